@@ -1,0 +1,61 @@
+"""Mistakes that a user can mend: each is one line that names the field, the rule and the value."""
+
+__all__ = [
+    "CheckpointError",
+    "ConfigError",
+    "DataError",
+    "Diverged",
+    "Interrupted",
+    "StoreError",
+    "UserError",
+    "nearest",
+]
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(Exception):
+    """A mistake in what the user asked for. Entry points print it as one line and exit with 2."""
+
+
+class ConfigError(UserError):
+    """A parameter is unknown, of the wrong type, out of its range, or does not fit another one."""
+
+
+class DataError(UserError):
+    """A data set is unknown, missing, damaged or of the wrong shape."""
+
+
+class CheckpointError(UserError):
+    """A checkpoint is missing, damaged or belongs to another model."""
+
+
+class StoreError(UserError):
+    """The run store does not answer, refuses, or lacks what was asked for."""
+
+
+class Diverged(Exception):
+    """The training loss stopped being finite. Carries the reason that the run records."""
+
+
+class Interrupted(Exception):
+    """SIGTERM or Ctrl-C arrived: the run checkpoints, flushes and ends as KILLED."""
+
+    def __init__(self, signal_number: int) -> None:
+        super().__init__(f"stopped by signal {signal_number}")
+        self.signal_number = signal_number
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A hint that names the known word nearest to `name`.
+
+    >>> nearest("gvae", ["ghvae", "lvae", "vae"])
+    "; did you mean 'ghvae'? Known: ghvae, lvae, vae"
+    >>> nearest("xyz", ["ghvae", "lvae"])
+    '; known: ghvae, lvae'
+    """
+    known = list(known)
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    listing = ", ".join(known)
+    return f"; did you mean {close[0]!r}? Known: {listing}" if close else f"; known: {listing}"

@@ -1,0 +1,199 @@
+"""Every name that stands in the run store: tags, and metrics with their unit, direction and label."""
+
+__all__ = [
+    "DEFAULT_EXPERIMENT",
+    "HEARTBEAT",
+    "KINDS",
+    "PROBES",
+    "SCHEMA_VERSION",
+    "Direction",
+    "Kind",
+    "Metric",
+    "Tag",
+    "is_metric",
+    "layer_metrics",
+    "metric",
+]
+
+import re
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from functools import cache
+from typing import Literal
+
+SCHEMA_VERSION = "1"
+DEFAULT_EXPERIMENT = "hit"
+
+Direction = Literal["minimize", "maximize"]
+
+
+class Kind(StrEnum):
+    """What a run in the store is (tag `hit.kind`)."""
+
+    TRAIN = "train"
+    SWEEP = "sweep"
+    CLASSIFIER = "classifier"
+    SURFACE = "surface"
+    REPORT = "report"
+    EVALUATE = "evaluate"
+    IMPORT = "import"
+
+
+KINDS = tuple(kind.value for kind in Kind)
+
+
+class Tag(StrEnum):
+    """Names of the tags that the platform writes and reads."""
+
+    KIND = "hit.kind"
+    SCHEMA = "hit.schema"
+    SWEEP = "hit.sweep"
+    CONFIG_HASH = "hit.config_hash"
+    GROUP = "hit.group"
+    DATA_DIGEST = "hit.data_digest"
+    EVALUATOR = "hit.evaluator"
+    STATUS_REASON = "hit.status_reason"
+    DIVERGED = "hit.diverged"
+    HEARTBEAT = "hit.heartbeat"
+    HOST = "hit.host"
+    PROCESS = "hit.process"
+    PARAMETERS = "hit.parameters"
+    PACKAGES = "hit.packages"
+    DEVICE = "hit.device"
+    COMMIT = "mlflow.source.git.commit"
+    PARENT = "mlflow.parentRunId"
+    NOTE = "mlflow.note.content"
+    SOURCE = "mlflow.source.name"
+    USER = "mlflow.user"
+
+
+HEARTBEAT = Tag.HEARTBEAT
+
+#: The classifiers on latents: name in metrics → label in figures.
+PROBES = {
+    "logistic": "logistic regression",
+    "svm_rbf": "SVM (RBF)",
+    "svm_linear": "SVM (linear)",
+    "knn": "5-nearest neighbours",
+}
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One declared metric: logging, sweep objectives, tables and axes read this and nothing else.
+
+    `direction` is None where neither more nor less is better as such (a rate is a price and a
+    capacity at once). `{l}` in a declared name or label stands for the layer, counted from 1.
+    """
+
+    name: str
+    unit: str
+    direction: Direction | None
+    label: str
+
+    @property
+    def axis(self) -> str:
+        """Label with unit, for an axis or a table's head."""
+        return f"{self.label} [{self.unit}]" if self.unit else self.label
+
+
+def _probe_metrics() -> list[Metric]:
+    return [
+        declared
+        for probe, label in PROBES.items()
+        for declared in (
+            Metric(f"test/accuracy_{probe}_z{{l}}", "", "maximize", f"accuracy of z_{{l}}, {label} on means"),
+            Metric(f"test/accuracy_{probe}_z{{l}}_sampled", "", "maximize", f"accuracy of z_{{l}}, {label} on samples"),
+        )
+    ]
+
+
+_DECLARED = [
+    # what decides a run, mirrored as numbers (MLflow's params are strings without order)
+    Metric("beta_{l}", "", None, "β_{l}"),
+    Metric("log10_beta_{l}", "", None, "log10 β_{l}"),
+    Metric("learning_rate", "", None, "learning rate"),
+    Metric("batch_size", "images", None, "batch size"),
+    Metric("channels", "", None, "channels"),
+    Metric("epochs", "", None, "epochs"),
+    Metric("seed", "", None, "seed"),
+    Metric("sigma", "", None, "σ of the Gaussian likelihood"),
+    Metric("dim_z{l}", "", None, "dimensions of z_{l}"),
+    Metric("parameters", "", None, "parameters of the model"),
+    # training, once an epoch
+    Metric("train/objective", "nats per image", "minimize", "training objective"),
+    Metric("train/elbo", "nats per image", "maximize", "training ELBO"),
+    Metric("train/distortion", "nats per image", "minimize", "training distortion"),
+    Metric("train/rate", "nats per image", None, "training rate R"),
+    Metric("train/rate_{l}", "nats per image", None, "training rate R_{l}"),
+    Metric("train/beta_{l}", "", None, "β_{l} in force"),
+    Metric("train/seconds", "s", "minimize", "seconds an epoch"),
+    # the model on the test set
+    Metric("test/rate_{l}", "nats per image", None, "R_{l}"),
+    Metric("test/rate", "nats per image", None, "total rate R"),
+    Metric("test/distortion", "nats per image", "minimize", "distortion D"),
+    Metric("test/elbo", "nats per image", "maximize", "ELBO"),
+    Metric("test/objective", "nats per image", "minimize", "objective D + Σ β_l R_l"),
+    Metric("test/bits_per_dim", "bits per dimension", "minimize", "−ELBO"),
+    Metric("test/psnr", "dB", "maximize", "PSNR"),
+    Metric("test/mi_z{l}", "nats", "maximize", "I(y; z_{l})"),
+    *_probe_metrics(),
+    Metric("test/label_entropy", "nats", None, "H(y)"),
+    Metric("test/accuracy_bound_rate_z{l}", "", None, "bound on the accuracy of z_{l} from the rate"),
+    Metric("test/accuracy_bound_mi_z{l}", "", None, "bound on the accuracy of z_{l} from I(y; z_{l})"),
+    Metric("test/bound_slack_z{l}", "", None, "rate bound minus best sampled accuracy of z_{l}"),
+    Metric("test/bound_holds_z{l}", "", "maximize", "sampled accuracies of z_{l} keep the rate bound"),
+    Metric("test/seconds", "s", "minimize", "seconds of the evaluation"),
+    # the classifier of a data set
+    Metric("train/cross_entropy", "nats per image", "minimize", "training cross-entropy"),
+    Metric("train/accuracy", "", "maximize", "training accuracy"),
+    Metric("test/cross_entropy", "nats per image", "minimize", "cross-entropy"),
+    Metric("test/accuracy", "", "maximize", "accuracy of the classifier"),
+    # sweeps
+    Metric("sweep/finished", "runs", "maximize", "runs finished"),
+    Metric("sweep/failed", "runs", "minimize", "runs failed"),
+    Metric("sweep/wanted", "runs", None, "runs wanted"),
+]
+
+_PLAIN = {declared.name: declared for declared in _DECLARED if "{l}" not in declared.name}
+_LAYERED = [
+    (re.compile(re.escape(declared.name).replace(r"\{l\}", r"(?P<l>[1-9][0-9]*)") + r"\Z"), declared)
+    for declared in _DECLARED
+    if "{l}" in declared.name
+]
+
+
+@cache
+def metric(name: str) -> Metric:
+    """The declaration of the metric called `name` in the store.
+
+    Raises:
+        KeyError: no such metric is declared.
+
+    >>> metric("test/rate_2").axis
+    'R_2 [nats per image]'
+    """
+    if name in _PLAIN:
+        return _PLAIN[name]
+    for pattern, declared in _LAYERED:
+        if match := pattern.match(name):
+            return replace(declared, name=name, label=declared.label.replace("{l}", match["l"]))
+    raise KeyError(f"metric {name!r} is not declared in hit.schema")
+
+
+def is_metric(name: str) -> bool:
+    """Whether a metric of this name is declared."""
+    try:
+        metric(name)
+    except KeyError:
+        return False
+    return True
+
+
+def layer_metrics(layers: int) -> list[Metric]:
+    """All declared metrics of a model with `layers` layers, in the order of declaration."""
+    return [
+        metric(declared.name.replace("{l}", str(layer)))
+        for declared in _DECLARED
+        for layer in (range(1, layers + 1) if "{l}" in declared.name else (0,))
+    ]
