@@ -7,7 +7,6 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import Field as DataclassField
 from dataclasses import fields
 from typing import Annotated, Any, Literal
 
@@ -16,14 +15,19 @@ from pydantic import ConfigDict, Field, StringConstraints
 from pydantic.dataclasses import dataclass
 
 from hit.errors import ConfigError, nearest
+from hit.options import infos, one_line
 
 #: A flat name of one layer's β: `beta_1` weighs R_1, the rate of the layer next to the data.
 BETA = re.compile(r"beta_([1-9][0-9]*)\Z")
 
-_MACHINE: dict[str, Any] = {"machine": True}  # decides where and how, not what comes out
 
 PositiveInt = Annotated[int, Field(gt=0)]
 Text = Annotated[str, StringConstraints(strip_whitespace=True)]
+
+
+def _machine(description: str) -> Any:
+    """A field that says where and how a run runs, not what comes out."""
+    return Field(description=description, json_schema_extra={"machine": True})
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))
@@ -37,41 +41,44 @@ class TrainConfig:
         ConfigError: from `from_flat`, naming the field, the rule and the value.
     """
 
-    dataset: Text = Field("digits", description="a named data set, an .npz file, or a folder of images by class")
-    data_root: Text = Field(
-        "", description="where torchvision's data sets lie; empty: $HIT_DATA, else ./data", json_schema_extra=_MACHINE
+    dataset: Annotated[Text, Field(description="a named data set, an .npz file, or a folder of images by class")] = (
+        "digits"
     )
-    model: Literal["ghvae", "lvae", "vae"] = Field("ghvae", description="ghvae, lvae (ladder) or vae (one layer)")
-    likelihood: Literal["bernoulli", "gaussian", "gaussian_learned"] = Field(
-        "bernoulli", description="p(x|z_1): bernoulli, gaussian (fixed σ) or gaussian_learned (one learned σ)"
+    data_root: Annotated[Text, _machine("where torchvision's data sets lie; empty: $HIT_DATA, else ./data")] = ""
+    model: Annotated[Literal["ghvae", "lvae", "vae"], Field(description="ghvae, lvae (ladder) or vae (one layer)")] = (
+        "ghvae"
     )
-    sigma: float = Field(0.71, gt=0, description="σ of the gaussian likelihood, in units of the pixel range [0, 1]")
-    posterior: Literal["gaussian"] = Field("gaussian", description="family of q(z_L|x): gaussian (diagonal)")
-    latent: Literal["dense"] = Field("dense", description="form of z_2 and above: dense (vectors)")
-    channels: PositiveInt = Field(16, description="channels c of every convolution")
-    z_dims: tuple[PositiveInt, ...] = Field(
-        (20,),
-        min_length=1,
-        description="dimensions of z_L, …, z_2, from the top down, with commas; its length sets L",
-    )
-    betas: tuple[Annotated[float, Field(ge=0)], ...] = Field(
-        (1.0, 1.0), description="weight β_l of rate R_l in D + Σ β_l R_l"
-    )
-    warmup: bool = Field(True, description="lvae: raise all β from 0 over the first fifth of the epochs")
-    epochs: PositiveInt = Field(10, description="passes over the training set")
-    batch_size: PositiveInt = Field(256, description="images a step")
-    learning_rate: float = Field(3e-4, gt=0, description="step size of Adam")
-    seed: int = Field(0, ge=0, lt=2**31, description="seeds weights, batches and noise")
-    metrics: Literal["all", "core"] = Field(
-        "all", description="measured after training: all, or core (rates, distortion, PSNR)", json_schema_extra=_MACHINE
-    )
-    device: Text = Field("auto", description="auto, cpu, cuda or cuda:<n>", json_schema_extra=_MACHINE)
-    threads: int = Field(
-        0, ge=0, description="CPU threads of this process; 0: all, or $HIT_THREADS", json_schema_extra=_MACHINE
-    )
-    state_dir: Text = Field(
-        "", description="journals and checkpoints; empty: $HIT_STATE_DIR, else ./.hit", json_schema_extra=_MACHINE
-    )
+    likelihood: Annotated[
+        Literal["bernoulli", "gaussian", "gaussian_learned"],
+        Field(description="p(x|z_1): bernoulli, gaussian (fixed σ) or gaussian_learned (one learned σ)"),
+    ] = "bernoulli"
+    sigma: Annotated[
+        float, Field(gt=0, description="σ of the gaussian likelihood, in units of the pixel range [0, 1]")
+    ] = 0.71
+    posterior: Annotated[Literal["gaussian"], Field(description="family of q(z_L|x): gaussian (diagonal)")] = "gaussian"
+    latent: Annotated[Literal["dense"], Field(description="form of z_2 and above: dense (vectors)")] = "dense"
+    channels: Annotated[PositiveInt, Field(description="channels c of every convolution")] = 16
+    z_dims: Annotated[
+        tuple[PositiveInt, ...],
+        Field(
+            min_length=1,
+            description="dimensions of z_L, …, z_2, from the top down, with commas; its length sets L",
+        ),
+    ] = (20,)
+    betas: Annotated[
+        tuple[Annotated[float, Field(ge=0)], ...], Field(description="weight β_l of rate R_l in D + Σ β_l R_l")
+    ] = (1.0, 1.0)
+    warmup: Annotated[bool, Field(description="lvae: raise all β from 0 over the first fifth of the epochs")] = True
+    epochs: Annotated[PositiveInt, Field(description="passes over the training set")] = 10
+    batch_size: Annotated[PositiveInt, Field(description="images a step")] = 256
+    learning_rate: Annotated[float, Field(gt=0, description="step size of Adam")] = 3e-4
+    seed: Annotated[int, Field(ge=0, lt=2**31, description="seeds weights, batches and noise")] = 0
+    metrics: Annotated[
+        Literal["all", "core"], _machine("measured after training: all, or core (rates, distortion, PSNR)")
+    ] = "all"
+    device: Annotated[Text, _machine("auto, cpu, cuda or cuda:<n>")] = "auto"
+    threads: Annotated[int, Field(ge=0), _machine("CPU threads of this process; 0: $HIT_THREADS, else all")] = 0
+    state_dir: Annotated[Text, _machine("journals and checkpoints; empty: $HIT_STATE_DIR, else ./.hit")] = ""
 
     @property
     def layers(self) -> int:
@@ -112,7 +119,7 @@ class TrainConfig:
         try:
             return cls(**values)
         except pydantic.ValidationError as error:
-            raise ConfigError(_one_line(error)) from None
+            raise ConfigError(one_line(error)) from None
 
     def to_flat(self) -> dict[str, Any]:
         """Flat parameters in schema names, as Python values; `from_flat` inverts it."""
@@ -171,7 +178,7 @@ class TrainConfig:
 
 def machine_fields() -> frozenset[str]:
     """Fields that say where and how a run runs, not what comes out."""
-    return frozenset(entry.name for entry in fields(TrainConfig) if _field_info(entry).json_schema_extra is _MACHINE)
+    return frozenset(name for name, info in infos(TrainConfig).items() if info.json_schema_extra == {"machine": True})
 
 
 def flat_defaults() -> dict[str, Any]:
@@ -183,19 +190,13 @@ def describe(name: str) -> str:
     """One line on the flat parameter `name`, for help texts."""
     if match := BETA.match(name):
         return f"weight of the rate R_{match[1]} of z_{match[1]} in the objective"
-    return next(_field_info(entry).description or "" for entry in fields(TrainConfig) if entry.name == name)
-
-
-def _field_info(entry: DataclassField[Any]) -> pydantic.fields.FieldInfo:
-    info = entry.default
-    assert isinstance(info, pydantic.fields.FieldInfo)
-    return info
+    return infos(TrainConfig)[name].description or ""
 
 
 def _layers(values: Mapping[str, Any]) -> int:
     if values.get("model") == "vae":
         return 1
-    z_dims = values.get("z_dims", TrainConfig.__dataclass_fields__["z_dims"].default.default)
+    z_dims = values.get("z_dims", TrainConfig.z_dims)
     return 1 + len(z_dims)
 
 
@@ -204,24 +205,6 @@ def _dims(value: Any) -> Any:
     if isinstance(value, str):
         return tuple(part.strip() for part in value.split(",") if part.strip())
     return (value,) if isinstance(value, int) else value
-
-
-def _one_line(error: pydantic.ValidationError) -> str:
-    """'beta_1 must be greater than or equal to 0, got -1' for every fault, joined by semicolons."""
-    faults = []
-    for fault in error.errors():
-        name, *index = fault["loc"]
-        if name == "betas" and index:
-            name = f"beta_{int(index[0]) + 1}"
-        rule = fault["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
-        hint = ""
-        if fault["type"] == "literal_error":
-            rule = f"one of {rule}"
-            known = re.findall(r"'([^']+)'", fault["msg"])
-            hint = nearest(str(fault["input"]), known).split("? Known")[0].split("; known")[0]
-            hint = f"{hint}?" if hint else ""
-        faults.append(f"{name} must be {rule}, got {fault['input']!r}{hint}")
-    return "; ".join(faults)
 
 
 def _hash(deciding: Mapping[str, Any]) -> str:

@@ -1,0 +1,55 @@
+# make demo | test | ui | bench | lint: each sets up what it needs, once.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
+VENV ?= .venv
+BIN := $(VENV)/bin
+MLFLOW_TRACKING_URI ?= sqlite:///mlflow.db
+PORT ?= 5000
+export MLFLOW_TRACKING_URI
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: help demo test slow ui bench lint format clean
+.DEFAULT_GOAL := help
+
+help: ## what there is
+	@grep -E '^[a-z]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:.*## /\t/' | expand -t 10
+
+demo: $(VENV)/.run ## a sweep of 16 models on scikit-learn's digits, each evaluated, and the report (under 3 minutes)
+	@mlflow run . --env-manager local --experiment-name hit
+	@echo "MLflow UI: make ui, then http://127.0.0.1:$(PORT)"
+
+test: $(VENV)/.dev ## every test but the slow ones
+	pytest
+
+slow: $(VENV)/.dev ## the tests that train for minutes
+	pytest -m slow
+
+ui: $(VENV)/.run ## the MLflow UI on the store, at 127.0.0.1:5000
+	mlflow ui --backend-store-uri $(MLFLOW_TRACKING_URI) --host 127.0.0.1 --port $(PORT)
+
+bench: $(VENV)/.dev ## the benchmarks: they print, and assert nothing about time
+	pytest tests/benchmarks --benchmark-enable --benchmark-only -s
+
+lint: $(VENV)/.dev ## ruff and mypy
+	ruff check .
+	ruff format --check .
+	mypy
+
+format: $(VENV)/.dev ## let ruff put things in order
+	ruff check --fix .
+	ruff format .
+
+clean: ## remove the environment; the store stays
+	rm -rf $(VENV)
+
+$(VENV)/.run: pyproject.toml
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "error: Python 3.11 or newer is needed, got $$("$(PYTHON)" --version); name one: make PYTHON=python3.12" >&2; exit 2; }
+	@test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
+	@echo "setting up $(VENV): some minutes, once"
+	@python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.run
+	@python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@

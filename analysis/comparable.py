@@ -1,0 +1,121 @@
+"""Which runs may stand in one picture: those that differ in nothing but their βs and their seed."""
+
+__all__ = ["Setting", "all_equal", "beta_names", "settings"]
+
+import re
+from collections.abc import Hashable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from analysis.runs import column, finished, layers, values
+from hit.config import TrainConfig, flat_defaults, machine_fields
+from hit.errors import ConfigError
+
+#: What belongs to one layer (beta_1, …) is what a sweep varies; so is the seed.
+_VARIED = re.compile(r"seed\Z|.*_[1-9][0-9]*\Z")
+_FIELDS = [name for name in flat_defaults() if name not in machine_fields() and not _VARIED.match(name)]
+_HEADLINE = ("dataset", "model", "likelihood")
+
+
+@dataclass(frozen=True, eq=False)
+class Setting:
+    """Runs of one data set, architecture and training protocol.
+
+    Attributes:
+        title: data set, model and likelihood, and what else tells this setting from its neighbours.
+        details: every other field of the config that decides a result, as text.
+        frame: the runs, whatever their status.
+        layers: L.
+    """
+
+    title: str
+    details: dict[str, str]
+    frame: pd.DataFrame
+    layers: int
+
+
+def settings(frame: pd.DataFrame) -> list[Setting]:
+    """The runs cut into settings, the one with the most finished runs first."""
+    if frame.empty:
+        return []
+    keys = _keys(frame)
+    parts = [part for _, part in frame.groupby(keys, sort=False)]
+    parts.sort(key=lambda part: (-len(finished(part)), -len(part)))
+    facts = [_facts(part) for part in parts]
+    headlines = [" · ".join(_headline(fact)) for fact in facts]
+    found = []
+    for part, fact, headline in zip(parts, facts, headlines, strict=True):
+        namesakes = [other for other, title in zip(facts, headlines, strict=True) if title == headline]
+        telling = [name for name in fact if name not in _HEADLINE and len({other[name] for other in namesakes}) > 1]
+        title = " · ".join([headline, *(f"{name} {fact[name]}" for name in telling)])
+        details = {name: value for name, value in fact.items() if name not in _HEADLINE and value}
+        found.append(Setting(title, details, part, layers(part)))
+    return found
+
+
+def beta_names(count: int) -> list[str]:
+    """['beta_1', …, 'beta_L']."""
+    return [f"beta_{layer}" for layer in range(1, count + 1)]
+
+
+def all_equal(frame: pd.DataFrame, count: int, to: float | None = None) -> pd.Series:
+    """Which runs weigh all their `count` rates alike (and, if given, by the weight `to`)."""
+    betas = np.column_stack([values(frame, name) for name in beta_names(count)])
+    target = betas[:, :1] if to is None else np.full((1, 1), to)
+    return pd.Series(np.isclose(betas, target, rtol=1e-6, atol=0).all(axis=1), index=frame.index)
+
+
+def _keys(frame: pd.DataFrame) -> pd.Series:
+    names = [name for name in _FIELDS if name in frame]
+    digests = _digests(frame)
+    known: dict[Hashable, str] = {}
+    keys = []
+    for digest, *row in zip(digests, *(frame[name] for name in names), strict=True):
+        present = {name: value for name, value in zip(names, row, strict=True) if not pd.isna(value)}
+        lookup = (digest, *((name, str(value)) for name, value in present.items()))
+        if lookup not in known:
+            known[lookup] = _key(present, digest)
+        keys.append(known[lookup])
+    return pd.Series(keys, index=frame.index)
+
+
+def _key(present: dict[str, object], digest: str) -> str:
+    try:
+        # All βs at their default: the group of a config is then its setting.
+        return TrainConfig.from_flat(present).group(digest)
+    except ConfigError:  # a run of another version of the schema, or imported
+        return f"{sorted((name, str(value)) for name, value in present.items())} {digest}"
+
+
+def _digests(frame: pd.DataFrame) -> list[str]:
+    """Digest of each run's data; a run that failed before it had one is filed with its namesakes."""
+    names = column(frame, "dataset").fillna("").astype(str)
+    digests = column(frame, "data_digest").fillna("").astype(str)
+    seen: dict[str, str] = {}
+    for name, digest in zip(names, digests, strict=True):
+        if digest:
+            seen.setdefault(name, digest)
+    return [f"{name} {digest or seen.get(name, '')}" for name, digest in zip(names, digests, strict=True)]
+
+
+def _facts(part: pd.DataFrame) -> dict[str, str]:
+    """The fields that decide a result and have a meaning for this model, with the digest of the data."""
+    first = {name: column(part, name).dropna() for name in [*_FIELDS, "data_digest"]}
+    facts = {name: "" if known.empty else _text(known.iloc[0]) for name, known in first.items()}
+    if facts["model"] == "vae":
+        facts["z_dims"] = ""
+    if facts["model"] != "lvae":
+        facts["warmup"] = ""
+    if facts["likelihood"] != "gaussian":
+        facts["sigma"] = ""
+    return facts
+
+
+def _headline(facts: dict[str, str]) -> list[str]:
+    return [facts["dataset"], facts["model"].upper(), facts["likelihood"]]
+
+
+def _text(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

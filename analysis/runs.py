@@ -1,0 +1,162 @@
+"""The store for people: one row a model, and plain sentences where something is missing."""
+
+__all__ = [
+    "column",
+    "evaluate_command",
+    "finished",
+    "layers",
+    "one_dataset",
+    "rate_name",
+    "replicates",
+    "require",
+    "runs",
+    "values",
+]
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from hit import schema
+from hit.errors import StoreError, nearest
+
+#: Scores that depend on the evaluator that measured them (tag `hit.evaluator`).
+_BY_EVALUATOR = re.compile(r"sample/|test/mi_|test/accuracy_(?!bound)")
+
+
+def runs(
+    experiment: str = schema.DEFAULT_EXPERIMENT,
+    where: str = "",
+    tracking_uri: str | None = None,
+    sweep: str | None = None,
+) -> pd.DataFrame:
+    """The models in the run store, one row each, with every config field and metric as a column.
+
+    Args:
+        experiment: name of the MLflow experiment.
+        where: an MLflow filter, such as `params.dataset = 'digits' and metrics.beta_2 > 1`.
+        tracking_uri: the store; by default what `MLFLOW_TRACKING_URI` says, else `sqlite:///mlflow.db`.
+        sweep: run id of a sweep, to see its runs alone.
+
+    Raises:
+        StoreError: the store does not answer, or holds no such run; says which command makes one.
+    """
+    from hit.store import Store  # figures and recommendations from a frame do not need MLflow
+
+    frame = Store(tracking_uri).history(experiment, where=where, sweep=sweep or None)
+    if frame.empty:
+        chosen = [f"where={where!r}"] * bool(where) + [f"sweep={sweep!r}"] * bool(sweep)
+        if chosen:
+            raise StoreError(f"no run of experiment {experiment!r} has {' and '.join(chosen)}: ask for less")
+        raise StoreError(
+            f"experiment {experiment!r} holds no runs: make one by `mlflow run . -e train`, many by `mlflow run . -e sweep`"
+        )
+    return frame
+
+
+def finished(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows of runs that ended well and are therefore complete."""
+    return frame[frame["status"] == "FINISHED"]
+
+
+def layers(frame: pd.DataFrame) -> int:
+    """L, the largest number of layers of latents among the models.
+
+    A one-layer model may carry a `beta_2` that the command line gave it, so βs do not tell L.
+    """
+    if frame.empty:
+        return 0
+    dims = column(frame, "z_dims").fillna("").astype(str)
+    counts = np.where(column(frame, "model") == "vae", 1, 2 + dims.str.count(","))
+    return int(counts.max())
+
+
+def column(frame: pd.DataFrame, name: str) -> pd.Series:
+    """The column `name`, all missing where the store has none."""
+    return frame[name] if name in frame else pd.Series(np.nan, index=frame.index, name=name, dtype=object)
+
+
+def values(frame: pd.DataFrame, name: str) -> pd.Series:
+    """The column `name` as floats; what is missing or not finite is NaN."""
+    numbers = pd.to_numeric(column(frame, name), errors="coerce").astype(float)
+    return numbers.where(np.isfinite(numbers))
+
+
+def rate_name(layer: int) -> str:
+    """Name of R_l of the test set in the store."""
+    return f"test/rate_{layer}"
+
+
+def require(frame: pd.DataFrame, *names: str) -> pd.DataFrame:
+    """The finished runs that have every one of these metrics, all scored by one evaluator.
+
+    Scores of different evaluators are not compared: the evaluator of most runs is kept.
+
+    Raises:
+        StoreError: a name is not declared, or no finished run has it; says what to run.
+    """
+    rows = finished(frame)
+    if rows.empty:
+        raise StoreError("no run has finished: make one by `mlflow run . -e train`, many by `mlflow run . -e sweep`")
+    for name in names:
+        if not schema.is_metric(name):
+            known = [declared.name for declared in schema.layer_metrics(layers(frame))]
+            raise StoreError(f"no metric is called {name!r}{nearest(name, known)}")
+        measured = rows[values(rows, name).notna()]
+        if measured.empty:
+            raise StoreError(f"no finished run has {name} ({schema.metric(name).label}): {evaluate_command(frame)}")
+        rows = measured
+    if any(_BY_EVALUATOR.match(name) for name in names):
+        evaluators = column(rows, "evaluator").fillna("")
+        rows = rows[evaluators == evaluators.mode().iloc[0]]
+    return rows
+
+
+def evaluate_command(frame: pd.DataFrame) -> str:
+    """The command that measures what is missing in these runs, ready for a shell."""
+    clauses = []
+    for name in ("dataset", "model"):
+        known = column(frame, name).dropna().astype(str).unique()
+        if len(known) == 1 and re.fullmatch(r"[\w./-]+", known[0]):
+            clauses.append(f"params.{name} = '{known[0]}'")
+    where = " and ".join(clauses) or "metrics.epochs > 0"
+    return f'mlflow run . -e evaluate -P where="{where}"'
+
+
+def one_dataset(frame: pd.DataFrame) -> str:
+    """The data set of these runs.
+
+    Raises:
+        StoreError: they are of several, whose numbers do not compare.
+    """
+    names = column(frame, "dataset").dropna().astype(str).unique()
+    if len(names) > 1:
+        raise StoreError(f"runs of one dataset compare, got {', '.join(sorted(names))}: choose one by where")
+    digests = column(finished(frame), "data_digest").dropna().astype(str).unique()
+    if len(digests) > 1:
+        raise StoreError(f"runs of one version of {names[0]} compare, got the digests {', '.join(sorted(digests))}")
+    return str(names[0]) if len(names) else ""
+
+
+def replicates(frame: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
+    """Finished runs that differ in their seed alone, as one row: mean, spread and count of each metric.
+
+    The index is `hit.group` (a run without one stands for itself); columns are pairs
+    (metric, statistic), so that `table["test/psnr", "mean"]` is a column. The spread is the sample
+    standard deviation, NaN for a single run; the count is of runs that have the metric.
+
+    Raises:
+        StoreError: no run has finished, or no finished run has one of the metrics.
+    """
+    for name in metrics:
+        require(frame, name)
+    rows = finished(frame)
+    groups = column(rows, "group").where(column(rows, "group").notna(), rows["run_id"]).rename("group")
+    statistics = {
+        (name, statistic): values(rows, name).groupby(groups).agg(how)
+        for name in metrics
+        for statistic, how in (("mean", "mean"), ("spread", "std"), ("count", "count"))
+    }
+    return pd.DataFrame(statistics)

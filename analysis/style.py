@@ -1,0 +1,182 @@
+"""One look for every picture: colours that colour-blind readers tell apart, on light and on dark paper."""
+
+__all__ = [
+    "BEST",
+    "BRIGHT_IS_GOOD",
+    "CATEGORIES",
+    "DIVERGING",
+    "EQUAL",
+    "FAILED",
+    "LINE",
+    "MUTED",
+    "STAR",
+    "THEMES",
+    "Theme",
+    "colorbar",
+    "inert",
+    "label",
+    "markup",
+    "number",
+    "template",
+    "title_of",
+]
+
+import html
+import math
+import re
+from typing import Any, Literal
+
+import plotly.graph_objects as go
+
+from hit import schema
+
+Theme = Literal["light", "dark"]
+THEMES: tuple[Theme, ...] = ("light", "dark")
+
+#: Runs whose βs are all equal: the vermilion of Okabe and Ito, clear on both papers and on viridis.
+EQUAL = "#d55e00"
+#: Guides that are no data: lines of equal rate, missing cells.
+MUTED = "#8a939d"
+
+#: Runs that failed: the reddish purple of Okabe and Ito.
+FAILED = "#b8558c"
+#: A single series.
+LINE = "#2a788e"
+#: The run at β = 1, and the best cell; outlined so that they stand out on any colour and on both papers.
+STAR: dict[str, Any] = {"symbol": "star", "size": 16, "color": EQUAL, "line": {"width": 1.2, "color": "#ffffff"}}
+BEST: dict[str, Any] = {"symbol": "diamond", "size": 10, "color": "#ffffff", "line": {"width": 1.5, "color": "#1c2127"}}
+
+#: Viridis without its darkest and palest ends, which sink into dark and white paper.
+_SEQUENTIAL = ["#462d7c", "#39568c", "#2a788e", "#1f9a8a", "#43bf71", "#94d840", "#e4e419"]
+BRIGHT_IS_GOOD = {
+    "maximize": [[i / 6, color] for i, color in enumerate(_SEQUENTIAL)],
+    "minimize": [[i / 6, color] for i, color in enumerate(reversed(_SEQUENTIAL))],
+}
+#: Purple over grey to green, far from the vermilion of equal βs; all stand out on both papers.
+DIVERGING = [[0.0, "#8448a8"], [0.25, "#b68fce"], [0.5, "#a9aeb3"], [0.75, "#74b884"], [1.0, "#1f8341"]]
+#: Okabe and Ito without the vermilion, each with its own symbol: one an application.
+CATEGORIES = (
+    ("#0072b2", "circle"),
+    ("#e69f00", "square"),
+    ("#009e73", "diamond"),
+    ("#cc79a7", "triangle-up"),
+    ("#56b4e9", "pentagon"),
+    ("#b5a900", "hexagon"),
+)
+
+_PAPER: dict[Theme, dict[str, str]] = {
+    "light": {
+        "paper": "#ffffff",
+        "plot": "#f7f8fa",
+        "text": "#1c2127",
+        "note": "#5b6570",
+        "grid": "#e3e7eb",
+        "edge": "rgba(20,26,33,.5)",
+        "veil": "rgba(247,248,250,.8)",
+    },
+    "dark": {
+        "paper": "#171b20",
+        "plot": "#1e242b",
+        "text": "#e4e8ec",
+        "note": "#a2abb5",
+        "grid": "#303840",
+        "edge": "rgba(10,13,16,.7)",
+        "veil": "rgba(30,36,43,.8)",
+    },
+}
+_FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', 'DejaVu Sans', sans-serif"
+
+
+def template(theme: Theme) -> go.layout.Template:
+    """The Plotly template of a theme; figures leave to it whatever differs between the two papers."""
+    color = _PAPER[theme]
+    axis = {
+        "gridcolor": color["grid"],
+        "linecolor": MUTED,
+        "showline": True,
+        "ticks": "outside",
+        "ticklen": 4,
+        "tickcolor": MUTED,
+        "zeroline": False,
+        "automargin": True,
+        "title": {"standoff": 8},
+    }
+    marker = {"size": 9, "line": {"width": 0.8, "color": color["edge"]}}
+    return go.layout.Template(
+        layout={
+            "paper_bgcolor": color["paper"],
+            "plot_bgcolor": color["plot"],
+            "font": {"family": _FONT, "size": 13, "color": color["text"]},
+            "title": {"x": 0.0, "xref": "paper", "xanchor": "left", "font": {"size": 16}},
+            "margin": {"l": 56, "r": 16, "t": 64, "b": 56},
+            "xaxis": axis,
+            "yaxis": axis,
+            "hovermode": "closest",
+            "hoverlabel": {"align": "left", "font": {"family": _FONT, "size": 12}},
+            "legend": {
+                "orientation": "h",
+                "x": 0,
+                "xanchor": "left",
+                "y": 0,
+                "yref": "container",
+                "yanchor": "bottom",
+                "bgcolor": "rgba(0,0,0,0)",
+            },
+            "annotationdefaults": {"font": {"size": 11, "color": color["note"]}, "bgcolor": color["veil"]},
+        },
+        data={"scatter": [go.Scatter(marker=marker)], "heatmap": [go.Heatmap(xgap=1, ygap=1)]},
+    )
+
+
+def colorbar(text: str, **more: Any) -> dict[str, Any]:
+    """A slim bar with its title alongside, so that it takes little width from the picture."""
+    return {
+        "title": {"text": text, "side": "right"},
+        "thickness": 12,
+        "outlinewidth": 0,
+        "ticks": "outside",
+        "ticklen": 3,
+        **more,
+    }
+
+
+def label(name: str) -> str:
+    """Label and unit of a declared metric, with its subscripts set as such."""
+    return markup(schema.metric(name).axis)
+
+
+def title_of(name: str) -> str:
+    """Label of a declared metric as the start of a title."""
+    text = schema.metric(name).label
+    return markup(text[0].upper() + text[1:] if text.split(" ")[0].islower() else text)
+
+
+def inert(text: str) -> str:
+    """Text from the store as markup that shows it and does nothing, in pages and in Plotly's strings.
+
+    >>> inert("<b>&")
+    '&lt;b&gt;&amp;'
+    """
+    return html.escape(text, quote=False)  # Plotly reads tags in every string, but not &quot;
+
+
+def markup(text: str) -> str:
+    """A label with its subscripts set as such.
+
+    >>> markup("R_2"), markup("log10 β_1")
+    ('R<sub>2</sub>', 'log<sub>10</sub> β<sub>1</sub>')
+    """
+    subscripted = re.sub(r"(?<=[A-Za-zβ])_([0-9l])\b", r"<sub>\1</sub>", inert(text))
+    return re.sub(r"\blog10\b", "log<sub>10</sub>", subscripted)
+
+
+def number(value: float | None, digits: int = 4) -> str:
+    """A number for people: significant digits, a true minus, a dash where it is missing.
+
+    >>> number(-0.123456), number(None), number(12345.6)
+    ('−0.1235', '–', '12346')
+    """
+    if value is None or not math.isfinite(value):
+        return "–"
+    text = f"{value:.0f}" if abs(value) >= 10**digits else f"{value:.{digits}g}"
+    return text.replace("-", "−")

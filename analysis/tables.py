@@ -1,0 +1,227 @@
+"""What the report says in words and tables, as records of inert markup."""
+
+__all__ = [
+    "BoundCheck",
+    "Cell",
+    "Overview",
+    "TargetRow",
+    "bound_check",
+    "overview",
+    "run_link",
+    "runs_table",
+    "target_row",
+]
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+import pandas as pd
+from markupsafe import Markup
+
+from analysis import style
+from analysis.comparable import beta_names
+from analysis.recommend import Recommendation
+from analysis.runs import column, finished, layers, rate_name, values
+from hit import schema
+
+#: The classifier whose accuracies stand in the table of runs.
+_PROBE = "svm_rbf"
+_SAMPLED = re.compile(r"test/accuracy_\w+_z([1-9][0-9]*)_sampled\Z")
+
+
+@dataclass(frozen=True)
+class Overview:
+    """What the store holds: runs by status, data sets, models, first and last day, failed runs."""
+
+    statuses: list[tuple[str, int]]
+    datasets: str
+    models: str
+    dates: str
+    failed: list[tuple[Markup, str]]
+
+
+@dataclass(frozen=True)
+class TargetRow:
+    """The best run for one application, in words."""
+
+    name: str
+    asked: str
+    run: Markup
+    betas: Markup
+    rates: Markup
+    value: Markup
+    gain: Markup
+    region: Markup
+
+
+@dataclass(frozen=True)
+class BoundCheck:
+    """Whether accuracies kept the bound that the rate sets, over all probes and latents.
+
+    `above` are the finished runs of which an accuracy on samples lies above the bound by more than
+    the evaluation forgives, as (link, text).
+    """
+
+    runs: int
+    accuracies: int
+    above: list[tuple[Markup, Markup]]
+    means_above: int
+    means: int
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell of the table of runs: what is shown, and the number it sorts by (None: by what is shown)."""
+
+    shown: Markup
+    key: float | None = None
+
+
+def overview(frame: pd.DataFrame, base_url: str) -> Overview:
+    """What the store holds."""
+    counts = column(frame, "status").value_counts()
+    order = ["FINISHED", "RUNNING", "SCHEDULED", "FAILED", "KILLED"]
+    shown = [name for name in order if name in counts or name in ("FINISHED", "RUNNING", "FAILED")]
+    started = pd.to_datetime(column(frame, "start_time"), utc=True).dropna()
+    days = sorted({started.min().date().isoformat(), started.max().date().isoformat()}) if len(started) else []
+    failed = frame[column(frame, "status") == "FAILED"]
+    return Overview(
+        statuses=[(name.lower(), int(counts.get(name, 0))) for name in shown],
+        datasets=_words(frame, "dataset"),
+        models=_words(frame, "model"),
+        dates=" to ".join(days),
+        failed=[
+            (run_link(row, base_url), "no reason recorded" if pd.isna(reason) else str(reason))
+            for (_, row), reason in zip(failed.iterrows(), column(failed, "status_reason"), strict=True)
+        ],
+    )
+
+
+def run_link(run: Mapping[Any, Any], base_url: str) -> Markup:
+    """The run's name, linked to its page in the MLflow UI at `base_url` where one is given."""
+    name = run.get("run_name")
+    shown = Markup.escape(run["run_id"] if pd.isna(name) or not name else str(name))
+    # Any other scheme (javascript:) would run what a link says.
+    if not base_url.startswith(("http://", "https://")):
+        return shown
+    path = f"/#/experiments/{quote(str(run.get('experiment_id')))}/runs/{quote(str(run['run_id']))}"
+    return Markup('<a href="{}">{}</a>').format(base_url.rstrip("/") + path, shown)
+
+
+def target_row(found: Recommendation, base_url: str) -> TargetRow:
+    """One application's row of the table that a reader sees first."""
+    count = len(found.region.low)
+    unit = f" {found.metric.unit}".rstrip()
+    direction = found.application.direction_of(count)
+    value = f"{style.number(found.value)}{unit}"
+    if found.spread is not None:
+        value += f" (over {found.count} seeds {style.number(found.mean)} ± {style.number(found.spread, 2)})"
+    asked = found.application.text
+    if found.min_psnr is not None:
+        asked += f" (PSNR of at least {style.number(found.min_psnr)} dB)"
+    ranges = [
+        f"R_{layer} {style.number(low, 3)} to {style.number(high, 3)}"
+        for layer, (low, high) in enumerate(zip(found.region.low, found.region.high, strict=True), start=1)
+    ]
+    return TargetRow(
+        name=found.application.name,
+        asked=asked,
+        run=run_link(found.run, base_url),
+        betas=_named(found, beta_names(count), 3),
+        rates=_named(found, [rate_name(layer) for layer in range(1, count + 1)], 3),
+        value=_markup(f"{_short(found.metric.label)} = {value}"),
+        gain=_markup(_gain(found, direction, count)),
+        region=Markup("<br>").join(_markup(text) for text in ranges),
+    )
+
+
+def bound_check(frame: pd.DataFrame, base_url: str) -> BoundCheck | None:
+    """Whether the accuracies of the finished runs kept their bound; None where none was measured on samples."""
+    rows = finished(frame)
+    checked: set[Any] = set()
+    accuracies = means = means_above = 0
+    above: dict[Any, list[str]] = {}
+    for name in [name for name in frame.columns if _SAMPLED.match(str(name)) and schema.is_metric(str(name))]:
+        layer = _SAMPLED.match(name)[1]  # type: ignore[index]
+        bound, holds = values(rows, f"test/accuracy_bound_rate_z{layer}"), values(rows, f"test/bound_holds_z{layer}")
+        sampled, mean = values(rows, name), values(rows, name.removesuffix("_sampled"))
+        known = sampled.notna() & bound.notna()
+        accuracies += int(known.sum())
+        checked |= {*rows.index[known]}
+        means += int((mean.notna() & bound.notna()).sum())
+        means_above += int((mean > bound).sum())
+        # The evaluation's own verdict allows for the chance of a finite test set.
+        for index in rows.index[known & (sampled > bound) & (holds != 1)]:
+            text = f"{schema.metric(name).label}: {style.number(sampled[index])} above {style.number(bound[index])}"
+            above.setdefault(index, []).append(text)
+    if not checked:
+        return None
+    listed = [(run_link(rows.loc[index], base_url), _markup("; ".join(texts))) for index, texts in above.items()]
+    return BoundCheck(len(checked), accuracies, listed, means_above, means)
+
+
+def runs_table(frame: pd.DataFrame, base_url: str) -> tuple[list[Markup], list[list[Cell]]]:
+    """Heads and cells of the table of all runs; a column that no run fills is left out."""
+    count = layers(frame)
+    rates = [rate_name(layer) for layer in range(1, count + 1)]
+    top = [f"test/mi_z{count}", f"test/accuracy_{_PROBE}_z{count}", f"test/accuracy_{_PROBE}_z{count}_sampled"]
+    wanted = [*beta_names(count), "seed", *rates, *(["test/rate"] if count > 1 else []), "test/distortion"]
+    wanted += ["test/elbo", "test/psnr", *top]
+    numbers = {name: column_ for name in wanted if (column_ := values(frame, name)).notna().any()}
+    heads = [
+        Markup("run"),
+        Markup("status"),
+        *(_markup(schema.metric(name).axis) for name in numbers),
+        Markup("started"),
+    ]
+    started = pd.to_datetime(column(frame, "start_time"), utc=True)
+    body = []
+    for position, (_, row) in enumerate(frame.iterrows()):
+        scores = [series.iloc[position] for series in numbers.values()]
+        moment = started.iloc[position]
+        body.append(
+            [
+                Cell(run_link(row, base_url)),
+                Cell(Markup.escape(str(row["status"]).lower())),
+                *(Cell(Markup(style.number(score)), None if pd.isna(score) else float(score)) for score in scores),
+                Cell(Markup("–")) if pd.isna(moment) else Cell(Markup(f"{moment:%Y-%m-%d %H:%M}"), moment.timestamp()),
+            ]
+        )
+    return heads, body
+
+
+def _gain(found: Recommendation, direction: schema.Direction, count: int) -> str:
+    if count == 1:
+        return "one layer: β is always equal"
+    if found.gain is None or found.equal_run is None:
+        return "no run with equal β to compare with"
+    beta = style.number(float(found.equal_run["beta_1"]), 3)
+    if found.gain == 0:
+        return f"none: the best run is one of equal β ({found.equal_candidates} of {found.candidates} runs)"
+    sign = "+" if direction == "maximize" else "−"
+    unit = f" {found.metric.unit}".rstrip()
+    equal = f"{found.equal_candidates} run{'s' * (found.equal_candidates > 1)}"
+    text = f"{sign}{style.number(found.gain, 3)}{unit} against the best of {equal} with equal β (β = {beta})"
+    if found.spread is not None and found.gain < 2 * found.spread:
+        text += ", which is within twice the spread of its seeds"
+    return text
+
+
+def _named(found: Recommendation, names: list[str], digits: int) -> Markup:
+    texts = [f"{schema.metric(name).label} = {style.number(float(found.run[name]), digits)}" for name in names]
+    return Markup("<br>").join(_markup(text) for text in texts)
+
+
+def _short(label: str) -> str:
+    return label.removeprefix("total rate ")
+
+
+def _markup(text: str) -> Markup:
+    return Markup(style.markup(text))  # noqa: S704 - style.markup makes text inert
+
+
+def _words(frame: pd.DataFrame, name: str) -> str:
+    return ", ".join(sorted(column(frame, name).dropna().astype(str).unique()))

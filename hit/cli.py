@@ -1,0 +1,112 @@
+"""What all entry points share: options from the config's fields, one-line errors, signals."""
+
+__all__ = ["CONFIG", "Parser", "entry_point"]
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
+from typing import Any, NoReturn
+
+from hit.config import describe, flat_defaults
+from hit.errors import ConfigError, Diverged, Interrupted, UserError, nearest
+from hit.options import defaults, infos
+from hit.stop import StopRequest
+
+CONFIG = "model and training"
+EXIT_FAILED, EXIT_USAGE = 1, 2
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser made from options dataclasses, whose mistakes are ConfigErrors, that is one line.
+
+    Args:
+        module: what `python -m` runs.
+        description: one sentence.
+        layered: beginnings of options that exist for every layer (`beta_` takes --beta_3, too).
+    """
+
+    def __init__(self, module: str, description: str, layered: Sequence[str] = ()) -> None:
+        super().__init__(
+            prog=f"python -m {module}",
+            description=description,
+            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+            allow_abbrev=False,
+        )
+        self._layered = tuple(f"--{beginning}" for beginning in layered)
+        self._groups: dict[str, list[str]] = {}
+
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError(message)
+
+    def add_options(self, title: str, options: type[Any]) -> None:
+        """One option a field of a pydantic dataclass; `parse` returns their values under `title`."""
+        values = defaults(options)
+        self.add_group(title, values, {name: infos(options)[name].description or "" for name in values})
+
+    def add_config(self, *, leave_out: Sequence[str] = (), **other_defaults: Any) -> None:
+        """One option a flat field of TrainConfig; `parse` returns their values under "model and training"."""
+        values = {name: value for name, value in (flat_defaults() | other_defaults).items() if name not in leave_out}
+        self.add_group(CONFIG, values, {name: describe(name) for name in values})
+
+    def parse(self, argv: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """Group title → option → its text or default; `--beta_3` goes where `--beta_1` is.
+
+        Raises:
+            ConfigError: an unknown option (with the nearest known one) or a missing value.
+        """
+        namespace, rest = self.parse_known_args(argv)
+        parsed = {title: {name: getattr(namespace, name) for name in names} for title, names in self._groups.items()}
+        while rest:
+            word = rest.pop(0)
+            name, equals, value = word.removeprefix("--").partition("=")
+            if not word.startswith(self._layered or ("\0",)):
+                raise ConfigError(f"unknown option {word!r}{nearest(name, chain(*self._groups.values()))}")
+            if not equals and not rest:
+                raise ConfigError(f"option {word!r} must have a value")
+            home = next(title for title, names in self._groups.items() if f"{name.rpartition('_')[0]}_1" in names)
+            parsed[home][name] = value if equals else rest.pop(0)
+        return parsed
+
+    def add_group(self, title: str, values: Mapping[str, Any], helps: Mapping[str, str]) -> None:
+        """One option a name of `values`, which holds the defaults; `parse` returns them under `title`."""
+        group = self.add_argument_group(title)
+        self._groups[title] = list(values)
+        for name, value in values.items():
+            group.add_argument(f"--{name}", default=value, metavar=type(value).__name__, help=helps[name] or " ")
+
+
+def entry_point(main: Callable[[list[str], StopRequest], None]) -> NoReturn:
+    """Run `main(argv, stop)` as a command: a user's mistake is one line and exit code 2.
+
+    A run that `mlflow run` made for us and that we could not begin ends as FAILED with that line.
+    """
+    run_id = os.environ.get("MLFLOW_RUN_ID", "")
+    try:
+        with StopRequest(watch_parent=bool(run_id)) as stop:
+            main(sys.argv[1:], stop)
+    except UserError as error:
+        _fail_project_run(run_id, str(error))
+        _leave(f"error: {error}", EXIT_USAGE)
+    except Diverged as error:
+        _leave(f"diverged: {error}", EXIT_FAILED)
+    except Interrupted as error:
+        _fail_project_run(run_id, str(error), "KILLED")
+        _leave(str(error), 128 + error.signal_number)
+    except KeyboardInterrupt:
+        _fail_project_run(run_id, "interrupted", "KILLED")
+        _leave("interrupted", 130)
+    sys.exit(0)
+
+
+def _leave(line: str, code: int) -> NoReturn:
+    print(" ".join(line.split()), file=sys.stderr, flush=True)
+    sys.exit(code)
+
+
+def _fail_project_run(run_id: str, reason: str, status: str = "FAILED") -> None:
+    if run_id:
+        from hit.tracking import end_unstarted  # MLflow takes seconds to import
+
+        end_unstarted(run_id, reason, status)

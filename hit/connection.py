@@ -1,0 +1,124 @@
+"""The way to the run store: which one, whether it answers, and its first use by many at once."""
+
+__all__ = ["DEFAULT_TRACKING_URI", "connect", "experiment_id", "is_permanent", "tracking_uri"]
+
+import os
+import time
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+# Our own delivery waits and retries (hit.tracking); MLflow's client would hold a question for minutes.
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
+os.environ.setdefault("MLFLOW_ENABLE_ASYNC_LOGGING", "false")
+
+import logging
+
+from filelock import FileLock
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+
+from hit.errors import StoreError
+
+DEFAULT_TRACKING_URI = "sqlite:///mlflow.db"
+
+_SQLITE = "sqlite:///"
+_PERMANENT = {"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS", "BAD_REQUEST"}
+_DB_LOCK_SECONDS = 120
+
+
+def tracking_uri(uri: str | None = None) -> str:
+    """The store's address: the argument, else $MLFLOW_TRACKING_URI, else mlflow.db in the working directory.
+
+    A path to an SQLite file is made absolute, so that every process means the same file.
+    """
+    uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_TRACKING_URI
+    if uri.startswith(_SQLITE):
+        return _SQLITE + str(_sqlite_path(uri).absolute())
+    return uri
+
+
+def connect(uri: str | None = None) -> MlflowClient:
+    """A client of a store that answers.
+
+    Several processes may use a new SQLite store at the same moment: a file lock lets one of them create it.
+
+    Raises:
+        StoreError: the store does not answer or cannot be created.
+    """
+    uri = tracking_uri(uri)
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    try:
+        if uri.startswith(_SQLITE):
+            path = _sqlite_path(uri)
+            if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+                raise StoreError(f"tracking store must lie in a writable directory, got {path}")
+            with FileLock(f"{path}.lock", timeout=_DB_LOCK_SECONDS):
+                return _ask(uri)
+        return _ask(uri)
+    except StoreError:
+        raise
+    except Exception as error:
+        raise StoreError(
+            f"tracking server must answer, got no answer from {_shown(uri)}: {_first_line(error)}"
+        ) from None
+
+
+def experiment_id(client: MlflowClient, name: str) -> str:
+    """Id of the experiment called `name`, created if need be, also when others create it at this moment.
+
+    Raises:
+        StoreError: the experiment is deleted, or its name is refused.
+    """
+    for attempt in range(5):
+        try:
+            found = client.get_experiment_by_name(name)
+            if found is not None:
+                if found.lifecycle_stage != "active":
+                    raise StoreError(
+                        f"experiment {name!r} is deleted; restore it (mlflow experiments restore -x "
+                        f"{found.experiment_id}) or name another one"
+                    )
+                return str(found.experiment_id)
+            return str(client.create_experiment(name, artifact_location=_artifact_location(client, name)))
+        except MlflowException as error:
+            if attempt == 4:
+                raise StoreError(f"experiment {name!r} cannot be created: {_first_line(error)}") from None
+            time.sleep(0.1 * 2**attempt)  # somebody else created it between our two questions
+    raise AssertionError("unreachable")
+
+
+def is_permanent(error: BaseException) -> bool:
+    """Whether asking the store again is no use: it answered, and refused."""
+    return isinstance(error, MlflowException) and error.error_code in _PERMANENT
+
+
+def _ask(uri: str) -> MlflowClient:
+    client = MlflowClient(uri)
+    client.search_experiments(max_results=1)
+    return client
+
+
+def _artifact_location(client: MlflowClient, name: str) -> str | None:
+    """Beside the SQLite file, wherever the process stands; a server decides for itself."""
+    uri = client.tracking_uri
+    if not uri.startswith(_SQLITE):
+        return None
+    folder = "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in name)
+    return (_sqlite_path(uri).parent / "mlruns" / folder).as_uri()
+
+
+def _sqlite_path(uri: str) -> Path:
+    return Path(unquote(uri.removeprefix(_SQLITE)))
+
+
+def _shown(uri: str) -> str:
+    """The address without a password."""
+    parts = urlsplit(uri)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl() if "@" in parts.netloc else uri
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip()
+    return text.splitlines()[0][:300] if text else type(error).__name__

@@ -1,0 +1,6 @@
+"""Data sets: uint8 images with labels, by name, from arrays or from a folder."""
+
+__all__ = ["NAMES", "Dataset", "Split", "batches", "labelled_batches", "load"]
+
+from hit.data.dataset import Dataset, Split, batches, labelled_batches
+from hit.data.registry import NAMES, load

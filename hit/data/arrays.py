@@ -1,0 +1,114 @@
+"""Images and labels from a user's .npz file."""
+
+__all__ = ["read_npz"]
+
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hit.data.dataset import Split
+from hit.data.faults import reason
+from hit.data.splitting import split_in_two
+from hit.errors import DataError
+
+_SPLIT_KEYS = ("x_train", "y_train", "x_test", "y_test")
+_WHOLE_KEYS = ("images", "labels")
+_EXPECTED = "x_train, y_train, x_test and y_test, or images and labels"
+
+Array = NDArray[Any]
+
+
+def read_npz(path: Path) -> tuple[Split, Split, int]:
+    """Training split, test split and number of classes of an .npz file.
+
+    It holds either `x_train`, `y_train`, `x_test`, `y_test` (Keras's names), in the order given, or
+    `images` and `labels`, which are split by `hit.data.splitting.stratified_indices`. Other arrays are
+    left alone. Images are uint8, 0 to 255, of shape N×H×W, N×C×H×W or N×H×W×C (C = 1 or 3; where both
+    fit, N×C×H×W). Labels are integers of shape N or N×1; their distinct values, in order, become
+    0 … M−1. Pickled objects are never loaded.
+
+    Raises:
+        DataError: the file is missing, damaged or no .npz file; an array is missing, of the wrong type
+            or shape, or pickled; images and labels are not as many.
+    """
+    arrays = _read(path)
+    images = {key: _images(key, array) for key, array in arrays.items() if key in ("x_train", "x_test", "images")}
+    labels = {key: _labels(key, array) for key, array in arrays.items() if key in ("y_train", "y_test", "labels")}
+    for (x, pictures), (y, marks) in zip(images.items(), labels.items(), strict=True):
+        if len(pictures) != len(marks):
+            raise DataError(f"{x} and {y} must be as many, got {len(pictures)} images and {len(marks)} labels")
+    values = np.unique(np.concatenate(list(labels.values())))
+    indices = {key: torch.from_numpy(np.searchsorted(values, array)) for key, array in labels.items()}
+    if "images" in images:
+        return *split_in_two(images["images"], indices["labels"]), len(values)
+    train = Split(images["x_train"], indices["y_train"])
+    return train, Split(images["x_test"], indices["y_test"]), len(values)
+
+
+def _read(path: Path) -> dict[str, Array]:
+    try:
+        with zipfile.ZipFile(path) as archive:  # np.load alone would take an .npy file by that name
+            archive.infolist()
+        with np.load(path, allow_pickle=False) as archive:
+            return {key: _member(archive, key) for key in _keys(archive.files)}
+    except FileNotFoundError:
+        raise DataError("there is no such file") from None
+    except (zipfile.BadZipFile, ValueError) as error:
+        raise DataError(f"the file is not an .npz archive, or is cut short: {reason(error)}") from error
+    except OSError as error:
+        raise DataError(f"the file cannot be read: {reason(error)}") from error
+
+
+def _keys(present: list[str]) -> tuple[str, ...]:
+    for keys in (_SPLIT_KEYS, _WHOLE_KEYS):
+        if all(key in present for key in keys):
+            return keys
+    for keys in (_SPLIT_KEYS, _WHOLE_KEYS):
+        if any(key in present for key in keys):
+            missing = ", ".join(key for key in keys if key not in present)
+            raise DataError(f"the file must hold {_EXPECTED}, but lacks {missing}")
+    raise DataError(f"the file must hold {_EXPECTED}, got {', '.join(present) or 'no arrays'}")
+
+
+def _member(archive: Any, key: str) -> Array:
+    try:
+        array: Array = archive[key]
+    except (ValueError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
+        if "pickle" in str(error):
+            raise DataError(f"{key} holds pickled Python objects, which are never loaded; save numbers") from error
+        raise DataError(f"{key} cannot be read: {reason(error)}") from error
+    if not isinstance(array, np.ndarray):
+        raise DataError(f"{key} must be an array in NumPy's format, got other bytes")
+    return array
+
+
+def _images(key: str, array: Array) -> Tensor:
+    if array.dtype != np.uint8:
+        raise DataError(f"{key} must be uint8 with levels 0 to 255, got {array.dtype}")
+    if array.ndim == 3:
+        array = array[:, None]
+    elif array.ndim == 4 and array.shape[1] not in (1, 3) and array.shape[3] in (1, 3):
+        array = array.transpose(0, 3, 1, 2)
+    if array.ndim != 4 or array.shape[1] not in (1, 3):
+        raise DataError(f"{key} must have shape N×H×W, N×C×H×W or N×H×W×C with C = 1 or 3, got {_by(array.shape)}")
+    return torch.from_numpy(np.ascontiguousarray(array))
+
+
+def _labels(key: str, array: Array) -> Array:
+    if array.dtype.kind not in "iu":
+        raise DataError(f"{key} must be integers, got {array.dtype}")
+    if array.ndim == 2 and array.shape[1] == 1:  # Keras's CIFAR-10
+        array = array[:, 0]
+    if array.ndim != 1:
+        raise DataError(f"{key} must have shape N, got {_by(array.shape)}")
+    return array.astype(np.int64)
+
+
+def _by(shape: tuple[int, ...]) -> str:
+    return "×".join(map(str, shape)) or "()"

@@ -1,0 +1,141 @@
+"""What all models share: one pass of images down the hierarchy, and what it costs in every layer."""
+
+__all__ = ["HierarchicalVAE", "Inference", "Pass"]
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from hit.distributions import DiagonalGaussian, Likelihood, standard_normal
+
+
+@dataclass(frozen=True)
+class Pass:
+    """What one pass of a batch through a model gives. Tuples run over the layers: index 0 is z_1.
+
+    Attributes:
+        rates: R_l of every image, nats; each of shape (batch,).
+        distortion: −log p(x|z_1) of every image, nats; shape (batch,).
+        output: what the decoder's last layer gives, parameters of the likelihood.
+        latents: z_l as drawn; each batch × latent shape.
+        posteriors: q(z_l|z_{l+1}, x).
+        priors: p(z_l|z_{l+1}).
+    """
+
+    rates: tuple[Tensor, ...]
+    distortion: Tensor
+    output: Tensor
+    latents: tuple[Tensor, ...]
+    posteriors: tuple[DiagonalGaussian, ...]
+    priors: tuple[DiagonalGaussian, ...]
+
+
+class Inference(nn.Module, ABC):
+    """q(z_L|x) Π q(z_l|z_{l+1}, x): what the images say of every layer, met by what comes from above."""
+
+    @abstractmethod
+    def evidence(self, x: Tensor) -> tuple[Tensor | DiagonalGaussian, ...]:
+        """What x alone says of z_1 … z_L, index 0 for z_1."""
+
+    @abstractmethod
+    def posterior(
+        self,
+        layer: int,
+        evidence: Tensor | DiagonalGaussian,
+        z_above: Tensor | None,
+        prior: DiagonalGaussian | None,
+    ) -> DiagonalGaussian:
+        """q(z_l|z_{l+1}, x); `z_above` and `prior` are None for the top layer alone."""
+
+
+class HierarchicalVAE(nn.Module):
+    """A top-down hierarchical VAE: q(z_L|x) Π q(z_l|z_{l+1}, x) against p(z_L) Π p(z_l|z_{l+1}) p(x|z_1).
+
+    The KL of its ELBO splits into one rate a layer (https://arxiv.org/abs/2302.04855, eq. 5):
+    R_L = KL(q(z_L|x) ‖ p(z_L)) and R_l = E KL(q(z_l|z_{l+1}, x) ‖ p(z_l|z_{l+1})).
+
+    Args:
+        inference: the family of posteriors; models differ mainly here.
+        priors: p(z_l|z_{l+1}) for l = 1 … L−1; p(z_L) is standard normal.
+        decoder: z_1 → the likelihood's output.
+        likelihood: p(x|z_1).
+        latent_shapes: shape of one z_l for l = 1 … L.
+    """
+
+    def __init__(
+        self,
+        inference: Inference,
+        priors: Sequence[nn.Module],
+        decoder: nn.Module,
+        likelihood: Likelihood,
+        latent_shapes: Sequence[tuple[int, ...]],
+    ) -> None:
+        super().__init__()
+        assert len(latent_shapes) == len(priors) + 1
+        self.inference = inference
+        self.priors = nn.ModuleList(priors)
+        self.decoder = decoder
+        self.likelihood = likelihood
+        self.latent_shapes = tuple(latent_shapes)
+
+    @property
+    def layers(self) -> int:
+        """L."""
+        return len(self.latent_shapes)
+
+    def prepare(self, images: Tensor) -> Tensor:
+        """The x that the model is fed, float in [0, 1], from uint8 images (batch × C × H × W)."""
+        return self.likelihood.prepare(images)
+
+    def noise(self, batch: int, generator: torch.Generator | None = None) -> tuple[Tensor, ...]:
+        """Standard normal noise for one pass, on the model's device: one tensor a layer, index 0 for z_1."""
+        device = next(self.parameters()).device
+        return tuple(torch.randn(batch, *shape, generator=generator, device=device) for shape in self.latent_shapes)
+
+    def forward(self, x: Tensor, noise: Sequence[Tensor] | None = None, *, sample: bool = True) -> Pass:
+        """Infer z_L … z_1, paying each layer's rate, and decode z_1.
+
+        Args:
+            x: prepared images (`prepare`), batch × C × H × W.
+            noise: one standard normal tensor a layer (`noise`); drawn here where absent.
+            sample: False takes the posterior means instead, so that numbers can be compared.
+        """
+        if sample and noise is None:
+            noise = self.noise(x.shape[0])
+        evidence = self.inference.evidence(x)
+        z: Tensor | None = None
+        latents, posteriors, priors, rates = [], [], [], []
+        for layer in range(self.layers, 0, -1):
+            prior = None if z is None else self.priors[layer - 1](z)
+            posterior = self.inference.posterior(layer, evidence[layer - 1], z, prior)
+            prior = standard_normal(posterior) if prior is None else prior
+            z = posterior.sample(noise[layer - 1]) if sample and noise is not None else posterior.mean
+            latents.append(z)
+            posteriors.append(posterior)
+            priors.append(prior)
+            rates.append(posterior.kl(prior))
+        assert z is not None
+        output = self.decoder(z)
+        return Pass(
+            rates=tuple(reversed(rates)),
+            distortion=-self.likelihood.log_prob(x, output),
+            output=output,
+            latents=tuple(reversed(latents)),
+            posteriors=tuple(reversed(posteriors)),
+            priors=tuple(reversed(priors)),
+        )
+
+    def generate(self, noise: Sequence[Tensor]) -> Tensor:
+        """Mean images E[x|z_1] (batch × C × H × W) of samples drawn from the prior with this noise."""
+        z = noise[self.layers - 1]
+        for layer in range(self.layers - 1, 0, -1):
+            prior: DiagonalGaussian = self.priors[layer - 1](z)
+            z = prior.sample(noise[layer - 1])
+        return self.likelihood.mean(self.decoder(z))
+
+    def reconstruct(self, outcome: Pass) -> Tensor:
+        """Mean images E[x|z_1] of a pass, shaped like x."""
+        return self.likelihood.mean(outcome.output)

@@ -1,0 +1,35 @@
+"""The Lagrangian D + Σ_l β_l R_l, and what changes β during training."""
+
+__all__ = ["objective", "warmup_factor"]
+
+from torch import Tensor
+
+from hit.config import TrainConfig
+from hit.models.hierarchy import Pass
+
+
+def objective(outcome: Pass, betas: Tensor) -> Tensor:
+    """D + Σ_l β_l R_l of every image, nats; at β = 1 the negative ELBO.
+
+    Args:
+        outcome: one pass of a batch.
+        betas: β_1 … β_L, of shape (L,) for the whole batch or (batch, L), a row an example.
+
+    Returns:
+        One number an image, shape (batch,).
+    """
+    total = outcome.distortion
+    for layer, rate in enumerate(outcome.rates):
+        total = total + betas[..., layer] * rate
+    return total
+
+
+def warmup_factor(config: TrainConfig, epoch: int) -> float:
+    """What all β are multiplied by in `epoch` (counted from 0): for a ladder VAE min(1, epoch / (epochs // 5)).
+
+    The research code's warm-up of LVAE (https://arxiv.org/abs/2302.04855); 1 for other models and without warm-up.
+    """
+    length = config.epochs // 5
+    if config.model != "lvae" or not config.warmup or length == 0:
+        return 1.0
+    return min(1.0, epoch / length)

@@ -1,0 +1,316 @@
+"""The run in the store: params, metrics, tags, inputs, artifacts and how it ended. Nothing else writes to a run."""
+
+__all__ = ["RunWriter", "deliver_leftovers", "end_unstarted", "mark_lost", "run_folder"]
+
+import contextlib
+import hashlib
+import importlib.metadata
+import json
+import math
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from filelock import FileLock, Timeout
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+
+from hit import schema
+from hit.connection import connect, experiment_id, tracking_uri
+from hit.delivery import Delivery, send
+from hit.errors import Diverged, Interrupted, StoreError, UserError
+from hit.journal import Journal, Record
+from hit.schema import Kind, Tag
+from hit.stop import StopRequest, process_identity
+
+_PACKAGES = ("mlflow", "torch", "torchvision", "scikit-learn", "numpy", "scipy", "pandas", "optuna", "plotly")
+_REASON_LENGTH = 500
+_DRAIN_SECONDS_WHEN_STOPPED = 20.0
+
+
+class RunWriter:
+    """One run, from its first param to its end. A context manager: how the block ends is how the run ends.
+
+    Normally: FINISHED. `Interrupted`: KILLED. Any other exception: FAILED, with the reason in a tag.
+    Everything goes through a journal on local disk, so that neither a crash nor a store that is away
+    loses a number; leaving the block waits until the store has it all.
+
+    Args:
+        kind: what the run is.
+        name: shown in the UI.
+        state_dir: folder for journals and checkpoints.
+        experiment: name of the experiment, for a new run.
+        uri: the store; see `hit.connection.tracking_uri`.
+        run_id: take over this run instead of making one (`mlflow run` has made it, or it is resumed).
+        parent: run id under which the UI nests this run.
+        tags: further tags, set when the run is made.
+        stop: told about by SIGTERM and Ctrl-C; ends the waiting.
+
+    Raises:
+        StoreError: the store does not answer, the run does not exist, or somebody else is writing to it.
+    """
+
+    def __init__(
+        self,
+        *,
+        kind: Kind,
+        name: str,
+        state_dir: Path,
+        experiment: str = schema.DEFAULT_EXPERIMENT,
+        uri: str | None = None,
+        run_id: str | None = None,
+        parent: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        stop: StopRequest | None = None,
+    ) -> None:
+        self._client = connect(uri)
+        self._stop = stop or StopRequest()
+        self._closed = False
+        host, process = process_identity()
+        all_tags: dict[str, str] = {
+            Tag.KIND: kind,
+            Tag.SCHEMA: schema.SCHEMA_VERSION,
+            Tag.HOST: host,
+            Tag.PROCESS: process,
+            Tag.HEARTBEAT: str(int(time.time())),
+            Tag.PACKAGES: _packages(),
+            **({Tag.PARENT: parent} if parent else {}),
+            **(tags or {}),
+        }
+        self._known_params: set[str] = set()
+        if run_id is None:
+            run = self._client.create_run(
+                experiment_id(self._client, experiment), run_name=name, tags=_source_tags() | dict(all_tags)
+            )
+            run_id = run.info.run_id
+        else:
+            try:
+                run = self._client.get_run(run_id)
+                self._client.update_run(run_id, status="RUNNING", name=name)
+            except MlflowException as error:
+                raise StoreError(f"run {run_id} cannot be taken over: {str(error).splitlines()[0]}") from None
+            self._known_params = set(run.data.params)
+            all_tags = {key: value for key, value in _source_tags().items() if key not in run.data.tags} | all_tags
+        self.run_id: str = run_id
+        self.experiment_id: str = run.info.experiment_id
+        self.folder = run_folder(state_dir, run_id)
+        try:
+            self._lock = _lock(self.folder)
+        except Timeout:
+            raise StoreError(f"run {run_id} is being written by another process ({self.folder} is locked)") from None
+        (self.folder / "store").write_text(_store_mark(self._client.tracking_uri))
+        self._delivery = Delivery(self._client, run_id, Journal(self.folder))
+        self._delivery.start()
+        self.tags(all_tags)
+
+    def params(self, values: Mapping[str, Any]) -> None:
+        """Log params. MLflow keeps the first value of a key: what `mlflow run` logged as typed stays."""
+        self._append(
+            {"kind": "param", "key": key, "value": str(value)}
+            for key, value in values.items()
+            if key not in self._known_params
+        )
+        self._known_params.update(values)
+
+    def metrics(self, values: Mapping[str, float], step: int = 0, *, sync: bool = False) -> None:
+        """Log declared metrics of one step; one that is not finite is left out.
+
+        Raises:
+            KeyError: a name is not declared in `hit.schema`.
+        """
+        now = int(time.time() * 1000)
+        self._append(
+            (
+                {"kind": "metric", "key": schema.metric(key).name, "value": float(value), "step": step, "time": now}
+                for key, value in values.items()
+                if math.isfinite(value)
+            ),
+            sync=sync,
+        )
+
+    def tags(self, values: Mapping[str, str]) -> None:
+        """Set tags."""
+        self._append({"kind": "tag", "key": str(key), "value": str(value)} for key, value in values.items())
+
+    def dataset(self, name: str, digest: str, profile: Mapping[str, Any], context: str = "training") -> None:
+        """Log the data set as the run's input."""
+        self._append([{"kind": "input", "name": name, "digest": digest, "profile": dict(profile), "context": context}])
+
+    def artifact(self, path: Path, folder: str = "") -> None:
+        """Log a file; it must stay where it is until the run has ended (`self.folder` is the place for it)."""
+        self._append([{"kind": "artifact", "path": str(path.absolute()), "folder": folder}])
+
+    def json_artifact(self, name: str, value: Any, folder: str = "") -> None:
+        """Log a value as a JSON file."""
+        path = self.folder / name
+        path.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n")
+        self.artifact(path, folder)
+
+    @property
+    def undelivered(self) -> str:
+        """Why the store lacks numbers of this run, or '' if it lacks none that it could have."""
+        if self._delivery.refused is not None:
+            return f"the store refused them ({str(self._delivery.refused).splitlines()[0]})"
+        return "the tracking server is away" if self._delivery.away_since else ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        status, reason = _ending(error)
+        tags: dict[str, str] = {Tag.STATUS_REASON: reason} if reason else {}
+        if isinstance(error, Diverged):
+            tags[Tag.DIVERGED] = "true"
+        self.end(status, tags)
+
+    def end(self, status: str, tags: Mapping[str, str] | None = None) -> None:
+        """Tell the store how the run ended, wait until it knows, and release everything."""
+        if self._closed:
+            return
+        self._closed = True
+        self.tags(tags or {})
+        self._append([{"kind": "status", "status": status, "time": int(time.time() * 1000)}], sync=True)
+        delivered = self._delivery.drain(self._keep_waiting)
+        self._delivery.close()
+        if delivered and status == "FINISHED":
+            shutil.rmtree(self.folder, ignore_errors=True)
+        self._lock.release()
+        if not delivered:
+            why = self.undelivered or "it did not answer in time"
+            raise StoreError(
+                f"run {self.run_id} has numbers that its store lacks: {why}; they are kept in {self.folder} "
+                "and delivered by the next command that uses this state_dir and store"
+            )
+
+    def _keep_waiting(self, waited: float) -> bool:
+        if waited > 5 and int(waited * 2) % 60 == 10:  # about twice a second we are asked; tell twice a minute
+            print("waiting for the tracking server to take the last numbers; Ctrl-C leaves them on disk", flush=True)
+        return not self._stop.requested or waited < _DRAIN_SECONDS_WHEN_STOPPED
+
+    def _append(self, records: Iterator[Record] | list[Record], *, sync: bool = False) -> None:
+        self._delivery.append(list(records), sync=sync)
+
+
+def run_folder(state_dir: Path, run_id: str) -> Path:
+    """Where the journal and the checkpoint of a run lie."""
+    return state_dir / "runs" / run_id
+
+
+def deliver_leftovers(state_dir: Path, uri: str | None = None) -> int:
+    """Deliver what crashed or stopped processes left in their journals; how many runs that were.
+
+    Raises:
+        StoreError: the store does not answer.
+    """
+    folders = [path.parent for path in (state_dir / "runs").glob("*/journal.jsonl")]
+    if not folders:
+        return 0
+    client = connect(uri)
+    delivered = 0
+    for folder in folders:
+        with contextlib.suppress(Timeout, FileNotFoundError, MlflowException):
+            if (folder / "store").read_text() == _store_mark(client.tracking_uri):
+                delivered += _deliver_leftover(client, folder)
+    return delivered
+
+
+def mark_lost(client: MlflowClient, run_id: str) -> None:
+    """End a run whose process is gone without a word."""
+    client.set_tag(run_id, Tag.STATUS_REASON, "lost: its process is gone")
+    client.set_terminated(run_id, status="FAILED")
+
+
+def end_unstarted(run_id: str, reason: str, status: str) -> None:
+    """End a run that `mlflow run` made for this process and that the process could not begin."""
+    with contextlib.suppress(StoreError, MlflowException):  # the user is told the reason in any case
+        client = connect()
+        if client.get_run(run_id).info.status == "RUNNING":
+            client.set_tag(run_id, Tag.STATUS_REASON, reason[:_REASON_LENGTH])
+            client.set_terminated(run_id, status=status)
+
+
+def _deliver_leftover(client: MlflowClient, folder: Path) -> bool:
+    with _lock(folder):  # a run that is alive holds it
+        with contextlib.closing(Journal(folder)) as journal:
+            if not journal.unsent:
+                return False
+            while journal.unsent:
+                records, mark = journal.peek(500)
+                send(client, folder.name, records)
+                journal.mark_sent(mark)
+        if records[-1]["kind"] == "status" and records[-1]["status"] == "FINISHED":
+            shutil.rmtree(folder, ignore_errors=True)
+        return True
+
+
+def _lock(folder: Path) -> FileLock:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / "lock", timeout=0)
+        lock.acquire()
+    except OSError as error:
+        if isinstance(error, Timeout):
+            raise
+        raise StoreError(f"state_dir must be writable, got {folder}: {error.strerror}") from None
+    return lock
+
+
+def _store_mark(uri: str) -> str:
+    """Tells one store from another without writing down its address, which may hold a password."""
+    return hashlib.sha256(tracking_uri(uri).encode()).hexdigest()[:16]
+
+
+def _ending(error: BaseException | None) -> tuple[str, str]:
+    match error:
+        case None:
+            return "FINISHED", ""
+        case Interrupted() | KeyboardInterrupt():
+            return "KILLED", str(error) or "interrupted"
+        case Diverged():
+            return "FAILED", f"diverged: {error}"[:_REASON_LENGTH]
+        case UserError():
+            return "FAILED", str(error)[:_REASON_LENGTH]
+        case _:
+            return "FAILED", f"{type(error).__name__}: {error}".splitlines()[0][:_REASON_LENGTH]
+
+
+def _packages() -> str:
+    versions = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions[package] = importlib.metadata.version(package)
+    return json.dumps(versions)
+
+
+def _source_tags() -> dict[str, str]:
+    root = Path(__file__).resolve().parent.parent
+    tags = {
+        Tag.SOURCE: f"python -m {_module()}",
+        "mlflow.source.type": "LOCAL",
+        Tag.USER: os.environ.get("USER") or os.environ.get("LOGNAME") or "unknown",
+    }
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        head = subprocess.run(
+            ["git", "-C", str(root), "rev-parse", "--show-toplevel", "HEAD"],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=10,
+        ).stdout.split("\n")
+        if Path(head[0]).resolve() == root:  # installed inside somebody else's repository is not our commit
+            tags[Tag.COMMIT] = head[1]
+    return {str(key): value for key, value in tags.items()}
+
+
+def _module() -> str:
+    spec = getattr(sys.modules.get("__main__"), "__spec__", None)
+    return spec.name if spec is not None and spec.name else "hit"

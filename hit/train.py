@@ -1,0 +1,71 @@
+"""`python -m hit.train`: train and evaluate one model."""
+
+__all__ = ["TrainOptions", "main"]
+
+import os
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+from hit.cli import CONFIG, Parser, entry_point
+from hit.options import build
+
+if TYPE_CHECKING:
+    from hit.stop import StopRequest
+
+
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
+class TrainOptions:
+    """What `train` takes beside the config of its model."""
+
+    experiment: Annotated[str, Field(min_length=1, description="name of the MLflow experiment of a new run")] = "hit"
+    resume: Annotated[str, Field(description="run id of an interrupted run to go on with; takes its config")] = ""
+
+
+def main(argv: list[str], stop: "StopRequest") -> None:
+    """Parse the options, train, print the main numbers and the run's id."""
+    parser = Parser("hit.train", "Train one hierarchical VAE and measure it, in one run of the store.", ["beta_"])
+    parser.add_config()
+    parser.add_options("run", TrainOptions)
+    parsed = parser.parse(argv)
+
+    from tqdm import tqdm
+
+    from hit.config import TrainConfig
+    from hit.runner import Progress, resume_config, state_folder, train_run
+    from hit.schema import metric
+    from hit.store import Store
+    from hit.tracking import deliver_leftovers
+
+    options = build(TrainOptions, parsed["run"])
+    if options.resume:
+        config = resume_config(options.resume, parsed[CONFIG]["state_dir"])
+    else:
+        config = TrainConfig.from_flat(parsed[CONFIG])
+    stop.check()
+    deliver_leftovers(state_folder(config))
+    with tqdm(total=config.epochs, unit="epoch", desc="training", disable=None) as bar:
+
+        def show(progress: Progress) -> None:
+            bar.set_description(progress.doing)
+            bar.update(progress.epoch - bar.n)
+
+        run_id = train_run(
+            config,
+            experiment=options.experiment,
+            run_id=options.resume or os.environ.get("MLFLOW_RUN_ID") or None,
+            stop=stop,
+            on_progress=show,
+        )
+    measured = Store().run(run_id).data.metrics
+    rates = [f"test/rate_{layer}" for layer in range(config.layers, 0, -1)]
+    for name in ("test/elbo", "test/distortion", *rates, "test/psnr"):
+        if name in measured:
+            print(f"{metric(name).axis:28} {measured[name]:10.4g}", file=sys.stderr)
+    print(run_id)
+
+
+if __name__ == "__main__":
+    entry_point(main)

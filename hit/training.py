@@ -1,0 +1,134 @@
+"""The loop that fits a model: Adam on the Lagrangian, an epoch at a time."""
+
+__all__ = ["Epoch", "fit"]
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from hit.checkpoint import load_checkpoint, save_checkpoint
+from hit.config import TrainConfig
+from hit.data import Split, batches
+from hit.errors import Diverged
+from hit.models import HierarchicalVAE
+from hit.objective import objective, warmup_factor
+
+#: Streams of random numbers that one seed gives: a stream a purpose.
+_BATCHES, _NOISE = 0, 1
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One finished epoch.
+
+    Attributes:
+        number: counted from 1.
+        metrics: means over the epoch's images, in schema names (`train/…`).
+    """
+
+    number: int
+    metrics: dict[str, float]
+
+
+def fit(
+    model: HierarchicalVAE,
+    train: Split,
+    config: TrainConfig,
+    *,
+    on_epoch: Callable[[Epoch], None],
+    check: Callable[[], None] = lambda: None,
+    checkpoint: Path | None = None,
+    identity: str = "",
+) -> int:
+    """Train `model` in place, from its checkpoint if there is one; which epoch it started after.
+
+    An epoch is a function of (weights, optimiser, seed, epoch): its batches and its noise come from
+    generators seeded with the last two, so that a resumed run equals an uninterrupted one. The sums
+    of an epoch stay on the device and are read once, at its end.
+
+    Args:
+        model: on its device.
+        train: images on the same device.
+        config: what to do.
+        on_epoch: told every finished epoch, before its checkpoint is written.
+        check: called before every step; raises to stop (`StopRequest.check`).
+        checkpoint: file to go on from and to write after every epoch.
+        identity: config hash that the checkpoint must carry.
+
+    Raises:
+        Diverged: the objective of an epoch is not finite.
+        CheckpointError: the checkpoint is damaged or of another model.
+    """
+    device = next(model.parameters()).device
+    optimiser = torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=True)
+    finished = 0
+    if checkpoint is not None and checkpoint.exists():
+        finished = load_checkpoint(checkpoint, model, optimiser, identity=identity)
+    model.train()
+    for epoch in range(finished, config.epochs):
+        started = time.perf_counter()
+        betas = torch.tensor(config.betas, device=device) * warmup_factor(config, epoch)
+        sums = _run_epoch(model, optimiser, train, config, epoch, betas, check)
+        metrics = _epoch_metrics(sums / len(train.labels), betas)
+        metrics["train/seconds"] = time.perf_counter() - started
+        if not math.isfinite(metrics["train/objective"]):
+            raise Diverged(
+                f"the training objective is not finite in epoch {epoch + 1} of {config.epochs} "
+                f"(learning_rate {config.learning_rate:g}, β {', '.join(f'{beta:g}' for beta in config.betas)})"
+            )
+        on_epoch(Epoch(epoch + 1, metrics))
+        if checkpoint is not None:
+            save_checkpoint(checkpoint, model, optimiser, epoch=epoch + 1, identity=identity)
+    model.eval()
+    return finished
+
+
+def _run_epoch(
+    model: HierarchicalVAE,
+    optimiser: torch.optim.Optimizer,
+    train: Split,
+    config: TrainConfig,
+    epoch: int,
+    betas: Tensor,
+    check: Callable[[], None],
+) -> Tensor:
+    """Sums over the images of [objective, distortion, R_1, …, R_L]."""
+    device = betas.device
+    order = torch.randperm(len(train.labels), generator=_generator(config.seed, epoch, _BATCHES))
+    noise = _generator(config.seed, epoch, _NOISE, device)
+    sums = torch.zeros(2 + model.layers, dtype=torch.float64, device=device)
+    for images in batches(train, config.batch_size, order.to(device)):
+        check()
+        x = model.prepare(images)
+        outcome = model(x, model.noise(len(x), noise))
+        losses = objective(outcome, betas)
+        optimiser.zero_grad(set_to_none=True)
+        losses.mean().backward()
+        optimiser.step()
+        with torch.no_grad():
+            sums += torch.stack([losses.sum(), outcome.distortion.sum(), *(rate.sum() for rate in outcome.rates)])
+    return sums
+
+
+def _epoch_metrics(means: Tensor, betas: Tensor) -> dict[str, float]:
+    objective_mean, distortion, *rates = means.tolist()
+    metrics = {
+        "train/objective": objective_mean,
+        "train/distortion": distortion,
+        "train/rate": sum(rates),
+        "train/elbo": -distortion - sum(rates),
+    }
+    for layer, (rate, beta) in enumerate(zip(rates, betas.tolist(), strict=True), start=1):
+        metrics[f"train/rate_{layer}"] = rate
+        metrics[f"train/beta_{layer}"] = beta
+    return metrics
+
+
+def _generator(seed: int, epoch: int, stream: int, device: torch.device | str = "cpu") -> torch.Generator:
+    # Distinct for every (seed, epoch, stream): seeds are below 2^31, epochs below 2^31.
+    return torch.Generator(device).manual_seed(((seed << 32) + epoch) * 2 + stream)

@@ -1,0 +1,40 @@
+"""`python -m sweeps`: a driver over the store."""
+
+__all__ = ["main"]
+
+import os
+from typing import TYPE_CHECKING
+
+from hit.cli import CONFIG, Parser, entry_point
+from hit.options import build
+from sweeps.options import GRID_DEFAULTS, GRID_HELP, SweepOptions
+
+if TYPE_CHECKING:
+    from hit.stop import StopRequest
+
+
+def main(argv: list[str], stop: "StopRequest") -> None:
+    """Parse the options, run what the store lacks, print the sweep's run id."""
+    parser = Parser(
+        "sweeps", "Train what a grid over β lacks, each model evaluated, in a pool of processes.", ["grid_"]
+    )
+    parser.add_options("sweep", SweepOptions)
+    parser.add_group("grid", GRID_DEFAULTS, GRID_HELP)
+    parser.add_config(leave_out=("beta_1", "beta_2", "seed"))
+    parsed = parser.parse(argv)
+
+    from hit.config import TrainConfig
+    from hit.errors import StoreError
+    from sweeps.grid_sweep import GridSweep
+
+    options = build(SweepOptions, parsed["sweep"])
+    sweep = GridSweep.plan(TrainConfig.from_flat(parsed[CONFIG]), options, parsed["grid"])
+    with sweep.writer(stop, os.environ.get("MLFLOW_RUN_ID") or None) as run:
+        result = sweep.run(run, stop)
+        if result.faults and not result.counts["finished"]:
+            raise StoreError(f"no run of the sweep finished: {next(iter(result.faults.values())).splitlines()[-1]}")
+    print(result.run_id)
+
+
+if __name__ == "__main__":
+    entry_point(main)

@@ -1,0 +1,47 @@
+"""What a sweep takes beside the config of its models."""
+
+__all__ = ["GRID_DEFAULTS", "GRID_HELP", "SweepOptions", "parse_seeds"]
+
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+from hit.errors import ConfigError
+from hit.machine import available_cpus
+
+#: Axes of the grid, flat: `grid_1` holds the values of β_1.
+GRID_DEFAULTS = {"grid_1": "0.1:10:4", "grid_2": "0.1:10:4"}
+GRID_HELP = {
+    name: f"values of β_{name[-1]}: low:high:count (log-spaced), or values with commas" for name in GRID_DEFAULTS
+}
+
+_MOST_WORKERS = 8
+
+
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
+class SweepOptions:
+    """What to visit, and with how much."""
+
+    driver: Annotated[Literal["grid"], Field(description="who chooses the next models: grid")] = "grid"
+    seeds: Annotated[str, Field(description="seeds of the replicates, with commas")] = "0"
+    budget: Annotated[int, Field(ge=0, description="start at most so many runs; 0: all that are left")] = 0
+    workers: Annotated[int, Field(ge=0, description="processes, which divide the CPUs; 0: one a CPU, at most 8")] = 0
+    experiment: Annotated[str, Field(min_length=1, description="name of the MLflow experiment")] = "hit"
+
+    @property
+    def worker_count(self) -> int:
+        """Processes to start."""
+        return self.workers or min(_MOST_WORKERS, available_cpus())
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """'0,1,2' → (0, 1, 2).
+
+    Raises:
+        ConfigError: not a list of whole numbers from 0 up.
+    """
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if not parts or not all(part.isdecimal() for part in parts):
+        raise ConfigError(f"seeds must be whole numbers from 0 up with commas, got {text!r}")
+    return tuple(dict.fromkeys(map(int, parts)))

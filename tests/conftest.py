@@ -1,0 +1,31 @@
+"""Where the tests find data that the project does not carry."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+torch.set_num_threads(min(2, os.cpu_count() or 1))
+
+
+def _folder(variable: str, what: str) -> Path:
+    value = os.environ.get(variable, "")
+    if not value or not Path(value).is_dir():
+        pytest.skip(f"{what}: set {variable} to the folder that holds it")
+    return Path(value)
+
+
+@pytest.fixture(scope="session")
+def golden() -> Path:
+    """Folder of the research code's golden numbers."""
+    return _folder("HIT_GOLDEN", "needs the golden numbers of the research code")
+
+
+@pytest.fixture(scope="session")
+def mnist_root() -> Path:
+    """Data root that holds MNIST."""
+    root = _folder("HIT_DATA", "needs MNIST")
+    if not (root / "MNIST" / "raw").is_dir():
+        pytest.skip(f"needs MNIST: $HIT_DATA ({root}) holds no MNIST/raw")
+    return root
