@@ -15,7 +15,7 @@ from analysis.recommend import Recommendation
 from analysis.runs import layers, one_dataset, rate_name, require, values
 from analysis.style import Theme
 
-_OF_LATENT = re.compile(r"test/(accuracy_\w+?|mi)_z([1-9][0-9]*)\Z")
+_OF_LATENT = re.compile(r"test/(accuracy_\w+?|mi)_z([1-9][0-9]*)(_sampled)?\Z")
 
 
 def rate_space(
@@ -49,8 +49,7 @@ def rate_space(
             mode="markers",
             name="run",
             marker={"color": values(rows, color_metric), "coloraxis": "coloraxis"},
-            hovertext=marks.hover(rows, color_metric),
-            hoverinfo="text",
+            **marks.hover(rows, color_metric),
             showlegend=False,
         )
     )
@@ -92,20 +91,18 @@ def targets(
             mode="markers",
             name="run",
             marker={"color": style.MUTED, "size": 6, "opacity": 0.6},
-            hovertext=marks.hover(rows),
-            hoverinfo="text",
+            **marks.hover(rows),
         )
     )
     for index, found in enumerate(recommendations):
         color, symbol = style.CATEGORIES[index % len(style.CATEGORIES)]
-        box = found.region
-        sides = {"x0": box.low[first - 1], "x1": box.high[first - 1]}
         if count > 1:
-            sides |= {"y0": box.low[second - 1], "y1": box.high[second - 1]}
+            outline_x, outline_y = marks.region_outline(found.region, first, second)
+            outline = go.Scatter(x=outline_x, y=outline_y, mode="lines", fill="toself", fillcolor=f"{color}40")
+            outline.update(line={"color": color, "width": 2}, hoverinfo="skip", showlegend=False)
+            figure.add_trace(outline)
         else:  # a region of one rate has no say in the distortion
-            sides |= {"yref": "paper", "y0": 0, "y1": 1}
-        figure.add_shape(type="rect", layer="below", fillcolor=color, opacity=0.3, line_width=0, **sides)
-        figure.add_shape(type="rect", line={"color": color, "width": 2}, **sides)
+            figure.add_vrect(found.region.low[0], found.region.high[0], fillcolor=color, opacity=0.25, line_width=0)
         best = found.run.to_frame().T
         figure.add_trace(
             go.Scatter(
@@ -114,8 +111,7 @@ def targets(
                 mode="markers",
                 name=found.application.name,
                 marker={"color": color, "symbol": symbol, "size": 14, "line": {"width": 1.5, "color": "#ffffff"}},
-                hovertext=marks.hover(best, found.metric.name),
-                hoverinfo="text",
+                **marks.hover(best, found.metric.name),
             )
         )
     return figure.update_layout(xaxis_title_text=style.label(across), yaxis_title_text=style.label(up))
@@ -141,8 +137,11 @@ def metric_against_rate(frame: pd.DataFrame, metric: str, *, theme: Theme = "lig
     figure = marks.blank(f"{style.title_of(metric)} against rate", dataset, theme)
     if of_latent:
         _add_bound(figure, rows, x, layer, accuracy=of_latent[1] != "mi")
-    sampled = values(rows, f"{metric}_sampled" if of_latent else "").dropna()
-    for name, scores, symbol in ((metric, y, "circle"), (f"{metric}_sampled", sampled, "diamond-open")):
+    sampled = values(rows, f"{metric}_sampled").dropna()
+    series = [(metric, y, "circle")]
+    if len(sampled):
+        series.append((f"{metric}_sampled", sampled, "diamond-open"))
+    for name, scores, symbol in series:
         shown = rows.loc[scores.index]
         figure.add_trace(
             go.Scatter(
@@ -151,8 +150,7 @@ def metric_against_rate(frame: pd.DataFrame, metric: str, *, theme: Theme = "lig
                 mode="markers",
                 name=name,
                 marker={"color": shades[scores.index], "coloraxis": "coloraxis", "symbol": symbol},
-                hovertext=marks.hover(shown, name) if len(shown) else [],
-                hoverinfo="text",
+                **marks.hover(shown, name),
                 showlegend=False,
             )
         )
@@ -184,9 +182,12 @@ def _add_bound(figure: go.Figure, rows: pd.DataFrame, x: pd.Series, layer: int, 
     if entropy.empty:
         return
     # Dense where the bound bends: it reaches its end at R = H(y), often far left of the last run.
-    rates = np.unique(np.concatenate([np.linspace(0, min(entropy.iloc[0], x.max()), 120), [x.max()]]))
+    bend, last = float(entropy.iloc[0]), float(x.max())
+    # Runs that are all far beyond the bend need not see it: the axis would be drawn for the line alone.
+    first = 0.0 if x.min() < 2 * bend else float(x.min())
+    rates = np.unique(np.concatenate([np.linspace(first, max(first, min(bend, last)), 120), [last]]))
     if accuracy:
-        y = marks.bound_line(rates, float(entropy.iloc[0]), marks.classes(rows, layer))
+        y = marks.bound_line(rates.tolist(), float(entropy.iloc[0]), marks.classes(rows, layer))
     else:
         y = np.minimum(rates, entropy.iloc[0])
     figure.add_trace(

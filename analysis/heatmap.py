@@ -36,14 +36,14 @@ def beta_heatmap(
     dataset = one_dataset(frame)
     count = layers(frame)
     first, second = marks.pair_of(count, pair)
-    rows, tried = require(frame, metric), frame
+    x_name, y_name = f"beta_{first}", f"beta_{second}"
+    rows, tried = require(frame, metric, *beta_names(count)), frame.dropna(subset=[x_name, y_name])
     held = []
     for name in beta_names(count):
-        if name not in (f"beta_{first}", f"beta_{second}"):
+        if name not in (x_name, y_name):
             value = float(_rounded(rows, name).mode().iloc[0])
             rows, tried = rows[_rounded(rows, name) == value], tried[_rounded(tried, name) == value]
             held.append(f" at {style.label(name)} = {style.number(value)}")
-    x_name, y_name = f"beta_{first}", f"beta_{second}"
     betas = style.label(x_name) if count == 1 else f"({style.label(x_name)}, {style.label(y_name)})"
     figure = marks.blank(f"{style.title_of(metric)} over {betas}{''.join(held)}", dataset, theme)
     figure.update_layout(xaxis_title_text=style.label(x_name), yaxis_title_text=style.label(y_name))
@@ -65,6 +65,8 @@ def _add_cells(
     xs, ys = sorted({*x, *(a for a, _ in lost)}), sorted({*y, *(b for _, b in lost)})
     cells = values(rows, metric).groupby([y, x]).agg(["mean", "std", "count"])
     means = cells["mean"].unstack().reindex(index=ys, columns=xs)
+    declared = schema.metric(metric)
+    texts = {cell: _cell_text(*numbers) for cell, *numbers in cells.itertuples()}
     roomy = max(len(xs), len(ys)) <= _ROOMY
     figure.add_trace(
         go.Heatmap(
@@ -72,8 +74,9 @@ def _add_cells(
             y=[f"{b:g}" for b in ys],
             z=means.to_numpy(),
             coloraxis="coloraxis",
-            hovertext=[[_cell_text(cells, metric, x_name, y_name, a, b) for a in xs] for b in ys],
-            hoverinfo="text",
+            customdata=[[texts.get((b, a), ("", "")) for a in xs] for b in ys],
+            hovertemplate=f"{style.label(x_name)} = %{{x}}, {style.label(y_name)} = %{{y}}<br>"
+            f"{style.markup(declared.label)} = %{{customdata[0]}} {declared.unit}<br>%{{customdata[1]}}<extra></extra>",
             hoverongaps=False,
             texttemplate="%{z:.3g}" if roomy else None,
         )
@@ -97,12 +100,11 @@ def _add_cells(
                 hoverinfo="skip",
             )
         )
-    if not pd.isna(means.stack().get((1.0, 1.0), float("nan"))):
+    if (1.0, 1.0) in cells.index:
         _add_marks(figure, [(1.0, 1.0)], "β = 1", {**style.STAR, "size": 13})
-    direction = schema.metric(metric).direction
-    if direction is not None:
-        best = cells["mean"].idxmin() if direction == "minimize" else cells["mean"].idxmax()
-        _add_marks(figure, [best[::-1]], "best mean", style.BEST)
+    if declared.direction is not None:
+        b, a = cells["mean"].sort_values(ascending=declared.direction == "minimize").index[0]
+        _add_marks(figure, [(a, b)], "best", style.BEST)
     figure.update_layout(coloraxis=marks.coloraxis(metric))
     figure.update_xaxes(**_ticks(xs), showgrid=False)
     figure.update_yaxes(**_ticks(ys), showgrid=False)
@@ -122,8 +124,7 @@ def _add_points(figure: go.Figure, rows: pd.DataFrame, x: pd.Series, y: pd.Serie
             mode="markers",
             name="run",
             marker={"color": values(rows, metric), "coloraxis": "coloraxis", "symbol": "square", "size": 11},
-            hovertext=marks.hover(rows, metric),
-            hoverinfo="text",
+            **marks.hover(rows, metric),
             showlegend=False,
         )
     )
@@ -146,8 +147,7 @@ def _add_curve(figure: go.Figure, rows: pd.DataFrame, x: pd.Series, metric: str)
             mode="markers",
             name="run",
             marker={"color": style.LINE},
-            hovertext=marks.hover(rows, metric),
-            hoverinfo="text",
+            **marks.hover(rows, metric),
         )
     )
     figure.add_traces(marks.symbols(rows, x, scores))
@@ -160,15 +160,10 @@ def _rounded(frame: pd.DataFrame, name: str) -> pd.Series:
     return values(frame, name).map(lambda beta: float(f"{beta:.6g}"))
 
 
-def _cell_text(cells: pd.DataFrame, metric: str, x_name: str, y_name: str, a: float, b: float) -> str:
-    if (b, a) not in cells.index:
-        return ""
-    mean, spread, count = cells.loc[(b, a)]
-    unit = f" {schema.metric(metric).unit}".rstrip()
-    what = f"mean ± spread of {count:.0f} runs" if count > 1 else "1 run"
-    value = f"{style.number(mean)} ± {style.number(spread, 2)}" if count > 1 else style.number(mean)
-    betas = f"{style.label(x_name)} = {style.number(a)}, {style.label(y_name)} = {style.number(b)}"
-    return f"{betas}<br>{style.markup(schema.metric(metric).label)} = {value}{unit}<br>{what}"
+def _cell_text(mean: float, spread: float, count: int) -> tuple[str, str]:
+    if count == 1:
+        return style.number(mean), "1 run"
+    return f"{style.number(mean)} ± {style.number(spread, 2)}", f"mean ± spread of {count} runs"
 
 
 def _ticks(betas: list[float]) -> dict[str, object]:

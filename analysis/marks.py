@@ -13,12 +13,14 @@ __all__ = [
     "legend_entry",
     "pair_of",
     "plane",
+    "region_outline",
     "symbols",
     "total_name",
 ]
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,6 +28,7 @@ import plotly.graph_objects as go
 
 from analysis import style
 from analysis.comparable import all_equal, beta_names
+from analysis.recommend import RateBox
 from analysis.runs import column, layers, rate_name, values
 from hit import schema
 from hit.errors import StoreError
@@ -49,6 +52,21 @@ def plane(count: int, pair: tuple[int, int] | None) -> tuple[str, str]:
     """Metrics on the x and the y axis of rate space; for one layer (R_1, D)."""
     first, second = pair_of(count, pair)
     return rate_name(first), "test/distortion" if count == 1 else rate_name(second)
+
+
+def region_outline(box: RateBox, first: int, second: int) -> tuple[list[float], list[float]]:
+    """Corners of a region in the plane of two rates, the first one repeated.
+
+    For two layers the rectangle is cut along the lines of its least and its greatest total rate; more
+    layers leave the total of two of them free.
+    """
+    low, high = (box.low[first - 1], box.low[second - 1]), (box.high[first - 1], box.high[second - 1])
+    corners = [low, (high[0], low[1]), high, (low[0], high[1])]
+    if len(box.low) == 2:
+        corners = _cut(corners, lambda point: box.total_high - point[0] - point[1])
+        corners = _cut(corners, lambda point: point[0] + point[1] - box.total_low)
+    corners = [*corners, *corners[:1]]
+    return [x for x, _ in corners], [y for _, y in corners]
 
 
 def total_name(count: int, first: int, second: int) -> str:
@@ -79,21 +97,26 @@ def coloraxis(name: str) -> dict[str, object]:
     }
 
 
-def hover(frame: pd.DataFrame, *names: str) -> list[str]:
-    """For each run: its name, its βs, its rates, its distortion, and the metrics `names`."""
+def hover(frame: pd.DataFrame, *names: str) -> dict[str, Any]:
+    """What a run says under the pointer: its name, βs, rates, distortion, and the metrics `names`.
+
+    As properties of a trace. The words stand once, in the template; each run adds its numbers.
+    """
     count = layers(frame)
     rates = [rate_name(layer) for layer in range(1, count + 1)]
-    shown = dict.fromkeys([*rates, *(["test/rate"] if count > 1 else []), "test/distortion", *names])
-    titles = column(frame, "run_name").where(column(frame, "run_name").notna(), frame["run_id"]).astype(str)
-    columns = [values(frame, name) for name in [*beta_names(count), *shown]]
-    heads = [style.markup(schema.metric(name).label) for name in [*beta_names(count), *shown]]
-    units = ["" for _ in range(count)] + [f" {schema.metric(name).unit}".rstrip() for name in shown]
-    texts = []
-    for title, *numbers in zip(titles, *columns, strict=True):
-        parts = [f"{head} = {style.number(n)}{u}" for head, n, u in zip(heads, numbers, units, strict=True)]
-        betas, rest = ", ".join(parts[:count]), "<br>".join(parts[count:])
-        texts.append(f"<b>{style.inert(title)}</b><br>{betas}<br>{rest}")
-    return texts
+    totals = ["test/rate"] if count > 1 else []
+    shown = list(dict.fromkeys([*rates, *totals, "test/distortion", *names]))
+    titles = column(frame, "run_name").where(column(frame, "run_name").notna(), frame["run_id"])
+    columns = [map(style.number, values(frame, name)) for name in [*beta_names(count), *shown]]
+    betas = [f"{style.label(name)} = %{{customdata[{at}]}}" for at, name in enumerate(beta_names(count), start=1)]
+    lines = ["<b>%{customdata[0]}</b>", ", ".join(betas)]
+    for at, name in enumerate(shown, start=count + 1):
+        declared = schema.metric(name)
+        lines.append(f"{style.markup(declared.label)} = %{{customdata[{at}]}} {declared.unit}".rstrip())
+    return {
+        "customdata": list(zip(map(style.inert, titles.astype(str)), *columns, strict=True)),
+        "hovertemplate": "<br>".join(lines) + "<extra></extra>",
+    }
 
 
 def symbols(frame: pd.DataFrame, x: pd.Series, y: pd.Series) -> list[go.Scatter]:
@@ -228,3 +251,18 @@ def _round_steps(low: float, high: float, at_most: int) -> list[float]:
     step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough)
     first, last = math.ceil(low / step), math.floor(high / step)
     return [round(i * step, 12) for i in range(first, last + 1)]
+
+
+def _cut(
+    corners: list[tuple[float, float]], inside: Callable[[tuple[float, float]], float]
+) -> list[tuple[float, float]]:
+    """The part of a convex outline where the linear function `inside` is not negative (Sutherland and Hodgman)."""
+    kept: list[tuple[float, float]] = []
+    for start, end in zip(corners, [*corners[1:], *corners[:1]], strict=True):
+        a, b = inside(start), inside(end)
+        if a >= 0:
+            kept.append(start)
+        if a * b < 0:
+            share = a / (a - b)
+            kept.append((start[0] + share * (end[0] - start[0]), start[1] + share * (end[1] - start[1])))
+    return kept

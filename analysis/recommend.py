@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from analysis.comparable import all_equal
-from analysis.runs import column, layers, one_dataset, rate_name, require, values
+from analysis.runs import layers, one_dataset, rate_name, require, values
 from hit import schema
 from hit.errors import StoreError, nearest
 
@@ -62,10 +62,12 @@ APPLICATIONS = (
 
 @dataclass(frozen=True)
 class RateBox:
-    """A box in rate space: for each layer, from 1 up, the least and the greatest R_l in nats per image."""
+    """A region of rate space: a box in (R_1, …, R_L) with bounds on R = R_1 + … + R_L, in nats per image."""
 
     low: tuple[float, ...]
     high: tuple[float, ...]
+    total_low: float
+    total_high: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +81,7 @@ class Recommendation:
         value: its score, in the metric's unit.
         mean, spread, count: over the runs that differ from it in their seed alone; the spread is
             the sample standard deviation, None for a single run.
-        region: the box around the best few runs.
+        region: around the best few runs.
         candidates: how many runs were compared.
         equal_run, equal_value, equal_candidates: the best run whose βs are all equal, its score, and
             of how many; None where there is no such run.
@@ -165,10 +167,7 @@ def recommend(
         mean=float(scores.mean()),
         spread=float(scores.std()) if len(scores) > 1 else None,
         count=len(scores),
-        region=RateBox(
-            low=tuple(float(values(few, name).min()) for name in rates),
-            high=tuple(float(values(few, name).max()) for name in rates),
-        ),
+        region=_region(few, rates),
         candidates=len(ranked),
         equal_run=None if equal.empty else equal.iloc[0],
         equal_value=equal_value,
@@ -184,7 +183,18 @@ def _ranked(rows: pd.DataFrame, name: str, direction: schema.Direction) -> pd.Da
     return rows.iloc[order.reset_index(drop=True).sort_values(["score", "rate", "run"]).index]
 
 
+def _region(rows: pd.DataFrame, rates: list[str]) -> RateBox:
+    table = pd.DataFrame({name: values(rows, name) for name in rates})
+    total = table.sum(axis=1)
+    return RateBox(
+        low=tuple(map(float, table.min())),
+        high=tuple(map(float, table.max())),
+        total_low=float(total.min()),
+        total_high=float(total.max()),
+    )
+
+
 def _replicates_of(run: pd.Series, rows: pd.DataFrame) -> pd.DataFrame:
-    group = run.get("group")
-    same = rows["run_id"] == run["run_id"] if pd.isna(group) else column(rows, "group") == group
+    name = "run_id" if pd.isna(run.get("group")) else "group"
+    same: pd.Series = rows[name] == run[name]
     return rows[same]

@@ -6,8 +6,9 @@ import base64
 import hashlib
 import json
 import os
-import tempfile
+import re
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache, partial
@@ -129,22 +130,17 @@ def write(frame: pd.DataFrame, path: str | Path, title: str | None = None, **opt
     """
     page = build(frame, title, **options) if title else build(frame, **options)
     target = Path(path)
+    # The new page is complete before it takes the place of the old one.
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
-        # The new page is complete before it takes the place of the old one.
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(page)
-            os.chmod(name, 0o666 & ~_umask())
-            os.replace(name, target)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        part.write_text(page, encoding="utf-8")
+        part.replace(target)
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        raise StoreError(
-            f"output must be a file in a directory that can be written, got {str(path)!r}: {reason}"
-        ) from None
+        raise StoreError(f"output must be a file that can be written, got {str(path)!r}: {reason}") from None
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
     return target
 
 
@@ -164,7 +160,7 @@ def _section(
     if len(evaluators) > 1:
         notes.append(
             f"Scores come from {len(evaluators)} evaluators and do not compare: those of the commonest are used. "
-            f"One evaluator for all: {evaluate_command(frame)}"
+            f"One evaluator measures all by `{evaluate_command(frame)}`."
         )
     if len(done) < _FEWEST:
         notes.append(f"Pictures begin at {_FEWEST} finished runs of one setting; this one has {len(done)}.")
@@ -242,6 +238,7 @@ def _gallery(
     absent: list[str] = []
     partly: list[str] = []
     done = finished(frame)
+    measure = f"What is missing is measured by `{evaluate_command(frame)}`."
     for name, draw in calls:
         label = schema.metric(name).label
         measured = int(values(done, name).notna().sum())
@@ -254,11 +251,9 @@ def _gallery(
             partly.append(f"{label} ({len(done) - measured} of {len(done)})")
     notes = []
     if absent:
-        notes.append(
-            f"No picture of {'; '.join(absent)}: no finished run has it. Measure it: {evaluate_command(frame)}"
-        )
+        notes.append(f"No finished run has {'; '.join(absent)}, so that no picture shows it. {measure}")
     if partly:
-        notes.append(f"Finished runs that lack a metric are left out: {'; '.join(partly)}. {evaluate_command(frame)}")
+        notes.append(f"Finished runs that lack a metric are left out: {'; '.join(partly)}. {measure}")
     return _Gallery(heading, text, wide, pictures, notes)
 
 
@@ -279,27 +274,28 @@ def _embedded(content: object) -> Markup:
     return Markup(text)  # noqa: S704
 
 
+def _code(text: str) -> Markup:
+    """What stands between backticks, set as code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", Markup.escape(text)))  # noqa: S704
+
+
 def _hash(script: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
 
 @cache
 def _environment() -> jinja2.Environment:
-    return jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_PAGE),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
+    environment.filters["code"] = _code
+    return environment
 
 
 @cache
 def _resource(name: str) -> str:
     return (_PAGE / name).read_text(encoding="utf-8")
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -24,6 +24,7 @@ from hit.errors import StoreError, nearest
 
 #: Scores that depend on the evaluator that measured them (tag `hit.evaluator`).
 _BY_EVALUATOR = re.compile(r"sample/|test/mi_|test/accuracy_(?!bound)")
+_MAKE = "make one by `mlflow run . -e train`, many by `mlflow run . -e sweep`"
 
 
 def runs(
@@ -50,9 +51,7 @@ def runs(
         chosen = [f"where={where!r}"] * bool(where) + [f"sweep={sweep!r}"] * bool(sweep)
         if chosen:
             raise StoreError(f"no run of experiment {experiment!r} has {' and '.join(chosen)}: ask for less")
-        raise StoreError(
-            f"experiment {experiment!r} holds no runs: make one by `mlflow run . -e train`, many by `mlflow run . -e sweep`"
-        )
+        raise StoreError(f"experiment {experiment!r} holds no runs: {_MAKE}")
     return frame
 
 
@@ -90,7 +89,7 @@ def rate_name(layer: int) -> str:
 
 
 def require(frame: pd.DataFrame, *names: str) -> pd.DataFrame:
-    """The finished runs that have every one of these metrics, all scored by one evaluator.
+    """The finished runs that have every one of these metrics, all scored by one evaluator, numbered from 0.
 
     Scores of different evaluators are not compared: the evaluator of most runs is kept.
 
@@ -99,19 +98,21 @@ def require(frame: pd.DataFrame, *names: str) -> pd.DataFrame:
     """
     rows = finished(frame)
     if rows.empty:
-        raise StoreError("no run has finished: make one by `mlflow run . -e train`, many by `mlflow run . -e sweep`")
+        raise StoreError(f"no run has finished: {_MAKE}")
     for name in names:
         if not schema.is_metric(name):
             known = [declared.name for declared in schema.layer_metrics(layers(frame))]
             raise StoreError(f"no metric is called {name!r}{nearest(name, known)}")
         measured = rows[values(rows, name).notna()]
         if measured.empty:
-            raise StoreError(f"no finished run has {name} ({schema.metric(name).label}): {evaluate_command(frame)}")
+            raise StoreError(
+                f"no finished run has {name} ({schema.metric(name).label}): measure it by `{evaluate_command(frame)}`"
+            )
         rows = measured
     if any(_BY_EVALUATOR.match(name) for name in names):
         evaluators = column(rows, "evaluator").fillna("")
         rows = rows[evaluators == evaluators.mode().iloc[0]]
-    return rows
+    return rows.reset_index(drop=True)
 
 
 def evaluate_command(frame: pd.DataFrame) -> str:

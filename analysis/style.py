@@ -24,6 +24,7 @@ __all__ = [
 import html
 import math
 import re
+from functools import cache
 from typing import Any, Literal
 
 import plotly.graph_objects as go
@@ -87,6 +88,7 @@ _PAPER: dict[Theme, dict[str, str]] = {
 _FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', 'DejaVu Sans', sans-serif"
 
 
+@cache
 def template(theme: Theme) -> go.layout.Template:
     """The Plotly template of a theme; figures leave to it whatever differs between the two papers."""
     color = _PAPER[theme]

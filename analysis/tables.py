@@ -13,7 +13,7 @@ __all__ = [
 ]
 
 import re
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -100,7 +100,7 @@ def overview(frame: pd.DataFrame, base_url: str) -> Overview:
     )
 
 
-def run_link(run: Mapping[Any, Any], base_url: str) -> Markup:
+def run_link(run: pd.Series | Mapping[Hashable, Any], base_url: str) -> Markup:
     """The run's name, linked to its page in the MLflow UI at `base_url` where one is given."""
     name = run.get("run_name")
     shown = Markup.escape(run["run_id"] if pd.isna(name) or not name else str(name))
@@ -126,6 +126,8 @@ def target_row(found: Recommendation, base_url: str) -> TargetRow:
         f"R_{layer} {style.number(low, 3)} to {style.number(high, 3)}"
         for layer, (low, high) in enumerate(zip(found.region.low, found.region.high, strict=True), start=1)
     ]
+    if count > 1:
+        ranges.append(f"R {style.number(found.region.total_low, 3)} to {style.number(found.region.total_high, 3)}")
     return TargetRow(
         name=found.application.name,
         asked=asked,
@@ -140,7 +142,7 @@ def target_row(found: Recommendation, base_url: str) -> TargetRow:
 
 def bound_check(frame: pd.DataFrame, base_url: str) -> BoundCheck | None:
     """Whether the accuracies of the finished runs kept their bound; None where none was measured on samples."""
-    rows = finished(frame)
+    rows = finished(frame).reset_index(drop=True)
     checked: set[Any] = set()
     accuracies = means = means_above = 0
     above: dict[Any, list[str]] = {}
@@ -177,19 +179,18 @@ def runs_table(frame: pd.DataFrame, base_url: str) -> tuple[list[Markup], list[l
         *(_markup(schema.metric(name).axis) for name in numbers),
         Markup("started"),
     ]
-    started = pd.to_datetime(column(frame, "start_time"), utc=True)
-    body = []
-    for position, (_, row) in enumerate(frame.iterrows()):
-        scores = [series.iloc[position] for series in numbers.values()]
-        moment = started.iloc[position]
-        body.append(
-            [
-                Cell(run_link(row, base_url)),
-                Cell(Markup.escape(str(row["status"]).lower())),
-                *(Cell(Markup(style.number(score)), None if pd.isna(score) else float(score)) for score in scores),
-                Cell(Markup("–")) if pd.isna(moment) else Cell(Markup(f"{moment:%Y-%m-%d %H:%M}"), moment.timestamp()),
-            ]
-        )
+    moments = pd.to_datetime(column(frame, "start_time"), utc=True)
+    scores = zip(*numbers.values(), strict=True) if numbers else ((),) * len(frame)
+    links = frame[["run_id", *(name for name in ("run_name", "experiment_id") if name in frame)]].to_dict("records")
+    body = [
+        [
+            Cell(run_link(link, base_url)),
+            Cell(Markup.escape(str(status).lower())),
+            *(Cell(_markup(style.number(score)), None if pd.isna(score) else score) for score in some),
+            Cell(_markup("–")) if pd.isna(moment) else Cell(_markup(f"{moment:%Y-%m-%d %H:%M}"), moment.timestamp()),
+        ]
+        for link, status, some, moment in zip(links, column(frame, "status"), scores, moments, strict=True)
+    ]
     return heads, body
 
 

@@ -7,17 +7,20 @@
   const touch = matchMedia("(pointer: coarse)").matches;
   const drawn = new Map();
 
-  // On a narrow page the colour bar lies above the picture: beside it, it would take a third of the width.
   function fitted(layout, narrow) {
     const page = { ...layout, template: templates[dark.matches ? "dark" : "light"], autosize: true };
-    page.margin = narrow ? { l: 44, r: 10, t: 20, b: 48 } : { l: 52, r: 10, t: 24, b: 52 };
+    page.margin = narrow ? { l: 40, r: 6, t: 16, b: 40 } : { l: 52, r: 10, t: 28, b: 52 };
     // A finger on a picture scrolls the page.
     page.dragmode = touch ? false : "zoom";
-    if (narrow && page.coloraxis) {
-      const bar = page.coloraxis.colorbar;
-      const title = { ...bar.title, side: "top" };
-      const lying = { orientation: "h", x: 0.5, xanchor: "center", y: 1.04, yanchor: "bottom", len: 1, title };
-      page.coloraxis = { ...page.coloraxis, colorbar: { ...bar, ...lying, thickness: 10 } };
+    if (narrow) {
+      page.font = { size: 11 };
+      page.legend = { font: { size: 11 }, itemwidth: 30 };
+      for (const axis of ["xaxis", "yaxis"]) page[axis].title = { ...page[axis].title, font: { size: 12 }, standoff: 4 };
+      if (page.coloraxis) {
+        const bar = page.coloraxis.colorbar;
+        bar.title.font = { size: 12 };
+        Object.assign(bar, { thickness: 8, xpad: 4 });
+      }
     }
     return page;
   }
@@ -32,6 +35,9 @@
     // Plotly writes into what it is given; the next theme starts from the original.
     Plotly.react(plot, structuredClone(data), fitted(structuredClone(layout), narrow), {
       displaylogo: false,
+      // Nothing in this page offers to send its numbers anywhere.
+      showSendToCloud: false,
+      displayModeBar: touch || narrow ? false : "hover",
       responsive: true,
       modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
       toImageButtonOptions: { format: "svg", filename: plot.dataset.name },

@@ -74,13 +74,17 @@ def _subfolders(folder: Path) -> dict[str, Path]:
 def _image_files(folder: Path) -> list[Path]:
     paths = [
         Path(base, name)
-        for base, _, names in os.walk(folder, followlinks=True)
+        for base, _, names in os.walk(folder, onerror=_refuse, followlinks=True)
         for name in names
         if name.lower().endswith(_ENDINGS) and not name.startswith(".")
     ]
     if not paths:
         raise DataError(f"{folder} must hold images ({', '.join(_ENDINGS)}), got none")
     return sorted(paths)
+
+
+def _refuse(error: OSError) -> None:
+    raise DataError(f"a folder cannot be read: {reason(error)}") from error
 
 
 def _read(files: Sequence[tuple[Path, int]]) -> tuple[Tensor, Tensor]:

@@ -57,10 +57,10 @@ def _load(name: str, root: str) -> Dataset:
     if path.suffix.lower() == ".npz":
         train, test, classes = read_npz(path)
         return Dataset(name, train, test, classes)
-    if name and path.is_dir():
+    if name and os.path.isdir(path):  # unlike Path.is_dir, False where permission is denied
         train, test, classes = read_folder(path)
         return Dataset(name, train, test, classes)
-    if path.is_file():
+    if os.path.isfile(path):
         raise DataError("a file of data must end in .npz; images are given as a folder of images by class")
     if os.sep in name:
         raise DataError("there is no such file or folder")

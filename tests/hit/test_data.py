@@ -2,6 +2,8 @@
 
 import dataclasses
 import itertools
+import os
+from pathlib import Path
 
 import pytest
 import torch
@@ -56,6 +58,28 @@ class TestDigits:
         data = load("digits")
         share = data.test.labels.bincount() / (data.test.labels.bincount() + data.train.labels.bincount())
         assert (share - 0.2).abs().max() < 0.01
+
+
+class TestRealMnist:
+    @pytest.fixture
+    def folder(self) -> str:
+        folder = os.environ.get("HIT_DATA", "")
+        if not folder or not Path(folder, "MNIST/raw").is_dir():
+            pytest.skip("HIT_DATA is not set, or has no MNIST")
+        return folder
+
+    def test_known_numbers(self, folder: str) -> None:
+        data = load("mnist", folder)
+        assert (len(data.train), len(data.test)) == (60_000, 10_000)
+        assert data.test.labels.bincount().tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+        assert data.train.labels[:10].tolist() == [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]
+        assert round(float(data.train.images.float().mean()) / 255, 4) == 0.1307
+        assert data.digest == "77bd804cf38a616f"
+
+    def test_binary(self, folder: str) -> None:
+        data = load("binary_mnist", folder)
+        assert data.test.images.unique().tolist() == [0, 255]
+        assert torch.equal(data.test.labels, load("mnist", folder).test.labels)
 
 
 class TestSplit:
@@ -218,6 +242,7 @@ class TestNames:
             ("", "dataset '': unknown; known: digits, mnist"),
             ("no/such/folder", "there is no such file or folder"),
             ("no/such.npz", "there is no such file"),
+            ("x" * 300, "unknown; known: digits"),
             (__file__, "must end in .npz"),
         ],
     )

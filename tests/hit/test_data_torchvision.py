@@ -8,9 +8,7 @@ import socket
 import struct
 import tarfile
 import threading
-import time
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -23,9 +21,6 @@ from scipy.io import savemat
 from torchvision import datasets
 
 from hit.data import download, load
-from hit.data.dataset import Split
-from hit.data.download import DataRoot, ensure
-from hit.data.sources import Source
 from hit.errors import DataError
 
 NOWHERE = "http://127.0.0.1:9/"  # the discard port: refuses at once
@@ -295,80 +290,6 @@ class TestDownload:
             assert "timed out" in refusal("mnist", root)
         assert socket.getdefaulttimeout() is None
 
-
-class Stub(Source):
-    """Two files, made slowly by `make`."""
-
-    def __init__(self, make: Callable[[Path], None]) -> None:
-        self.fetched = 0
-        self._make = make
-
-    def files(self) -> tuple[str, ...]:
-        return "stub/a", "stub/b"
-
-    def archives(self) -> Mapping[str, str]:
-        return {}
-
-    def fetch(self, root: Path) -> None:
-        self.fetched += 1
-        put(root / "stub", {"a": b"whole"})
-        self._make(root / "stub/b")
-
-    def read(self, root: Path) -> tuple[Split, Split]:
-        raise NotImplementedError
-
-
-class TestAllOrNothing:
-    def test_two_at_once_download_once(self, root: Path) -> None:
-        def slowly(path: Path) -> None:
-            time.sleep(0.2)
-            path.write_bytes(b"whole")
-
-        source, start = Stub(slowly), threading.Barrier(4)
-
-        def get(_: int) -> bytes:
-            start.wait()
-            ensure(source, DataRoot(root, "test"))
-            return (root / "stub/b").read_bytes()
-
-        with ThreadPoolExecutor(4) as pool:
-            assert list(pool.map(get, range(4))) == [b"whole"] * 4
-        assert source.fetched == 1
-
-    @pytest.mark.parametrize("end", [OSError("no space left"), KeyboardInterrupt()])
-    def test_a_download_that_ends_half_way(self, root: Path, end: BaseException) -> None:
-        def half(path: Path) -> None:
-            path.write_bytes(b"ha")
-            raise end
-
-        with pytest.raises(DataError if isinstance(end, OSError) else KeyboardInterrupt):
-            ensure(Stub(half), DataRoot(root, "test"))
-        assert not (root / "stub").exists()
-        ensure(Stub(lambda path: put(path.parent, {"b": b"whole"}) and None), DataRoot(root, "test"))
-        assert (root / "stub/b").read_bytes() == b"whole"
-
     def test_what_a_killed_process_left(self, root: Path, serve_mnist: Path) -> None:
         put(root / ".hit-download/MNIST/raw", {name: content[:9] for name, content in mnist_files().items()})
         assert np.array_equal(load("mnist", str(root)).train.images[:, 0].numpy(), GREY[:CUT])
-
-
-class TestRealMnist:
-    @pytest.fixture
-    def folder(self) -> str:
-        folder = os.environ.get("HIT_DATA", "")
-        if not folder or not Path(folder, "MNIST/raw").is_dir():
-            pytest.skip("HIT_DATA is not set, or has no MNIST")
-        return folder
-
-    def test_known_numbers(self, folder: str) -> None:
-        data = load("mnist", folder)
-        assert (len(data.train), len(data.test)) == (60_000, 10_000)
-        assert data.test.labels.bincount().tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
-        assert data.train.labels[:10].tolist() == [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]
-        assert round(float(data.train.images.float().mean()) / 255, 4) == 0.1307
-        assert data.digest == "77bd804cf38a616f"
-
-    def test_binary(self, folder: str) -> None:
-        data = load("binary_mnist", folder)
-        assert data.test.images.unique().tolist() == [0, 255]
-        assert torch.equal(data.test.labels, load("mnist", folder).test.labels)

@@ -1,0 +1,95 @@
+"""How well images come back: PSNR from a sum over batches, and the ELBO in bits per dimension."""
+
+__all__ = ["SquaredError", "bits_per_dim", "psnr", "squared_error"]
+
+import math
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class SquaredError:
+    """Sum of squared errors over `count` numbers; batches add up.
+
+    >>> batches = [SquaredError(0.03, 2), SquaredError(0.01, 2)]
+    >>> sum(batches, start=SquaredError()).psnr
+    20.0
+    """
+
+    total: float = 0.0
+    count: int = 0
+
+    def __add__(self, other: "SquaredError") -> "SquaredError":
+        return SquaredError(self.total + other.total, self.count + other.count)
+
+    @property
+    def mean(self) -> float | None:
+        """Mean squared error; None over nothing at all or where it is not finite."""
+        mean = self.total / self.count if self.count else math.nan
+        return mean if math.isfinite(mean) else None
+
+    @property
+    def psnr(self) -> float | None:
+        """10 log10(1 / mean) in dB for numbers in [0, 1]; None where there is none (no error at all, or no mean)."""
+        return -10.0 * math.log10(self.mean) if self.mean else None
+
+
+def squared_error(images: Tensor, reconstruction: Tensor) -> SquaredError:
+    """Σ (x − x̂)² over a batch, to be added up over the batches of a set.
+
+    Args:
+        images: x in [0, 1], any shape.
+        reconstruction: x̂, of the same shape.
+
+    Raises:
+        ValueError: the shapes differ (they would broadcast), or the numbers are integers (not in [0, 1]).
+    """
+    if images.shape != reconstruction.shape:
+        raise ValueError(f"expected a reconstruction of shape {tuple(images.shape)}, got {tuple(reconstruction.shape)}")
+    if not (images.is_floating_point() and reconstruction.is_floating_point()):
+        raise ValueError(f"expected floats in [0, 1], got {images.dtype} and {reconstruction.dtype}")
+    total = (images.detach().double() - reconstruction.detach().double()).square_().sum()
+    return SquaredError(float(total), images.numel())
+
+
+def psnr(images: Tensor, reconstruction: Tensor) -> float | None:
+    """Peak signal-to-noise ratio 10 log10(1 / mean squared error) over the whole set, dB, for values in [0, 1].
+
+    The mean is over the set, not the mean of the images' PSNRs. For a set in batches, add up `squared_error`.
+
+    Args:
+        images: x in [0, 1], any shape.
+        reconstruction: x̂, of the same shape.
+
+    Returns:
+        dB, or None where the reconstruction is perfect.
+
+    Raises:
+        ValueError: as `squared_error`.
+    """
+    return squared_error(images, reconstruction).psnr
+
+
+def bits_per_dim(negative_elbo: float, dims: int) -> float:
+    """−ELBO / (dims · ln 2), from nats per image to bits per dimension.
+
+    What it is depends on the likelihood. On binary images with the Bernoulli likelihood, −ELBO is an
+    expected code length (bits back), so this is bits per pixel and never below 0. The Gaussian
+    likelihoods are densities of values in [0, 1]: then it is a differential quantity that may be
+    negative and compares only with densities on the same range. Adding log2(256) = 8 gives the scale of
+    8-bit images, an upper bound on their code length only where the images are dequantised by noise.
+
+    Args:
+        negative_elbo: −ELBO = D + R, nats per image, at β = 1.
+        dims: numbers in an image, channels × height × width.
+
+    Raises:
+        ValueError: dims is not positive.
+
+    >>> bits_per_dim(784 * math.log(2), 784)
+    1.0
+    """
+    if dims < 1:
+        raise ValueError(f"dims must be positive, got {dims}")
+    return negative_elbo / (dims * math.log(2))

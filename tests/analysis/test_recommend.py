@@ -1,0 +1,132 @@
+"""The best run for an application, and its region."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis.recommend import APPLICATIONS, application, recommend
+from hit import schema
+from hit.errors import StoreError
+
+MakeFrame = Callable[..., pd.DataFrame]
+
+
+@pytest.mark.parametrize(
+    ("name", "metric", "best"),
+    [
+        ("reconstruction", "test/psnr", "max"),
+        ("representation", "test/accuracy_svm_rbf_z2", "max"),
+        ("density", "test/elbo", "max"),
+    ],
+)
+def test_the_best_run_is_the_extreme_of_its_metric(grid: pd.DataFrame, name: str, metric: str, best: str) -> None:
+    found = recommend(grid, name)
+    assert found.value == getattr(grid[metric], best)()
+    assert found.run[metric] == found.value
+    assert found.metric == schema.metric(metric)
+    assert found.candidates == 25
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_every_application_has_a_declared_metric_and_a_direction(count: int) -> None:
+    for declared in APPLICATIONS:
+        assert schema.is_metric(declared.metric_of(count).name)
+        assert declared.direction_of(count) in ("minimize", "maximize")
+
+
+def test_compression_wants_the_fewest_nats_among_good_reconstructions(grid: pd.DataFrame) -> None:
+    found = recommend(grid, "compression")
+    assert found.min_psnr == pytest.approx(grid["test/psnr"].max() - 3)
+    good = grid[grid["test/psnr"] >= found.min_psnr]
+    assert found.value == good["test/rate"].min() > grid["test/rate"].min()
+    assert found.candidates == len(good)
+
+
+def test_compression_takes_the_asked_quality(grid: pd.DataFrame) -> None:
+    assert recommend(grid, "compression", min_psnr=0).value == grid["test/rate"].min()
+    with pytest.raises(StoreError, match="min_psnr must be at most .* dB, .* got 90"):
+        recommend(grid, "compression", min_psnr=90)
+
+
+def test_failed_runs_and_missing_scores_do_not_win(grid: pd.DataFrame) -> None:
+    order = grid["test/psnr"].sort_values(ascending=False).index
+    grid.loc[order[0], "status"] = "FAILED"
+    grid.loc[order[1], "test/psnr"] = np.nan
+    grid.loc[order[2], "test/psnr"] = np.inf
+    assert recommend(grid, "reconstruction").run["run_id"] == grid.loc[order[3], "run_id"]
+
+
+def test_of_equal_scores_the_lowest_rate_wins_in_any_order(grid: pd.DataFrame) -> None:
+    grid["test/psnr"] = 20.0
+    cheapest = grid.loc[grid["test/rate"].idxmin(), "run_id"]
+    for seed in range(3):
+        assert recommend(grid.sample(frac=1, random_state=seed), "reconstruction").run["run_id"] == cheapest
+    grid["test/rate"] = 1.0
+    for seed in range(3):
+        shuffled = grid.sample(frac=1, random_state=seed)
+        assert recommend(shuffled, "reconstruction").run["run_id"] == grid["run_id"].min()
+
+
+def test_the_gain_is_over_the_best_run_of_equal_betas(grid: pd.DataFrame) -> None:
+    equal = grid[grid["beta_1"] == grid["beta_2"]]
+    found = recommend(grid, "density")
+    assert found.equal_candidates == 5
+    assert found.equal_value == equal["test/elbo"].max()
+    assert found.gain == pytest.approx(grid["test/elbo"].max() - equal["test/elbo"].max())
+    assert found.gain > 0
+
+
+def test_the_gain_of_a_price_counts_what_is_saved(grid: pd.DataFrame) -> None:
+    found = recommend(grid, "compression", min_psnr=15)
+    good = grid[grid["test/psnr"] >= 15]
+    equal = good[good["beta_1"] == good["beta_2"]]
+    assert found.gain == pytest.approx(equal["test/rate"].min() - good["test/rate"].min())
+
+
+def test_no_gain_without_a_run_of_equal_betas(grid: pd.DataFrame, make_frame: MakeFrame) -> None:
+    free = recommend(grid[grid["beta_1"] != grid["beta_2"]], "density")
+    assert (free.gain, free.equal_run, free.equal_value) == (None, None, None)
+    assert recommend(make_frame(5, layers=1), "density").gain is None
+
+
+def test_the_region_spans_the_best_few(grid: pd.DataFrame) -> None:
+    best = grid.sort_values("test/psnr", ascending=False).head(3)
+    region = recommend(grid, "reconstruction", best_few=3).region
+    for layer in (1, 2):
+        assert region.low[layer - 1] == best[f"test/rate_{layer}"].min()
+        assert region.high[layer - 1] == best[f"test/rate_{layer}"].max()
+    assert region.total_low == pytest.approx(best["test/rate"].min())
+    assert region.total_high == pytest.approx(best["test/rate"].max())
+
+
+def test_replicates_of_the_best_run_tell_how_sure_it_is(make_frame: MakeFrame) -> None:
+    frame = make_frame(3, seeds=3)
+    found = recommend(frame, "reconstruction")
+    twins = frame[frame["group"] == found.run["group"]]["test/psnr"]
+    assert (found.count, found.mean, found.spread) == (3, pytest.approx(twins.mean()), pytest.approx(twins.std()))
+    alone = recommend(make_frame(3), "reconstruction")
+    assert (alone.count, alone.mean, alone.spread) == (1, alone.value, None)
+
+
+@pytest.mark.parametrize(("count", "side"), [(1, 5), (3, 3)])
+def test_other_numbers_of_layers(make_frame: MakeFrame, count: int, side: int) -> None:
+    found = recommend(make_frame(side, layers=count), "representation")
+    assert found.metric.name == f"test/accuracy_svm_rbf_z{count}"
+    assert len(found.region.low) == count
+
+
+def test_data_sets_are_not_compared(grid: pd.DataFrame, make_frame: MakeFrame) -> None:
+    with pytest.raises(StoreError, match="one dataset"):
+        recommend(pd.concat([grid, make_frame(2, dataset="digits")]), "density")
+
+
+def test_an_unknown_application_is_named() -> None:
+    with pytest.raises(StoreError, match="unknown application 'compresion'; did you mean 'compression'"):
+        application("compresion")
+
+
+def test_a_missing_metric_says_what_to_run(grid: pd.DataFrame) -> None:
+    with pytest.raises(StoreError, match=r"mlflow run \. -e evaluate"):
+        recommend(grid.drop(columns="test/accuracy_svm_rbf_z2"), "representation")

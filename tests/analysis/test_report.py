@@ -1,0 +1,283 @@
+"""The page holds everything, loads nothing, and runs no script but its own."""
+
+import base64
+import hashlib
+import json
+import re
+import stat
+from collections.abc import Callable
+from datetime import UTC, datetime
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis.recommend import recommend
+from analysis.report import build, write
+from hit.errors import StoreError
+from hit.metrics.bounds import accuracy_bound
+
+MakeFrame = Callable[..., pd.DataFrame]
+
+
+class Page(HTMLParser):
+    """Elements, visible text, figures and scripts of a page."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[str] = []
+        self.figures: list[dict[str, Any]] = []
+        self.scripts: list[str] = []
+        self._script: dict[str, str | None] | None = None
+        self.feed(page)
+        self.text = re.sub(r"\s+", " ", "".join(self.texts))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag in ("script", "style"):
+            self._script = dict(attrs)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in ("script", "style"):
+            self._script = None
+
+    def handle_data(self, data: str) -> None:
+        if self._script is None:
+            self.texts.append(data)
+        elif self._script.get("type") == "application/json":
+            content = json.loads(data)
+            if "data" in content:
+                self.figures.append(content)
+        else:
+            self.scripts.append(data)
+
+    def attributes(self, name: str) -> list[str]:
+        """Values of an attribute over all elements."""
+        return [attributes[name] or "" for _, attributes in self.elements if name in attributes]
+
+    def count(self, tag: str) -> int:
+        """How many elements of this name."""
+        return sum(name == tag for name, _ in self.elements)
+
+
+def test_the_table_names_the_best_run_of_each_application(grid: pd.DataFrame) -> None:
+    page = Page(build(grid))
+    assert page.text.index("Which region to target") < page.text.index("Runs in rate space")
+    for name in ("reconstruction", "compression", "representation", "density"):
+        found = recommend(grid, name)
+        row = page.text[page.text.index(f" {name}") :][:600]
+        assert found.run["run_name"] in row
+        assert f"R 1 = {found.run['test/rate_1']:.3g}".replace("R 1", "R1") in row
+        assert "runs with equal β" in row or "none: the best run is one of equal β" in row
+
+
+def test_one_application_can_be_asked_for(grid: pd.DataFrame) -> None:
+    page = Page(build(grid, applications=["density"]))
+    assert "density" in page.text
+    assert "compression" not in page.text
+    with pytest.raises(StoreError, match="unknown application 'densty'"):
+        build(grid, applications=["densty"])
+
+
+def test_every_picture_is_there_with_its_numbers(grid: pd.DataFrame) -> None:
+    page = Page(build(grid))
+    # regions, 3 over rate space, 6 over β, and 13 metrics against rate
+    assert len(page.figures) == 23 == page.count("figure")
+    encoded = page.figures[1]["data"][1]["x"]
+    numbers = np.frombuffer(base64.b64decode(encoded["bdata"]), dtype=encoded["dtype"])
+    np.testing.assert_array_equal(numbers, grid["test/rate_1"])
+    assert not any("template" in figure["layout"] or "title" in figure["layout"] for figure in page.figures)
+
+
+def test_nothing_is_loaded_from_anywhere(grid: pd.DataFrame) -> None:
+    page = Page(build(grid))
+    assert page.attributes("src") == []
+    assert all(link.startswith("#") for link in page.attributes("href"))
+    assert page.count("link") == page.count("iframe") == page.count("img") == 0
+    styles = page.scripts[0]
+    assert "url(" not in styles
+    assert "@import" not in styles
+    assert any(value.startswith("default-src 'none'") for value in page.attributes("content"))
+
+
+def test_no_script_but_ours_may_run(grid: pd.DataFrame) -> None:
+    text = build(grid)
+    (policy,) = [value for value in Page(text).attributes("content") if "script-src" in value]
+    scripts = re.findall(r"<script>(.*?)</script>", text, flags=re.DOTALL)
+    assert len(scripts) == 2
+    for script in scripts:
+        assert base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() in policy
+    assert "unsafe-inline" not in re.search(r"script-src ([^;]*);", policy)[1]  # type: ignore[index]
+    assert "unsafe-eval" not in policy
+
+
+def test_no_chart_is_offered_to_a_cloud(grid: pd.DataFrame) -> None:
+    assert "showSendToCloud: false" in build(grid)
+
+
+HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)> \"'`"
+
+
+@pytest.mark.parametrize("field", ["run_name", "dataset", "status_reason", "evaluator", "likelihood", "data_digest"])
+def test_strings_of_the_store_are_inert(grid: pd.DataFrame, field: str) -> None:
+    grid["status_reason"] = grid["status_reason"].astype(object)
+    grid.loc[0, "status"] = "FAILED"
+    grid[field] = HOSTILE
+    page = Page(build(grid, base_url="https://mlflow.example", source=HOSTILE, title=HOSTILE))
+    assert page.count("img") == 0
+    assert page.count("script") == len(page.figures) + 3
+    assert not [value for value in page.attributes("onerror")]
+    assert HOSTILE in page.text
+    for figure in page.figures:
+        names = [one["customdata"] for one in figure["data"] if one["type"] == "scatter" and "customdata" in one]
+        assert "<" not in json.dumps(names)
+
+
+def test_runs_link_to_their_page_in_mlflow(grid: pd.DataFrame) -> None:
+    page = Page(build(grid, base_url="https://mlflow.example/"))
+    run = recommend(grid, "density").run["run_id"]
+    assert f"https://mlflow.example/#/experiments/1/runs/{run}" in page.attributes("href")
+    assert "javascript:" not in "".join(Page(build(grid, base_url="javascript:alert(1)")).attributes("href"))
+
+
+def test_the_header_says_what_the_store_holds(grid: pd.DataFrame) -> None:
+    grid["status_reason"] = grid["status_reason"].astype(object)
+    grid.loc[0, ["status", "status_reason"]] = ["FAILED", "diverged in epoch 3"]
+    grid.loc[1, "status"] = "RUNNING"
+    grid.loc[2, "status"] = "KILLED"
+    text = Page(build(grid, source="experiment hit", generated=datetime(2025, 5, 1, 9, 30, tzinfo=UTC))).text
+    assert "experiment hit · made 2025-05-01 09:30 UTC" in text
+    for status, count in (("finished", 22), ("running", 1), ("failed", 1), ("killed", 1)):
+        assert f" {status}{count} " in text
+    assert f"{grid.loc[0, 'run_name']}: diverged in epoch 3" in text
+
+
+def test_data_sets_have_sections_of_their_own(grid: pd.DataFrame, make_frame: MakeFrame) -> None:
+    digits = make_frame(4, dataset="digits")
+    page = Page(build(pd.concat([digits, grid])))
+    assert [attributes["id"] for tag, attributes in page.elements if tag == "section"] == ["setting-1", "setting-2"]
+    assert page.attributes("href")[1:3] == ["#setting-1", "#setting-2"]
+    names = {*digits["run_name"]}, {*grid["run_name"]}
+    for figure in page.figures:
+        for one in figure["data"]:
+            if one.get("type") == "scatter" and "customdata" in one:
+                shown = {row[0] for row in one["customdata"]}
+                assert shown <= names[0] or shown <= names[1]
+
+
+def test_a_metric_that_is_missing_leaves_its_picture_out_and_says_what_measures_it(grid: pd.DataFrame) -> None:
+    core = grid.drop(columns=[name for name in grid if "accuracy" in name or "mi_z" in name])
+    page = Page(build(core))
+    assert len(page.figures) == 11
+    assert "No finished run has accuracy of z_2, SVM (RBF) on means, so that no picture shows it" in page.text
+    assert "mlflow run . -e evaluate -P where=\"params.dataset = 'binary_mnist'" in page.text
+    assert "No recommendation for representation" in page.text
+    assert "keep their bound" not in page.text
+
+
+def test_runs_that_lack_a_metric_are_counted(grid: pd.DataFrame) -> None:
+    grid.loc[:4, "test/psnr"] = np.nan
+    assert "lack a metric are left out: PSNR (5 of 25)" in Page(build(grid)).text
+
+
+def test_several_evaluators_are_reported(grid: pd.DataFrame) -> None:
+    grid.loc[:4, "evaluator"] = "older"
+    assert "Scores come from 2 evaluators and do not compare" in Page(build(grid)).text
+
+
+def test_the_bound_is_said_to_hold(grid: pd.DataFrame) -> None:
+    text = Page(build(grid)).text
+    assert "Yes. All 200 accuracies on samples, of 25 runs, keep the bound" in text
+    above = sum(
+        (grid[f"test/accuracy_{probe}_z{layer}"] > grid[f"test/accuracy_bound_rate_z{layer}"]).sum()
+        for probe in ("logistic", "svm_rbf", "svm_linear", "knn")
+        for layer in (1, 2)
+    )
+    assert above > 0
+    assert f"{above} of 200 accuracies on posterior means lie above the bound, and may" in text
+
+
+def test_a_violated_bound_is_flagged_with_its_run(grid: pd.DataFrame) -> None:
+    grid.loc[24, "test/rate_2"] = 0.05
+    grid.loc[24, "test/accuracy_bound_rate_z2"] = accuracy_bound(0.05, np.log(10), 10)
+    grid.loc[24, "test/accuracy_knn_z2_sampled"] = 0.77
+    assert "Yes." in Page(build(grid)).text  # the evaluation's verdict: within chance
+    grid.loc[24, "test/bound_holds_z2"] = 0.0
+    text = Page(build(grid)).text
+    assert "No. 1 of 25 runs" in text
+    assert f"{grid.loc[24, 'run_name']}: " in text
+    assert "0.77 above 0." in text
+
+
+def test_an_empty_frame_says_which_command_makes_runs(grid: pd.DataFrame) -> None:
+    for frame in (grid.iloc[:0], pd.DataFrame()):
+        page = Page(build(frame))
+        assert "There are no runs to report" in page.text
+        assert "mlflow run . -e train" in page.text
+        assert page.figures == []
+
+
+def test_runs_of_which_none_finished_are_listed(grid: pd.DataFrame) -> None:
+    page = Page(build(grid.assign(status="RUNNING")))
+    assert page.figures == []
+    assert "this one has 0" in page.text
+    assert grid["run_name"][3] in page.text
+
+
+def test_one_run_is_a_table_without_pictures(make_frame: MakeFrame) -> None:
+    frame = make_frame(1)
+    page = Page(build(frame))
+    assert page.figures == []
+    assert "Pictures begin at 3 finished runs of one setting; this one has 1." in page.text
+    assert "none: the best run is one of equal β (1 of 1 runs)" in page.text
+
+
+@pytest.mark.parametrize(("layers", "side", "pictures"), [(1, 5, 14), (3, 3, 29)])
+def test_other_numbers_of_layers(make_frame: MakeFrame, layers: int, side: int, pictures: int) -> None:
+    page = Page(build(make_frame(side, layers=layers)))
+    assert len(page.figures) == pictures
+    assert f"R{layers} = " in page.text
+
+
+def test_the_table_of_runs_sorts_by_number(grid: pd.DataFrame) -> None:
+    grid.loc[0, "test/psnr"] = np.nan
+    page = Page(build(grid))
+    keys = [float(value) for value in page.attributes("data-key")]
+    assert set(grid["test/psnr"].dropna()) <= set(keys)
+    assert all(np.isfinite(keys))
+    heads = [attributes for tag, attributes in page.elements if tag == "button"]
+    assert len(heads) == 14
+    assert all(attributes == {"type": "button"} for attributes in heads)
+
+
+def test_both_themes_travel_with_the_page(grid: pd.DataFrame) -> None:
+    text = build(grid)
+    assert "prefers-color-scheme: dark" in text
+    (templates,) = re.findall(r'id="templates">(.*?)</script>', text)
+    assert set(json.loads(templates)) == {"light", "dark"}
+
+
+def test_write_replaces_the_page_whole(grid: pd.DataFrame, tmp_path: Path) -> None:
+    target = tmp_path / "report.html"
+    target.write_text("old")
+    assert write(grid, target, "A title", source="here") == target
+    assert "<title>A title</title>" in target.read_text(encoding="utf-8")
+    assert list(tmp_path.iterdir()) == [target]
+    assert stat.S_IMODE(target.stat().st_mode) & 0o400
+
+
+def test_write_says_in_one_line_where_it_cannot(grid: pd.DataFrame, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for target in (tmp_path / "missing" / "report.html", tmp_path / "file" / "report.html", tmp_path):
+        with pytest.raises(StoreError, match="output must be a file that can be written, got") as caught:
+            write(grid, target)
+        assert "\n" not in str(caught.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_full_grid_makes_a_page_of_moderate_size(make_frame: MakeFrame) -> None:
+    assert len(build(make_frame(21)).encode()) < 15e6

@@ -1,0 +1,153 @@
+"""Rows for people, and sentences where something is missing."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import hit.store
+from analysis.runs import finished, layers, one_dataset, replicates, require, runs, values
+from hit.errors import StoreError
+
+MakeFrame = Callable[..., pd.DataFrame]
+
+
+class FakeStore:
+    """Answers like `hit.store.Store` from a frame, and remembers what it was asked."""
+
+    asked: dict[str, Any]
+    frame = pd.DataFrame()
+
+    def __init__(self, uri: str | None) -> None:
+        FakeStore.asked = {"uri": uri}
+
+    def history(self, experiment: str, *, where: str = "", sweep: str | None = None) -> pd.DataFrame:
+        FakeStore.asked |= {"experiment": experiment, "where": where, "sweep": sweep}
+        return FakeStore.frame
+
+
+@pytest.fixture
+def store(monkeypatch: pytest.MonkeyPatch) -> type[FakeStore]:
+    monkeypatch.setattr(hit.store, "Store", FakeStore)
+    monkeypatch.setattr(FakeStore, "frame", pd.DataFrame())
+    return FakeStore
+
+
+def test_runs_asks_the_store_and_hands_its_frame_on(store: type[FakeStore], grid: pd.DataFrame) -> None:
+    store.frame = grid
+    assert runs("other", "metrics.beta_1 < 1", "sqlite:///x.db", sweep="s" * 32) is grid
+    assert store.asked == {
+        "uri": "sqlite:///x.db",
+        "experiment": "other",
+        "where": "metrics.beta_1 < 1",
+        "sweep": "s" * 32,
+    }
+
+
+def test_an_empty_sweep_is_no_filter(store: type[FakeStore], grid: pd.DataFrame) -> None:
+    store.frame = grid
+    runs(sweep="")
+    assert store.asked["sweep"] is None
+
+
+def test_an_empty_store_says_which_command_makes_runs(store: type[FakeStore]) -> None:
+    with pytest.raises(StoreError, match=r"experiment 'hit' holds no runs: .*mlflow run \. -e train"):
+        runs()
+
+
+def test_a_filter_that_matches_nothing_is_named(store: type[FakeStore]) -> None:
+    with pytest.raises(StoreError, match=r"no run of experiment 'hit' has where=.*seed = 9.* and sweep='abc'"):
+        runs(where="metrics.seed = 9", sweep="abc")
+
+
+def test_finished_leaves_out_every_other_status(grid: pd.DataFrame) -> None:
+    grid.loc[[0, 1, 2], "status"] = ["FAILED", "RUNNING", "KILLED"]
+    assert list(finished(grid).index) == list(range(3, 25))
+
+
+@pytest.mark.parametrize(("count", "side"), [(1, 5), (2, 2), (3, 2)])
+def test_layers_counts_latents(make_frame: MakeFrame, count: int, side: int) -> None:
+    assert layers(make_frame(side, layers=count)) == count
+
+
+def test_layers_of_a_vae_that_was_handed_a_beta_2(make_frame: MakeFrame) -> None:
+    assert layers(make_frame(3, layers=1).assign(beta_2=1.0)) == 1
+
+
+def test_values_turn_infinities_and_texts_into_missing() -> None:
+    frame = pd.DataFrame({"x": [1.5, np.inf, -np.inf, None, "2", "two"]})
+    assert values(frame, "x").tolist()[::4] == [1.5, 2.0]
+    assert values(frame, "x").isna().tolist() == [False, True, True, True, False, True]
+    assert values(frame, "y").isna().all()
+
+
+def test_require_keeps_finished_rows_that_have_all_metrics(grid: pd.DataFrame) -> None:
+    grid.loc[0, "status"] = "FAILED"
+    grid.loc[1, "test/psnr"] = np.nan
+    grid.loc[2, "test/elbo"] = np.nan
+    assert list(require(grid, "test/psnr", "test/elbo")["run_id"]) == list(grid["run_id"][3:])
+
+
+def test_require_says_what_measures_a_missing_metric(grid: pd.DataFrame) -> None:
+    wanted = (
+        "no finished run has test/mi_z2 (I(y; z_2)): measure it by `mlflow run . -e evaluate "
+        "-P where=\"params.dataset = 'binary_mnist' and params.model = 'ghvae'\"`"
+    )
+    for frame in (grid.drop(columns="test/mi_z2"), grid.assign(**{"test/mi_z2": np.nan})):
+        with pytest.raises(StoreError) as caught:
+            require(frame, "test/mi_z2")
+        assert str(caught.value) == wanted
+
+
+def test_a_dataset_with_odd_characters_stays_out_of_the_command(grid: pd.DataFrame) -> None:
+    grid["dataset"] = "my 'data\"; rm -rf"
+    with pytest.raises(StoreError, match=r"params.model = 'ghvae'") as caught:
+        require(grid.drop(columns="test/mi_z2"), "test/mi_z2")
+    assert "rm -rf" not in str(caught.value)
+
+
+def test_require_names_the_nearest_metric(grid: pd.DataFrame) -> None:
+    with pytest.raises(StoreError, match="did you mean 'test/psnr'"):
+        require(grid, "test/pnsr")
+
+
+def test_require_without_finished_runs(grid: pd.DataFrame) -> None:
+    with pytest.raises(StoreError, match="no run has finished: make one"):
+        require(grid.assign(status="RUNNING"), "test/psnr")
+
+
+def test_scores_of_different_evaluators_do_not_mix(grid: pd.DataFrame) -> None:
+    grid.loc[:3, "evaluator"] = "evaluator-0"
+    assert len(require(grid, "test/accuracy_svm_rbf_z2")) == 21
+    assert len(require(grid, "test/mi_z1")) == 21
+    assert len(require(grid, "test/psnr")) == 25
+    assert len(require(grid, "test/accuracy_bound_rate_z2")) == 25
+
+
+def test_one_dataset(grid: pd.DataFrame, make_frame: MakeFrame) -> None:
+    assert one_dataset(grid) == "binary_mnist"
+    with pytest.raises(StoreError, match="got binary_mnist, digits"):
+        one_dataset(pd.concat([grid, make_frame(2, dataset="digits")]))
+    grid.loc[0, "data_digest"] = "another"
+    with pytest.raises(StoreError, match="one version of binary_mnist"):
+        one_dataset(grid)
+
+
+def test_replicates_average_over_seeds_alone(make_frame: MakeFrame) -> None:
+    frame = make_frame(2, seeds=3)
+    frame["test/psnr"] = [10.0, 12.0, 14.0, *([20.0] * 9)]
+    frame.loc[3, "test/psnr"] = np.nan
+    frame.loc[4, "status"] = "FAILED"
+    table = replicates(frame, ["test/psnr", "test/elbo"])
+    first, second = frame["group"].iloc[0], frame["group"].iloc[3]
+    assert len(table) == 4
+    assert table.loc[first, "test/psnr"].tolist() == [12.0, 2.0, 3]
+    assert table.loc[second, ("test/psnr", "count")] == 1
+    assert table.loc[second, ("test/elbo", "count")] == 2
+    assert np.isnan(table.loc[second, ("test/psnr", "spread")])
+
+
+def test_a_run_without_group_stands_for_itself(grid: pd.DataFrame) -> None:
+    assert len(replicates(grid.assign(group=None), ["test/psnr"])) == 25
