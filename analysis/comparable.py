@@ -104,6 +104,7 @@ def _facts(part: pd.DataFrame) -> dict[str, str]:
     """The fields that decide a result and have a meaning for this model, with the digest of the data."""
     first = {name: column(part, name).dropna() for name in [*_FIELDS, "data_digest"]}
     facts = {name: "" if known.empty else _text(known.iloc[0]) for name, known in first.items()}
+    facts["data_digest"] = facts["data_digest"][:12]
     if facts["model"] == "vae":
         facts["z_dims"] = ""
     if facts["model"] != "lvae":

@@ -5,11 +5,10 @@ __all__ = ["beta_heatmap", "metric_against_rate", "rate_space", "targets"]
 import re
 from collections.abc import Sequence
 
-import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from analysis import marks, style
+from analysis import bounds, marks, style
 from analysis.heatmap import beta_heatmap
 from analysis.recommend import Recommendation
 from analysis.runs import layers, one_dataset, rate_name, require, values
@@ -35,28 +34,21 @@ def rate_space(
     Raises:
         StoreError: several data sets, or no finished run has the metric and the rates.
     """
-    dataset = one_dataset(frame)
-    count = layers(frame)
-    (first, second), (across, up) = marks.pair_of(count, pair), marks.plane(count, pair)
+    dataset, count = one_dataset(frame), layers(frame)
+    across, up = marks.plane(count, pair)
     rows = require(frame, across, up, color_metric)
     x, y = values(rows, across), values(rows, up)
-    figure = marks.blank(f"{style.title_of(color_metric)} over rate space", dataset, theme)
-    marks.equal_totals(figure, x, y, marks.total_name(count, first, second))
-    figure.add_trace(
-        go.Scatter(
-            x=x,
-            y=y,
-            mode="markers",
-            name="run",
-            marker={"color": values(rows, color_metric), "coloraxis": "coloraxis"},
-            **marks.hover(rows, color_metric),
-            showlegend=False,
-        )
+    figure = marks.blank(
+        f"{style.title_of(color_metric)} over {'rate and distortion' if count == 1 else 'rate space'}",
+        dataset,
+        theme,
+        x=style.label(across),
+        y=style.label(up),
+        colors=marks.coloraxis(color_metric),
     )
-    figure.add_traces(marks.symbols(rows, x, y))
-    return figure.update_layout(
-        xaxis_title_text=style.label(across), yaxis_title_text=style.label(up), coloraxis=marks.coloraxis(color_metric)
-    )
+    marks.equal_totals(figure, x, y, marks.total_name(count, pair))
+    marker = {"color": values(rows, color_metric), "coloraxis": "coloraxis"}
+    return figure.add_traces([marks.points(rows, x, y, "run", marker, color_metric), *marks.symbols(rows, x, y)])
 
 
 def targets(
@@ -66,7 +58,7 @@ def targets(
     pair: tuple[int, int] | None = None,
     theme: Theme = "light",
 ) -> go.Figure:
-    """Rate space with, for each application, its best run and a box around its best few.
+    """Rate space with, for each application, its best run and the region that its best few span.
 
     Args:
         frame: runs of one data set.
@@ -77,44 +69,28 @@ def targets(
     Raises:
         StoreError: several data sets, or no finished run has the rates.
     """
-    dataset = one_dataset(frame)
-    count = layers(frame)
-    (first, second), (across, up) = marks.pair_of(count, pair), marks.plane(count, pair)
+    dataset, count = one_dataset(frame), layers(frame)
+    across, up = marks.plane(count, pair)
     rows = require(frame, across, up)
     x, y = values(rows, across), values(rows, up)
-    figure = marks.blank("Which region to target", dataset, theme)
-    marks.equal_totals(figure, x, y, marks.total_name(count, first, second))
-    figure.add_trace(
-        go.Scatter(
-            x=x,
-            y=y,
-            mode="markers",
-            name="run",
-            marker={"color": style.MUTED, "size": 6, "opacity": 0.6},
-            **marks.hover(rows),
-        )
-    )
+    figure = marks.blank("Which region to target", dataset, theme, x=style.label(across), y=style.label(up))
+    marks.equal_totals(figure, x, y, marks.total_name(count, pair))
+    figure.add_trace(marks.points(rows, x, y, "run", {"color": style.MUTED, "size": 6, "opacity": 0.6}))
     for index, found in enumerate(recommendations):
         color, symbol = style.CATEGORIES[index % len(style.CATEGORIES)]
         if count > 1:
-            outline_x, outline_y = marks.region_outline(found.region, first, second)
-            outline = go.Scatter(x=outline_x, y=outline_y, mode="lines", fill="toself", fillcolor=f"{color}40")
-            outline.update(line={"color": color, "width": 2}, hoverinfo="skip", showlegend=False)
-            figure.add_trace(outline)
+            outline_x, outline_y = marks.region_outline(found.region, marks.pair_of(count, pair))
+            line = {"color": color, "width": 2}
+            fill = {"fill": "toself", "fillcolor": f"{color}40", "hoverinfo": "skip", "showlegend": False}
+            figure.add_trace(go.Scatter(x=outline_x, y=outline_y, mode="lines", line=line, **fill))
         else:  # a region of one rate has no say in the distortion
             figure.add_vrect(found.region.low[0], found.region.high[0], fillcolor=color, opacity=0.25, line_width=0)
         best = found.run.to_frame().T
-        figure.add_trace(
-            go.Scatter(
-                x=values(best, across),
-                y=values(best, up),
-                mode="markers",
-                name=found.application.name,
-                marker={"color": color, "symbol": symbol, "size": 14, "line": {"width": 1.5, "color": "#ffffff"}},
-                **marks.hover(best, found.metric.name),
-            )
-        )
-    return figure.update_layout(xaxis_title_text=style.label(across), yaxis_title_text=style.label(up))
+        marker = {"color": color, "symbol": symbol, "size": 14, "line": {"width": 1.5, "color": "#ffffff"}}
+        where = values(best, across), values(best, up)
+        point = marks.points(best, *where, found.application.name, marker, found.metric.name)
+        figure.add_trace(point.update(showlegend=True))
+    return figure
 
 
 def metric_against_rate(frame: pd.DataFrame, metric: str, *, theme: Theme = "light") -> go.Figure:
@@ -124,47 +100,36 @@ def metric_against_rate(frame: pd.DataFrame, metric: str, *, theme: Theme = "lig
     then the bound: f(α) ≤ R for accuracies (see `hit.metrics.bounds`), min(R, H(y)) for I(y; z_l).
     It holds for classifiers that see samples of z_l: these are drawn as diamonds beside those on means.
 
+    Args:
+        frame: runs of one data set.
+        metric: name of the metric in the store.
+        theme: light or dark paper.
+
     Raises:
         StoreError: several data sets, or no finished run has the metric and the rates.
     """
-    dataset = one_dataset(frame)
-    count = layers(frame)
+    dataset, count = one_dataset(frame), layers(frame)
     of_latent = _OF_LATENT.match(metric)
     layer = int(of_latent[2]) if of_latent else 1
     rows = require(frame, metric, *(rate_name(above) for above in range(layer, count + 1)))
-    x, y = marks.information_bound(rows, layer), values(rows, metric)
-    shades, axis = marks.colors(rows)
-    figure = marks.blank(f"{style.title_of(metric)} against rate", dataset, theme)
-    if of_latent:
-        _add_bound(figure, rows, x, layer, accuracy=of_latent[1] != "mi")
+    x, y = bounds.information_bound(rows, layer), values(rows, metric)
     sampled = values(rows, f"{metric}_sampled").dropna()
+    shades, axis = marks.ratio_colors(rows)
+    title, y_title = f"{style.title_of(metric)} against rate", style.label(metric)
     series = [(metric, y, "circle")]
+    entries = []
     if len(sampled):
         series.append((f"{metric}_sampled", sampled, "diamond-open"))
+        entries = [marks.legend_entry("on means", "circle"), marks.legend_entry("on samples", "diamond-open")]
+        title, y_title = title.replace(" on means", ""), y_title.replace(" on means", "")
+    figure = marks.blank(title, dataset, theme, x=_rate_title(layer, count), y=y_title, colors=axis)
+    if of_latent:
+        figure.add_traces(_bound(rows, layer, accuracy=of_latent[1] != "mi"))
     for name, scores, symbol in series:
-        shown = rows.loc[scores.index]
-        figure.add_trace(
-            go.Scatter(
-                x=x[scores.index],
-                y=scores,
-                mode="markers",
-                name=name,
-                marker={"color": shades[scores.index], "coloraxis": "coloraxis", "symbol": symbol},
-                **marks.hover(shown, name),
-                showlegend=False,
-            )
-        )
-    y_title = style.label(metric)
-    if len(sampled):
-        y_title = y_title.removesuffix(" on means")
-        figure.add_traces([marks.legend_entry("on means", "circle"), marks.legend_entry("on samples", "diamond-open")])
-    figure.add_traces(marks.symbols(rows, x, y))
-    return figure.update_layout(
-        title_text=figure.layout.title.text.replace(" on means", "") if len(sampled) else figure.layout.title.text,
-        xaxis_title_text=_rate_title(layer, count),
-        yaxis_title_text=y_title,
-        coloraxis=axis,
-    )
+        here = scores.index
+        marker = {"color": shades[here], "coloraxis": "coloraxis", "symbol": symbol}
+        figure.add_trace(marks.points(rows.loc[here], x[here], scores, name, marker, name))
+    return figure.add_traces([*entries, *marks.symbols(rows, x, y)])
 
 
 def _rate_title(layer: int, count: int) -> str:
@@ -176,27 +141,11 @@ def _rate_title(layer: int, count: int) -> str:
     return style.markup(f"{total} [nats per image]")
 
 
-def _add_bound(figure: go.Figure, rows: pd.DataFrame, x: pd.Series, layer: int, *, accuracy: bool) -> None:
-    """The line that the metric cannot cross, up to the rate of the last run."""
-    entropy = values(rows, "test/label_entropy").dropna()
-    if entropy.empty:
-        return
-    # Dense where the bound bends: it reaches its end at R = H(y), often far left of the last run.
-    bend, last = float(entropy.iloc[0]), float(x.max())
-    # Runs that are all far beyond the bend need not see it: the axis would be drawn for the line alone.
-    first = 0.0 if x.min() < 2 * bend else float(x.min())
-    rates = np.unique(np.concatenate([np.linspace(first, max(first, min(bend, last)), 120), [last]]))
-    if accuracy:
-        y = marks.bound_line(rates.tolist(), float(entropy.iloc[0]), marks.classes(rows, layer))
-    else:
-        y = np.minimum(rates, entropy.iloc[0])
-    figure.add_trace(
-        go.Scatter(
-            x=rates,
-            y=y,
-            mode="lines",
-            name="bound from the rate" if accuracy else "min(R, H(y))",
-            line={"color": style.MUTED, "width": 2, "dash": "dash"},
-            hoverinfo="skip",
-        )
-    )
+def _bound(rows: pd.DataFrame, layer: int, *, accuracy: bool) -> list[go.Scatter]:
+    """The line that the metric cannot cross."""
+    line = bounds.accuracy_line(rows, layer) if accuracy else bounds.information_line(rows, layer)
+    if line is None:
+        return []
+    name = "bound from the rate" if accuracy else "min(R, H(y))"
+    dashes = {"color": style.MUTED, "width": 2, "dash": "dash"}
+    return [go.Scatter(x=line[0], y=line[1], mode="lines", name=name, line=dashes, hoverinfo="skip")]

@@ -2,6 +2,8 @@
 
 __all__ = ["beta_heatmap"]
 
+import math
+
 import pandas as pd
 import plotly.graph_objects as go
 
@@ -41,12 +43,18 @@ def beta_heatmap(
     held = []
     for name in beta_names(count):
         if name not in (x_name, y_name):
-            value = float(_rounded(rows, name).mode().iloc[0])
+            value = _commonest(_rounded(rows, name))
             rows, tried = rows[_rounded(rows, name) == value], tried[_rounded(tried, name) == value]
             held.append(f" at {style.label(name)} = {style.number(value)}")
     betas = style.label(x_name) if count == 1 else f"({style.label(x_name)}, {style.label(y_name)})"
-    figure = marks.blank(f"{style.title_of(metric)} over {betas}{''.join(held)}", dataset, theme)
-    figure.update_layout(xaxis_title_text=style.label(x_name), yaxis_title_text=style.label(y_name))
+    figure = marks.blank(
+        f"{style.title_of(metric)} over {betas}{''.join(held)}",
+        dataset,
+        theme,
+        x=style.label(x_name),
+        y=style.label(metric if count == 1 else y_name),
+        colors=None if count == 1 else marks.coloraxis(metric),
+    )
     x, y = _rounded(rows, x_name), _rounded(rows, y_name)
     if count == 1:
         _add_curve(figure, rows, x, metric)
@@ -66,98 +74,73 @@ def _add_cells(
     cells = values(rows, metric).groupby([y, x]).agg(["mean", "std", "count"])
     means = cells["mean"].unstack().reindex(index=ys, columns=xs)
     declared = schema.metric(metric)
-    texts = {cell: _cell_text(*numbers) for cell, *numbers in cells.itertuples()}
-    roomy = max(len(xs), len(ys)) <= _ROOMY
-    figure.add_trace(
-        go.Heatmap(
-            x=[f"{a:g}" for a in xs],
-            y=[f"{b:g}" for b in ys],
-            z=means.to_numpy(),
-            coloraxis="coloraxis",
-            customdata=[[texts.get((b, a), ("", "")) for a in xs] for b in ys],
-            hovertemplate=f"{style.label(x_name)} = %{{x}}, {style.label(y_name)} = %{{y}}<br>"
-            f"{style.markup(declared.label)} = %{{customdata[0]}} {declared.unit}<br>%{{customdata[1]}}<extra></extra>",
-            hoverongaps=False,
-            texttemplate="%{z:.3g}" if roomy else None,
-        )
-    )
-    kinds = (
-        ("no finished run", {"symbol": "x-thin", "size": 7, "line": {"width": 1.2, "color": style.MUTED}}),
-        ("failed", {"symbol": "x", "size": 8, "color": style.FAILED}),
-    )
-    gaps = [(a, b) for b in ys for a in xs if pd.isna(means.loc[b, a])]
-    for (name, marker), heavy in zip(kinds, (False, True), strict=True):
-        _add_marks(figure, [cell for cell in gaps if (cell in lost) == heavy], name, marker)
-    common = sorted({*xs} & {*ys})
-    if len(common) > 1:
-        figure.add_trace(
-            go.Scatter(
-                x=[f"{a:g}" for a in common],
-                y=[f"{a:g}" for a in common],
-                mode="lines",
-                name="equal β",
-                line={"color": style.EQUAL, "width": 1.5, "dash": "dot"},
-                hoverinfo="skip",
-            )
-        )
-    if (1.0, 1.0) in cells.index:
-        _add_marks(figure, [(1.0, 1.0)], "β = 1", {**style.STAR, "size": 13})
+    said = {cell: _cell_text(*numbers) for cell, *numbers in cells.itertuples()}
+    best = None
     if declared.direction is not None:
-        b, a = cells["mean"].sort_values(ascending=declared.direction == "minimize").index[0]
-        _add_marks(figure, [(a, b)], "best", style.BEST)
-    figure.update_layout(coloraxis=marks.coloraxis(metric))
-    figure.update_xaxes(**_ticks(xs), showgrid=False)
-    figure.update_yaxes(**_ticks(ys), showgrid=False)
+        best = cells["mean"].sort_values(ascending=declared.direction == "minimize").index[0]
+    heatmap = go.Heatmap(
+        x=[f"{a:g}" for a in xs],
+        y=[f"{b:g}" for b in ys],
+        z=means.to_numpy(),
+        coloraxis="coloraxis",
+        customdata=[[said.get((b, a), ("", "")) for a in xs] for b in ys],
+        hovertemplate=f"{style.label(x_name)} = %{{x}}, {style.label(y_name)} = %{{y}}<br>"
+        f"{style.markup(declared.label)} = %{{customdata[0]}} {declared.unit}<br>%{{customdata[1]}}<extra></extra>",
+        hoverongaps=False,
+    )
+    figure.add_trace(heatmap)
+    gaps = [(b, a) for b in ys for a in xs if (b, a) not in said]
+    _add_marks(figure, [cell for cell in gaps if cell[::-1] not in lost], "no finished run", style.GAP)
+    _add_marks(figure, [cell for cell in gaps if cell[::-1] in lost], "failed", style.FAILED)
+    if max(len(xs), len(ys)) <= _ROOMY:  # the numbers stand in the cells, and marks would hide them
+        tags = {(1.0, 1.0): "<br>β = 1", best: "<br><b>best</b>"}
+        text = [[style.number(means.loc[b, a], 3) + tags.get((b, a), "") for a in xs] for b in ys]
+        figure.update_traces(text=text, texttemplate="%{text}", selector={"type": "heatmap"})
+    else:
+        diagonal = [f"{a:g}" for a in sorted({*xs} & {*ys})]
+        line = {"color": style.EQUAL, "width": 1.5, "dash": "dot"}
+        figure.add_trace(go.Scatter(x=diagonal, y=diagonal, mode="lines", name="equal β", line=line, hoverinfo="skip"))
+        _add_marks(figure, [(1.0, 1.0)] if (1.0, 1.0) in said else [], "β = 1", {**style.STAR, "size": 13})
+        _add_marks(figure, [best] if best else [], "best", style.BEST)
+    figure.update_layout(xaxis=_ticks(xs), yaxis=_ticks(ys))
 
 
 def _add_marks(figure: go.Figure, cells: list[tuple[float, float]], name: str, marker: dict[str, object]) -> None:
+    """Marks over cells, each given by its row's β and its column's."""
     if cells:
-        x, y = [f"{a:g}" for a, _ in cells], [f"{b:g}" for _, b in cells]
+        x, y = [f"{a:g}" for _, a in cells], [f"{b:g}" for b, _ in cells]
         figure.add_trace(go.Scatter(x=x, y=y, mode="markers", name=name, marker=marker, hoverinfo="skip"))
 
 
 def _add_points(figure: go.Figure, rows: pd.DataFrame, x: pd.Series, y: pd.Series, metric: str) -> None:
-    figure.add_trace(
-        go.Scatter(
-            x=x,
-            y=y,
-            mode="markers",
-            name="run",
-            marker={"color": values(rows, metric), "coloraxis": "coloraxis", "symbol": "square", "size": 11},
-            **marks.hover(rows, metric),
-            showlegend=False,
-        )
-    )
-    figure.add_traces(marks.symbols(rows, x, y))
-    figure.update_layout(coloraxis=marks.coloraxis(metric))
-    figure.update_xaxes(**_scale(x))
-    figure.update_yaxes(**_scale(y))
+    marker = {"color": values(rows, metric), "coloraxis": "coloraxis", "symbol": "square", "size": 11}
+    figure.add_traces([marks.points(rows, x, y, "run", marker, metric), *marks.symbols(rows, x, y)])
+    figure.update_layout(xaxis=_scale(x), yaxis=_scale(y))
 
 
 def _add_curve(figure: go.Figure, rows: pd.DataFrame, x: pd.Series, metric: str) -> None:
     scores = values(rows, metric)
     means = scores.groupby(x).mean()
-    figure.add_trace(
-        go.Scatter(x=means.index, y=means, mode="lines", name="mean", line={"color": style.LINE}, hoverinfo="skip")
+    line = {"color": style.LINE}
+    figure.add_traces(
+        [
+            go.Scatter(x=means.index, y=means, mode="lines", name="mean", line=line, hoverinfo="skip"),
+            marks.points(rows, x, scores, "run", line, metric),
+            *marks.symbols(rows, x, scores),
+        ]
     )
-    figure.add_trace(
-        go.Scatter(
-            x=x,
-            y=scores,
-            mode="markers",
-            name="run",
-            marker={"color": style.LINE},
-            **marks.hover(rows, metric),
-        )
-    )
-    figure.add_traces(marks.symbols(rows, x, scores))
-    figure.update_xaxes(**_scale(x))
-    figure.update_layout(yaxis_title_text=style.label(metric))
+    figure.update_layout(xaxis=_scale(x))
 
 
 def _rounded(frame: pd.DataFrame, name: str) -> pd.Series:
     """βs to six digits: 0.1 and 0.1 + 1e-17 are one column of cells."""
     return values(frame, name).map(lambda beta: float(f"{beta:.6g}"))
+
+
+def _commonest(betas: pd.Series) -> float:
+    """The β that most runs have; of several, the one nearest to 1."""
+    counts = betas.value_counts()
+    return float(min(counts.index[counts == counts.max()], key=lambda beta: abs(math.log(beta)) if beta else math.inf))
 
 
 def _cell_text(mean: float, spread: float, count: int) -> tuple[str, str]:
@@ -173,6 +156,7 @@ def _ticks(betas: list[float]) -> dict[str, object]:
     # Rather both ends and β = 1 than the finest step.
     every = min(steps, key=lambda k: ((len(names) - 1) % k > 0, "1" in names and names.index("1") % k > 0, k))
     return {
+        "showgrid": False,
         "type": "category",
         "categoryorder": "array",
         "categoryarray": names,

@@ -206,7 +206,10 @@ def _galleries(setting: Setting, found: Sequence[Recommendation]) -> list[_Galle
         ),
         _gallery(
             "Over β",
-            "A cell is the mean of the runs at these βs. A cross stands where no run has finished.",
+            "The line joins the means of the runs at each β."
+            if count == 1
+            else "A cell is the mean of the runs at these βs, and a cross a cell where none has finished. "
+            "Where the βs lie on no grid, a point is a run.",
             frame,
             _calls(figures.beta_heatmap, frame, ["test/psnr", accuracy, "test/elbo", "test/distortion", *rates]),
         ),
@@ -276,7 +279,7 @@ def _embedded(content: object) -> Markup:
 
 def _code(text: str) -> Markup:
     """What stands between backticks, set as code."""
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", Markup.escape(text)))  # noqa: S704
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(Markup.escape(text))))  # noqa: S704
 
 
 def _hash(script: str) -> str:
@@ -292,7 +295,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters["code"] = _code
+    environment.filters |= {"code": _code, "runs": tables.runs}
     return environment
 
 

@@ -65,11 +65,8 @@ def layers(frame: pd.DataFrame) -> int:
 
     A one-layer model may carry a `beta_2` that the command line gave it, so βs do not tell L.
     """
-    if frame.empty:
-        return 0
-    dims = column(frame, "z_dims").fillna("").astype(str)
-    counts = np.where(column(frame, "model") == "vae", 1, 2 + dims.str.count(","))
-    return int(counts.max())
+    shapes = {*zip(column(frame, "model"), column(frame, "z_dims"), strict=True)}
+    return max((1 if model == "vae" else 2 + str(dims).count(",") for model, dims in shapes), default=0)
 
 
 def column(frame: pd.DataFrame, name: str) -> pd.Series:

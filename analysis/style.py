@@ -7,6 +7,7 @@ __all__ = [
     "DIVERGING",
     "EQUAL",
     "FAILED",
+    "GAP",
     "LINE",
     "MUTED",
     "STAR",
@@ -39,8 +40,9 @@ EQUAL = "#d55e00"
 #: Guides that are no data: lines of equal rate, missing cells.
 MUTED = "#8a939d"
 
-#: Runs that failed: the reddish purple of Okabe and Ito.
-FAILED = "#b8558c"
+#: Cells without a finished run, and those where one failed: the reddish purple of Okabe and Ito, darkened.
+GAP: dict[str, Any] = {"symbol": "x-thin", "size": 7, "line": {"width": 1.2, "color": MUTED}}
+FAILED: dict[str, Any] = {"symbol": "x", "size": 8, "color": "#b8558c"}
 #: A single series.
 LINE = "#2a788e"
 #: The run at β = 1, and the best cell; outlined so that they stand out on any colour and on both papers.

@@ -8,10 +8,12 @@ __all__ = [
     "bound_check",
     "overview",
     "run_link",
+    "runs",
     "runs_table",
     "target_row",
 ]
 
+import math
 import re
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
@@ -122,12 +124,11 @@ def target_row(found: Recommendation, base_url: str) -> TargetRow:
     asked = found.application.text
     if found.min_psnr is not None:
         asked += f" (PSNR of at least {style.number(found.min_psnr)} dB)"
-    ranges = [
-        f"R_{layer} {style.number(low, 3)} to {style.number(high, 3)}"
-        for layer, (low, high) in enumerate(zip(found.region.low, found.region.high, strict=True), start=1)
-    ]
+    region = found.region
+    sides = {f"R_{layer}": (region.low[layer - 1], region.high[layer - 1]) for layer in range(1, count + 1)}
     if count > 1:
-        ranges.append(f"R {style.number(found.region.total_low, 3)} to {style.number(found.region.total_high, 3)}")
+        sides["R"] = (region.total_low, region.total_high)
+    ranges = [f"{name} {_range(low, high)}" for name, (low, high) in sides.items()]
     return TargetRow(
         name=found.application.name,
         asked=asked,
@@ -180,18 +181,28 @@ def runs_table(frame: pd.DataFrame, base_url: str) -> tuple[list[Markup], list[l
         Markup("started"),
     ]
     moments = pd.to_datetime(column(frame, "start_time"), utc=True)
-    scores = zip(*numbers.values(), strict=True) if numbers else ((),) * len(frame)
     links = frame[["run_id", *(name for name in ("run_name", "experiment_id") if name in frame)]].to_dict("records")
-    body = [
-        [
-            Cell(run_link(link, base_url)),
-            Cell(Markup.escape(str(status).lower())),
-            *(Cell(_markup(style.number(score)), None if pd.isna(score) else score) for score in some),
-            Cell(_markup("–")) if pd.isna(moment) else Cell(_markup(f"{moment:%Y-%m-%d %H:%M}"), moment.timestamp()),
-        ]
-        for link, status, some, moment in zip(links, column(frame, "status"), scores, moments, strict=True)
+    columns = [
+        [Cell(run_link(link, base_url)) for link in links],
+        [Cell(Markup.escape(str(status).lower())) for status in column(frame, "status")],
+        *(_number_cells(name, scores) for name, scores in numbers.items()),
+        [_missing() if pd.isna(at) else Cell(_markup(f"{at:%Y-%m-%d %H:%M}"), at.timestamp()) for at in moments],
     ]
+    body = [list(row) for row in zip(*columns, strict=True)]
     return heads, body
+
+
+def _number_cells(name: str, scores: pd.Series) -> list[Cell]:
+    decimals = _decimals(scores) if "/" in name else None  # βs and seeds are written as they were asked for
+    texts = [style.number(score) if decimals is None else f"{score:.{decimals}f}" for score in scores]
+    return [
+        _missing() if pd.isna(score) else Cell(_markup(text.replace("-", "−")), score)
+        for score, text in zip(scores, texts, strict=True)
+    ]
+
+
+def _missing() -> Cell:
+    return Cell(_markup("–"))
 
 
 def _gain(found: Recommendation, direction: schema.Direction, count: int) -> str:
@@ -201,14 +212,29 @@ def _gain(found: Recommendation, direction: schema.Direction, count: int) -> str
         return "no run with equal β to compare with"
     beta = style.number(float(found.equal_run["beta_1"]), 3)
     if found.gain == 0:
-        return f"none: the best run is one of equal β ({found.equal_candidates} of {found.candidates} runs)"
+        return f"none: the best run is one of equal β ({found.equal_candidates} of {runs(found.candidates)})"
     sign = "+" if direction == "maximize" else "−"
     unit = f" {found.metric.unit}".rstrip()
-    equal = f"{found.equal_candidates} run{'s' * (found.equal_candidates > 1)}"
-    text = f"{sign}{style.number(found.gain, 3)}{unit} against the best of {equal} with equal β (β = {beta})"
+    text = f"{sign}{style.number(found.gain, 3)}{unit} against the best of {runs(found.equal_candidates)} with equal β (β = {beta})"
     if found.spread is not None and found.gain < 2 * found.spread:
         text += ", which is within twice the spread of its seeds"
     return text
+
+
+def runs(count: int) -> str:
+    """'1 run', '2 runs'."""
+    return f"{count} run{'' if count == 1 else 's'}"
+
+
+def _range(low: float, high: float) -> str:
+    ends = style.number(low, 3), style.number(high, 3)
+    return ends[0] if ends[0] == ends[1] else " to ".join(ends)
+
+
+def _decimals(scores: pd.Series) -> int:
+    """Decimals that give the largest score of a column four digits, so that its numbers stand under each other."""
+    largest = scores.abs().max()
+    return 0 if not largest > 0 else max(0, 3 - math.floor(math.log10(largest)))
 
 
 def _named(found: Recommendation, names: list[str], digits: int) -> Markup:

@@ -3,9 +3,10 @@
 __all__ = ["DEFAULT_TRACKING_URI", "connect", "experiment_id", "is_permanent", "tracking_uri"]
 
 import os
+import re
 import time
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 # Our own delivery waits and retries (hit.tracking); MLflow's client would hold a question for minutes.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
@@ -113,12 +114,11 @@ def _sqlite_path(uri: str) -> Path:
     return Path(unquote(uri.removeprefix(_SQLITE)))
 
 
-def _shown(uri: str) -> str:
-    """The address without a password."""
-    parts = urlsplit(uri)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl() if "@" in parts.netloc else uri
+def _shown(text: str) -> str:
+    """The text with the credentials of every address in it left out."""
+    return re.sub(r"(?<=://)[^/@\s]+@", "", text)
 
 
 def _first_line(error: BaseException) -> str:
     text = str(error).strip()
-    return text.splitlines()[0][:300] if text else type(error).__name__
+    return _shown(text.splitlines()[0])[:300] if text else type(error).__name__

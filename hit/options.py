@@ -41,7 +41,7 @@ def infos(options: type[Any]) -> dict[str, pydantic.fields.FieldInfo]:
 
 
 def one_line(error: pydantic.ValidationError) -> str:
-    """All faults of a validation in one line: 'beta_1 must be greater than or equal to 0, got -1' for every fault, joined by semicolons."""
+    """All faults of a validation in one line: 'beta_1 must be greater than or equal to 0, got -1'."""
     faults = []
     for fault in error.errors():
         name, *index = fault["loc"]

@@ -56,9 +56,7 @@ class GridSweep:
         dataset = load_once(base.dataset, base.data_root, select_device("cpu"))
         check_fit(base, dataset.image_shape)
         model_params = {
-            name: value
-            for name, value in base.to_flat().items()
-            if not name.startswith("beta_") and name != "seed"
+            name: value for name, value in base.to_flat().items() if not name.startswith("beta_") and name != "seed"
         }
         own = {"driver": options.driver, "seeds": options.seeds, "budget": options.budget, "workers": options.workers}
         return cls(base, options, GridDriver(base, grid, seeds, dataset.digest), own | dict(grids) | model_params)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+
 from hit.config import TrainConfig
 from hit.metrics.bounds import accuracy_bound
 from hit.schema import PROBES

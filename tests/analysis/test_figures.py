@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
-from analysis import marks, style
+from analysis import bounds, marks, style
 from analysis.figures import beta_heatmap, metric_against_rate, rate_space, targets
 from analysis.recommend import APPLICATIONS, RateBox, recommend
 from hit import schema
@@ -135,13 +135,13 @@ def test_the_number_of_classes_is_read_off_the_stored_bounds(grid: pd.DataFrame,
     grid["test/label_entropy"] = entropy
     grid["test/rate_2"] /= 20  # where the bound still bends
     grid["test/accuracy_bound_rate_z2"] = [accuracy_bound(rate, entropy, count) for rate in grid["test/rate_2"]]
-    assert marks.classes(grid, 2) == count
-    assert marks.classes(grid.drop(columns="test/accuracy_bound_rate_z2"), 2) == 10
+    assert bounds.classes(grid, 2) == count
+    assert bounds.classes(grid.drop(columns="test/accuracy_bound_rate_z2"), 2) == 10
 
 
 def test_a_beta_of_zero_has_the_colour_at_the_end(grid: pd.DataFrame) -> None:
     grid.loc[grid["beta_2"] < 0.2, "beta_2"] = 0.0
-    shades, axis = marks.colors(grid)
+    shades, axis = marks.ratio_colors(grid)
     assert shades[grid["beta_2"] == 0].tolist() == [axis["cmin"]] * 5
     assert np.isfinite(shades).all()
 
@@ -156,14 +156,14 @@ def test_targets_show_a_region_and_a_run_for_each_application(grid: pd.DataFrame
 
 
 def test_a_region_is_a_box_cut_at_its_total_rates() -> None:
-    x, y = marks.region_outline(RateBox((0.0, 0.0), (4.0, 2.0), total_low=1.0, total_high=5.0), 1, 2)
+    x, y = marks.region_outline(RateBox((0.0, 0.0), (4.0, 2.0), total_low=1.0, total_high=5.0), (1, 2))
     corners = {(round(a, 9), round(b, 9)) for a, b in zip(x, y, strict=True)}
     assert corners == {(1, 0), (4, 0), (4, 1), (3, 2), (0, 2), (0, 1)}
     assert (x[0], y[0]) == (x[-1], y[-1])
 
 
 def test_a_region_of_one_run_is_its_point() -> None:
-    x, y = marks.region_outline(RateBox((3.0, 2.0), (3.0, 2.0), total_low=5.0, total_high=5.0), 1, 2)
+    x, y = marks.region_outline(RateBox((3.0, 2.0), (3.0, 2.0), total_low=5.0, total_high=5.0), (1, 2))
     assert set(zip(x, y, strict=True)) == {(3.0, 2.0)}
 
 

@@ -46,7 +46,7 @@ def test_compression_wants_the_fewest_nats_among_good_reconstructions(grid: pd.D
 
 def test_compression_takes_the_asked_quality(grid: pd.DataFrame) -> None:
     assert recommend(grid, "compression", min_psnr=0).value == grid["test/rate"].min()
-    with pytest.raises(StoreError, match="min_psnr must be at most .* dB, .* got 90"):
+    with pytest.raises(StoreError, match=r"min_psnr must be at most .* dB, .* got 90"):
         recommend(grid, "compression", min_psnr=90)
 
 

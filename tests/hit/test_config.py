@@ -63,7 +63,9 @@ def test_identity_tells_what_decides_the_result_and_nothing_else() -> None:
         assert TrainConfig.from_flat({name: value}).identity("d") != config.identity("d"), name
     assert config.identity("d") != config.identity("e")
     # typed differently, the same number
-    assert TrainConfig.from_flat({"beta_1": "1e-1"}).identity("d") == TrainConfig.from_flat({"beta_1": 0.1}).identity("d")
+    assert TrainConfig.from_flat({"beta_1": "1e-1"}).identity("d") == TrainConfig.from_flat({"beta_1": 0.1}).identity(
+        "d"
+    )
 
 
 def test_replicates_share_a_group() -> None:
@@ -75,7 +77,9 @@ def test_replicates_share_a_group() -> None:
 def test_what_a_model_does_not_have_does_not_tell_it_apart() -> None:
     assert TrainConfig(sigma=0.5).identity("d") == TrainConfig().identity("d")  # Bernoulli has no σ
     assert TrainConfig(warmup=False).identity("d") == TrainConfig().identity("d")  # only the ladder warms up
-    assert TrainConfig(likelihood="gaussian", sigma=0.5).identity("d") != TrainConfig(likelihood="gaussian").identity("d")
+    assert TrainConfig(likelihood="gaussian", sigma=0.5).identity("d") != TrainConfig(likelihood="gaussian").identity(
+        "d"
+    )
 
 
 def test_numbers_mirror_what_people_filter_on() -> None:

@@ -1,0 +1,63 @@
+"""`python -m analysis`: the report on what the store holds."""
+
+__all__ = ["ReportOptions", "main"]
+
+import os
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+from hit.cli import Parser, entry_point
+from hit.options import build
+
+if TYPE_CHECKING:
+    from hit.stop import StopRequest
+
+
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
+class ReportOptions:
+    """Which runs to report on, and where to."""
+
+    experiment: Annotated[str, Field(min_length=1, description="name of the MLflow experiment")] = "hit"
+    where: Annotated[str, Field(description="an MLflow filter on the runs, such as metrics.beta_2 > 1")] = ""
+    sweep: Annotated[str, Field(description="run id of a sweep, for its runs alone")] = ""
+    application: Annotated[str, Field(description="what to recommend for, with commas; all for every one")] = "all"
+    output: Annotated[str, Field(min_length=1, description="file of the report, a single HTML page")] = "report.html"
+    state_dir: Annotated[str, Field(description="journals; empty: $HIT_STATE_DIR, else ./.hit")] = ""
+
+
+def main(argv: list[str], stop: "StopRequest") -> None:
+    """Parse the options, write the page, log it with its run, say where it is."""
+    parser = Parser("analysis", "Figures and recommendation from the store, as one page that works offline.")
+    parser.add_options("report", ReportOptions)
+    options = build(ReportOptions, parser.parse(argv)["report"])
+
+    from analysis.publish import publish
+    from hit.config import TrainConfig
+    from hit.runner import state_folder
+    from hit.schema import Kind
+    from hit.tracking import RunWriter
+
+    with RunWriter(
+        kind=Kind.REPORT,
+        name=f"report {options.where or options.sweep or options.experiment}",
+        state_dir=state_folder(TrainConfig(state_dir=options.state_dir)),
+        experiment=options.experiment,
+        run_id=os.environ.get("MLFLOW_RUN_ID") or None,
+        stop=stop,
+    ) as run:
+        names = [name.strip() for name in options.application.split(",") if name.strip()]
+        path = publish(
+            run,
+            options.experiment,
+            options.output,
+            where=options.where,
+            sweep=options.sweep,
+            applications=() if names == ["all"] else names,
+        )
+    print(f"report: {path}")
+
+
+if __name__ == "__main__":
+    entry_point(main)

@@ -1,0 +1,73 @@
+"""What a rate allows: the information about the class in a latent, and the accuracy of who reads it."""
+
+__all__ = ["accuracy_line", "classes", "information_bound", "information_line"]
+
+import math
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from analysis.runs import layers, rate_name, values
+from hit.metrics.bounds import accuracy_bound
+
+Array = NDArray[np.float64]
+
+
+def information_bound(frame: pd.DataFrame, layer: int) -> pd.Series:
+    """R_l + … + R_L of each run, which bounds what z_l knows of x, in nats per image."""
+    total = sum(values(frame, rate_name(above)) for above in range(layer, layers(frame) + 1))
+    return pd.Series(total, index=frame.index, dtype=float)
+
+
+def accuracy_line(frame: pd.DataFrame, layer: int) -> tuple[Array, Array] | None:
+    """Rates up to the last run's, and the bound on an accuracy at each; None without H(y).
+
+    Returns:
+        Rates in nats per image and accuracies in [1/M, 1], both of shape (points,).
+    """
+    line = information_line(frame, layer)
+    if line is None:
+        return None
+    count = classes(frame, layer)
+    return line[0], accuracy_bound(line[0], _entropy(frame, count), count)
+
+
+def information_line(frame: pd.DataFrame, layer: int) -> tuple[Array, Array] | None:
+    """Rates up to the last run's, and min(R, H(y)) at each; None without H(y).
+
+    Returns:
+        Rates in nats per image and information in nats, both of shape (points,).
+    """
+    if values(frame, "test/label_entropy").isna().all():
+        return None
+    bend, reached = _entropy(frame), information_bound(frame, layer)
+    last = float(reached.max())
+    # Runs that are all far beyond the bend need not see it: the axes would be drawn for the line alone.
+    first = 0.0 if reached.min() < 2 * bend else float(reached.min())
+    # Dense where the bound bends: it reaches its end at R = H(y), often far left of the last run.
+    rates = np.unique(np.concatenate([np.linspace(first, max(first, min(bend, last)), 120), [last]]))
+    return rates, np.minimum(rates, bend)
+
+
+def classes(frame: pd.DataFrame, layer: int) -> int:
+    """Number of classes M of the data: the one that reproduces the bounds stored with the runs.
+
+    H(y) ≤ ln M gives the least M, which is exact for balanced classes; a rarer class shows in the
+    stored bounds alone.
+    """
+    least = max(2, math.ceil(math.exp(_entropy(frame)) - 1e-6))
+    bounds = values(frame, f"test/accuracy_bound_rate_z{layer}")
+    known = pd.DataFrame({"bound": bounds, "rate": information_bound(frame, layer)}).dropna()
+    known = known[(known["bound"] < 1) & (known["rate"] > 0)].sort_values("rate")
+    if known.empty:
+        return least
+    rate, bound = (float(number) for number in known.iloc[len(known) // 2][["rate", "bound"]])
+    entropy = _entropy(frame, least)
+    return min(range(least, 4 * least + 1), key=lambda count: abs(accuracy_bound(rate, entropy, count) - bound))
+
+
+def _entropy(frame: pd.DataFrame, count: int | None = None) -> float:
+    """H(y), which is one number for runs of one data set; not above ln M, by which it may miss in its last digits."""
+    entropy = float(values(frame, "test/label_entropy").median())
+    return entropy if count is None else min(entropy, math.log(count))

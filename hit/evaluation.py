@@ -1,0 +1,159 @@
+"""What a trained model is worth: one call, all metrics of the test set in schema names."""
+
+__all__ = ["evaluate"]
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from hit.data import Dataset, batches
+from hit.distributions import DiagonalGaussian
+from hit.errors import Diverged
+from hit.metrics import (
+    EVALUATOR,
+    SquaredError,
+    accuracies,
+    accuracy_bound,
+    bits_per_dim,
+    entropy,
+    mutual_information,
+    squared_error,
+)
+from hit.models import HierarchicalVAE
+
+_BATCH = 500
+#: A measured accuracy is a draw around the true one: only beyond so many standard errors does it break a bound.
+_STANDARD_ERRORS = 3.0
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """One layer over the whole test set, flat: N × d each, on the CPU."""
+
+    means: Tensor  # with every layer above at its mean
+    posterior: DiagonalGaussian  # given the sampled z above
+    samples: Tensor
+
+
+def evaluate(
+    model: HierarchicalVAE,
+    dataset: Dataset,
+    betas: Sequence[float],
+    *,
+    metrics: str = "all",
+    check: Callable[[], None] = lambda: None,
+) -> dict[str, float]:
+    """Metrics of a model on the test set, by name as declared in `hit.schema`.
+
+    Rates and distortion are means over the test set with one sample a point; PSNR is that of
+    reconstructions from posterior means. What does not exist is absent: the PSNR of a perfect
+    reconstruction, the probes of a test set of a handful of points.
+
+    Args:
+        model: on the device of the data.
+        dataset: its test split is used.
+        betas: β_1 … β_L of the objective.
+        metrics: "core" (rates, distortion, PSNR) or "all" (mutual information, probes and bounds, too).
+        check: called between measurements; raises to stop.
+
+    Raises:
+        Diverged: the model gives numbers that are not finite.
+    """
+    started = time.perf_counter()
+    with torch.no_grad():
+        core, layers = _pass_over_test_set(model, dataset, betas, check)
+    if not all(math.isfinite(value) for value in core.values()):
+        wrong = next(name for name, value in core.items() if not math.isfinite(value))
+        raise Diverged(f"{wrong} of the trained model is not finite")
+    measured = dict(core)
+    if metrics == "all":
+        labels = dataset.test.labels.cpu()
+        label_entropy = entropy(labels)
+        measured["test/label_entropy"] = label_entropy
+        for number, layer in enumerate(layers, start=1):
+            rate_from_above = sum(core[f"test/rate_{upper}"] for upper in range(number, model.layers + 1))
+            measured |= _downstream(number, layer, labels, dataset.classes, label_entropy, rate_from_above, check)
+    measured["test/seconds"] = time.perf_counter() - started
+    return measured
+
+
+def _pass_over_test_set(
+    model: HierarchicalVAE, dataset: Dataset, betas: Sequence[float], check: Callable[[], None]
+) -> tuple[dict[str, float], list[_Layer]]:
+    device = dataset.test.images.device
+    generator = torch.Generator(device).manual_seed(EVALUATOR.sample_seed)
+    rates = torch.zeros(model.layers, dtype=torch.float64)
+    distortion = 0.0
+    error = SquaredError()
+    parts: list[list[tuple[Tensor, ...]]] = [[] for _ in range(model.layers)]
+    for images in batches(dataset.test, _BATCH):
+        check()
+        x = model.prepare(images)
+        sampled = model(x, model.noise(len(x), generator))
+        means = model(x, sample=False)
+        rates += torch.stack([rate.double().sum() for rate in sampled.rates]).cpu()
+        distortion += sampled.distortion.double().sum().item()
+        error = error + squared_error(x, model.reconstruct(means))
+        for layer in range(model.layers):
+            posterior = sampled.posteriors[layer]
+            tensors = (means.latents[layer], posterior.mean, posterior.std, sampled.latents[layer])
+            parts[layer].append(tuple(tensor.flatten(1).cpu() for tensor in tensors))
+    count = len(dataset.test)
+    core = _core_metrics((rates / count).tolist(), distortion / count, betas, math.prod(dataset.image_shape))
+    if error.psnr is not None:
+        core["test/psnr"] = error.psnr
+    layers = []
+    for part in parts:
+        own_means, mean, std, samples = (torch.cat(tensors) for tensors in zip(*part, strict=True))
+        layers.append(_Layer(own_means, DiagonalGaussian(mean, std), samples))
+    return core, layers
+
+
+def _core_metrics(rates: list[float], distortion: float, betas: Sequence[float], dims: int) -> dict[str, float]:
+    rate = sum(rates)
+    core = {f"test/rate_{layer}": value for layer, value in enumerate(rates, start=1)}
+    return core | {
+        "test/rate": rate,
+        "test/distortion": distortion,
+        "test/elbo": -distortion - rate,
+        "test/objective": distortion + sum(beta * value for beta, value in zip(betas, rates, strict=True)),
+        "test/bits_per_dim": bits_per_dim(distortion + rate, dims),
+    }
+
+
+def _downstream(
+    number: int,
+    layer: _Layer,
+    labels: Tensor,
+    classes: int,
+    label_entropy: float,
+    rate: float,
+    check: Callable[[], None],
+) -> dict[str, float]:
+    """Information, accuracies and bounds of z_l. `rate` is R_l + … + R_L, which bounds I(x; z_l)."""
+    check()
+    information = mutual_information(layer.posterior.mean, layer.posterior.std, labels, layer.samples)
+    measured = {
+        f"test/mi_z{number}": information,
+        f"test/accuracy_bound_rate_z{number}": accuracy_bound(rate, label_entropy, classes),
+        f"test/accuracy_bound_mi_z{number}": accuracy_bound(max(information, 0.0), label_entropy, classes),
+    }
+    best_sampled = -math.inf
+    for suffix, features in (("", layer.means), ("_sampled", layer.samples)):
+        check()
+        for probe, accuracy in accuracies(features.numpy(), labels.numpy(), threads=torch.get_num_threads()).items():
+            measured[f"test/accuracy_{probe}_z{number}{suffix}"] = accuracy
+            if suffix:
+                best_sampled = max(best_sampled, accuracy)
+    if math.isfinite(best_sampled):
+        bound = measured[f"test/accuracy_bound_rate_z{number}"]
+        slack = bound - best_sampled
+        held_out = max(1, round(len(labels) * EVALUATOR.held_out))
+        tolerance = _STANDARD_ERRORS * math.sqrt(bound * (1 - bound) / held_out)
+        measured[f"test/bound_slack_z{number}"] = slack
+        measured[f"test/bound_holds_z{number}"] = float(slack >= -tolerance)
+    return measured

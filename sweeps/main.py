@@ -1,0 +1,60 @@
+"""`python -m sweeps.main`: the whole story: a small sweep, every model evaluated, and the report on it."""
+
+__all__ = ["DEFAULTS", "main"]
+
+import os
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+from hit.cli import CONFIG, Parser, entry_point
+from hit.options import build
+from sweeps.options import GRID_DEFAULTS, GRID_HELP, SweepOptions
+
+if TYPE_CHECKING:
+    from hit.stop import StopRequest
+
+#: Where the story differs from the defaults of a single model: the embedded digits are few, so it takes
+#: small batches, a larger step and more epochs.
+DEFAULTS = {"epochs": 40, "batch_size": 128, "learning_rate": 3e-3}
+
+
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
+class PageOptions:
+    """Where the report goes."""
+
+    output: Annotated[str, Field(min_length=1, description="file of the report, a single HTML page")] = "report.html"
+
+
+def main(argv: list[str], stop: "StopRequest") -> None:
+    """Sweep, report, say where it is."""
+    parser = Parser("sweeps.main", "A small sweep over β on one data set, its evaluation and its report.", ["grid_"])
+    parser.add_config(leave_out=("beta_1", "beta_2", "seed"), **DEFAULTS)
+    parser.add_options("sweep", SweepOptions)
+    parser.add_group("grid", GRID_DEFAULTS, GRID_HELP)
+    parser.add_options("report", PageOptions)
+    parsed = parser.parse(argv)
+    print("loading", file=sys.stderr, flush=True)
+
+    from analysis.publish import publish
+    from hit.config import TrainConfig
+    from hit.errors import StoreError
+    from sweeps.grid_sweep import GridSweep
+
+    options = build(SweepOptions, parsed["sweep"])
+    page = build(PageOptions, parsed["report"])
+    plan = GridSweep.plan(TrainConfig.from_flat(parsed[CONFIG]), options, parsed["grid"])
+    with plan.writer(stop, os.environ.get("MLFLOW_RUN_ID") or None) as run:
+        result = plan.run(run, stop)
+        if result.finished == 0:
+            reason = next(iter(result.faults.values()), "the budget allowed none").splitlines()[-1]
+            raise StoreError(f"no run of the sweep finished: {reason}")
+        print("writing the report", file=sys.stderr, flush=True)
+        path = publish(run, options.experiment, page.output, identities=plan.driver.identities)
+    print(f"report: {path}")
+
+
+if __name__ == "__main__":
+    entry_point(main)

@@ -1,0 +1,164 @@
+"""Classifiers on latents, and the evaluator that names the protocol."""
+
+import math
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.svm import SVC
+
+from hit.metrics import EVALUATOR, accuracies
+from hit.metrics import probes as probes_module
+from hit.metrics.probes import split
+from hit.schema import PROBES
+
+Array = NDArray[np.float64]
+
+
+def blobs(points: int = 300, dims: int = 5, spread: float = 0.4, seed: int = 0) -> tuple[Array, NDArray[np.int64]]:
+    """Three classes, centred in sum, that overlap a little."""
+    random = np.random.default_rng(seed)
+    labels = random.integers(3, size=points)
+    centres = random.normal(size=(3, dims)) * 0.7
+    return centres[labels] + spread * random.normal(size=(points, dims)), labels
+
+
+def test_split_is_that_of_the_research_code() -> None:
+    fitted, held_out = split(103)
+    order = np.random.RandomState(seed=42).permutation(103)
+    assert fitted.tolist() == order[:-20].tolist()
+    assert held_out.tolist() == order[-20:].tolist()
+    assert (len(fitted), len(held_out)) == (83, 20)
+
+
+def test_scores_are_those_of_scikit_learn_on_small_features() -> None:
+    features, labels = blobs()
+    fitted, held_out = split(len(features))
+    features -= features[fitted].mean(axis=0)  # where nothing is left to centre and to shrink
+    assert np.sqrt(np.mean(features[fitted] ** 2)) < 1
+    expected = {
+        name: classifier.fit(features[fitted], labels[fitted]).score(features[held_out], labels[held_out])
+        for name, classifier in {
+            "logistic": LogisticRegression(max_iter=1000),
+            "svm_rbf": SVC(),
+            "svm_linear": SVC(kernel="linear"),
+            "knn": KNeighborsClassifier(5),
+        }.items()
+    }
+    assert accuracies(features, labels) == expected
+    assert all(0.6 < accuracy < 1 for accuracy in expected.values())
+
+
+def test_handwritten_digits() -> None:
+    features, labels = load_digits(return_X_y=True)
+    scores = accuracies(features, labels)
+    assert list(scores) == list(PROBES)
+    expected = {"logistic": 0.953, "svm_rbf": 0.992, "svm_linear": 0.969, "knn": 0.983}
+    assert scores == {name: pytest.approx(score, abs=0.01) for name, score in expected.items()}
+
+
+def test_repeatable_whatever_the_threads_and_numpys_seed() -> None:
+    features, labels = blobs(spread=0.8)
+    first = accuracies(features, labels)
+    np.random.seed(7)
+    assert accuracies(features, labels, threads=3) == first
+
+
+def test_place_does_not_matter_nor_scale_above_one() -> None:
+    features, labels = load_digits(return_X_y=True)
+    features, labels = features[:500], labels[:500]
+    expected = accuracies(features, labels)
+    assert accuracies(8.0 * features + 1024.0, labels) == expected
+    assert accuracies(features.reshape(500, 1, 8, 8), labels) == expected
+
+
+def test_features_of_huge_scale_end_within_seconds() -> None:
+    random = np.random.default_rng(0)
+    features, labels = 1e4 * random.standard_cauchy((600, 10)), np.arange(600) % 10
+    assert set(accuracies(features, labels)) == set(PROBES)
+
+
+def test_the_input_is_left_as_it_is() -> None:
+    features, labels = blobs()
+    features *= 50
+    before = features.copy()
+    features.setflags(write=False)
+    accuracies(features, labels)
+    assert np.array_equal(features, before)
+
+
+def test_noise_scores_as_chance() -> None:
+    random = np.random.default_rng(0)
+    scores = accuracies(random.normal(size=(1000, 5)), np.arange(1000) % 4)
+    assert all(abs(score - 0.25) < 4 * math.sqrt(0.25 * 0.75 / 200) for score in scores.values())
+
+
+def test_collapsed_features_bet_on_the_most_frequent_class() -> None:
+    labels = np.array([0] * 70 + [1] * 30)
+    held_out = split(100)[1]
+    assert accuracies(np.full((100, 3), 0.1), labels) == dict.fromkeys(PROBES, float(np.mean(labels[held_out] == 0)))
+
+
+def test_nearly_collapsed_features_are_measured() -> None:
+    random = np.random.default_rng(0)
+    scores = accuracies(1e-7 * random.normal(size=(200, 3)), np.array([0] * 180 + [1] * 20))
+    assert all(score > 0.7 for score in scores.values())
+
+
+def test_one_class_among_the_fitted_points() -> None:
+    features = np.random.default_rng(0).normal(size=(20, 3))
+    labels = np.zeros(20, dtype=np.int64)
+    labels[split(20)[1][0]] = 1
+    assert accuracies(features, labels) == dict.fromkeys(PROBES, 0.75)
+
+
+@pytest.mark.parametrize("points", range(12))
+def test_few_points_give_a_number_or_nothing(points: int) -> None:
+    scores = accuracies(np.random.default_rng(points).normal(size=(points, 2)), np.arange(points) % 2)
+    assert set(scores) == (set(PROBES) if points >= 5 else set())
+    assert all(0 <= score <= 1 for score in scores.values())
+
+
+@pytest.mark.parametrize("wrong", [math.nan, math.inf])
+def test_features_that_are_not_finite_have_no_score(wrong: float) -> None:
+    features, labels = blobs()
+    features[5, 1] = wrong
+    assert accuracies(features, labels) == {}
+
+
+def test_a_fit_that_ends_at_its_limit_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probes_module, "_LOGISTIC_ITERATIONS", 1)
+    monkeypatch.setattr(probes_module, "_SVM_ITERATIONS", 1)
+    monkeypatch.setattr(probes_module, "_SVM_ITERATIONS_PER_POINT", 0)
+    assert set(accuracies(*blobs())) == set(PROBES)  # warnings are errors here
+
+
+def test_labels_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(ValueError, match="N labels"):
+        accuracies(np.zeros((10, 2)), np.zeros(9))
+
+
+def test_fingerprint_changes_with_every_field() -> None:
+    changed = {
+        "protocol": EVALUATOR.protocol + 1,
+        "split_seed": 43,
+        "held_out": 0.25,
+        "sample_seed": 1,
+        "samples": 2,
+        "probes": ("knn",),
+        "scikit_learn": "0.0",
+    }
+    assert set(changed) == set(EVALUATOR.__dataclass_fields__)
+    others = {replace(EVALUATOR, **{name: value}).fingerprint() for name, value in changed.items()}
+    assert len(others | {EVALUATOR.fingerprint()}) == len(changed) + 1
+    assert re.fullmatch("[0-9a-f]{12}", EVALUATOR.fingerprint())
+
+
+def test_fingerprint_is_the_same_everywhere() -> None:
+    # Scores in the store carry it: it changes only where the protocol does.
+    assert replace(EVALUATOR, scikit_learn="1.9").fingerprint() == "d6fc0dec15ba"

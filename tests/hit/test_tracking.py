@@ -1,0 +1,175 @@
+"""A run's numbers reach the store whatever happens to the store, the process or the machine."""
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from hit.connection import connect, experiment_id
+from hit.errors import Diverged, Interrupted, StoreError
+from hit.schema import Kind, Tag
+from hit.stop import StopRequest
+from hit.tracking import RunWriter, deliver_leftovers
+from tests.stores import Server
+
+
+@pytest.fixture
+def uri(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/store.db"
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    server = Server(tmp_path / "server")
+    server.start()
+    yield server
+    server.stop()
+
+
+def writer(uri: str, folder: Path, **options: object) -> RunWriter:
+    return RunWriter(kind=Kind.TRAIN, name="a run", state_dir=folder, uri=uri, **options)  # type: ignore[arg-type]
+
+
+def history(uri: str, run_id: str, key: str) -> list[tuple[int, float]]:
+    return sorted((metric.step, metric.value) for metric in MlflowClient(uri).get_metric_history(run_id, key))
+
+
+def test_a_run_says_everything_and_leaves_nothing_behind(uri: str, tmp_path: Path) -> None:
+    with writer(uri, tmp_path / "state") as run:
+        run.params({"channels": 16, "model": "ghvae"})
+        run.metrics({"train/rate_1": 1.5, "train/rate_2": float("nan"), "train/rate": float("inf")}, step=1)
+        run.metrics({"train/rate_1": 2.5}, step=2)
+        run.dataset("digits", "0123456789abcdef", {"train": 3})
+        run.json_artifact("config.json", {"channels": 16})
+        folder = run.folder
+    stored = MlflowClient(uri).get_run(run.run_id)
+    assert stored.info.status == "FINISHED"
+    assert stored.data.params == {"channels": "16", "model": "ghvae"}
+    assert stored.data.metrics == {"train/rate_1": 2.5}, "what is not finite is absent"
+    assert history(uri, run.run_id, "train/rate_1") == [(1, 1.5), (2, 2.5)]
+    assert stored.data.tags[Tag.KIND] == "train"
+    assert {Tag.SCHEMA, Tag.HEARTBEAT, Tag.HOST, Tag.PROCESS, Tag.PACKAGES, Tag.USER} <= stored.data.tags.keys()
+    assert stored.inputs.dataset_inputs[0].dataset.digest == "0123456789abcdef"
+    assert [item.path for item in MlflowClient(uri).list_artifacts(run.run_id)] == ["config.json"]
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "reason"),
+    [
+        (Diverged("the loss is not finite"), "FAILED", "diverged: the loss is not finite"),
+        (Interrupted(15), "KILLED", "stopped by signal 15"),
+        (ValueError("no\nsuch thing"), "FAILED", "ValueError: no"),
+    ],
+)
+def test_how_the_block_ends_is_how_the_run_ends(
+    uri: str, tmp_path: Path, error: Exception, status: str, reason: str
+) -> None:
+    with pytest.raises(type(error)), writer(uri, tmp_path / "state") as run:
+        run.metrics({"train/rate_1": 1.5}, step=1)
+        raise error
+    stored = MlflowClient(uri).get_run(run.run_id)
+    assert stored.info.status == status
+    assert stored.data.tags[Tag.STATUS_REASON] == reason
+    assert (stored.data.tags.get(Tag.DIVERGED) == "true") == isinstance(error, Diverged)
+    assert stored.data.metrics == {"train/rate_1": 1.5}, "what was measured is kept"
+
+
+def test_params_that_mlflow_run_logged_as_typed_are_left_alone(uri: str, tmp_path: Path) -> None:
+    """`mlflow run -P beta_1=1e-3` logs the string "1e-3"; MLflow refuses our 0.001 for the same key."""
+    client = connect(uri)
+    made = client.create_run(experiment_id(client, "hit"))
+    client.log_param(made.info.run_id, "beta_1", "1e-3")
+    with writer(uri, tmp_path / "state", run_id=made.info.run_id) as run:
+        run.params({"beta_1": 0.001, "beta_2": 1.0})
+        run.metrics({"beta_1": 0.001})
+    stored = client.get_run(made.info.run_id)
+    assert stored.info.status == "FINISHED"
+    assert stored.data.params == {"beta_1": "1e-3", "beta_2": "1.0"}
+    assert stored.data.metrics["beta_1"] == 0.001
+
+
+def test_undeclared_metrics_are_refused(uri: str, tmp_path: Path) -> None:
+    with pytest.raises(KeyError, match="train/rat_1"), writer(uri, tmp_path / "state") as run:
+        run.metrics({"train/rat_1": 1.0})
+
+
+def test_a_server_that_goes_away_costs_waiting_and_no_number(server: Server, tmp_path: Path) -> None:
+    with writer(server.uri, tmp_path / "state") as run:
+        run.metrics({"train/rate_1": 1.0}, step=1)
+        time.sleep(1)
+        server.stop()
+        for step in range(2, 40):
+            started = time.monotonic()
+            run.metrics({"train/rate_1": float(step)}, step=step, sync=True)
+            assert time.monotonic() - started < 5, "training waits for nobody"
+        run.json_artifact("config.json", {"channels": 16})
+        threading.Timer(3, server.start).start()
+    assert history(server.uri, run.run_id, "train/rate_1") == [(step, float(step)) for step in range(1, 40)]
+    stored = MlflowClient(server.uri).get_run(run.run_id)
+    assert stored.info.status == "FINISHED"
+    assert [item.path for item in MlflowClient(server.uri).list_artifacts(run.run_id)] == ["config.json"]
+
+
+def test_what_a_stopped_process_could_not_deliver_the_next_one_does(server: Server, tmp_path: Path) -> None:
+    state, stop = tmp_path / "state", StopRequest()
+    run = writer(server.uri, state, stop=stop)
+    time.sleep(1)
+    server.stop()
+    run.metrics({"train/rate_1": 7.0}, step=1)
+    stop.request()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("hit.tracking._DRAIN_SECONDS_WHEN_STOPPED", 0.5)
+        with pytest.raises(StoreError, match="kept in"):
+            run.end("KILLED")
+    with pytest.raises(StoreError, match="must answer"):
+        deliver_leftovers(state, server.uri)
+    server.start()
+    assert deliver_leftovers(state, server.uri) == 1
+    assert deliver_leftovers(state, server.uri) == 0
+    stored = MlflowClient(server.uri).get_run(run.run_id)
+    assert (stored.info.status, stored.data.metrics) == ("KILLED", {"train/rate_1": 7.0})
+
+
+def test_leftovers_go_to_no_other_store(uri: str, tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    run = writer(uri, state)
+    run._delivery.close()  # as if the process had died
+    run._lock.release()
+    with (run.folder / "journal.jsonl").open("a") as journal:
+        journal.write('{"kind":"metric","key":"train/rate_1","value":1.0,"step":3,"time":0}\n')
+    assert deliver_leftovers(state, f"sqlite:///{tmp_path}/another.db") == 0
+    assert deliver_leftovers(state, uri) == 1
+    assert history(uri, run.run_id, "train/rate_1") == [(3, 1.0)]
+
+
+def test_two_processes_do_not_write_one_run(uri: str, tmp_path: Path) -> None:
+    with writer(uri, tmp_path / "state") as run:
+        with pytest.raises(StoreError, match="written by another process"):
+            writer(uri, tmp_path / "state", run_id=run.run_id)
+
+
+def test_a_run_that_does_not_exist(uri: str, tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="cannot be taken over"):
+        writer(uri, tmp_path / "state", run_id="0" * 32)
+
+
+def test_nothing_secret_is_written_down(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "hunter2")
+    with writer(uri, tmp_path / "state") as run:
+        run.params({"channels": 16})
+        texts = [path.read_text() for path in run.folder.iterdir() if path.is_file()]
+    stored = MlflowClient(uri).get_run(run.run_id)
+    assert "hunter2" not in " ".join([*texts, *stored.data.params.values(), *stored.data.tags.values()])
+
+
+def test_no_answer_is_one_line_without_the_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with pytest.raises(StoreError) as caught:
+        connect("http://someone:hunter2@127.0.0.1:9")
+    assert "127.0.0.1:9" in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+    assert "\n" not in str(caught.value)
