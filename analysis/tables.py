@@ -215,7 +215,8 @@ def _gain(found: Recommendation, direction: schema.Direction, count: int) -> str
         return f"none: the best run is one of equal β ({found.equal_candidates} of {runs(found.candidates)})"
     sign = "+" if direction == "maximize" else "−"
     unit = f" {found.metric.unit}".rstrip()
-    text = f"{sign}{style.number(found.gain, 3)}{unit} against the best of {runs(found.equal_candidates)} with equal β (β = {beta})"
+    equal = f"{runs(found.equal_candidates)} with equal β (β = {beta})"
+    text = f"{sign}{style.number(found.gain, 3)}{unit} against the best of {equal}"
     if found.spread is not None and found.gain < 2 * found.spread:
         text += ", which is within twice the spread of its seeds"
     return text

@@ -27,8 +27,8 @@ def entropy(labels: Tensor) -> float:
     Raises:
         ValueError: there are no labels.
 
-    >>> entropy(torch.tensor([3, 3, 7, 7])) == torch.tensor(2.0).log().item()
-    True
+    >>> round(entropy(torch.tensor([3, 3, 7, 7])), 6)
+    0.693147
     """
     if labels.ndim != 1 or len(labels) == 0:
         raise ValueError(f"expected a vector of at least one label, got shape {tuple(labels.shape)}")

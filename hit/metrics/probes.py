@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits
 
 from hit.metrics.evaluator import EVALUATOR
 from hit.schema import PROBES
@@ -51,9 +51,9 @@ def accuracies(features: ArrayLike, labels: ArrayLike, *, threads: int = 1) -> d
     if x.ndim < 2 or y.shape != x.shape[:1]:
         raise ValueError(f"expected features N × d and N labels, got {x.shape} and {y.shape}")
     fitted, held_out = split(len(x))
-    x = x.reshape(len(x), -1).astype(np.float64)
     if len(held_out) == 0 or not np.isfinite(x).all():
         return {}
+    x = x.reshape(len(x), -1).astype(np.float64)
     x -= x[fitted].mean(axis=0)
     x /= max(1.0, math.sqrt(np.square(x[fitted]).mean()))
     x_fitted, x_held_out, y_fitted, y_held_out = x[fitted], x[held_out], y[fitted], y[held_out]

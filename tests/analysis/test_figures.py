@@ -51,7 +51,7 @@ def test_lines_of_equal_total_rate_are_labelled_with_it(grid: pd.DataFrame) -> N
     assert [note.x + note.y for note in figure.layout.annotations] == pytest.approx(labels)
     line = figure.data[0]
     ends = [x + y for x, y in zip(line.x, line.y, strict=True) if x is not None]
-    assert sorted(set(np.round(ends, 6))) == pytest.approx(labels)
+    assert set(labels) <= set(np.round(ends, 6))
 
 
 def test_axes_bear_the_label_and_the_unit_of_the_schema(grid: pd.DataFrame) -> None:

@@ -8,6 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
+from analysis import style
 from analysis.heatmap import beta_heatmap
 
 MakeFrame = Callable[..., pd.DataFrame]
@@ -68,14 +69,24 @@ def test_a_failed_replicate_of_a_finished_run_leaves_no_gap(make_frame: MakeFram
     assert trace(beta_heatmap(frame, "test/psnr"), "failed") is None
 
 
-def test_the_best_cell_follows_the_direction_of_the_metric(grid: pd.DataFrame) -> None:
-    for name, best in (
-        ("test/psnr", grid["test/psnr"].idxmax()),
-        ("test/distortion", grid["test/distortion"].idxmin()),
-    ):
-        mark = trace(beta_heatmap(grid, name), "best")
-        assert (mark.x[0], mark.y[0]) == (f"{grid.loc[best, 'beta_1']:g}", f"{grid.loc[best, 'beta_2']:g}")
-    assert trace(beta_heatmap(grid, "test/rate_1"), "best") is None  # neither more nor less is better
+@pytest.mark.parametrize(("name", "best"), [("test/psnr", "idxmax"), ("test/distortion", "idxmin")])
+def test_the_best_cell_follows_the_direction_of_the_metric(make_frame: MakeFrame, name: str, best: str) -> None:
+    for side in (5, 9):  # with room for numbers in the cells, and without
+        frame = make_frame(side)
+        figure = beta_heatmap(frame, name)
+        run = frame.loc[getattr(frame[name], best)()]
+        where = f"{run['beta_1']:g}", f"{run['beta_2']:g}"
+        if side == 9:
+            mark = trace(figure, "best")
+            assert (mark.x[0], mark.y[0]) == where
+        else:
+            texts = figure.data[0].text[figure.data[0].y.index(where[1])]
+            assert texts[figure.data[0].x.index(where[0])] == f"{style.number(run[name], 3)}<br><b>best</b>"
+
+
+def test_a_metric_of_which_neither_more_nor_less_is_better_has_no_best_cell(make_frame: MakeFrame) -> None:
+    assert trace(beta_heatmap(make_frame(9), "test/rate_1"), "best") is None
+    assert not any("best" in text for row in beta_heatmap(make_frame(3), "test/rate_1").data[0].text for text in row)
 
 
 def test_rounding_does_not_part_cells(grid: pd.DataFrame) -> None:

@@ -251,7 +251,7 @@ def test_one_run_is_a_table_without_pictures(make_frame: MakeFrame) -> None:
     page = Page(build(frame))
     assert page.figures == []
     assert "Pictures begin at 3 finished runs of one setting; this one has 1." in page.text
-    assert "none: the best run is one of equal β (1 of 1 runs)" in page.text
+    assert "none: the best run is one of equal β (1 of 1 run)" in page.text
 
 
 @pytest.mark.parametrize(("layers", "side", "pictures"), [(1, 5, 16), (3, 3, 29)])

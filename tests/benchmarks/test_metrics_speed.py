@@ -11,9 +11,9 @@ POINTS = 10_000
 
 
 @pytest.fixture
-def points(request: pytest.FixtureRequest) -> int:
+def points(benchmark: BenchmarkFixture) -> int:
     """A test set's worth of points where times are taken, few where the benchmarks are only run."""
-    return 200 if request.config.getoption("benchmark_disable") else POINTS
+    return POINTS if benchmark.enabled else 200
 
 
 def latents(points: int, dims: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:

@@ -1,0 +1,144 @@
+"""Training: repeatable, resumable to the same result, honest about divergence, and it learns."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from hit import data
+from hit.checkpoint import load_weights, save_weights
+from hit.config import TrainConfig
+from hit.data import Dataset, Split
+from hit.errors import CheckpointError, Diverged, Interrupted
+from hit.models import HierarchicalVAE, build_model
+from hit.objective import warmup_factor
+from hit.training import Epoch, fit
+
+SMALL = TrainConfig(channels=4, z_dims=(5,), epochs=4, batch_size=64, learning_rate=1e-3)
+
+
+@pytest.fixture(scope="module")
+def digits() -> Dataset:
+    whole = data.load("digits")
+    return Dataset("digits", Split(whole.train.images[:200], whole.train.labels[:200]), whole.test, whole.classes)
+
+
+def train(
+    digits: Dataset, config: TrainConfig, checkpoint: Path | None = None, stop_after: int = 0
+) -> tuple[HierarchicalVAE, list[Epoch]]:
+    model = build_model(config, digits.image_shape)
+    epochs: list[Epoch] = []
+    steps = iter(range(10**9))
+
+    def check() -> None:
+        if stop_after and next(steps) >= stop_after:
+            raise Interrupted(15)
+
+    fit(model, digits.train, config, on_epoch=epochs.append, check=check, checkpoint=checkpoint, identity=str(config))
+    return model, epochs
+
+
+def same_weights(one: HierarchicalVAE, other: HierarchicalVAE) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True))
+
+
+def without_time(epochs: list[Epoch]) -> list[dict[str, float]]:
+    return [{key: value for key, value in epoch.metrics.items() if key != "train/seconds"} for epoch in epochs]
+
+
+@pytest.mark.parametrize("model", ["ghvae", "lvae", "vae"])
+def test_a_seed_makes_a_run_repeatable(digits: Dataset, model: str) -> None:
+    config = TrainConfig.from_flat({"model": model, "channels": 4, "z_dims": 5, "epochs": 2, "batch_size": 64})
+    (one, first), (other, second) = train(digits, config), train(digits, config)
+    assert same_weights(one, other)
+    assert without_time(first) == without_time(second)
+    third, _ = train(digits, replace(config, seed=1))
+    assert not same_weights(one, third)
+
+
+@pytest.mark.parametrize("stop_after", [1, 5, 8, 13])
+def test_an_interrupted_run_ends_as_an_uninterrupted_one(digits: Dataset, tmp_path: Path, stop_after: int) -> None:
+    """4 steps an epoch: stopped in the first epoch, in the middle of one, between two, and in the last."""
+    whole, epochs = train(digits, SMALL)
+    path = tmp_path / "checkpoint.safetensors"
+    with pytest.raises(Interrupted):
+        train(digits, SMALL, path, stop_after)
+    resumed, rest = train(digits, SMALL, path)
+    assert [epoch.number for epoch in rest] == list(range(stop_after // 4 + 1, 5))
+    assert same_weights(whole, resumed)
+    assert without_time(epochs)[-len(rest) :] == without_time(rest)
+
+
+def test_a_finished_run_is_not_trained_again(digits: Dataset, tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.safetensors"
+    model, _ = train(digits, SMALL, path)
+    again, epochs = train(digits, SMALL, path)
+    assert epochs == []
+    assert same_weights(model, again)
+
+
+def test_the_objective_falls(digits: Dataset) -> None:
+    _, epochs = train(digits, replace(SMALL, epochs=6, learning_rate=1e-2))
+    values = [epoch.metrics["train/objective"] for epoch in epochs]
+    assert values[-1] < 0.8 * values[0]
+
+
+def test_epoch_metrics_add_up(digits: Dataset) -> None:
+    config = replace(SMALL, betas=(0.5, 2.0), z_dims=(5,), epochs=1)
+    metrics = train(digits, config)[1][0].metrics
+    assert metrics["train/rate"] == pytest.approx(metrics["train/rate_1"] + metrics["train/rate_2"])
+    assert metrics["train/elbo"] == pytest.approx(-metrics["train/distortion"] - metrics["train/rate"])
+    weighed = metrics["train/distortion"] + 0.5 * metrics["train/rate_1"] + 2 * metrics["train/rate_2"]
+    assert metrics["train/objective"] == pytest.approx(weighed)
+
+
+def test_divergence_ends_with_a_reason_and_keeps_what_was_measured(digits: Dataset) -> None:
+    kept: list[Epoch] = []
+    config = replace(SMALL, likelihood="gaussian", learning_rate=1e12)
+    model = build_model(config, digits.image_shape)
+    with pytest.raises(Diverged, match=r"not finite in epoch \d of 4 \(learning_rate 1e\+12"):
+        fit(model, digits.train, config, on_epoch=kept.append)
+    assert all(torch.isfinite(torch.tensor(list(epoch.metrics.values()))).all() for epoch in kept)
+
+
+def test_warm_up_raises_beta_over_the_first_fifth() -> None:
+    config = TrainConfig(model="lvae", epochs=20)
+    assert [warmup_factor(config, epoch) for epoch in (0, 1, 2, 3, 4, 19)] == [0, 0.25, 0.5, 0.75, 1, 1]
+    assert warmup_factor(replace(config, warmup=False), 0) == 1
+    assert warmup_factor(TrainConfig(model="ghvae", epochs=20), 0) == 1
+    assert warmup_factor(TrainConfig(model="lvae", epochs=4), 0) == 1, "a fifth of 4 epochs is none"
+
+
+class TestCheckpoint:
+    def test_saved_and_loaded_weights_give_the_same_likelihood(self, digits: Dataset, tmp_path: Path) -> None:
+        model, _ = train(digits, replace(SMALL, epochs=1, likelihood="gaussian_learned"))
+        save_weights(tmp_path / "w.safetensors", model, "me")
+        other = build_model(replace(SMALL, likelihood="gaussian_learned", seed=9), digits.image_shape)
+        load_weights(tmp_path / "w.safetensors", other, "me")
+        x = model.prepare(digits.test.images[:20])
+        with torch.no_grad():
+            assert torch.equal(model(x, sample=False).distortion, other(x, sample=False).distortion)
+
+    def test_of_another_model(self, digits: Dataset, tmp_path: Path) -> None:
+        path = tmp_path / "checkpoint.safetensors"
+        train(digits, SMALL, path)
+        with pytest.raises(CheckpointError, match="must be of this model, data and seed"):
+            train(digits, replace(SMALL, channels=8), path)
+        other = build_model(replace(SMALL, channels=8), digits.image_shape)
+        with pytest.raises(CheckpointError, match="must be of this model, got another"):
+            load_weights(path, other)
+
+    @pytest.mark.parametrize("length", [0, 7, 100, 3000])
+    def test_cut_short(self, digits: Dataset, tmp_path: Path, length: int) -> None:
+        path = tmp_path / "checkpoint.safetensors"
+        train(digits, replace(SMALL, epochs=1), path)
+        path.write_bytes(path.read_bytes()[:length])
+        with pytest.raises(CheckpointError, match="must be a whole safetensors file"):
+            train(digits, replace(SMALL, epochs=1), path)
+
+    def test_a_pickle_is_not_opened(self, digits: Dataset, tmp_path: Path) -> None:
+        path = tmp_path / "w.safetensors"
+        torch.save({"model.weight": torch.zeros(1)}, path)
+        with pytest.raises(CheckpointError, match="safetensors"):
+            load_weights(path, build_model(SMALL, digits.image_shape))
