@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from hit.cli import Parser, entry_point
-from hit.options import build
+from hit.options import EXPERIMENT_HELP, build
 
 if TYPE_CHECKING:
     from hit.stop import StopRequest
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class ReportOptions:
     """Which runs to report on, and where to."""
 
-    experiment: Annotated[str, Field(min_length=1, description="name of the MLflow experiment")] = "hit"
+    experiment: Annotated[str, Field(description=EXPERIMENT_HELP)] = ""
     where: Annotated[str, Field(description="an MLflow filter on the runs, such as metrics.beta_2 > 1")] = ""
     sweep: Annotated[str, Field(description="run id of a sweep, for its runs alone")] = ""
     application: Annotated[str, Field(description="what to recommend for, with commas; all for every one")] = "all"
@@ -35,22 +35,24 @@ def main(argv: list[str], stop: "StopRequest") -> None:
 
     from analysis.publish import publish
     from hit.config import TrainConfig
+    from hit.connection import chosen_experiment
     from hit.runner import state_folder
     from hit.schema import Kind
     from hit.tracking import RunWriter
 
+    experiment = chosen_experiment(options.experiment)
     with RunWriter(
         kind=Kind.REPORT,
-        name=f"report {options.where or options.sweep or options.experiment}",
+        name=f"report {options.where or options.sweep or experiment}",
         state_dir=state_folder(TrainConfig(state_dir=options.state_dir)),
-        experiment=options.experiment,
+        experiment=experiment,
         run_id=os.environ.get("MLFLOW_RUN_ID") or None,
         stop=stop,
     ) as run:
         names = [name.strip() for name in options.application.split(",") if name.strip()]
         path = publish(
             run,
-            options.experiment,
+            experiment,
             options.output,
             where=options.where,
             sweep=options.sweep,

@@ -3,6 +3,7 @@
 __all__ = ["beta_heatmap"]
 
 import math
+from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -13,8 +14,9 @@ from analysis.runs import column, layers, one_dataset, require, values
 from analysis.style import Theme
 from hit import schema
 
-#: Up to so many cells a side have room for their number.
-_ROOMY = 7
+#: Up to so many cells a side have room for their number, and for their label.
+_ROOM_FOR_NUMBERS = 5
+_ROOM_FOR_LABELS = 7
 
 
 def beta_heatmap(
@@ -92,10 +94,8 @@ def _add_cells(
     gaps = [(b, a) for b in ys for a in xs if (b, a) not in said]
     _add_marks(figure, [cell for cell in gaps if cell[::-1] not in lost], "no finished run", style.GAP)
     _add_marks(figure, [cell for cell in gaps if cell[::-1] in lost], "failed", style.FAILED)
-    if max(len(xs), len(ys)) <= _ROOMY:  # the numbers stand in the cells, and marks would hide them
-        tags = {(1.0, 1.0): "<br>β = 1", best: "<br><b>best</b>"}
-        text = [[style.number(means.loc[b, a], 3) + tags.get((b, a), "") for a in xs] for b in ys]
-        figure.update_traces(text=text, texttemplate="%{text}", selector={"type": "heatmap"})
+    if max(len(xs), len(ys)) <= _ROOM_FOR_NUMBERS:  # they stand in the cells, and marks would hide them
+        figure.add_trace(_numbers(cells["mean"], best, declared.direction))
     else:
         diagonal = [f"{a:g}" for a in sorted({*xs} & {*ys})]
         line = {"color": style.EQUAL, "width": 1.5, "dash": "dot"}
@@ -103,6 +103,24 @@ def _add_cells(
         _add_marks(figure, [(1.0, 1.0)] if (1.0, 1.0) in said else [], "β = 1", {**style.STAR, "size": 13})
         _add_marks(figure, [best] if best else [], "best", style.BEST)
     figure.update_layout(xaxis=_ticks(xs), yaxis=_ticks(ys))
+
+
+def _numbers(means: pd.Series, best: tuple[float, float] | None, direction: schema.Direction | None) -> go.Scatter:
+    """The mean of each cell, with a word on the best one and on β = 1."""
+    tags: dict[Any, str] = {(1.0, 1.0): "<br>β = 1", best: "<br><b>best</b>"}
+    shares = (means - means.min()) / ((means.max() - means.min()) or 1.0)
+    if direction == "minimize":
+        shares = 1 - shares
+    return go.Scatter(
+        x=[f"{a:g}" for _, a in means.index],
+        y=[f"{b:g}" for b, _ in means.index],
+        text=[style.number(mean, 3, padded=True) + tags.get(cell, "") for cell, mean in means.items()],
+        mode="text",
+        name="numbers",
+        textfont={"size": 11, "color": [style.text_on(share) for share in shares]},
+        hoverinfo="skip",
+        showlegend=False,
+    )
 
 
 def _add_marks(figure: go.Figure, cells: list[tuple[float, float]], name: str, marker: dict[str, object]) -> None:
@@ -152,7 +170,7 @@ def _cell_text(mean: float, spread: float, count: int) -> tuple[str, str]:
 def _ticks(betas: list[float]) -> dict[str, object]:
     """One category a value in the order of β, labelled as often as a narrow page has room for."""
     names = [f"{beta:g}" for beta in betas]
-    steps = [k for k in range(1, len(names) + 1) if len(names) <= k * _ROOMY]
+    steps = [k for k in range(1, len(names) + 1) if len(names) <= k * _ROOM_FOR_LABELS]
     # Rather both ends and β = 1 than the finest step.
     every = min(steps, key=lambda k: ((len(names) - 1) % k > 0, "1" in names and names.index("1") % k > 0, k))
     return {

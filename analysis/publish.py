@@ -7,6 +7,7 @@ from pathlib import Path
 
 from analysis.report import write
 from analysis.runs import runs
+from hit.connection import tracking_uri
 from hit.errors import ConfigError
 from hit.tracking import RunWriter
 
@@ -39,9 +40,17 @@ def publish(
     frame = runs(experiment, where, sweep=sweep or None)
     if identities is not None:
         frame = frame[frame["config_hash"].isin(identities)]
+    chosen = "".join(f", {name} {value}" for name, value in (("where", where), ("sweep", sweep)) if value)
     path = Path(output).expanduser().absolute()
     if not path.parent.is_dir():
         raise ConfigError(f"output must lie in an existing folder, got {output!r}")
-    write(frame, path, applications=tuple(applications), source=f"experiment {experiment}")
+    uri = tracking_uri()
+    write(
+        frame,
+        path,
+        applications=tuple(applications),
+        source=f"experiment {experiment}{chosen}",
+        base_url=uri if uri.startswith(("http://", "https://")) and "@" not in uri else "",
+    )
     run.artifact(path, "report")
     return path

@@ -132,7 +132,7 @@ def recommend(
         min_psnr: least PSNR in dB for compression. By default 3 dB below the best run, at most twice
             its mean squared error: unlike a quantile of the runs, this does not drift when poor
             runs are added.
-        best_few: how many of the best runs span the region.
+        best_few: at most so many of the best runs span the region; of few candidates, a quarter and two at least.
 
     Raises:
         StoreError: several data sets, an unknown application, or no finished run has the metric.
@@ -157,7 +157,7 @@ def recommend(
     equal = ranked[all_equal(ranked, count)]
     best, value = ranked.iloc[0], float(values(ranked, metric.name).iloc[0])
     equal_value = None if equal.empty else float(values(equal, metric.name).iloc[0])
-    few = ranked.head(best_few)
+    few = ranked.head(min(best_few, max(2, len(ranked) // 4)))
     scores = values(_replicates_of(best, measured), metric.name)
     return Recommendation(
         application=target,

@@ -19,6 +19,7 @@ __all__ = [
     "markup",
     "number",
     "template",
+    "text_on",
     "title_of",
 ]
 
@@ -174,13 +175,23 @@ def markup(text: str) -> str:
     return re.sub(r"\blog10\b", "log<sub>10</sub>", subscripted)
 
 
-def number(value: float | None, digits: int = 4) -> str:
+def number(value: float | None, digits: int = 4, *, padded: bool = False) -> str:
     """A number for people: significant digits, a true minus, a dash where it is missing.
 
-    >>> number(-0.123456), number(None), number(12345.6)
-    ('−0.1235', '–', '12346')
+    Args:
+        value: the number, None or NaN where there is none.
+        digits: how many are significant.
+        padded: keep zeros at the end, for numbers that stand beside each other.
+
+    >>> number(-0.123456), number(None), number(12345.6), number(0.5), number(0.5, padded=True)
+    ('−0.1235', '–', '12346', '0.5', '0.5000')
     """
     if value is None or not math.isfinite(value):
         return "–"
-    text = f"{value:.0f}" if abs(value) >= 10**digits else f"{value:.{digits}g}"
-    return text.replace("-", "−")
+    form = f"{'#' if padded else ''}.{digits}g" if abs(value) < 10**digits else ".0f"
+    return f"{value:{form}}".rstrip(".").replace("-", "−")
+
+
+def text_on(share: float) -> str:
+    """Colour of a text on the sequential scale, `share` of the way from its dark end to its bright one."""
+    return "#ffffff" if share < 0.4 else "#10151a"

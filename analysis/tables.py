@@ -64,11 +64,12 @@ class BoundCheck:
     """Whether accuracies kept the bound that the rate sets, over all probes and latents.
 
     `above` are the finished runs of which an accuracy on samples lies above the bound by more than
-    the evaluation forgives, as (link, text).
+    the evaluation forgives, as (link, text); `within` counts the accuracies that it forgives.
     """
 
     runs: int
     accuracies: int
+    within: int
     above: list[tuple[Markup, Markup]]
     means_above: int
     means: int
@@ -145,7 +146,7 @@ def bound_check(frame: pd.DataFrame, base_url: str) -> BoundCheck | None:
     """Whether the accuracies of the finished runs kept their bound; None where none was measured on samples."""
     rows = finished(frame).reset_index(drop=True)
     checked: set[Any] = set()
-    accuracies = means = means_above = 0
+    accuracies = within = means = means_above = 0
     above: dict[Any, list[str]] = {}
     for name in [name for name in frame.columns if _SAMPLED.match(str(name)) and schema.is_metric(str(name))]:
         layer = _SAMPLED.match(name)[1]  # type: ignore[index]
@@ -157,13 +158,15 @@ def bound_check(frame: pd.DataFrame, base_url: str) -> BoundCheck | None:
         means += int((mean.notna() & bound.notna()).sum())
         means_above += int((mean > bound).sum())
         # The evaluation's own verdict allows for the chance of a finite test set.
-        for index in rows.index[known & (sampled > bound) & (holds != 1)]:
+        beyond = known & (sampled > bound)
+        within += int((beyond & (holds == 1)).sum())
+        for index in rows.index[beyond & (holds != 1)]:
             text = f"{schema.metric(name).label}: {style.number(sampled[index])} above {style.number(bound[index])}"
             above.setdefault(index, []).append(text)
     if not checked:
         return None
     listed = [(run_link(rows.loc[index], base_url), _markup("; ".join(texts))) for index, texts in above.items()]
-    return BoundCheck(len(checked), accuracies, listed, means_above, means)
+    return BoundCheck(len(checked), accuracies, within, listed, means_above, means)
 
 
 def runs_table(frame: pd.DataFrame, base_url: str) -> tuple[list[Markup], list[list[Cell]]]:

@@ -1,6 +1,6 @@
 """The way to the run store: which one, whether it answers, and its first use by many at once."""
 
-__all__ = ["DEFAULT_TRACKING_URI", "connect", "experiment_id", "is_permanent", "tracking_uri"]
+__all__ = ["DEFAULT_TRACKING_URI", "chosen_experiment", "connect", "experiment_id", "is_permanent", "tracking_uri"]
 
 import os
 import re
@@ -11,7 +11,7 @@ from urllib.parse import unquote
 # Our own delivery waits and retries (hit.tracking); MLflow's client would hold a question for minutes.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
-os.environ.setdefault("MLFLOW_ENABLE_ASYNC_LOGGING", "false")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 import logging
 
@@ -20,6 +20,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from hit.errors import StoreError
+from hit.schema import DEFAULT_EXPERIMENT
 
 DEFAULT_TRACKING_URI = "sqlite:///mlflow.db"
 
@@ -88,6 +89,20 @@ def experiment_id(client: MlflowClient, name: str) -> str:
                 raise StoreError(f"experiment {name!r} cannot be created: {_first_line(error)}") from None
             time.sleep(0.1 * 2**attempt)  # somebody else created it between our two questions
     raise AssertionError("unreachable")
+
+
+def chosen_experiment(asked: str) -> str:
+    """Name of the experiment to use: the one asked for, else that of the run which `mlflow run` has made, else
+    $MLFLOW_EXPERIMENT_NAME, else "hit".
+
+    Raises:
+        StoreError: the store does not answer.
+    """
+    run_id = os.environ.get("MLFLOW_RUN_ID")
+    if not asked and run_id:
+        client = connect()
+        return str(client.get_experiment(client.get_run(run_id).info.experiment_id).name)
+    return asked or os.environ.get("MLFLOW_EXPERIMENT_NAME") or DEFAULT_EXPERIMENT
 
 
 def is_permanent(error: BaseException) -> bool:

@@ -48,14 +48,13 @@ class Interrupted(Exception):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """A hint that names the known word nearest to `name`.
+    """A hint: the known word nearest to `name`, or all of them where none is near.
 
     >>> nearest("gvae", ["ghvae", "lvae", "vae"])
-    "; did you mean 'ghvae'? Known: ghvae, lvae, vae"
+    "; did you mean 'ghvae'?"
     >>> nearest("xyz", ["ghvae", "lvae"])
     '; known: ghvae, lvae'
     """
     known = list(known)
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    listing = ", ".join(known)
-    return f"; did you mean {close[0]!r}? Known: {listing}" if close else f"; known: {listing}"
+    return f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(known)}"

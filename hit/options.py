@@ -1,6 +1,6 @@
 """Options as validated dataclasses: one source for command lines, the MLproject and error messages."""
 
-__all__ = ["build", "defaults", "infos", "one_line"]
+__all__ = ["EXPERIMENT_HELP", "build", "defaults", "infos", "one_line"]
 
 import re
 from collections.abc import Mapping
@@ -12,6 +12,8 @@ import pydantic
 from hit.errors import ConfigError, nearest
 
 OptionsT = TypeVar("OptionsT")
+
+EXPERIMENT_HELP = "name of the MLflow experiment; empty: that of `mlflow run`, else hit"
 
 
 def build(options: type[OptionsT], values: Mapping[str, Any]) -> OptionsT:
@@ -52,7 +54,6 @@ def one_line(error: pydantic.ValidationError) -> str:
         if fault["type"] == "literal_error":
             rule = f"one of {rule}"
             known = re.findall(r"'([^']+)'", fault["msg"])
-            hint = nearest(str(fault["input"]), known).split("? Known")[0].split("; known")[0]
-            hint = f"{hint}?" if hint else ""
+            hint = nearest(str(fault["input"]), known).partition("; known")[0]  # the rule names them
         faults.append(f"{name} must be {rule}, got {fault['input']!r}{hint}")
     return "; ".join(faults)

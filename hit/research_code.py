@@ -4,9 +4,10 @@ The code is that of *Trading Information between Latents in Hierarchical Variati
 (https://arxiv.org/abs/2302.04855). It calls z_2 `z` and z_1 `y`.
 """
 
-__all__ = ["DATASETS", "LIKELIHOODS", "MODELS", "translate_weights"]
+__all__ = ["DATASETS", "LIKELIHOODS", "MODELS", "Unsupported", "translate_config", "translate_weights"]
 
 from collections.abc import Mapping
+from typing import Any
 
 from torch import Tensor
 
@@ -26,7 +27,12 @@ LIKELIHOODS = {
     "GaussianFixedSigma": "gaussian",
     "GaussianLearnedSigma": "gaussian_learned",
 }
-MODELS = {"GHVAE": "ghvae", "LVAE": "lvae", "VAE": "vae"}
+MODELS = {"HVAE": "ghvae", "LVAE": "lvae"}
+
+_SEED = 2  # a constant of its train.py
+_SIGMA = 0.03  # its default
+
+_POSTERIORS = {"DiagonalGaussian": "gaussian"}
 
 _PRIOR = {"py_l1": "priors.0.hidden", "py_mu": "priors.0.heads.mean", "py_pre_sp": "priors.0.heads.scale"}
 
@@ -63,8 +69,54 @@ _LVAE = _PRIOR | {
 }
 
 
+class Unsupported(CheckpointError):
+    """A model of the research code that does not exist here."""
+
+
+def translate_config(flags: Mapping[str, Any]) -> TrainConfig:
+    """Our config of a run of the research code, from the flags of its training (its `config.json`).
+
+    `beta_y` is β_1 and `beta_z` is β_2. What the flags do not say of where things run has its default here.
+
+    Raises:
+        Unsupported: a model, likelihood, posterior or data set that does not exist here.
+        CheckpointError: a flag is missing or not of its type.
+        ConfigError: a value is out of its range.
+    """
+    if _is_on(flags, "use_conv_z"):
+        raise Unsupported("use_conv_z (a convolutional z_2) is not supported")
+    if flags.get("linear_y_with_dims", -1) != -1:
+        raise Unsupported(
+            f"linear_y_with_dims {flags['linear_y_with_dims']!r} (a z_1 that is a vector) is not supported"
+        )
+    model = _known(flags, "vae_type", MODELS)
+    likelihood = _known(flags, "px_y_family_ll", LIKELIHOODS)
+    flat = {
+        "dataset": _known(flags, "dataset", DATASETS),
+        "model": model,
+        "likelihood": likelihood,
+        "posterior": _known(flags, "qz_family", _POSTERIORS),
+        "channels": _value(flags, "conv_channels"),
+        "z_dims": _value(flags, "z_dims"),
+        "beta_1": _value(flags, "beta_y"),
+        "beta_2": _value(flags, "beta_z"),
+        "epochs": _value(flags, "num_epochs"),
+        "batch_size": _value(flags, "batch_size"),
+        "learning_rate": _value(flags, "learning_rate"),
+        "seed": _SEED,
+    }
+    # What does not decide such a run keeps our default, as in a run of ours.
+    if likelihood == "gaussian":
+        flat["sigma"] = flags.get("sigma", _SIGMA)
+    if model == "lvae":
+        flat["warmup"] = not _is_on(flags, "no_warmup")
+    return TrainConfig.from_flat(flat)
+
+
 def translate_weights(weights: Mapping[str, Tensor], config: TrainConfig) -> dict[str, Tensor]:
     """The state dict of our model from the research code's weights.
+
+    Its `log_sigma`, which may be there though σ is fixed, is taken for a learned σ alone.
 
     Raises:
         CheckpointError: no weights of this kind of model are known, or one has an unknown name.
@@ -77,8 +129,34 @@ def translate_weights(weights: Mapping[str, Tensor], config: TrainConfig) -> dic
     layers = _GHVAE if config.model == "ghvae" else _LVAE
     translated = {}
     for name, value in weights.items():
+        if name == "log_sigma":
+            if config.likelihood == "gaussian_learned":
+                if value.numel() != 1:
+                    raise CheckpointError(f"weight 'log_sigma' must be one number, got {value.numel()}")
+                translated["likelihood.log_sigma"] = value.reshape(())
+            continue
         layer, _, kind = name.rpartition(".")
         if layer not in layers:
             raise CheckpointError(f"weight {name!r} is not one of the research code's {config.model} with dense z_2")
         translated[f"{layers[layer]}.{kind}"] = value
     return translated
+
+
+def _known(flags: Mapping[str, Any], flag: str, names: Mapping[str, str]) -> str:
+    value = _value(flags, flag)
+    if not isinstance(value, str) or value not in names:
+        raise Unsupported(f"{flag} {value!r} is not supported; known: {', '.join(names)}")
+    return names[value]
+
+
+def _is_on(flags: Mapping[str, Any], flag: str) -> bool:
+    value = flags.get(flag, False)
+    if not isinstance(value, bool):
+        raise CheckpointError(f"flag {flag} must be true or false, got {value!r}")
+    return value
+
+
+def _value(flags: Mapping[str, Any], flag: str) -> Any:
+    if flag not in flags:
+        raise CheckpointError(f"flag {flag} must be given, got none")
+    return flags[flag]

@@ -1,6 +1,16 @@
 """One model from config to measured run: data, training, evaluation, all in one run of the store."""
 
-__all__ = ["Progress", "resume_config", "state_folder", "train_run"]
+__all__ = [
+    "Progress",
+    "describe_run",
+    "load_once",
+    "log_dataset",
+    "measure_run",
+    "model_run",
+    "resume_config",
+    "state_folder",
+    "train_run",
+]
 
 import json
 import os
@@ -73,27 +83,19 @@ def train_run(
     dataset = load_once(config.dataset, config.data_root, device)
     check_fit(config, dataset.image_shape)
     stop.check()
-    identity = config.identity(dataset.digest)
-    with RunWriter(
-        kind=Kind.TRAIN,
-        name=_name(config),
-        state_dir=state_folder(config),
+    with model_run(
+        config,
+        dataset,
+        device,
         experiment=experiment,
         uri=uri,
         run_id=run_id,
         parent=sweep,
-        tags={
-            Tag.CONFIG_HASH: identity,
-            Tag.GROUP: config.group(dataset.digest),
-            Tag.DATA_DIGEST: dataset.digest,
-            Tag.DEVICE: str(device),
-            **({Tag.SWEEP: sweep} if sweep else {}),
-            **(tags or {}),
-        },
+        tags={**({Tag.SWEEP: sweep} if sweep else {}), **(tags or {})},
         stop=stop,
     ) as run:
         model = build_model(config, dataset.image_shape).to(device)
-        _describe(run, config, dataset, model)
+        describe_run(run, config, dataset, model)
 
         def on_epoch(epoch: Epoch) -> None:
             run.metrics(epoch.metrics, step=epoch.number, sync=True)
@@ -106,14 +108,11 @@ def train_run(
             on_epoch=on_epoch,
             check=stop.check,
             checkpoint=run.folder / "checkpoint.safetensors",
-            identity=identity,
+            identity=config.identity(dataset.digest),
         )
         on_progress(Progress(config.epochs, config.epochs, "evaluating"))
         stop.check()
-        metrics = evaluate(model, dataset, config.betas, metrics=config.metrics, check=stop.check)
-        run.metrics(metrics, step=config.epochs, sync=True)
-        run.tags({Tag.EVALUATOR: EVALUATOR.fingerprint()})
-        _artifacts(run, model, dataset, identity)
+        measure_run(run, config, dataset, model, stop)
     return run.run_id
 
 
@@ -145,10 +144,52 @@ def load_once(name: str, root: str, device: torch.device) -> Dataset:
     return data.load(name, root).to(device)
 
 
-def _describe(run: RunWriter, config: TrainConfig, dataset: Dataset, model: HierarchicalVAE) -> None:
+def model_run(
+    config: TrainConfig,
+    dataset: Dataset,
+    device: torch.device,
+    *,
+    experiment: str,
+    uri: str | None,
+    run_id: str | None = None,
+    parent: str | None = None,
+    tags: Mapping[str, str] | None = None,
+    stop: StopRequest,
+) -> RunWriter:
+    """The run in the store of one model, tagged with its identity and its data; see `RunWriter` for the arguments.
+
+    Raises:
+        StoreError: as `RunWriter`.
+    """
+    return RunWriter(
+        kind=Kind.TRAIN,
+        name=_name(config),
+        state_dir=state_folder(config),
+        experiment=experiment,
+        uri=uri,
+        run_id=run_id,
+        parent=parent,
+        tags={
+            Tag.CONFIG_HASH: config.identity(dataset.digest),
+            Tag.GROUP: config.group(dataset.digest),
+            Tag.DATA_DIGEST: dataset.digest,
+            Tag.DEVICE: str(device),
+            **(tags or {}),
+        },
+        stop=stop,
+    )
+
+
+def describe_run(run: RunWriter, config: TrainConfig, dataset: Dataset, model: HierarchicalVAE) -> None:
     """What decides the run, in the store before its first step."""
     run.params(config.to_flat())
     run.metrics(config.numbers() | {"parameters": float(sum(p.numel() for p in model.parameters()))})
+    log_dataset(run, dataset)
+    run.json_artifact("config.json", config.to_flat())
+
+
+def log_dataset(run: RunWriter, dataset: Dataset) -> None:
+    """The data set as the run's input, with its digest and its sizes."""
     profile = {
         "train": len(dataset.train.labels),
         "test": len(dataset.test.labels),
@@ -156,12 +197,22 @@ def _describe(run: RunWriter, config: TrainConfig, dataset: Dataset, model: Hier
         "classes": dataset.classes,
     }
     run.dataset(dataset.name, dataset.digest, profile)
-    run.json_artifact("config.json", config.to_flat())
 
 
-def _artifacts(run: RunWriter, model: HierarchicalVAE, dataset: Dataset, identity: str) -> None:
+def measure_run(
+    run: RunWriter, config: TrainConfig, dataset: Dataset, model: HierarchicalVAE, stop: StopRequest
+) -> None:
+    """Evaluate a trained model; its metrics, weights and pictures go to its run.
+
+    Raises:
+        Diverged: the model gives numbers that are not finite.
+        Interrupted: `stop` was requested.
+    """
+    metrics = evaluate(model, dataset, config.betas, metrics=config.metrics, check=stop.check)
+    run.metrics(metrics, step=config.epochs, sync=True)
+    run.tags({Tag.EVALUATOR: EVALUATOR.fingerprint()})
     weights = run.folder / "weights.safetensors"
-    save_weights(weights, model, identity)
+    save_weights(weights, model, config.identity(dataset.digest))
     run.artifact(weights, "model")
     run.artifact(save_grid(reconstructions(model, dataset.test.images), run.folder / "reconstructions.png"), "images")
     run.artifact(save_grid(samples(model), run.folder / "samples.png"), "images")

@@ -12,6 +12,7 @@ import platform
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -70,6 +71,7 @@ class RunWriter:
         tags: Mapping[str, str] | None = None,
         stop: StopRequest | None = None,
     ) -> None:
+        _make_writable(state_dir)  # before there is a run that could be left behind
         self._client = connect(uri)
         self._stop = stop or StopRequest()
         self._closed = False
@@ -87,24 +89,23 @@ class RunWriter:
         self._known_params: set[str] = set()
         if run_id is None:
             run = self._client.create_run(
-                experiment_id(self._client, experiment), run_name=name, tags=_source_tags() | dict(all_tags)
+                experiment_id(self._client, experiment), run_name=name, tags=_source_tags() | all_tags
             )
             run_id = run.info.run_id
+            self._lock = _lock(run_folder(state_dir, run_id))
         else:
+            self._lock = _lock_existing(state_dir, run_id)
             try:
                 run = self._client.get_run(run_id)
                 self._client.update_run(run_id, status="RUNNING", name=name)
             except MlflowException as error:
+                self._lock.release()
                 raise StoreError(f"run {run_id} cannot be taken over: {str(error).splitlines()[0]}") from None
             self._known_params = set(run.data.params)
             all_tags = {key: value for key, value in _source_tags().items() if key not in run.data.tags} | all_tags
         self.run_id: str = run_id
         self.experiment_id: str = run.info.experiment_id
         self.folder = run_folder(state_dir, run_id)
-        try:
-            self._lock = _lock(self.folder)
-        except Timeout:
-            raise StoreError(f"run {run_id} is being written by another process ({self.folder} is locked)") from None
         (self.folder / "store").write_text(_store_mark(self._client.tracking_uri))
         self._delivery = Delivery(self._client, run_id, Journal(self.folder))
         self._delivery.start()
@@ -250,6 +251,23 @@ def _deliver_leftover(client: MlflowClient, folder: Path) -> bool:
         if records[-1]["kind"] == "status" and records[-1]["status"] == "FINISHED":
             shutil.rmtree(folder, ignore_errors=True)
         return True
+
+
+def _make_writable(state_dir: Path) -> None:
+    try:
+        (state_dir / "runs").mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=state_dir / "runs"):
+            pass
+    except OSError as error:
+        raise StoreError(f"state_dir must be writable, got {state_dir}: {error.strerror}") from None
+
+
+def _lock_existing(state_dir: Path, run_id: str) -> FileLock:
+    folder = run_folder(state_dir, run_id)
+    try:
+        return _lock(folder)
+    except Timeout:
+        raise StoreError(f"run {run_id} is being written by another process ({folder} is locked)") from None
 
 
 def _lock(folder: Path) -> FileLock:

@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from hit.cli import CONFIG, Parser, entry_point
-from hit.options import build
+from hit.options import EXPERIMENT_HELP, build
 
 if TYPE_CHECKING:
     from hit.stop import StopRequest
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class TrainOptions:
     """What `train` takes beside the config of its model."""
 
-    experiment: Annotated[str, Field(min_length=1, description="name of the MLflow experiment of a new run")] = "hit"
+    experiment: Annotated[str, Field(description=EXPERIMENT_HELP)] = ""
     resume: Annotated[str, Field(description="run id of an interrupted run to go on with; takes its config")] = ""
 
 
@@ -34,6 +34,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     from tqdm import tqdm
 
     from hit.config import TrainConfig
+    from hit.connection import chosen_experiment
     from hit.runner import Progress, resume_config, state_folder, train_run
     from hit.schema import metric
     from hit.store import Store
@@ -54,7 +55,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
 
         run_id = train_run(
             config,
-            experiment=options.experiment,
+            experiment=chosen_experiment(options.experiment),
             run_id=options.resume or os.environ.get("MLFLOW_RUN_ID") or None,
             stop=stop,
             on_progress=show,

@@ -3,6 +3,7 @@
 __all__ = ["main"]
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hit.cli import CONFIG, Parser, entry_point
@@ -24,10 +25,12 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     parsed = parser.parse(argv)
 
     from hit.config import TrainConfig
+    from hit.connection import chosen_experiment
     from hit.errors import StoreError
     from sweeps.grid_sweep import GridSweep
 
     options = build(SweepOptions, parsed["sweep"])
+    options = replace(options, experiment=chosen_experiment(options.experiment))
     sweep = GridSweep.plan(TrainConfig.from_flat(parsed[CONFIG]), options, parsed["grid"])
     with sweep.writer(stop, os.environ.get("MLFLOW_RUN_ID") or None) as run:
         result = sweep.run(run, stop)

@@ -4,6 +4,7 @@ __all__ = ["DEFAULTS", "main"]
 
 import os
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import ConfigDict, Field
@@ -40,10 +41,12 @@ def main(argv: list[str], stop: "StopRequest") -> None:
 
     from analysis.publish import publish
     from hit.config import TrainConfig
+    from hit.connection import chosen_experiment
     from hit.errors import StoreError
     from sweeps.grid_sweep import GridSweep
 
     options = build(SweepOptions, parsed["sweep"])
+    options = replace(options, experiment=chosen_experiment(options.experiment))
     page = build(PageOptions, parsed["report"])
     plan = GridSweep.plan(TrainConfig.from_flat(parsed[CONFIG]), options, parsed["grid"])
     with plan.writer(stop, os.environ.get("MLFLOW_RUN_ID") or None) as run:

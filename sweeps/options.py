@@ -9,6 +9,7 @@ from pydantic.dataclasses import dataclass
 
 from hit.errors import ConfigError
 from hit.machine import available_cpus
+from hit.options import EXPERIMENT_HELP
 
 #: Axes of the grid, flat: `grid_1` holds the values of β_1.
 GRID_DEFAULTS = {"grid_1": "0.1:10:4", "grid_2": "0.1:10:4"}
@@ -27,7 +28,7 @@ class SweepOptions:
     seeds: Annotated[str, Field(description="seeds of the replicates, with commas")] = "0"
     budget: Annotated[int, Field(ge=0, description="start at most so many runs; 0: all that are left")] = 0
     workers: Annotated[int, Field(ge=0, description="processes, which divide the CPUs; 0: one a CPU, at most 8")] = 0
-    experiment: Annotated[str, Field(min_length=1, description="name of the MLflow experiment")] = "hit"
+    experiment: Annotated[str, Field(description=EXPERIMENT_HELP)] = ""
 
     @property
     def worker_count(self) -> int:

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from hit.errors import ConfigError
+from hit.axes import parse_axes
 
 
 @dataclass(frozen=True)
@@ -36,15 +36,7 @@ class BetaGrid:
         >>> BetaGrid.parse({1: "0.1:10:3", 2: "1,2"}, layers=2, default=(1.0, 1.0)).axes
         ((0.1, 1.0, 10.0), (1.0, 2.0))
         """
-        for layer, text in texts.items():
-            if text and layer > max(layers, 2):
-                raise ConfigError(f"grid_{layer} needs a model of {layer} layers, got L = {layers}")
-        return cls(
-            tuple(
-                _axis(f"grid_{layer}", texts[layer]) if texts.get(layer) else (default[layer - 1],)
-                for layer in range(1, layers + 1)
-            )
-        )
+        return cls(parse_axes(texts, layers, default))
 
     def __len__(self) -> int:
         return math.prod(map(len, self.axes))
@@ -81,23 +73,3 @@ def subdivision_levels(count: int) -> list[int]:
         levels[middle] = level
         gaps += [(low, middle, level + 1), (middle, high, level + 1)]
     return levels
-
-
-def _axis(name: str, text: str) -> tuple[float, ...]:
-    try:
-        if ":" in text:
-            low_text, high_text, count_text = text.split(":")
-            low, high, count = float(low_text), float(high_text), int(count_text)
-            if not (0 < low < high < math.inf and count >= 2):
-                raise ValueError
-            steps = [low * (high / low) ** (index / (count - 1)) for index in range(count)]
-            values = tuple(float(f"{step:.6g}") for step in steps)  # 0.1, not 0.10000000000000002
-        else:
-            values = tuple(sorted({float(part) for part in text.split(",")}))
-            if not all(math.isfinite(value) and value >= 0 for value in values):
-                raise ValueError
-    except ValueError:
-        raise ConfigError(
-            f"{name} must be low:high:count with 0 < low < high and count ≥ 2, or values ≥ 0 with commas, got {text!r}"
-        ) from None
-    return values

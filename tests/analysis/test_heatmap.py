@@ -80,13 +80,23 @@ def test_the_best_cell_follows_the_direction_of_the_metric(make_frame: MakeFrame
             mark = trace(figure, "best")
             assert (mark.x[0], mark.y[0]) == where
         else:
-            texts = figure.data[0].text[figure.data[0].y.index(where[1])]
-            assert texts[figure.data[0].x.index(where[0])] == f"{style.number(run[name], 3)}<br><b>best</b>"
+            numbers = trace(figure, "numbers")
+            texts = dict(zip(zip(numbers.x, numbers.y, strict=True), numbers.text, strict=True))
+            assert texts[where] == f"{style.number(run[name], 3, padded=True)}<br><b>best</b>"
+            assert len([text for text in numbers.text if "best" in text]) == 1
 
 
 def test_a_metric_of_which_neither_more_nor_less_is_better_has_no_best_cell(make_frame: MakeFrame) -> None:
     assert trace(beta_heatmap(make_frame(9), "test/rate_1"), "best") is None
-    assert not any("best" in text for row in beta_heatmap(make_frame(3), "test/rate_1").data[0].text for text in row)
+    assert not any("best" in text for text in trace(beta_heatmap(make_frame(3), "test/rate_1"), "numbers").text)
+
+
+def test_numbers_are_legible_on_their_cells(grid: pd.DataFrame) -> None:
+    numbers = trace(beta_heatmap(grid, "test/psnr"), "numbers")
+    colors = dict(zip(numbers.text, numbers.textfont.color, strict=True))
+    assert colors[f"{grid['test/psnr'].min():.3g}"] == "#ffffff"  # on the dark end of the scale
+    (best,) = [text for text in colors if "best" in text]
+    assert colors[best] == "#10151a"
 
 
 def test_rounding_does_not_part_cells(grid: pd.DataFrame) -> None:

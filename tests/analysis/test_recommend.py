@@ -101,6 +101,14 @@ def test_the_region_spans_the_best_few(grid: pd.DataFrame) -> None:
     assert region.total_high == pytest.approx(best["test/rate"].max())
 
 
+def test_of_few_runs_a_quarter_spans_the_region_and_two_at_least(grid: pd.DataFrame) -> None:
+    for candidates, few in ((25, 5), (12, 3), (4, 2), (1, 1)):
+        runs = grid.head(candidates)
+        best = runs.sort_values("test/elbo", ascending=False).head(few)
+        region = recommend(runs, "density").region
+        assert (region.low[0], region.high[0]) == (best["test/rate_1"].min(), best["test/rate_1"].max())
+
+
 def test_replicates_of_the_best_run_tell_how_sure_it_is(make_frame: MakeFrame) -> None:
     frame = make_frame(3, seeds=3)
     found = recommend(frame, "reconstruction")

@@ -68,9 +68,9 @@ def test_a_run_says_everything_and_leaves_nothing_behind(uri: str, tmp_path: Pat
 def test_how_the_block_ends_is_how_the_run_ends(
     uri: str, tmp_path: Path, error: Exception, status: str, reason: str
 ) -> None:
-    with pytest.raises(type(error)), writer(uri, tmp_path / "state") as run:
-        run.metrics({"train/rate_1": 1.5}, step=1)
-        raise error
+    run = writer(uri, tmp_path / "state")
+    run.metrics({"train/rate_1": 1.5}, step=1)
+    run.__exit__(type(error), error, None)
     stored = MlflowClient(uri).get_run(run.run_id)
     assert stored.info.status == status
     assert stored.data.tags[Tag.STATUS_REASON] == reason
@@ -147,9 +147,8 @@ def test_leftovers_go_to_no_other_store(uri: str, tmp_path: Path) -> None:
 
 
 def test_two_processes_do_not_write_one_run(uri: str, tmp_path: Path) -> None:
-    with writer(uri, tmp_path / "state") as run:
-        with pytest.raises(StoreError, match="written by another process"):
-            writer(uri, tmp_path / "state", run_id=run.run_id)
+    with writer(uri, tmp_path / "state") as run, pytest.raises(StoreError, match="written by another process"):
+        writer(uri, tmp_path / "state", run_id=run.run_id)
 
 
 def test_a_run_that_does_not_exist(uri: str, tmp_path: Path) -> None:

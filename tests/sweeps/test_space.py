@@ -1,5 +1,7 @@
 """Grids of β: their texts, and that their order is a picture at any time."""
 
+from itertools import pairwise
+
 import pytest
 
 from hit.errors import ConfigError
@@ -9,7 +11,7 @@ from sweeps.space import BetaGrid, subdivision_levels
 def test_log_axis_has_its_ends_and_equal_ratios() -> None:
     (axis,) = BetaGrid.parse({1: "0.1:10:21"}, 1, (1.0,)).axes
     assert (axis[0], axis[10], axis[20]) == (0.1, 1.0, 10.0)
-    ratios = [high / low for low, high in zip(axis, axis[1:], strict=False)]
+    ratios = [high / low for low, high in pairwise(axis)]
     assert max(ratios) == pytest.approx(min(ratios), rel=1e-5)
 
 
@@ -41,7 +43,7 @@ def test_coarse_to_fine(count: int) -> None:
     levels = subdivision_levels(count)
     for level in range(max(levels) + 1):
         seen = sorted(index for index in range(count) if levels[index] <= level)
-        gaps = [high - low for low, high in zip(seen, seen[1:], strict=False)]
+        gaps = [high - low for low, high in pairwise(seen)]
         assert max(gaps) <= -(-(count - 1) // 2**level)
 
 

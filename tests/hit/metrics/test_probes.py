@@ -38,9 +38,9 @@ def test_split_is_that_of_the_research_code() -> None:
 
 def test_scores_are_those_of_scikit_learn_on_small_features() -> None:
     features, labels = blobs()
+    features *= 0.05  # where C = 1 is a strong prior, and scaling up would show
     fitted, held_out = split(len(features))
-    features -= features[fitted].mean(axis=0)  # where nothing is left to centre and to shrink
-    assert np.sqrt(np.mean(features[fitted] ** 2)) < 1
+    features -= features[fitted].mean(axis=0)
     expected = {
         name: classifier.fit(features[fitted], labels[fitted]).score(features[held_out], labels[held_out])
         for name, classifier in {
@@ -51,7 +51,7 @@ def test_scores_are_those_of_scikit_learn_on_small_features() -> None:
         }.items()
     }
     assert accuracies(features, labels) == expected
-    assert all(0.6 < accuracy < 1 for accuracy in expected.values())
+    assert len(set(expected.values())) > 2  # or an exchange of names would not show
 
 
 def test_handwritten_digits() -> None:
@@ -70,11 +70,11 @@ def test_repeatable_whatever_the_threads_and_numpys_seed() -> None:
 
 
 def test_place_does_not_matter_nor_scale_above_one() -> None:
-    features, labels = load_digits(return_X_y=True)
-    features, labels = features[:500], labels[:500]
+    features, labels = blobs(points=500, dims=8, spread=1.0)
+    features = np.round(256 * features) / 64  # short enough that moving and scaling by powers of two are exact
     expected = accuracies(features, labels)
-    assert accuracies(8.0 * features + 1024.0, labels) == expected
-    assert accuracies(features.reshape(500, 1, 8, 8), labels) == expected
+    assert accuracies(1024.0 * features + 4096.0, labels) == expected
+    assert accuracies(features.reshape(500, 2, 2, 2), labels) == expected
 
 
 def test_features_of_huge_scale_end_within_seconds() -> None:

@@ -1,0 +1,78 @@
+"""Axes of β as text: `low:high:count`, or values with commas."""
+
+__all__ = ["axis_layer", "parse_axes", "parse_axis"]
+
+import math
+from collections.abc import Mapping
+
+from hit.errors import ConfigError
+
+
+def parse_axis(name: str, text: str) -> tuple[float, ...]:
+    """The values of one axis, strictly increasing.
+
+    Args:
+        name: of the option, for the error message.
+        text: `low:high:count` (log-spaced) or values ≥ 0 with commas.
+
+    Raises:
+        ConfigError: the text is neither.
+
+    >>> parse_axis("grid_1", "0.1:10:3")
+    (0.1, 1.0, 10.0)
+    >>> parse_axis("grid_1", "2,1")
+    (1.0, 2.0)
+    """
+    try:
+        if ":" in text:
+            low_text, high_text, count_text = text.split(":")
+            low, high, count = float(low_text), float(high_text), int(count_text)
+            if not (0 < low < high < math.inf and count >= 2):
+                raise ValueError
+            steps = [low * (high / low) ** (index / (count - 1)) for index in range(count)]
+            values = tuple(float(f"{step:.6g}") for step in steps)  # 0.1, not 0.10000000000000002
+        else:
+            values = tuple(sorted({float(part) for part in text.split(",")}))
+            if not all(math.isfinite(value) and value >= 0 for value in values):
+                raise ValueError
+    except ValueError:
+        raise ConfigError(
+            f"{name} must be low:high:count with 0 < low < high and count ≥ 2, or values ≥ 0 with commas, got {text!r}"
+        ) from None
+    return values
+
+
+def parse_axes(texts: Mapping[int, str], layers: int, default: tuple[float, ...]) -> tuple[tuple[float, ...], ...]:
+    """One axis a layer, β_1 first.
+
+    Args:
+        texts: layer → text; an empty text leaves the layer at its default.
+        layers: L.
+        default: β_l of layers without an axis.
+
+    Raises:
+        ConfigError: a text is not an axis, or names a layer that the model does not have.
+
+    >>> parse_axes({1: "0.1:10:3", 2: ""}, layers=2, default=(1.0, 0.5))
+    ((0.1, 1.0, 10.0), (0.5,))
+    """
+    for layer, text in texts.items():
+        # grid_2 has a default in the MLproject: a one-layer model is handed it and has no use for it.
+        if text and layer > max(layers, 2):
+            raise ConfigError(f"grid_{layer} needs a model of {layer} layers, got L = {layers}")
+    return tuple(
+        parse_axis(f"grid_{layer}", texts[layer]) if texts.get(layer) else (default[layer - 1],)
+        for layer in range(1, layers + 1)
+    )
+
+
+def axis_layer(name: str) -> int:
+    """The layer of an option: 'grid_2' → 2.
+
+    Raises:
+        ConfigError: it is not called so.
+    """
+    beginning, _, layer = name.partition("_")
+    if beginning != "grid" or not layer.isdecimal() or int(layer) < 1:
+        raise ConfigError(f"unknown parameter {name!r}; known: grid_1, grid_2, one a layer")
+    return int(layer)

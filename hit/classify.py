@@ -1,0 +1,153 @@
+"""`python -m hit.classify`: train the classifier of a data set, which later scores samples."""
+
+__all__ = ["ClassifyOptions", "classify", "main"]
+
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import ConfigDict, Field, StringConstraints
+from pydantic.dataclasses import dataclass
+
+from hit.cli import Parser, entry_point
+from hit.options import build
+
+if TYPE_CHECKING:
+    from hit.stop import StopRequest
+    from hit.training import Epoch
+
+Text = Annotated[str, StringConstraints(strip_whitespace=True)]
+
+
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))
+class ClassifyOptions:
+    """The data set, the training, and where it runs."""
+
+    dataset: Annotated[Text, Field(description="a named data set, an .npz file, or a folder of images by class")] = (
+        "digits"
+    )
+    data_root: Annotated[
+        Text, Field(description="where torchvision's data sets lie; empty: $HIT_DATA, else ./data")
+    ] = ""
+    epochs: Annotated[int, Field(gt=0, description="passes over the training set")] = 5
+    batch_size: Annotated[int, Field(gt=0, description="images a step")] = 128
+    learning_rate: Annotated[float, Field(gt=0, description="step size of Adam")] = 1e-3
+    seed: Annotated[int, Field(ge=0, lt=2**31, description="seeds weights and batches")] = 0
+    device: Annotated[Text, Field(description="auto, cpu, cuda or cuda:<n>")] = "auto"
+    threads: Annotated[int, Field(ge=0, description="CPU threads of this process; 0: $HIT_THREADS, else all")] = 0
+    state_dir: Annotated[Text, Field(description="journals; empty: $HIT_STATE_DIR, else ./.hit")] = ""
+    experiment: Annotated[str, Field(min_length=1, description="name of the MLflow experiment of a new run")] = "hit"
+
+    def training(self) -> dict[str, Any]:
+        """The fields that decide the result, but for the data: arguments of `hit.classifier.fit_classifier`."""
+        names = ("epochs", "batch_size", "learning_rate", "seed")
+        return {name: getattr(self, name) for name in names}
+
+    def identity(self, network: str, data_digest: str) -> str:
+        """Hash of every field that decides the result, of the architecture and of the data."""
+        deciding = self.training() | {"network": network, "data": data_digest}
+        return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def main(argv: list[str], stop: "StopRequest") -> None:
+    """Parse the options, train, print the scores and the run's id."""
+    parser = Parser("hit.classify", "Train the classifier of a data set, which later scores samples.")
+    parser.add_options("classifier", ClassifyOptions)
+    options = build(ClassifyOptions, parser.parse(argv)["classifier"])
+
+    from tqdm import tqdm
+
+    from hit.config import TrainConfig
+    from hit.runner import state_folder
+    from hit.schema import metric
+    from hit.tracking import deliver_leftovers
+
+    stop.check()
+    deliver_leftovers(state_folder(TrainConfig(state_dir=options.state_dir)))
+    with tqdm(total=options.epochs, unit="epoch", desc="training", disable=None) as bar:
+
+        def show(epoch: "Epoch") -> None:
+            bar.update(epoch.number - bar.n)
+
+        run_id, scores = classify(options, run_id=os.environ.get("MLFLOW_RUN_ID") or None, stop=stop, on_epoch=show)
+    for name, value in scores.items():
+        print(f"{metric(name).axis:34} {value:10.4g}", file=sys.stderr)
+    print(run_id)
+
+
+def classify(
+    options: ClassifyOptions,
+    *,
+    uri: str | None = None,
+    run_id: str | None = None,
+    stop: "StopRequest | None" = None,
+    on_epoch: "Callable[[Epoch], None]" = lambda epoch: None,
+) -> tuple[str, dict[str, float]]:
+    """Train and test one classifier in one run of kind `classifier`; its run's id and its test scores.
+
+    Args:
+        options: what to do.
+        uri: the store; see `hit.connection.tracking_uri`.
+        run_id: take over this run, which `mlflow run` has made.
+        stop: told about by SIGTERM and Ctrl-C.
+        on_epoch: told after every epoch.
+
+    Raises:
+        UserError: the request is wrong, or the store does not answer.
+        Diverged: the loss is not finite; what was measured is kept.
+        Interrupted: `stop` was requested.
+    """
+    # torch and MLflow take seconds to import, which a mistake in the options need not wait for.
+    from hit.checkpoint import save_weights
+    from hit.classifier import NETWORK, build_classifier, classifier_scores, fit_classifier
+    from hit.config import TrainConfig
+    from hit.machine import keep_freed_memory, select_device, set_threads
+    from hit.runner import load_once, log_dataset, state_folder
+    from hit.schema import Kind, Tag
+    from hit.stop import StopRequest
+    from hit.tracking import RunWriter
+
+    stop = stop or StopRequest()
+    set_threads(options.threads)
+    keep_freed_memory()
+    device = select_device(options.device)
+    dataset = load_once(options.dataset, options.data_root, device)
+    model = build_classifier(dataset.image_shape, dataset.classes, options.seed).to(device)
+    stop.check()
+    identity = options.identity(NETWORK, dataset.digest)
+    with RunWriter(
+        kind=Kind.CLASSIFIER,
+        name=f"classifier {Path(options.dataset).name} seed {options.seed}",
+        state_dir=state_folder(TrainConfig(state_dir=options.state_dir)),
+        experiment=options.experiment,
+        uri=uri,
+        run_id=run_id,
+        tags={Tag.CONFIG_HASH: identity, Tag.DATA_DIGEST: dataset.digest, Tag.DEVICE: str(device)},
+        stop=stop,
+    ) as run:
+        params = {name: value for name, value in asdict(options).items() if name != "experiment"}
+        run.params(params | {"network": NETWORK})
+        numbers = {name: float(value) for name, value in options.training().items()}
+        run.metrics(numbers | {"parameters": float(sum(parameter.numel() for parameter in model.parameters()))})
+        log_dataset(run, dataset)
+
+        def tell(epoch: "Epoch") -> None:
+            run.metrics(epoch.metrics, step=epoch.number, sync=True)
+            on_epoch(epoch)
+
+        fit_classifier(model, dataset.train, **options.training(), on_epoch=tell, check=stop.check)
+        scores = classifier_scores(model, dataset.test, check=stop.check)
+        run.metrics(scores, step=options.epochs, sync=True)
+        weights = run.folder / "weights.safetensors"
+        save_weights(weights, model, identity)
+        run.artifact(weights, "model")
+    return run.run_id, scores
+
+
+if __name__ == "__main__":
+    entry_point(main)

@@ -1,0 +1,98 @@
+"""`python -m hit.evaluate`: downstream metrics of runs already trained."""
+
+__all__ = ["EvaluateOptions", "main"]
+
+import contextlib
+import os
+import sys
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+from hit.cli import Parser, entry_point
+from hit.options import EXPERIMENT_HELP, build
+
+if TYPE_CHECKING:
+    from hit.stop import StopRequest
+
+
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
+class EvaluateOptions:
+    """Which runs, and what to measure."""
+
+    run_id: Annotated[str, Field(description="this run alone")] = ""
+    where: Annotated[str, Field(description="an MLflow filter on the runs; empty: all that lack the metrics")] = ""
+    metrics: Annotated[Literal["all", "core"], Field(description="all, or core (rates, distortion, PSNR)")] = "all"
+    again: Annotated[bool, Field(description="measure anew what this evaluator has measured already")] = False
+    experiment: Annotated[str, Field(description=EXPERIMENT_HELP)] = ""
+    data_root: Annotated[str, Field(description="where torchvision's data sets lie; empty: $HIT_DATA, else ./data")] = (
+        ""
+    )
+    device: Annotated[str, Field(description="auto, cpu, cuda or cuda:<n>")] = "auto"
+    threads: Annotated[int, Field(ge=0, description="CPU threads of this process; 0: $HIT_THREADS, else all")] = 0
+    state_dir: Annotated[str, Field(description="journals; empty: $HIT_STATE_DIR, else ./.hit")] = ""
+
+
+def main(argv: list[str], stop: "StopRequest") -> None:
+    """Parse the options, measure every run that lacks something, say what was left out and why."""
+    parser = Parser("hit.evaluate", "Measure models already trained; the numbers go to the runs that hold them.")
+    parser.add_options("evaluate", EvaluateOptions)
+    options = build(EvaluateOptions, parser.parse(argv)["evaluate"])
+
+    from tqdm import tqdm
+
+    from hit.config import TrainConfig
+    from hit.connection import chosen_experiment
+    from hit.errors import StoreError, UserError
+    from hit.reevaluation import candidates, reevaluate
+    from hit.runner import state_folder
+    from hit.schema import Kind
+    from hit.store import Store
+    from hit.tracking import RunWriter, deliver_leftovers
+
+    folder = state_folder(TrainConfig(state_dir=options.state_dir))
+    deliver_leftovers(folder)
+    store = Store()
+    project_run = os.environ.get("MLFLOW_RUN_ID")
+    own_run = (
+        RunWriter(kind=Kind.EVALUATE, name="evaluate", state_dir=folder, run_id=project_run, stop=stop)
+        if project_run
+        else contextlib.nullcontext()
+    )
+    with own_run:
+        asked = candidates(
+            store,
+            chosen_experiment(options.experiment),
+            run_id=options.run_id,
+            where=options.where,
+            metrics=options.metrics,
+            again=options.again,
+        )
+        failed = 0
+        for candidate in tqdm(asked, unit="run", desc="evaluating", disable=None):
+            stop.check()
+            run_id, reason = candidate.run.info.run_id, candidate.skip
+            if not reason:
+                try:
+                    reevaluate(
+                        store,
+                        candidate.run,
+                        metrics=options.metrics,
+                        data_root=options.data_root,
+                        device=options.device,
+                        threads=options.threads,
+                        state_dir=options.state_dir,
+                        stop=stop,
+                    )
+                    reason = "measured"
+                except UserError as error:
+                    failed += 1
+                    reason = f"error: {error}"
+            tqdm.write(f"{run_id} {candidate.run.info.run_name}: {reason}", file=sys.stderr)
+        if failed:
+            raise StoreError(f"{failed} of {len(asked)} runs could not be measured; the reasons stand above")
+
+
+if __name__ == "__main__":
+    entry_point(main)

@@ -1,0 +1,88 @@
+"""`python -m hit.import_runs`: checkpoints of the original research code into the store."""
+
+__all__ = ["ImportOptions", "main"]
+
+import os
+import sys
+from collections import Counter
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+from hit.cli import Parser, entry_point
+from hit.options import build
+
+if TYPE_CHECKING:
+    from hit.stop import StopRequest
+
+
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
+class ImportOptions:
+    """What to import, how it is measured, and where that runs."""
+
+    path: Annotated[str, Field(description="folder under which the runs lie, each with config.json and vae.pth")] = ""
+    metrics: Annotated[
+        Literal["all", "core"], Field(description="measured of each: all, or core (rates, distortion, PSNR)")
+    ] = "all"
+    experiment: Annotated[str, Field(min_length=1, description="name of the MLflow experiment of the new runs")] = "hit"
+    data_root: Annotated[str, Field(description="where torchvision's data sets lie; empty: $HIT_DATA, else ./data")] = (
+        ""
+    )
+    device: Annotated[str, Field(description="auto, cpu, cuda or cuda:<n>")] = "auto"
+    threads: Annotated[int, Field(ge=0, description="CPU threads of this process; 0: $HIT_THREADS, else all")] = 0
+    state_dir: Annotated[str, Field(description="journals; empty: $HIT_STATE_DIR, else ./.hit")] = ""
+
+
+def main(argv: list[str], stop: "StopRequest") -> None:
+    """Parse the options, import what can be, say what could not, print the id of the import's own run."""
+    parser = Parser("hit.import_runs", "Import checkpoints of the original research code and measure them as ours.")
+    parser.add_options("import", ImportOptions)
+    options = build(ImportOptions, parser.parse(argv)["import"])
+
+    from tqdm import tqdm
+
+    from hit.config import TrainConfig, machine_fields
+    from hit.errors import CheckpointError
+    from hit.machine import select_device
+    from hit.research_import import Outcome, Result, find_runs, import_runs
+    from hit.runner import state_folder
+    from hit.schema import Kind
+    from hit.tracking import RunWriter, deliver_leftovers
+
+    machine = TrainConfig.from_flat({name: getattr(options, name) for name in machine_fields()})
+    select_device(machine.device)
+    folders = find_runs(options.path)
+    stop.check()
+    deliver_leftovers(state_folder(machine))
+    with (
+        RunWriter(
+            kind=Kind.IMPORT,
+            name=f"import of {len(folders)} runs",
+            state_dir=state_folder(machine),
+            experiment=options.experiment,
+            run_id=os.environ.get("MLFLOW_RUN_ID") or None,
+            stop=stop,
+        ) as run,
+        tqdm(total=len(folders), unit="run", desc="importing", disable=None) as bar,
+    ):
+        run.params({"path": options.path} | {name: getattr(machine, name) for name in sorted(machine_fields())})
+
+        def show(result: Result) -> None:
+            if result.reason:
+                bar.write(" ".join(f"{result.folder}: {result.reason}".split()), file=sys.stderr)
+            bar.update()
+
+        results = import_runs(
+            folders, machine, experiment=options.experiment, parent=run.run_id, stop=stop, on_result=show
+        )
+        counts = Counter(result.outcome for result in results)
+        line = ", ".join(f"{counts[outcome]} {outcome}" for outcome in Outcome if counts[outcome])
+        if not counts[Outcome.IMPORTED] + counts[Outcome.PRESENT]:
+            raise CheckpointError(f"none of the {len(results)} runs under {options.path} could be imported: {line}")
+    print(f"import: of {len(results)} runs, {line}", file=sys.stderr)
+    print(run.run_id)
+
+
+if __name__ == "__main__":
+    entry_point(main)

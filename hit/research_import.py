@@ -1,0 +1,256 @@
+"""Runs of the original research code, into the store: each becomes a finished run of ours, measured as ours are."""
+
+__all__ = ["Outcome", "Result", "find_runs", "import_runs", "read_run"]
+
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from hit.config import TrainConfig, machine_fields
+from hit.data import Dataset
+from hit.errors import CheckpointError, ConfigError, DataError, Diverged
+from hit.machine import keep_freed_memory, select_device, set_threads
+from hit.models import HierarchicalVAE, build_model
+from hit.research_code import Unsupported, translate_config, translate_weights
+from hit.runner import describe_run, load_once, measure_run, model_run
+from hit.schema import DEFAULT_EXPERIMENT, Tag
+from hit.stop import StopRequest
+from hit.store import Store
+
+_CONFIG, _WEIGHTS = "config.json", "vae.pth"
+
+
+class Outcome(StrEnum):
+    """What became of a run's folder."""
+
+    IMPORTED = "imported"
+    PRESENT = "already there"
+    UNSUPPORTED = "not supported"
+    NO_DATA = "without their data set"
+    DAMAGED = "damaged or foreign"
+    DIVERGED = "diverged"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of one folder, and why it was skipped if it was; `run_id` where a run was made."""
+
+    folder: Path
+    outcome: Outcome
+    reason: str = ""
+    run_id: str = ""
+
+
+def find_runs(path: str) -> list[Path]:
+    """Folders in the tree under `path` that hold a config.json or a vae.pth, sorted.
+
+    Raises:
+        DataError: no such folder, a part of it cannot be read, or nothing in it looks like a run.
+    """
+    root = Path(path).expanduser()
+    if not path or not root.is_dir():
+        raise DataError(f"path must be a folder of runs of the research code, got {path!r}")
+
+    def refuse(error: OSError) -> None:
+        raise DataError(f"path must be readable, got {error.filename}: {error.strerror}") from None
+
+    folders = [
+        Path(folder) for folder, _, files in os.walk(root, onerror=refuse) if _CONFIG in files or _WEIGHTS in files
+    ]
+    if not folders:
+        raise DataError(f"path must hold runs, folders with {_CONFIG} and {_WEIGHTS}, got none in {path!r}")
+    return sorted(folders)
+
+
+def import_runs(
+    folders: Sequence[Path],
+    machine: TrainConfig,
+    *,
+    experiment: str = DEFAULT_EXPERIMENT,
+    uri: str | None = None,
+    parent: str | None = None,
+    stop: StopRequest | None = None,
+    on_result: Callable[[Result], None] = lambda result: None,
+) -> list[Result]:
+    """Import and evaluate the runs in `folders`; what became of each. One that cannot be imported is skipped.
+
+    A run is there already where the experiment holds one of the same config, data and folder name that was
+    imported to its end.
+
+    Args:
+        folders: see `find_runs`.
+        machine: says where and how (`hit.config.machine_fields`), and nothing else.
+        experiment: name of the MLflow experiment.
+        uri: the store; see `hit.connection.tracking_uri`.
+        parent: run id under which the UI nests the imported runs.
+        stop: told about by SIGTERM and Ctrl-C.
+        on_result: told after every folder.
+
+    Raises:
+        UserError: the request is wrong, or the store does not answer.
+        Interrupted: `stop` was requested; the run at hand is imported anew next time.
+    """
+    stop = stop or StopRequest()
+    set_threads(machine.threads)
+    keep_freed_memory()
+    job = _Import(
+        machine={name: getattr(machine, name) for name in machine_fields()},
+        device=select_device(machine.device),
+        experiment=experiment,
+        uri=uri,
+        parent=parent,
+        stop=stop,
+        present=_present(Store(uri), experiment),
+    )
+    results = []
+    for folder in folders:
+        stop.check()
+        results.append(job.take(folder))
+        on_result(results[-1])
+    return results
+
+
+def read_run(folder: Path) -> tuple[TrainConfig, dict[str, Tensor]]:
+    """Config and weights, in our names, of one run of the research code. Nothing in its files is run.
+
+    Raises:
+        Unsupported: a model that does not exist here.
+        CheckpointError: a file is missing, damaged or foreign.
+        ConfigError: a flag is out of its range.
+    """
+    config = _read_config(folder)
+    return config, _read_weights(folder, config)
+
+
+@dataclass
+class _Import:
+    """What all folders of one import share."""
+
+    machine: Mapping[str, Any]
+    device: torch.device
+    experiment: str
+    uri: str | None
+    parent: str | None
+    stop: StopRequest
+    present: set[tuple[str, str]]
+    missing: dict[str, DataError] = field(default_factory=dict)
+
+    def take(self, folder: Path) -> Result:
+        """Import one folder."""
+        name = _text(folder.resolve().name)
+        try:
+            config = replace(_read_config(folder), **self.machine)
+            dataset = self._dataset(config)
+            identity = config.identity(dataset.digest)
+            if (identity, name) in self.present:
+                return Result(folder, Outcome.PRESENT)
+            model = _restore(config, _read_weights(folder, config), dataset)
+        except Unsupported as error:
+            return Result(folder, Outcome.UNSUPPORTED, str(error))
+        except DataError as error:
+            return Result(folder, Outcome.NO_DATA, str(error))
+        except (CheckpointError, ConfigError) as error:
+            return Result(folder, Outcome.DAMAGED, str(error))
+        self.present.add((identity, name))
+        return self._write(folder, name, config, dataset, model.to(self.device))
+
+    def _write(self, folder: Path, name: str, config: TrainConfig, dataset: Dataset, model: HierarchicalVAE) -> Result:
+        run = model_run(
+            config,
+            dataset,
+            self.device,
+            experiment=self.experiment,
+            uri=self.uri,
+            parent=self.parent,
+            tags={Tag.IMPORTED: name},
+            stop=self.stop,
+        )
+        try:
+            with run:
+                describe_run(run, config, dataset, model)
+                measure_run(run, config, dataset, model, self.stop)
+        except Diverged as error:
+            return Result(folder, Outcome.DIVERGED, str(error), run.run_id)
+        return Result(folder, Outcome.IMPORTED, run_id=run.run_id)
+
+    def _dataset(self, config: TrainConfig) -> Dataset:
+        if config.dataset in self.missing:  # hundreds of runs need not wait for hundreds of downloads that fail
+            raise self.missing[config.dataset]
+        try:
+            return load_once(config.dataset, config.data_root, self.device)
+        except DataError as error:
+            self.missing[config.dataset] = error
+            raise
+
+
+def _present(store: Store, experiment: str) -> set[tuple[str, str]]:
+    """(config hash, folder name) of what was imported to its end, be it that the model gave no finite numbers."""
+    return {
+        (run.data.tags[Tag.CONFIG_HASH], run.data.tags[Tag.IMPORTED])
+        for run in store.runs(experiment, where=f"tags.`{Tag.IMPORTED}` LIKE '%'")
+        if run.info.status == "FINISHED" or Tag.DIVERGED in run.data.tags
+    }
+
+
+def _read_config(folder: Path) -> TrainConfig:
+    path = folder / _CONFIG
+    if not path.is_file():
+        raise CheckpointError(f"{_CONFIG} must lie beside {_WEIGHTS}, got none")
+    try:
+        flags = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise CheckpointError(f"{_CONFIG} must be readable JSON, got {type(error).__name__}") from None
+    if not isinstance(flags, dict):
+        raise CheckpointError(f"{_CONFIG} must hold the flags of a run by name, got a {type(flags).__name__}")
+    return translate_config(flags)
+
+
+def _read_weights(folder: Path, config: TrainConfig) -> dict[str, Tensor]:
+    path = folder / _WEIGHTS
+    if not path.is_file():
+        raise CheckpointError(f"{_WEIGHTS} must lie beside {_CONFIG}, got none")
+    try:
+        weights = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # the unpickler of a damaged file raises whatever it stumbles over
+        # torch's own text tells the user to load the file without this protection.
+        raise CheckpointError(
+            f"{_WEIGHTS} must be a whole file of torch.save with tensors by name and no code, "
+            f"got one that cannot be read as such ({type(error).__name__})"
+        ) from None
+    if not isinstance(weights, Mapping):
+        raise CheckpointError(f"{_WEIGHTS} must hold tensors by name, got a {type(weights).__name__}")
+    for name, value in weights.items():
+        if not isinstance(name, str) or not _is_plain(value):
+            raise CheckpointError(f"{_WEIGHTS} must hold tensors of real numbers by name, got another {name!r}")
+    return translate_weights(weights, config)
+
+
+def _is_plain(value: object) -> bool:
+    return (
+        isinstance(value, Tensor)
+        and value.is_floating_point()
+        and value.layout == torch.strided
+        and value.device.type == "cpu"  # a tensor saved from the meta device has no numbers
+    )
+
+
+def _restore(config: TrainConfig, weights: Mapping[str, Tensor], dataset: Dataset) -> HierarchicalVAE:
+    try:
+        model = build_model(config, dataset.image_shape)
+        model.load_state_dict(weights, strict=True)
+    except (RuntimeError, MemoryError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise CheckpointError(f"{_WEIGHTS} must be of the model in {_CONFIG}, got another: {reason}") from None
+    return model.eval()
+
+
+def _text(name: str) -> str:
+    """A file's name as text that any store takes, also where its bytes are not UTF-8."""
+    return os.fsencode(name).decode(errors="replace")

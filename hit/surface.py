@@ -1,0 +1,91 @@
+"""`python -m hit.surface`: train one model for every β, and read a grid of models off it."""
+
+__all__ = ["DEFAULTS", "GRID_DEFAULTS", "GRID_HELP", "SurfaceOptions", "main"]
+
+import os
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+from hit.cli import CONFIG, Parser, entry_point
+from hit.options import EXPERIMENT_HELP, build
+
+if TYPE_CHECKING:
+    from hit.stop import StopRequest
+
+#: Where a surface differs from a single model: it has more to learn, and its schedule ends at a small step.
+DEFAULTS = {"epochs": 30, "learning_rate": 3e-3}
+#: Axes of the grid, flat: `grid_1` holds the values of β_1.
+GRID_DEFAULTS = {"grid_1": "0.1:10:4", "grid_2": "0.1:10:4"}
+GRID_HELP = {
+    name: f"values of β_{name[-1]} to measure: low:high:count (log-spaced), or values with commas"
+    for name in GRID_DEFAULTS
+}
+
+
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))
+class SurfaceOptions:
+    """What `surface` takes beside the config of its model and the grid."""
+
+    beta_low: Annotated[float, Field(gt=0, description="lowest β_l that the model is trained for")] = 0.08
+    beta_high: Annotated[float, Field(gt=0, description="highest β_l that the model is trained for")] = 12.0
+    experiment: Annotated[str, Field(description=EXPERIMENT_HELP)] = ""
+    resume: Annotated[str, Field(description="run id of an interrupted surface to go on with; takes its options")] = ""
+
+
+def main(argv: list[str], stop: "StopRequest") -> None:
+    """Parse the options, train, measure the grid, print the span of the rates and the surface's run id."""
+    parser = Parser("hit.surface", "Train one model for every β, and measure a grid of β read off it.", ["grid_"])
+    parser.add_config(leave_out=("beta_1", "beta_2"), **DEFAULTS)
+    parser.add_options("run", SurfaceOptions)
+    parser.add_group("grid", GRID_DEFAULTS, GRID_HELP)
+    parsed = parser.parse(argv)
+
+    from tqdm import tqdm
+
+    from hit.config import TrainConfig
+    from hit.connection import chosen_experiment
+    from hit.runner import Progress, state_folder
+    from hit.schema import Tag, metric
+    from hit.store import Store
+    from hit.surface_run import SurfacePlan, resume_plan, surface_run
+    from hit.tracking import deliver_leftovers
+
+    options = build(SurfaceOptions, parsed["run"])
+    if options.resume:
+        plan = resume_plan(options.resume, parsed[CONFIG]["state_dir"])
+    else:
+        plan = SurfacePlan(
+            config=TrainConfig.from_flat(parsed[CONFIG]),
+            beta_low=options.beta_low,
+            beta_high=options.beta_high,
+            grids=parsed["grid"],
+            experiment=chosen_experiment(options.experiment),
+        )
+    stop.check()
+    deliver_leftovers(state_folder(plan.config))
+    with tqdm(total=plan.config.epochs, unit="epoch", desc="training", disable=None) as bar:
+
+        def show(progress: Progress) -> None:
+            bar.set_description(progress.doing)
+            bar.update(progress.epoch - bar.n)
+
+        run_id = surface_run(
+            plan, run_id=options.resume or os.environ.get("MLFLOW_RUN_ID") or None, stop=stop, on_progress=show
+        )
+    store = Store()
+    cells = store.history(plan.experiment, where=f"tags.`{Tag.AMORTISED}` = '{run_id}'")
+    rates = [f"test/rate_{layer}" for layer in range(plan.config.layers, 0, -1)]
+    for name in ("test/elbo", "test/distortion", *rates, "test/psnr"):
+        if name in cells:
+            low, high = cells[name].min(), cells[name].max()
+            print(f"{metric(name).axis:28} {low:10.4g} to {high:.4g} over {len(cells)} cells", file=sys.stderr)
+    if collapsed := store.run(run_id).data.tags.get(Tag.COLLAPSED):
+        print(f"collapsed: the layers {collapsed} carry next to nothing at every β of the grid", file=sys.stderr)
+    print(run_id)
+
+
+if __name__ == "__main__":
+    entry_point(main)

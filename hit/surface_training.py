@@ -1,0 +1,145 @@
+"""The loop that fits one model for every β: as `hit.training`, with β drawn anew for every example."""
+
+__all__ = ["draw_betas", "fit_surface"]
+
+import hashlib
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.optim.lr_scheduler import OneCycleLR
+
+from hit.checkpoint import load_checkpoint, save_checkpoint
+from hit.config import TrainConfig
+from hit.data import Split, batches
+from hit.errors import Diverged
+from hit.models.conditioning import SurfaceModel
+from hit.objective import objective, warmup_factor
+from hit.training import Epoch
+
+#: Streams of random numbers that one seed gives: a stream a purpose.
+_BATCHES, _NOISE, _BETAS = 0, 1, 2
+#: An example's loss is divided by (mean β + 0.3): D + Σ β_l R_l grows with β, and large β would drown small ones.
+_LOSS_OFFSET = 0.3
+
+
+def fit_surface(
+    model: SurfaceModel,
+    train: Split,
+    config: TrainConfig,
+    *,
+    on_epoch: Callable[[Epoch], None],
+    check: Callable[[], None] = lambda: None,
+    checkpoint: Path | None = None,
+    identity: str = "",
+) -> int:
+    """Train `model` in place, from its checkpoint if there is one; which epoch it started after.
+
+    Minimises the mean of (D + Σ β_l R_l) / (mean β + 0.3) over images and over log β uniform in the
+    model's range, by Adam on a one-cycle schedule that peaks at `config.learning_rate`
+    (https://arxiv.org/abs/1708.07120). An epoch is a function of (weights, optimiser, seed, epoch):
+    batches, noise and β come from generators seeded with the last two, and the schedule is a function
+    of the step, so that a resumed run equals an uninterrupted one.
+
+    Args:
+        model: on its device.
+        train: images on the same device.
+        config: what to do; its betas are not used.
+        on_epoch: told every finished epoch, before its checkpoint is written.
+        check: called before every step; raises to stop.
+        checkpoint: file to go on from and to write after every epoch.
+        identity: hash that the checkpoint must carry.
+
+    Raises:
+        Diverged: the objective of an epoch is not finite.
+        CheckpointError: the checkpoint is damaged or of another model.
+    """
+    optimiser = torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=True)
+    steps = math.ceil(len(train) / config.batch_size)
+    schedule = OneCycleLR(optimiser, max_lr=config.learning_rate, total_steps=config.epochs * steps)
+    finished = 0
+    if checkpoint is not None and checkpoint.exists():
+        finished = load_checkpoint(checkpoint, model, optimiser, identity=identity)
+        _advance(schedule, finished * steps)
+    model.train()
+    for epoch in range(finished, config.epochs):
+        started = time.perf_counter()
+        sums = _run_epoch(model, optimiser, schedule, train, config, epoch, check)
+        metrics = _epoch_metrics(sums / len(train))
+        metrics["train/seconds"] = time.perf_counter() - started
+        if not math.isfinite(metrics["train/objective"]):
+            raise Diverged(
+                f"the training objective is not finite in epoch {epoch + 1} of {config.epochs} "
+                f"(learning_rate {config.learning_rate:g}, β from {model.beta_low:g} to {model.beta_high:g})"
+            )
+        on_epoch(Epoch(epoch + 1, metrics))
+        if checkpoint is not None:
+            save_checkpoint(checkpoint, model, optimiser, epoch=epoch + 1, identity=identity)
+    model.eval()
+    return finished
+
+
+def draw_betas(model: SurfaceModel, count: int, generator: torch.Generator) -> Tensor:
+    """β of `count` examples, count × L, each log β_l uniform over the model's range."""
+    low, high = math.log(model.beta_low), math.log(model.beta_high)
+    uniform = torch.rand(count, model.layers, generator=generator, device=generator.device)
+    return (low + (high - low) * uniform).exp()
+
+
+def _run_epoch(
+    model: SurfaceModel,
+    optimiser: torch.optim.Optimizer,
+    schedule: OneCycleLR,
+    train: Split,
+    config: TrainConfig,
+    epoch: int,
+    check: Callable[[], None],
+) -> Tensor:
+    """Sums over the images of [objective, distortion, R_1, …, R_L]."""
+    device = train.images.device
+    order = torch.randperm(len(train), generator=_generator(config.seed, epoch, _BATCHES))
+    noise = _generator(config.seed, epoch, _NOISE, device)
+    drawn = draw_betas(model, len(train), _generator(config.seed, epoch, _BETAS)).to(device)
+    warmth = warmup_factor(config, epoch)
+    sums = torch.zeros(2 + model.layers, dtype=torch.float64, device=device)
+    for images, betas in zip(
+        batches(train, config.batch_size, order.to(device)), drawn.split(config.batch_size), strict=True
+    ):
+        check()
+        x = model.prepare(images)
+        outcome = model(x, betas, model.noise(len(x), noise))
+        losses = objective(outcome, betas * warmth) / (betas.mean(1) + _LOSS_OFFSET)
+        optimiser.zero_grad(set_to_none=True)
+        losses.mean().backward()
+        optimiser.step()
+        schedule.step()
+        with torch.no_grad():
+            sums += torch.stack([losses.sum(), outcome.distortion.sum(), *(rate.sum() for rate in outcome.rates)])
+    return sums
+
+
+def _epoch_metrics(means: Tensor) -> dict[str, float]:
+    objective_mean, distortion, *rates = means.tolist()
+    return {
+        "train/objective": objective_mean,
+        "train/distortion": distortion,
+        "train/rate": sum(rates),
+        "train/elbo": -distortion - sum(rates),
+        **{f"train/rate_{layer}": rate for layer, rate in enumerate(rates, start=1)},
+    }
+
+
+def _advance(schedule: OneCycleLR, steps: int) -> None:
+    """Put a fresh schedule where it stands after so many steps: what it sets depends on their number alone."""
+    if steps:
+        schedule.load_state_dict({"last_epoch": steps - 1, "_step_count": steps + 1})
+        schedule.step()
+
+
+def _generator(seed: int, epoch: int, stream: int, device: torch.device | str = "cpu") -> torch.Generator:
+    # torch's CPU generator takes 32 bits of a seed and drops the rest, so the three are hashed, not packed.
+    digest = hashlib.sha256(f"surface {seed} {epoch} {stream}".encode()).digest()
+    return torch.Generator(device).manual_seed(int.from_bytes(digest[:4], "big"))

@@ -1,0 +1,122 @@
+"""Running the project's commands as a user does, in a folder of their own."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from mlflow import MlflowClient
+
+from tests.stores import clean_environment
+
+ROOT = Path(__file__).resolve().parent.parent
+#: A model that trains in seconds on one thread.
+SMALL = ["--channels", "4", "--z_dims", "5", "--metrics", "core", "--batch_size", "64"]
+
+
+class Commands:
+    """Commands that share a store and a state folder under `folder`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.state = folder / "state"
+        self.uri = f"sqlite:///{folder}/store.db"
+        bin_folder = Path(sys.executable).parent
+        self.environment = clean_environment(
+            MLFLOW_TRACKING_URI=self.uri,
+            HIT_STATE_DIR=str(self.state),
+            HIT_THREADS="1",
+            OMP_NUM_THREADS="1",
+            PYTHONPATH=str(ROOT),
+            PYTHONUNBUFFERED="1",
+            MLFLOW_EXPERIMENT_NAME="hit",
+        )
+        self.environment["PATH"] = f"{bin_folder}:{self.environment['PATH']}"
+
+    @property
+    def client(self) -> MlflowClient:
+        return MlflowClient(self.uri)
+
+    def start(self, *words: str, **environment: str) -> "subprocess.Popen[bytes]":
+        """`python -m <words>`, or `mlflow <words>`, in a process group of its own; what it says goes to a file."""
+        with (self.folder / "said.log").open("ab") as said:
+            return subprocess.Popen(
+                self._command(words),
+                cwd=self._folder(words),
+                env=self.environment | environment,
+                stdout=said,
+                stderr=said,
+                start_new_session=True,
+            )
+
+    def run(self, *words: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+        """The same, waited for, with what it said."""
+        return subprocess.run(
+            self._command(words),
+            cwd=self._folder(words),
+            env=self.environment | environment,
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+
+    def _command(self, words: tuple[str, ...]) -> list[str]:
+        return [*(["mlflow"] if words[0] == "run" else [sys.executable, "-m"]), *words]
+
+    def _folder(self, words: tuple[str, ...]) -> Path:
+        return ROOT if words[0] == "run" else self.folder
+
+    def statuses(self) -> dict[str, str]:
+        """Run id → status, of every run in the store."""
+        experiments = [experiment.experiment_id for experiment in self.client.search_experiments()]
+        return {run.info.run_id: run.info.status for run in self.client.search_runs(experiments)}
+
+    def wait_for_epoch(self, number: int = 1, process: "subprocess.Popen[bytes] | None" = None) -> str:
+        """Wait until some run has this many epochs in its journal; its id."""
+
+        def reached() -> str:
+            for journal in self.state.glob("runs/*/journal.jsonl"):
+                for line in journal.read_text().splitlines():
+                    if line.startswith("{") and line.endswith("}"):
+                        record = json.loads(line)
+                        if record.get("key") == "train/objective" and record["step"] >= number:
+                            return journal.parent.name
+            assert process is None or process.poll() is None, (self.folder / "said.log").read_text()[-2000:]
+            return ""
+
+        return wait_until(reached)
+
+
+def wait_until(answer: Callable[[], str], seconds: float = 90) -> str:
+    """Ask until the answer is true; it."""
+    deadline = time.monotonic() + seconds
+    while not (value := answer()):
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)
+    return value
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs (a zombie does not)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def descendants(pid: int) -> list[int]:
+    """All processes below one."""
+    parents = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            continue
+    found, level = [], [pid]
+    while level:
+        level = [child for child, parent in parents.items() if parent in level]
+        found += level
+    return found

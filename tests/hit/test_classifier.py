@@ -1,0 +1,201 @@
+"""The classifier: repeatable, honest about divergence, good enough to score samples, and one run of the store."""
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from mlflow import MlflowClient
+
+from hit import data
+from hit.checkpoint import load_weights
+from hit.classifier import NETWORK, Classifier, build_classifier, classifier_scores, fit_classifier
+from hit.classify import ClassifyOptions, classify
+from hit.cli import Parser
+from hit.data import Dataset, Split
+from hit.errors import ConfigError, Diverged, Interrupted
+from hit.options import build
+from hit.schema import Kind, Tag
+from hit.stop import StopRequest
+from hit.training import Epoch
+
+
+@pytest.fixture(scope="module")
+def digits() -> Dataset:
+    return data.load("digits")
+
+
+def train(
+    dataset: Dataset, epochs: int = 1, seed: int = 0, learning_rate: float = 1e-3
+) -> tuple[Classifier, list[Epoch]]:
+    model = build_classifier(dataset.image_shape, dataset.classes, seed)
+    told: list[Epoch] = []
+    fit_classifier(
+        model,
+        dataset.train,
+        epochs=epochs,
+        batch_size=64,
+        learning_rate=learning_rate,
+        seed=seed,
+        on_epoch=told.append,
+    )
+    return model, told
+
+
+def same_weights(one: Classifier, other: Classifier) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True))
+
+
+@pytest.mark.parametrize(("channels", "side", "parameters"), [(1, 28, 421_642), (3, 32, 545_098)])
+def test_shapes_and_parameters(channels: int, side: int, parameters: int) -> None:
+    """9·32·C + 32, 9·32·64 + 64, 64·(side/4)²·128 + 128 and 1,290 parameters."""
+    model = build_classifier((channels, side, side), 10)
+    assert sum(parameter.numel() for parameter in model.parameters()) == parameters
+    images = torch.randint(0, 256, (5, channels, side, side), dtype=torch.uint8)
+    x = model.prepare(images)
+    assert torch.equal((x * 255).round().to(torch.uint8), images)
+    assert model(x).shape == (5, 10)
+
+
+def test_images_of_another_size() -> None:
+    with pytest.raises(ConfigError, match="28×28 or 32×32 pixels, got 64×64"):
+        build_classifier((3, 64, 64), 10)
+
+
+def test_building_leaves_the_global_generator_alone() -> None:
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    one = build_classifier((1, 28, 28), 10, seed=1)
+    assert torch.equal(torch.rand(3), expected)
+    assert same_weights(one, build_classifier((1, 28, 28), 10, seed=1))
+    assert not same_weights(one, build_classifier((1, 28, 28), 10, seed=2))
+
+
+def test_an_untrained_one_knows_nothing_and_a_trained_one_much(digits: Dataset) -> None:
+    untrained = classifier_scores(build_classifier(digits.image_shape, digits.classes), digits.test)
+    assert untrained["test/cross_entropy"] == pytest.approx(math.log(10), abs=0.1)
+    assert untrained["test/accuracy"] < 0.3
+    model, epochs = train(digits, epochs=5)
+    scores = classifier_scores(model, digits.test)
+    assert scores["test/accuracy"] > 0.93
+    assert scores["test/cross_entropy"] < 0.3
+    assert [epoch.number for epoch in epochs] == [1, 2, 3, 4, 5]
+    assert epochs[-1].metrics["train/cross_entropy"] < 0.2 * epochs[0].metrics["train/cross_entropy"]
+
+
+def test_scores_are_means_over_the_images_whatever_the_batches(digits: Dataset) -> None:
+    model = build_classifier(digits.image_shape, digits.classes)
+    images, labels = digits.train.images[:1201], digits.train.labels[:1201]  # three batches, the last one short
+    with torch.no_grad():
+        logits = model(model.prepare(images))
+    scores = classifier_scores(model, Split(images, labels))
+    log_p = logits.log_softmax(1)[torch.arange(1201), labels]
+    assert scores["test/cross_entropy"] == pytest.approx(-log_p.mean().item(), rel=1e-5)
+    assert scores["test/accuracy"] == pytest.approx((logits.argmax(1) == labels).double().mean().item())
+
+
+def test_a_seed_makes_training_repeatable(digits: Dataset) -> None:
+    few = Dataset("few", Split(digits.train.images[:200], digits.train.labels[:200]), digits.test, 10)
+    (one, first), (other, second) = train(few, 2), train(few, 2)
+    assert same_weights(one, other)
+    assert [epoch.metrics["train/accuracy"] for epoch in first] == [epoch.metrics["train/accuracy"] for epoch in second]
+    assert not same_weights(one, train(few, 2, seed=1)[0])
+
+
+def test_divergence_ends_with_a_reason(digits: Dataset) -> None:
+    with pytest.raises(Diverged, match=r"not finite in epoch \d of 2 \(learning_rate 1e\+30\)"):
+        train(digits, epochs=2, learning_rate=1e30)
+    model = build_classifier(digits.image_shape, digits.classes)
+    with torch.no_grad():
+        model.head.bias.fill_(float("nan"))
+    with pytest.raises(Diverged, match="test/cross_entropy"):
+        classifier_scores(model, digits.test)
+
+
+def test_stops_between_steps(digits: Dataset) -> None:
+    model = build_classifier(digits.image_shape, digits.classes)
+    asked = []
+
+    def check() -> None:
+        asked.append(True)
+        if len(asked) == 4:
+            raise Interrupted(15)
+
+    with pytest.raises(Interrupted):
+        fit_classifier(model, digits.train, epochs=1, batch_size=64, learning_rate=1e-3, seed=0, check=check)
+    assert len(asked) == 4
+
+
+class TestRun:
+    def test_says_everything(self, digits: Dataset, tmp_path: Path) -> None:
+        uri = f"sqlite:///{tmp_path}/store.db"
+        options = ClassifyOptions(epochs=2, seed=3, device="cpu", threads=1, state_dir=str(tmp_path / "state"))
+        told: list[int] = []
+        run_id, scores = classify(options, uri=uri, on_epoch=lambda epoch: told.append(epoch.number))
+        assert told == [1, 2]
+        client = MlflowClient(uri)
+        run = client.get_run(run_id)
+        assert run.info.status == "FINISHED"
+        assert run.data.tags[Tag.KIND] == Kind.CLASSIFIER
+        assert run.data.tags[Tag.DATA_DIGEST] == digits.digest
+        assert run.data.tags[Tag.CONFIG_HASH] == options.identity(NETWORK, digits.digest)
+        assert run.inputs.dataset_inputs[0].dataset.digest == digits.digest
+        assert run.data.params["dataset"] == "digits"
+        assert run.data.params["seed"] == "3"
+        assert run.data.metrics["learning_rate"] == 1e-3
+        for name in ("train/cross_entropy", "train/accuracy"):
+            assert sorted(point.step for point in client.get_metric_history(run_id, name)) == [1, 2]
+        assert {name: run.data.metrics[name] for name in scores} == pytest.approx(scores)
+
+        weights = client.download_artifacts(run_id, "model/weights.safetensors", str(tmp_path))
+        again = build_classifier(digits.image_shape, digits.classes)
+        load_weights(Path(weights), again, run.data.tags[Tag.CONFIG_HASH])
+        assert classifier_scores(again, digits.test) == scores
+
+    def test_a_stopped_one_is_killed(self, tmp_path: Path) -> None:
+        uri = f"sqlite:///{tmp_path}/store.db"
+        stop = StopRequest()
+        options = ClassifyOptions(epochs=3, device="cpu", threads=1, state_dir=str(tmp_path / "state"))
+        with pytest.raises(Interrupted):
+            classify(options, uri=uri, stop=stop, on_epoch=lambda epoch: stop.request())
+        client = MlflowClient(uri)
+        experiment = client.get_experiment_by_name("hit")
+        assert experiment is not None
+        (run,) = client.search_runs([experiment.experiment_id])
+        assert run.info.status == "KILLED"
+        assert "test/accuracy" not in run.data.metrics
+
+    @pytest.mark.parametrize(
+        ("words", "message"),
+        [
+            (["--epochs", "0"], "epochs must be greater than 0"),
+            (["--learning_rate", "nan"], "learning_rate must be a finite number"),
+            (["--epoch", "3"], "did you mean 'epochs'"),
+        ],
+    )
+    def test_mistakes_are_one_line(self, words: list[str], message: str) -> None:
+        parser = Parser("hit.classify", "")
+        parser.add_options("classifier", ClassifyOptions)
+        with pytest.raises(ConfigError, match=message):
+            build(ClassifyOptions, parser.parse(words)["classifier"])
+
+    def test_what_decides_the_result_decides_the_hash_and_nothing_else(self) -> None:
+        def hash_of(**changes: object) -> str:
+            return build(ClassifyOptions, changes).identity(NETWORK, "0123")
+
+        same = {hash_of(), hash_of(device="cpu"), hash_of(threads=2), hash_of(experiment="other")}
+        assert len(same) == 1
+        others = {hash_of(epochs=6), hash_of(batch_size=64), hash_of(learning_rate=2e-3), hash_of(seed=1)}
+        others |= {ClassifyOptions().identity(NETWORK, "4567"), ClassifyOptions().identity("another", "0123")}
+        assert len(others) == 6
+        assert not same & others
+
+
+@pytest.mark.slow
+def test_mnist(mnist_root: Path) -> None:
+    """98.5 % after two epochs: the least that a judge of samples should know."""
+    dataset = data.load("mnist", str(mnist_root))
+    model = build_classifier(dataset.image_shape, dataset.classes)
+    fit_classifier(model, dataset.train, epochs=2, batch_size=128, learning_rate=1e-3, seed=0)
+    assert classifier_scores(model, dataset.test)["test/accuracy"] > 0.98

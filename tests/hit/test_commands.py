@@ -1,0 +1,202 @@
+"""The entry points under fire: signals, kills, crowds and mistakes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hit.schema import Tag
+from hit.store import Store, is_lost
+from hit.tracking import mark_lost
+from tests.commands import ROOT, SMALL, Commands, alive, descendants, wait_until
+
+LONG = [*SMALL, "--epochs", "30"]
+
+
+@pytest.fixture
+def commands(tmp_path: Path) -> Commands:
+    return Commands(tmp_path)
+
+
+def steps(commands: Commands, run_id: str) -> Counter[int]:
+    return Counter(metric.step for metric in commands.client.get_metric_history(run_id, "train/objective"))
+
+
+def final_numbers(commands: Commands, run_id: str) -> dict[str, float]:
+    metrics = commands.client.get_run(run_id).data.metrics
+    return {name: value for name, value in metrics.items() if not name.endswith("seconds")}
+
+
+def test_stopped_and_killed_runs_go_on_to_the_same_numbers(commands: Commands) -> None:
+    whole = commands.run("hit.train", *LONG).stdout.strip()
+    expected = final_numbers(commands, whole)
+
+    process = commands.start("hit.train", *LONG)
+    run_id = commands.wait_for_epoch(3, process)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 128 + signal.SIGTERM
+    run = commands.client.get_run(run_id)
+    assert (run.info.status, run.data.tags[Tag.STATUS_REASON]) == ("KILLED", "stopped by signal 15")
+
+    done = max(steps(commands, run_id))
+    process = commands.start("hit.train", "--resume", run_id)
+    commands.wait_for_epoch(done + 3, process)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    lost = commands.client.get_run(run_id)
+    assert lost.info.status == "RUNNING"
+    assert is_lost(lost)
+    mark_lost(commands.client, run_id)
+    assert commands.client.get_run(run_id).info.status == "FAILED"
+
+    resumed = commands.run("hit.train", "--resume", run_id)
+    assert resumed.stdout.strip() == run_id, resumed.stderr
+    assert commands.client.get_run(run_id).info.status == "FINISHED"
+    assert steps(commands, run_id) == Counter(range(1, 31)), "every epoch once"
+    assert final_numbers(commands, run_id) == expected
+
+
+def test_sigterm_to_mlflow_run_leaves_no_run_running_and_no_orphan(commands: Commands) -> None:
+    process = commands.start("run", str(ROOT), "-e", "train", "--env-manager", "local", *projects(LONG, epochs="3000"))
+    run_id = commands.wait_for_epoch(1, process)
+    below = descendants(process.pid)
+    assert below
+    process.send_signal(signal.SIGTERM)
+    process.wait(60)
+    wait_until(lambda: "gone" if not any(map(alive, below)) else "")
+    assert commands.statuses() == {run_id: "KILLED"}
+
+
+def test_mlflow_run_with_a_number_typed_as_people_do(commands: Commands) -> None:
+    words = projects(["--epochs", "1", *SMALL], beta_1="1e-3")
+    result = commands.run("run", str(ROOT), "-e", "train", "--env-manager", "local", *words)
+    assert result.returncode == 0, result.stderr
+    assert commands.run("hit.train", *SMALL, "--epochs", "1", "--beta_1", "0.001").returncode == 0
+    history = Store(commands.uri).history("hit", where="metrics.beta_1 = 0.001")
+    assert list(history["status"]) == ["FINISHED", "FINISHED"]
+    assert list(history["beta_1"]) == [0.001, 0.001]
+    assert history["config_hash"].nunique() == 1
+
+
+def test_a_mistake_through_mlflow_run_fails_the_run_with_the_reason(commands: Commands) -> None:
+    result = commands.run("run", str(ROOT), "-e", "train", "--env-manager", "local", "-P", "beta_1=-1")
+    assert result.returncode != 0
+    (run_id,) = commands.statuses()
+    run = commands.client.get_run(run_id)
+    assert run.info.status == "FAILED"
+    assert run.data.tags[Tag.STATUS_REASON] == "beta_1 must be greater than or equal to 0, got '-1'"
+
+
+def test_divergence_is_failed_with_a_reason(commands: Commands) -> None:
+    result = commands.run("hit.train", *LONG, "--likelihood", "gaussian", "--learning_rate", "1e12")
+    assert result.returncode == 1
+    assert result.stderr.strip().splitlines()[-1].startswith("diverged: ")
+    ((run_id, status),) = commands.statuses().items()
+    tags = commands.client.get_run(run_id).data.tags
+    assert status == "FAILED"
+    assert tags[Tag.DIVERGED] == "true"
+    assert "not finite" in tags[Tag.STATUS_REASON]
+
+
+CROWD = """
+import sys
+from hit.connection import connect, experiment_id
+client = connect(sys.argv[1])
+client.create_run(experiment_id(client, "crowd"))
+"""
+
+
+def test_a_crowd_meets_at_a_new_store(commands: Commands) -> None:
+    crowd = [subprocess.Popen([sys.executable, "-c", CROWD, commands.uri], env=commands.environment) for _ in range(6)]
+    assert [process.wait(120) for process in crowd] == [0] * 6
+    assert len(commands.statuses()) == 6
+    assert [experiment.name for experiment in commands.client.search_experiments()].count("crowd") == 1
+
+
+def bad_inputs(folder: Path) -> dict[str, tuple[list[str], list[str]]]:
+    """Options → words that the one line must hold."""
+    np.savez(folder / "float.npz", images=np.zeros((8, 28, 28)), labels=np.zeros(8, int))
+    (folder / "empty").mkdir()
+    (folder / "file").write_text("")
+    raw = folder / "cut" / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for name in ("train-images", "t10k-images"):
+        (raw / f"{name}-idx3-ubyte").write_bytes(b"\x00\x00\x08\x03\x00\x00")
+    for name in ("train-labels", "t10k-labels"):
+        (raw / f"{name}-idx1-ubyte").write_bytes(b"\x00\x00\x08\x01\x00\x00")
+    return {
+        "data set": (["--dataset", "mnits"], ["mnits", "did you mean 'mnist'"]),
+        "model": (["--model", "gvae"], ["model", "did you mean 'ghvae'"]),
+        "likelihood": (["--likelihood", "gausian"], ["likelihood", "did you mean 'gaussian'"]),
+        "negative": (["--beta_2", "-0.5"], ["beta_2", "-0.5", "greater than or equal to 0"]),
+        "not a number": (["--beta_1", "abc"], ["beta_1", "'abc'"]),
+        "option": (["--learning_rat", "1"], ["learning_rat", "did you mean 'learning_rate'"]),
+        "no such npz": (["--dataset", "nowhere.npz"], ["nowhere.npz"]),
+        "npz of floats": (["--dataset", str(folder / "float.npz")], ["float64", "uint8"]),
+        "cut short": (["--dataset", "mnist", "--data_root", str(folder / "cut")], ["idx"]),
+        "empty folder": (["--dataset", str(folder / "empty")], ["empty"]),
+        "device": (["--device", "cuda:99"], ["device", "cuda:99"]),
+        "unwritable": (["--state_dir", str(folder / "file" / "state")], ["state_dir", "writable"]),
+        "resume": (["--resume", "0" * 32], ["resume", "0" * 32]),
+    }
+
+
+def test_every_mistake_is_one_line_and_exit_code_2(commands: Commands) -> None:
+    """All in one process: starting Python for each would take most of the time."""
+    inputs = bad_inputs(commands.folder)
+    script = "\n".join(
+        [
+            "import sys, json",
+            "from hit.cli import entry_point",
+            "from hit.train import main",
+            "for words in json.loads(sys.argv[1]):",
+            "    sys.argv = ['train', *words]",
+            "    try:",
+            "        entry_point(main)",
+            "    except SystemExit as ended:",
+            "        print('exit', ended.code, file=sys.stderr)",
+        ]
+    )
+    words = json.dumps([[*SMALL, "--epochs", "1", *options] for options, _ in inputs.values()])
+    result = subprocess.run(
+        [sys.executable, "-c", script, words],
+        env=commands.environment,
+        cwd=commands.folder,
+        capture_output=True,
+        text=True,
+    )
+    lines = [line for line in result.stderr.replace("\r", "\n").splitlines() if line.startswith(("error:", "exit"))]
+    assert len(lines) == 2 * len(inputs), result.stderr
+    for (name, (_, expected)), line, code in zip(inputs.items(), lines[::2], lines[1::2], strict=True):
+        assert code == "exit 2", (name, line)
+        for word in expected:
+            assert word in line, (name, line)
+    assert "Traceback" not in result.stderr
+    assert "RUNNING" not in commands.statuses().values()
+
+
+def test_a_server_that_does_not_answer_is_one_line(commands: Commands) -> None:
+    result = commands.run("hit.train", *SMALL, MLFLOW_TRACKING_URI="http://127.0.0.1:9")
+    assert result.returncode == 2
+    (line,) = [line for line in result.stderr.splitlines() if line.startswith("error:")]
+    assert "tracking server must answer" in line
+    assert "127.0.0.1:9" in line
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_store_in_an_unwritable_directory_is_one_line(commands: Commands) -> None:
+    result = commands.run("hit.train", *SMALL, MLFLOW_TRACKING_URI="sqlite:////store.db")
+    assert result.returncode == 2
+    assert "writable directory" in result.stderr
+
+
+def projects(options: list[str], **more: str) -> list[str]:
+    """`--a b` as `-P a=b`."""
+    pairs = {name.removeprefix("--"): value for name, value in zip(options[::2], options[1::2], strict=True)} | more
+    return [word for name, value in pairs.items() for word in ("-P", f"{name}={value}")]

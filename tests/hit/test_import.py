@@ -1,0 +1,400 @@
+"""Import of the research code's runs: the right numbers, nothing executed, and one bad file spoils no other."""
+
+import json
+import os
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from mlflow import MlflowClient
+
+from hit import research_code
+from hit.config import TrainConfig
+from hit.data import Dataset
+from hit.errors import CheckpointError, ConfigError, DataError, UserError
+from hit.import_runs import main
+from hit.models import build_model
+from hit.research_code import Unsupported, translate_config, translate_weights
+from hit.research_import import Outcome, Result, find_runs, import_runs, read_run
+from hit.schema import Kind, Tag
+from hit.stop import StopRequest
+from hit.store import Store
+
+FLAGS = {
+    "vae_type": "HVAE",
+    "no_warmup": False,
+    "dataset": "BinaryMNIST",
+    "use_conv_z": False,
+    "qz_family": "DiagonalGaussian",
+    "px_y_family_ll": "Bernoulli",
+    "num_epochs": 3,
+    "batch_size": 128,
+    "learning_rate": 1e-3,
+    "conv_channels": 4,
+    "z_dims": 5,
+    "sigma": 0.03,
+    "linear_y_with_dims": -1,
+    "beta_y": 0.7,
+    "beta_z": 1.3,
+    "run_name": "some run",
+    "run_batch_name": "some batch",
+}
+
+
+def weights_of(config: TrainConfig, side: int = 28, image_channels: int = 1) -> dict[str, torch.Tensor]:
+    """Weights of a model of ours under the research code's names."""
+    table = research_code._GHVAE if config.model == "ghvae" else research_code._LVAE
+    theirs = {ours: name for name, ours in table.items()}
+    state = build_model(config, (image_channels, side, side)).state_dict()
+    weights = {}
+    for name, value in state.items():
+        layer, _, kind = name.rpartition(".")
+        weights["log_sigma" if layer == "likelihood" else f"{theirs[layer]}.{kind}"] = value
+    return weights
+
+
+def write_run(folder: Path, weights: object = None, **flags: object) -> Path:
+    folder.mkdir(parents=True)
+    everything = FLAGS | flags
+    (folder / "config.json").write_text(json.dumps(everything))
+    torch.save(weights_of(translate_config(everything)) if weights is None else weights, folder / "vae.pth")
+    return folder
+
+
+class TestTranslation:
+    def test_every_flag_arrives(self) -> None:
+        assert translate_config(FLAGS) == TrainConfig(
+            dataset="binary_mnist",
+            model="ghvae",
+            likelihood="bernoulli",
+            channels=4,
+            z_dims=(5,),
+            betas=(0.7, 1.3),
+            epochs=3,
+            batch_size=128,
+            learning_rate=1e-3,
+            seed=2,
+        )
+
+    def test_what_only_some_models_have(self) -> None:
+        gaussian = FLAGS | {"dataset": "CIFAR10", "px_y_family_ll": "GaussianFixedSigma", "sigma": 0.71}
+        assert translate_config(gaussian).sigma == 0.71
+        del gaussian["sigma"]
+        assert translate_config(gaussian).sigma == 0.03, "the research code's default, not ours"
+        assert translate_config(FLAGS | {"vae_type": "LVAE"}).warmup
+        assert not translate_config(FLAGS | {"vae_type": "LVAE", "no_warmup": True}).warmup
+        learned = translate_config(FLAGS | {"dataset": "SVHN", "px_y_family_ll": "GaussianLearnedSigma"})
+        assert (learned.dataset, learned.likelihood) == ("svhn", "gaussian_learned")
+
+    @pytest.mark.parametrize(
+        ("flag", "value"),
+        [
+            ("use_conv_z", True),
+            ("qz_family", "GumbelSoftmax"),
+            ("px_y_family_ll", "MoL"),
+            ("linear_y_with_dims", 64),
+            ("dataset", "ImageNet"),
+            ("vae_type", "VAE"),
+            ("vae_type", ["HVAE"]),
+        ],
+    )
+    def test_what_does_not_exist_here_is_named(self, flag: str, value: object) -> None:
+        with pytest.raises(Unsupported, match=f"{flag}.*not supported"):
+            translate_config(FLAGS | {flag: value})
+
+    @pytest.mark.parametrize("flag", ["vae_type", "dataset", "px_y_family_ll", "z_dims", "beta_y", "num_epochs"])
+    def test_a_missing_flag_is_named(self, flag: str) -> None:
+        with pytest.raises(CheckpointError, match=f"flag {flag} must be given") as caught:
+            translate_config({name: value for name, value in FLAGS.items() if name != flag})
+        assert not isinstance(caught.value, Unsupported)
+
+    def test_a_value_out_of_range_is_named(self) -> None:
+        with pytest.raises(ConfigError, match="beta_2 must be"):
+            translate_config(FLAGS | {"beta_z": -1})
+        with pytest.raises(CheckpointError, match="no_warmup must be true or false, got 'False'"):
+            translate_config(FLAGS | {"vae_type": "LVAE", "no_warmup": "False"})
+
+    @pytest.mark.parametrize("vae_type", ["HVAE", "LVAE"])
+    def test_our_weights_under_their_names_come_back(self, vae_type: str) -> None:
+        config = translate_config(FLAGS | {"vae_type": vae_type})
+        state = build_model(config, (1, 28, 28)).state_dict()
+        back = translate_weights(weights_of(config), config)
+        assert back.keys() == state.keys()
+        assert all(torch.equal(back[name], state[name]) for name in state)
+
+    def test_log_sigma_is_taken_where_it_is_learned_and_dropped_where_it_is_not(self) -> None:
+        flags = FLAGS | {"dataset": "CIFAR10", "px_y_family_ll": "GaussianLearnedSigma"}
+        learned = translate_config(flags)
+        for value in (torch.tensor(-1.5), torch.tensor([-1.5])):
+            weights = weights_of(learned, 32, 3) | {"log_sigma": value}
+            model = build_model(learned, (3, 32, 32))
+            model.load_state_dict(translate_weights(weights, learned), strict=True)
+            assert model.likelihood.log_sigma.item() == -1.5
+        with pytest.raises(CheckpointError, match="one number"):
+            translate_weights({"log_sigma": torch.zeros(3)}, learned)
+        fixed = translate_config(flags | {"px_y_family_ll": "GaussianFixedSigma"})
+        assert "likelihood.log_sigma" not in translate_weights(weights, fixed)
+
+
+class _Bomb:
+    """A pickle that makes a folder when it is loaded."""
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[str]]:
+        return os.mkdir, (str(self.target),)
+
+
+class TestReading:
+    @pytest.mark.parametrize("legacy", [False, True])
+    def test_a_pickle_bomb_does_not_go_off(self, tmp_path: Path, legacy: bool) -> None:
+        folder = write_run(tmp_path / "run")
+        target = tmp_path / "exploded"
+        bomb = {"qz_conv1.weight": torch.zeros(1), "bomb": _Bomb(target)}
+        torch.save(bomb, folder / "vae.pth", _use_new_zipfile_serialization=not legacy)
+        with pytest.raises(CheckpointError, match="no code"):
+            read_run(folder)
+        assert not target.exists()
+        torch.load(folder / "vae.pth", weights_only=False)
+        assert target.exists(), "it was a bomb indeed"
+
+    def test_a_plain_pickle_does_not_go_off(self, tmp_path: Path) -> None:
+        folder = write_run(tmp_path / "run")
+        (folder / "vae.pth").write_bytes(pickle.dumps(_Bomb(tmp_path / "exploded")))
+        with pytest.raises(CheckpointError, match="no code"):
+            read_run(folder)
+        assert not (tmp_path / "exploded").exists()
+
+    @pytest.mark.parametrize("length", [0, 1, 100, 3000, -1])
+    def test_cut_short(self, tmp_path: Path, length: int) -> None:
+        folder = write_run(tmp_path / "run")
+        path = folder / "vae.pth"
+        path.write_bytes(path.read_bytes()[:length])
+        with pytest.raises(CheckpointError, match=r"vae\.pth must be a whole file"):
+            read_run(folder)
+
+    @pytest.mark.parametrize(
+        "weights",
+        [
+            [torch.zeros(1)],
+            torch.zeros(1),
+            {"qz_conv1.weight": 1.0},
+            {1: torch.zeros(1)},
+            {"qz_conv1.weight": torch.zeros(1, dtype=torch.complex64)},
+            {"qz_conv1.weight": torch.zeros(1, device="meta")},
+            {"transformer.weight": torch.zeros(1)},
+        ],
+    )
+    def test_of_something_else(self, tmp_path: Path, weights: object) -> None:
+        with pytest.raises(CheckpointError, match=r"must hold tensors|is not one of the research code's"):
+            read_run(write_run(tmp_path / "run", weights))
+
+    @pytest.mark.parametrize("text", ["", "{", "[]", "3", "[" * 100_000, '{"name": "of another program"}', "\xff\xfe"])
+    def test_config_of_something_else(self, tmp_path: Path, text: str) -> None:
+        folder = write_run(tmp_path / "run")
+        (folder / "config.json").write_text(text, encoding="latin-1")
+        with pytest.raises(CheckpointError, match=r"config\.json must|flag \w+ must"):
+            read_run(folder)
+
+    def test_one_of_the_two_files(self, tmp_path: Path) -> None:
+        (write_run(tmp_path / "a") / "vae.pth").unlink()
+        (write_run(tmp_path / "b") / "config.json").unlink()
+        for folder in find_runs(str(tmp_path)):
+            with pytest.raises(CheckpointError, match="must lie beside"):
+                read_run(folder)
+
+    def test_runs_are_found_at_any_depth(self, tmp_path: Path) -> None:
+        folders = [write_run(tmp_path / name) for name in ("a", "batch/b", "batch/deeper/c")]
+        assert find_runs(str(tmp_path)) == folders
+        assert find_runs(str(folders[0])) == folders[:1], "a run's own folder will do"
+        (tmp_path / "empty").mkdir()
+        for path in ("", str(tmp_path / "nowhere"), str(tmp_path / "empty")):
+            with pytest.raises(DataError, match="path must"):
+                find_runs(path)
+
+
+@pytest.fixture
+def binary_digits(monkeypatch: pytest.MonkeyPatch) -> Dataset:
+    """The digits that ship with scikit-learn, binarised, where binary MNIST would be loaded."""
+    from hit import data
+
+    whole = data.load("digits")
+
+    def load(name: str, root: str, device: torch.device) -> Dataset:
+        if name != "binary_mnist":
+            raise DataError(f"dataset {name!r}: not here")
+        return whole.to(device)
+
+    monkeypatch.setattr("hit.research_import.load_once", load)
+    return whole
+
+
+class TestImport:
+    def imported(self, tmp_path: Path, told: list[Result] | None = None) -> dict[str, Result]:
+        machine = TrainConfig(metrics="core", device="cpu", threads=1, state_dir=str(tmp_path / "state"))
+        folders = find_runs(str(tmp_path / "runs"))
+        told = [] if told is None else told
+        results = import_runs(folders, machine, uri=f"sqlite:///{tmp_path}/store.db", on_result=told.append)
+        assert told == results
+        return {result.folder.name: result for result in results}
+
+    def test_the_good_ones_arrive_and_the_others_are_named(self, tmp_path: Path, binary_digits: Dataset) -> None:
+        runs = tmp_path / "runs"
+        write_run(runs / "good", beta_y=0.5)
+        write_run(runs / "ladder", vae_type="LVAE")
+        for name, flag, value in (("gumbel", "qz_family", "GumbelSoftmax"), ("conv", "use_conv_z", True)):
+            folder = write_run(runs / name)
+            (folder / "config.json").write_text(json.dumps(FLAGS | {flag: value}))
+        write_run(runs / "colour", {}, dataset="CIFAR10", px_y_family_ll="GaussianFixedSigma")
+        write_run(runs / "other shapes", weights_of(TrainConfig(channels=8, z_dims=(5,))))
+        incomplete = weights_of(translate_config(FLAGS))
+        del incomplete["qz_mu.bias"]
+        write_run(runs / "incomplete", incomplete)
+        broken = {name: value * float("nan") for name, value in weights_of(translate_config(FLAGS)).items()}
+        write_run(runs / "nan", broken)
+        (write_run(runs / "cut") / "vae.pth").write_bytes(b"PK")
+
+        results = self.imported(tmp_path)
+        assert {name: result.outcome for name, result in results.items()} == {
+            "good": Outcome.IMPORTED,
+            "ladder": Outcome.IMPORTED,
+            "gumbel": Outcome.UNSUPPORTED,
+            "conv": Outcome.UNSUPPORTED,
+            "colour": Outcome.NO_DATA,
+            "other shapes": Outcome.DAMAGED,
+            "incomplete": Outcome.DAMAGED,
+            "nan": Outcome.DIVERGED,
+            "cut": Outcome.DAMAGED,
+        }
+        for result in results.values():
+            assert bool(result.reason) == (result.outcome != Outcome.IMPORTED)
+            assert "\n" not in result.reason
+        assert "cifar10" in results["colour"].reason
+        assert "qz_family 'GumbelSoftmax'" in results["gumbel"].reason
+        assert "levels.1.heads.mean.bias" in results["incomplete"].reason
+
+        history = Store(f"sqlite:///{tmp_path}/store.db").history()
+        assert sorted(history["status"]) == ["FAILED", "FINISHED", "FINISHED"], "no run but of what was measured"
+
+        again = self.imported(tmp_path)
+        assert [again[name].outcome for name in ("good", "ladder", "nan")] == [Outcome.PRESENT] * 3
+        assert len(Store(f"sqlite:///{tmp_path}/store.db").history()) == 3
+
+        write_run(runs / "twin", beta_y=0.5)
+        assert self.imported(tmp_path)["twin"].outcome == Outcome.IMPORTED, "of another name: another run"
+
+    def test_an_imported_run_is_a_training_run(self, tmp_path: Path, binary_digits: Dataset) -> None:
+        folder = write_run(tmp_path / "runs" / "good", beta_y=0.5)
+        run_id = self.imported(tmp_path)["good"].run_id
+        client = MlflowClient(f"sqlite:///{tmp_path}/store.db")
+        run = client.get_run(run_id)
+        config = translate_config(json.loads((folder / "config.json").read_text()))
+        assert run.info.status == "FINISHED"
+        assert run.data.tags[Tag.KIND] == Kind.TRAIN
+        assert run.data.tags[Tag.IMPORTED] == "good"
+        assert run.data.tags[Tag.CONFIG_HASH] == config.identity(binary_digits.digest)
+        assert run.data.tags[Tag.GROUP] == config.group(binary_digits.digest)
+        assert run.data.tags[Tag.DATA_DIGEST] == binary_digits.digest
+        assert run.inputs.dataset_inputs[0].dataset.digest == binary_digits.digest
+        assert TrainConfig.from_flat({**run.data.params, "metrics": "all"}).betas == (0.5, 1.3)
+        assert run.data.metrics["beta_1"] == 0.5
+        assert run.data.metrics["test/rate"] == pytest.approx(
+            run.data.metrics["test/rate_1"] + run.data.metrics["test/rate_2"]
+        )
+        assert "model/weights.safetensors" in [file.path for file in client.list_artifacts(run_id, "model")]
+
+    def test_a_data_set_that_is_away_is_asked_for_once(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        asked = []
+
+        def load(name: str, root: str, device: torch.device) -> Dataset:
+            asked.append(name)
+            raise DataError(f"dataset {name!r}: not here")
+
+        monkeypatch.setattr("hit.research_import.load_once", load)
+        for name in "abc":
+            write_run(tmp_path / "runs" / name)
+        results = self.imported(tmp_path)
+        assert asked == ["binary_mnist"]
+        assert {result.outcome for result in results.values()} == {Outcome.NO_DATA}
+
+
+class TestEntryPoint:
+    def run(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MlflowClient:
+        uri = f"sqlite:///{tmp_path}/store.db"
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+        monkeypatch.delenv("MLFLOW_RUN_ID", raising=False)
+        words = ["--path", str(tmp_path / "runs"), "--metrics", "core", "--device", "cpu", "--threads", "1"]
+        main([*words, "--state_dir", str(tmp_path / "state")], StopRequest())
+        return MlflowClient(uri)
+
+    def test_says_what_it_did(
+        self,
+        tmp_path: Path,
+        binary_digits: Dataset,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        write_run(tmp_path / "runs" / "good")
+        folder = write_run(tmp_path / "runs" / "bad")
+        (folder / "vae.pth").write_bytes(b"")
+        client = self.run(tmp_path, monkeypatch)
+        said = capsys.readouterr()
+        own = client.get_run(said.out.strip())
+        assert own.info.status == "FINISHED"
+        assert own.data.tags[Tag.KIND] == Kind.IMPORT
+        assert "import: of 2 runs, 1 imported, 1 damaged or foreign" in said.err
+        assert [line for line in said.err.splitlines() if line.startswith(f"{folder}: vae.pth must be")]
+        (child,) = Store().runs()
+        assert child.data.tags[Tag.PARENT] == own.info.run_id
+        self.run(tmp_path, monkeypatch)
+        assert "1 already there, 1 damaged or foreign" in capsys.readouterr().err
+
+    def test_nothing_imported_is_a_mistake(
+        self, tmp_path: Path, binary_digits: Dataset, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (write_run(tmp_path / "runs" / "bad") / "vae.pth").write_bytes(b"")
+        with pytest.raises(UserError, match=r"none of the 1 runs .* could be imported: 1 damaged or foreign"):
+            self.run(tmp_path, monkeypatch)
+        (own,) = Store().runs(kind=Kind.IMPORT)
+        assert own.info.status == "FAILED"
+
+
+@pytest.mark.parametrize(("name", "vae_type"), [("ghvae", "HVAE"), ("lvae", "LVAE")])
+def test_golden_weights_give_the_research_codes_numbers(
+    golden: Path, mnist_root: Path, tmp_path: Path, name: str, vae_type: str
+) -> None:
+    numbers = np.load(golden / f"{name}_binary_mnist_bernoulli.npz", allow_pickle=False)
+    meta = json.loads(str(numbers["meta"]))
+    flags = {"vae_type": vae_type, "dataset": meta["dataset"], "px_y_family_ll": meta["likelihood"]}
+    flags |= {"conv_channels": meta["channels"], "z_dims": meta["z_dims"], "sigma": meta["sigma"]}
+    flags |= {"beta_y": meta["beta_bottom"], "beta_z": meta["beta_top"], "qz_family": meta["posterior"]}
+    weights = {key[2:]: torch.from_numpy(numbers[key]) for key in numbers.files if key.startswith("w.")}
+    folder = write_run(tmp_path / "runs" / "golden", weights, **flags)
+
+    uri = f"sqlite:///{tmp_path}/store.db"
+    machine = TrainConfig(
+        data_root=str(mnist_root), metrics="core", device="cpu", threads=1, state_dir=str(tmp_path / "state")
+    )
+    (result,) = import_runs([folder], machine, uri=uri)
+    assert result.outcome == Outcome.IMPORTED
+    run = MlflowClient(uri).get_run(result.run_id)
+    assert run.data.params["dataset"] == "binary_mnist"
+    assert run.data.metrics["beta_2"] == meta["beta_top"]
+
+    # The weights in the store are those of the golden file: they give its numbers on its images.
+    from hit.checkpoint import load_weights
+
+    config = TrainConfig.from_flat(run.data.params)
+    model = build_model(config, (1, 28, 28))
+    stored = MlflowClient(uri).download_artifacts(result.run_id, "model/weights.safetensors", str(tmp_path))
+    load_weights(Path(stored), model, run.data.tags[Tag.CONFIG_HASH])
+    with torch.no_grad():
+        outcome = model(model.prepare(torch.from_numpy(numbers["x"])), sample=False)
+    assert outcome.rates[1].mean().item() == pytest.approx(float(numbers["rate_top"]), rel=1e-4)
+    assert outcome.rates[0].mean().item() == pytest.approx(float(numbers["rate_bottom"]), rel=1e-4)
+    assert -outcome.distortion.mean().item() == pytest.approx(float(numbers["log_likelihood"]), rel=1e-4)
