@@ -1,6 +1,6 @@
 """`python -m analysis`: the report on what the store holds."""
 
-__all__ = ["ReportOptions", "main"]
+__all__ = ["ReportOptions", "main", "parser"]
 
 import os
 from typing import TYPE_CHECKING, Annotated
@@ -27,11 +27,16 @@ class ReportOptions:
     state_dir: Annotated[str, Field(description="journals; empty: $HIT_STATE_DIR, else ./.hit")] = ""
 
 
+def parser() -> Parser:
+    """The options of the command."""
+    options = Parser("analysis", "Figures and recommendation from the store, as one page that works offline.")
+    options.add_options("report", ReportOptions)
+    return options
+
+
 def main(argv: list[str], stop: "StopRequest") -> None:
     """Parse the options, write the page, log it with its run, say where it is."""
-    parser = Parser("analysis", "Figures and recommendation from the store, as one page that works offline.")
-    parser.add_options("report", ReportOptions)
-    options = build(ReportOptions, parser.parse(argv)["report"])
+    options = build(ReportOptions, parser().parse(argv)["report"])
 
     from analysis.publish import publish
     from hit.config import TrainConfig

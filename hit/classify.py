@@ -1,6 +1,6 @@
 """`python -m hit.classify`: train the classifier of a data set, which later scores samples."""
 
-__all__ = ["ClassifyOptions", "classify", "main"]
+__all__ = ["ClassifyOptions", "classify", "main", "parser"]
 
 import hashlib
 import json
@@ -15,7 +15,7 @@ from pydantic import ConfigDict, Field, StringConstraints
 from pydantic.dataclasses import dataclass
 
 from hit.cli import Parser, entry_point
-from hit.options import build
+from hit.options import EXPERIMENT_HELP, build
 
 if TYPE_CHECKING:
     from hit.stop import StopRequest
@@ -41,7 +41,7 @@ class ClassifyOptions:
     device: Annotated[Text, Field(description="auto, cpu, cuda or cuda:<n>")] = "auto"
     threads: Annotated[int, Field(ge=0, description="CPU threads of this process; 0: $HIT_THREADS, else all")] = 0
     state_dir: Annotated[Text, Field(description="journals; empty: $HIT_STATE_DIR, else ./.hit")] = ""
-    experiment: Annotated[str, Field(min_length=1, description="name of the MLflow experiment of a new run")] = "hit"
+    experiment: Annotated[str, Field(description=EXPERIMENT_HELP)] = ""
 
     def training(self) -> dict[str, Any]:
         """The fields that decide the result, but for the data: arguments of `hit.classifier.fit_classifier`."""
@@ -54,11 +54,16 @@ class ClassifyOptions:
         return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()[:16]
 
 
+def parser() -> Parser:
+    """The options of the command."""
+    options = Parser("hit.classify", "Train the classifier of a data set, which later scores samples.")
+    options.add_options("classifier", ClassifyOptions)
+    return options
+
+
 def main(argv: list[str], stop: "StopRequest") -> None:
     """Parse the options, train, print the scores and the run's id."""
-    parser = Parser("hit.classify", "Train the classifier of a data set, which later scores samples.")
-    parser.add_options("classifier", ClassifyOptions)
-    options = build(ClassifyOptions, parser.parse(argv)["classifier"])
+    options = build(ClassifyOptions, parser().parse(argv)["classifier"])
 
     from tqdm import tqdm
 
@@ -106,6 +111,7 @@ def classify(
     from hit.checkpoint import save_weights
     from hit.classifier import NETWORK, build_classifier, classifier_scores, fit_classifier
     from hit.config import TrainConfig
+    from hit.connection import chosen_experiment
     from hit.machine import keep_freed_memory, select_device, set_threads
     from hit.runner import load_once, log_dataset, state_folder
     from hit.schema import Kind, Tag
@@ -124,7 +130,7 @@ def classify(
         kind=Kind.CLASSIFIER,
         name=f"classifier {Path(options.dataset).name} seed {options.seed}",
         state_dir=state_folder(TrainConfig(state_dir=options.state_dir)),
-        experiment=options.experiment,
+        experiment=chosen_experiment(options.experiment),
         uri=uri,
         run_id=run_id,
         tags={Tag.CONFIG_HASH: identity, Tag.DATA_DIGEST: dataset.digest, Tag.DEVICE: str(device)},

@@ -2,8 +2,13 @@
 
 __all__ = ["CONFIG", "Parser", "entry_point"]
 
-import argparse
 import os
+
+# How long GNU OpenMP's threads spin before they sleep, read when torch is loaded. Its default has them spin for
+# good: with anything else on their cores, a step of training then takes several times as long.
+os.environ.setdefault("GOMP_SPINCOUNT", "30000")
+
+import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
@@ -49,6 +54,10 @@ class Parser(argparse.ArgumentParser):
         """One option a flat field of TrainConfig; `parse` returns their values under "model and training"."""
         values = {name: value for name, value in (flat_defaults() | other_defaults).items() if name not in leave_out}
         self.add_group(CONFIG, values, {name: describe(name) for name in values})
+
+    def defaults(self) -> dict[str, Any]:
+        """Option → default, of all groups."""
+        return {name: self.get_default(name) for names in self._groups.values() for name in names}
 
     def parse(self, argv: Sequence[str]) -> dict[str, dict[str, Any]]:
         """Group title → option → its text or default; `--beta_3` goes where `--beta_1` is.

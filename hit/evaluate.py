@@ -1,6 +1,6 @@
 """`python -m hit.evaluate`: downstream metrics of runs already trained."""
 
-__all__ = ["EvaluateOptions", "main"]
+__all__ = ["EvaluateOptions", "main", "parser"]
 
 import contextlib
 import os
@@ -34,11 +34,16 @@ class EvaluateOptions:
     state_dir: Annotated[str, Field(description="journals; empty: $HIT_STATE_DIR, else ./.hit")] = ""
 
 
+def parser() -> Parser:
+    """The options of the command."""
+    options = Parser("hit.evaluate", "Measure models already trained; the numbers go to the runs that hold them.")
+    options.add_options("evaluate", EvaluateOptions)
+    return options
+
+
 def main(argv: list[str], stop: "StopRequest") -> None:
     """Parse the options, measure every run that lacks something, say what was left out and why."""
-    parser = Parser("hit.evaluate", "Measure models already trained; the numbers go to the runs that hold them.")
-    parser.add_options("evaluate", EvaluateOptions)
-    options = build(EvaluateOptions, parser.parse(argv)["evaluate"])
+    options = build(EvaluateOptions, parser().parse(argv)["evaluate"])
 
     from tqdm import tqdm
 

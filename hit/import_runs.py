@@ -1,6 +1,6 @@
 """`python -m hit.import_runs`: checkpoints of the original research code into the store."""
 
-__all__ = ["ImportOptions", "main"]
+__all__ = ["ImportOptions", "main", "parser"]
 
 import os
 import sys
@@ -11,7 +11,7 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from hit.cli import Parser, entry_point
-from hit.options import build
+from hit.options import EXPERIMENT_HELP, build
 
 if TYPE_CHECKING:
     from hit.stop import StopRequest
@@ -25,7 +25,7 @@ class ImportOptions:
     metrics: Annotated[
         Literal["all", "core"], Field(description="measured of each: all, or core (rates, distortion, PSNR)")
     ] = "all"
-    experiment: Annotated[str, Field(min_length=1, description="name of the MLflow experiment of the new runs")] = "hit"
+    experiment: Annotated[str, Field(description=EXPERIMENT_HELP)] = ""
     data_root: Annotated[str, Field(description="where torchvision's data sets lie; empty: $HIT_DATA, else ./data")] = (
         ""
     )
@@ -34,15 +34,21 @@ class ImportOptions:
     state_dir: Annotated[str, Field(description="journals; empty: $HIT_STATE_DIR, else ./.hit")] = ""
 
 
+def parser() -> Parser:
+    """The options of the command."""
+    options = Parser("hit.import_runs", "Import checkpoints of the original research code and measure them as ours.")
+    options.add_options("import", ImportOptions)
+    return options
+
+
 def main(argv: list[str], stop: "StopRequest") -> None:
     """Parse the options, import what can be, say what could not, print the id of the import's own run."""
-    parser = Parser("hit.import_runs", "Import checkpoints of the original research code and measure them as ours.")
-    parser.add_options("import", ImportOptions)
-    options = build(ImportOptions, parser.parse(argv)["import"])
+    options = build(ImportOptions, parser().parse(argv)["import"])
 
     from tqdm import tqdm
 
     from hit.config import TrainConfig, machine_fields
+    from hit.connection import chosen_experiment
     from hit.errors import CheckpointError
     from hit.machine import select_device
     from hit.research_import import Outcome, Result, find_runs, import_runs
@@ -50,6 +56,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     from hit.schema import Kind
     from hit.tracking import RunWriter, deliver_leftovers
 
+    experiment = chosen_experiment(options.experiment)
     machine = TrainConfig.from_flat({name: getattr(options, name) for name in machine_fields()})
     select_device(machine.device)
     folders = find_runs(options.path)
@@ -60,7 +67,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
             kind=Kind.IMPORT,
             name=f"import of {len(folders)} runs",
             state_dir=state_folder(machine),
-            experiment=options.experiment,
+            experiment=experiment,
             run_id=os.environ.get("MLFLOW_RUN_ID") or None,
             stop=stop,
         ) as run,
@@ -73,9 +80,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
                 bar.write(" ".join(f"{result.folder}: {result.reason}".split()), file=sys.stderr)
             bar.update()
 
-        results = import_runs(
-            folders, machine, experiment=options.experiment, parent=run.run_id, stop=stop, on_result=show
-        )
+        results = import_runs(folders, machine, experiment=experiment, parent=run.run_id, stop=stop, on_result=show)
         counts = Counter(result.outcome for result in results)
         line = ", ".join(f"{counts[outcome]} {outcome}" for outcome in Outcome if counts[outcome])
         if not counts[Outcome.IMPORTED] + counts[Outcome.PRESENT]:

@@ -1,6 +1,6 @@
 """`python -m hit.surface`: train one model for every β, and read a grid of models off it."""
 
-__all__ = ["DEFAULTS", "GRID_DEFAULTS", "GRID_HELP", "SurfaceOptions", "main"]
+__all__ = ["DEFAULTS", "GRID_DEFAULTS", "GRID_HELP", "SurfaceOptions", "main", "parser"]
 
 import os
 import sys
@@ -35,13 +35,18 @@ class SurfaceOptions:
     resume: Annotated[str, Field(description="run id of an interrupted surface to go on with; takes its options")] = ""
 
 
+def parser() -> Parser:
+    """The options of the command."""
+    options = Parser("hit.surface", "Train one model for every β, and measure a grid of β read off it.", ["grid_"])
+    options.add_config(leave_out=("beta_1", "beta_2"), **DEFAULTS)
+    options.add_options("run", SurfaceOptions)
+    options.add_group("grid", GRID_DEFAULTS, GRID_HELP)
+    return options
+
+
 def main(argv: list[str], stop: "StopRequest") -> None:
     """Parse the options, train, measure the grid, print the span of the rates and the surface's run id."""
-    parser = Parser("hit.surface", "Train one model for every β, and measure a grid of β read off it.", ["grid_"])
-    parser.add_config(leave_out=("beta_1", "beta_2"), **DEFAULTS)
-    parser.add_options("run", SurfaceOptions)
-    parser.add_group("grid", GRID_DEFAULTS, GRID_HELP)
-    parsed = parser.parse(argv)
+    parsed = parser().parse(argv)
 
     from tqdm import tqdm
 

@@ -1,6 +1,6 @@
 """`python -m hit.train`: train and evaluate one model."""
 
-__all__ = ["TrainOptions", "main"]
+__all__ = ["TrainOptions", "main", "parser"]
 
 import os
 import sys
@@ -24,12 +24,17 @@ class TrainOptions:
     resume: Annotated[str, Field(description="run id of an interrupted run to go on with; takes its config")] = ""
 
 
+def parser() -> Parser:
+    """The options of the command."""
+    options = Parser("hit.train", "Train one hierarchical VAE and measure it, in one run of the store.", ["beta_"])
+    options.add_config()
+    options.add_options("run", TrainOptions)
+    return options
+
+
 def main(argv: list[str], stop: "StopRequest") -> None:
     """Parse the options, train, print the main numbers and the run's id."""
-    parser = Parser("hit.train", "Train one hierarchical VAE and measure it, in one run of the store.", ["beta_"])
-    parser.add_config()
-    parser.add_options("run", TrainOptions)
-    parsed = parser.parse(argv)
+    parsed = parser().parse(argv)
 
     from tqdm import tqdm
 

@@ -1,6 +1,6 @@
 """`python -m sweeps`: a driver over the store."""
 
-__all__ = ["main"]
+__all__ = ["main", "parser"]
 
 import os
 from dataclasses import replace
@@ -14,15 +14,20 @@ if TYPE_CHECKING:
     from hit.stop import StopRequest
 
 
-def main(argv: list[str], stop: "StopRequest") -> None:
-    """Parse the options, run what the store lacks, print the sweep's run id."""
-    parser = Parser(
+def parser() -> Parser:
+    """The options of the command."""
+    options = Parser(
         "sweeps", "Train what a grid over β lacks, each model evaluated, in a pool of processes.", ["grid_"]
     )
-    parser.add_options("sweep", SweepOptions)
-    parser.add_group("grid", GRID_DEFAULTS, GRID_HELP)
-    parser.add_config(leave_out=("beta_1", "beta_2", "seed"))
-    parsed = parser.parse(argv)
+    options.add_options("sweep", SweepOptions)
+    options.add_group("grid", GRID_DEFAULTS, GRID_HELP)
+    options.add_config(leave_out=("beta_1", "beta_2", "seed"))
+    return options
+
+
+def main(argv: list[str], stop: "StopRequest") -> None:
+    """Parse the options, run what the store lacks, print the sweep's run id."""
+    parsed = parser().parse(argv)
 
     from hit.config import TrainConfig
     from hit.connection import chosen_experiment

@@ -1,6 +1,6 @@
 """`python -m sweeps.main`: the whole story: a small sweep, every model evaluated, and the report on it."""
 
-__all__ = ["DEFAULTS", "main"]
+__all__ = ["DEFAULTS", "main", "parser"]
 
 import os
 import sys
@@ -29,14 +29,19 @@ class PageOptions:
     output: Annotated[str, Field(min_length=1, description="file of the report, a single HTML page")] = "report.html"
 
 
+def parser() -> Parser:
+    """The options of the command."""
+    options = Parser("sweeps.main", "A small sweep over β on one data set, its evaluation and its report.", ["grid_"])
+    options.add_config(leave_out=("beta_1", "beta_2", "seed"), **DEFAULTS)
+    options.add_options("sweep", SweepOptions)
+    options.add_group("grid", GRID_DEFAULTS, GRID_HELP)
+    options.add_options("report", PageOptions)
+    return options
+
+
 def main(argv: list[str], stop: "StopRequest") -> None:
     """Sweep, report, say where it is."""
-    parser = Parser("sweeps.main", "A small sweep over β on one data set, its evaluation and its report.", ["grid_"])
-    parser.add_config(leave_out=("beta_1", "beta_2", "seed"), **DEFAULTS)
-    parser.add_options("sweep", SweepOptions)
-    parser.add_group("grid", GRID_DEFAULTS, GRID_HELP)
-    parser.add_options("report", PageOptions)
-    parsed = parser.parse(argv)
+    parsed = parser().parse(argv)
     print("loading", file=sys.stderr, flush=True)
 
     from analysis.publish import publish

@@ -280,12 +280,13 @@ class TestPlan:
         assert [cell.betas for cell in plan.cells] == [(1.0,), (2.0,)]
 
 
-class TestStore:
-    @pytest.fixture(scope="class")
-    def uri(self, tmp_path_factory: pytest.TempPathFactory) -> str:
-        """One store for all: MLflow takes seconds to make one. Each test has an experiment of its own."""
-        return f"sqlite:///{tmp_path_factory.mktemp('store')}/store.db"
+@pytest.fixture(scope="module")
+def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """One store for all tests: MLflow takes seconds to make one. Each test has an experiment of its own."""
+    return f"sqlite:///{tmp_path_factory.mktemp('store')}/store.db"
 
+
+class TestStore:
     @pytest.fixture
     def plan(
         self, tmp_path: Path, digits: Dataset, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
