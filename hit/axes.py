@@ -1,11 +1,17 @@
 """Axes of β as text: `low:high:count`, or values with commas."""
 
-__all__ = ["axis_layer", "parse_axes", "parse_axis"]
+__all__ = ["GRID_DEFAULTS", "GRID_HELP", "axis_layer", "parse_axes", "parse_axis"]
 
 import math
 from collections.abc import Mapping
 
 from hit.errors import ConfigError
+
+#: Axes of a grid, flat: `grid_1` holds the values of β_1.
+GRID_DEFAULTS = {"grid_1": "0.1:10:4", "grid_2": "0.1:10:4"}
+GRID_HELP = {
+    name: f"values of β_{name[-1]}: low:high:count (log-spaced), or values with commas" for name in GRID_DEFAULTS
+}
 
 
 def parse_axis(name: str, text: str) -> tuple[float, ...]:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from hit.data import Split, labelled_batches
 from hit.errors import ConfigError, Diverged
+from hit.randomness import generator
 from hit.training import Epoch
 
 #: Names the architecture; to be changed with it, since classifiers of two architectures score differently.
@@ -111,7 +112,7 @@ def fit_classifier(
     for epoch in range(epochs):
         started = time.perf_counter()
         # Distinct for every (seed, epoch): epochs are below 2^32.
-        order = torch.randperm(len(train), generator=torch.Generator().manual_seed((seed << 32) + epoch))
+        order = torch.randperm(len(train), generator=generator("batches", seed, epoch))
         sums = torch.zeros(2, dtype=torch.float64, device=device)
         for images, labels in labelled_batches(train, batch_size, order.to(device)):
             check()

@@ -27,6 +27,7 @@ _COLUMNS = {
     "kind": Tag.KIND,
     "sweep": Tag.SWEEP,
     "parent": Tag.PARENT,
+    "amortised": Tag.AMORTISED,
     "config_hash": Tag.CONFIG_HASH,
     "group": Tag.GROUP,
     "data_digest": Tag.DATA_DIGEST,
@@ -132,7 +133,7 @@ class Store:
 def to_frame(runs: Sequence[Run]) -> pd.DataFrame:
     """A tidy frame, one row a run.
 
-    Columns: run_id, run_name, experiment_id, status, start_time, end_time (UTC), kind, sweep, parent,
+    Columns: run_id, run_name, experiment_id, status, start_time, end_time (UTC), kind, sweep, parent, amortised,
     config_hash, group, data_digest, evaluator, status_reason, schema, every field of the config with its
     type, and every metric under its schema name as float (NaN where the run lacks it). A param that
     `mlflow run` logged as typed ("1e-3") and one that we logged (0.001) read the same.

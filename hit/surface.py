@@ -1,6 +1,6 @@
 """`python -m hit.surface`: train one model for every β, and read a grid of models off it."""
 
-__all__ = ["DEFAULTS", "GRID_DEFAULTS", "GRID_HELP", "SurfaceOptions", "main", "parser"]
+__all__ = ["DEFAULTS", "SurfaceOptions", "main", "parser"]
 
 import os
 import sys
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
+from hit.axes import GRID_DEFAULTS, GRID_HELP
 from hit.cli import CONFIG, Parser, entry_point
 from hit.options import EXPERIMENT_HELP, build
 
@@ -17,12 +18,6 @@ if TYPE_CHECKING:
 
 #: Where a surface differs from a single model: it has more to learn, and its schedule ends at a small step.
 DEFAULTS = {"epochs": 30, "learning_rate": 3e-3}
-#: Axes of the grid, flat: `grid_1` holds the values of β_1.
-GRID_DEFAULTS = {"grid_1": "0.1:10:4", "grid_2": "0.1:10:4"}
-GRID_HELP = {
-    name: f"values of β_{name[-1]} to measure: low:high:count (log-spaced), or values with commas"
-    for name in GRID_DEFAULTS
-}
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))

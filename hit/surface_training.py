@@ -2,7 +2,6 @@
 
 __all__ = ["draw_betas", "fit_surface"]
 
-import hashlib
 import math
 import time
 from collections.abc import Callable
@@ -18,10 +17,9 @@ from hit.data import Split, batches
 from hit.errors import Diverged
 from hit.models.conditioning import SurfaceModel
 from hit.objective import objective, warmup_factor
+from hit.randomness import generator
 from hit.training import Epoch
 
-#: Streams of random numbers that one seed gives: a stream a purpose.
-_BATCHES, _NOISE, _BETAS = 0, 1, 2
 #: An example's loss is divided by (mean β + 0.3): D + Σ β_l R_l grows with β, and large β would drown small ones.
 _LOSS_OFFSET = 0.3
 
@@ -82,10 +80,10 @@ def fit_surface(
     return finished
 
 
-def draw_betas(model: SurfaceModel, count: int, generator: torch.Generator) -> Tensor:
+def draw_betas(model: SurfaceModel, count: int, source: torch.Generator) -> Tensor:
     """β of `count` examples, count × L, each log β_l uniform over the model's range."""
     low, high = math.log(model.beta_low), math.log(model.beta_high)
-    uniform = torch.rand(count, model.layers, generator=generator, device=generator.device)
+    uniform = torch.rand(count, model.layers, generator=source, device=source.device)
     return (low + (high - low) * uniform).exp()
 
 
@@ -100,9 +98,9 @@ def _run_epoch(
 ) -> Tensor:
     """Sums over the images of [objective, distortion, R_1, …, R_L]."""
     device = train.images.device
-    order = torch.randperm(len(train), generator=_generator(config.seed, epoch, _BATCHES))
-    noise = _generator(config.seed, epoch, _NOISE, device)
-    drawn = draw_betas(model, len(train), _generator(config.seed, epoch, _BETAS)).to(device)
+    order = torch.randperm(len(train), generator=generator("batches", config.seed, epoch))
+    noise = generator("noise", config.seed, epoch, device)
+    drawn = draw_betas(model, len(train), generator("betas", config.seed, epoch)).to(device)
     warmth = warmup_factor(config, epoch)
     sums = torch.zeros(2 + model.layers, dtype=torch.float64, device=device)
     for images, betas in zip(
@@ -137,9 +135,3 @@ def _advance(schedule: OneCycleLR, steps: int) -> None:
     if steps:
         schedule.load_state_dict({"last_epoch": steps - 1, "_step_count": steps + 1})
         schedule.step()
-
-
-def _generator(seed: int, epoch: int, stream: int, device: torch.device | str = "cpu") -> torch.Generator:
-    # torch's CPU generator takes 32 bits of a seed and drops the rest, so the three are hashed, not packed.
-    digest = hashlib.sha256(f"surface {seed} {epoch} {stream}".encode()).digest()
-    return torch.Generator(device).manual_seed(int.from_bytes(digest[:4], "big"))

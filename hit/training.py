@@ -17,9 +17,7 @@ from hit.data import Split, batches
 from hit.errors import Diverged
 from hit.models import HierarchicalVAE
 from hit.objective import objective, warmup_factor
-
-#: Streams of random numbers that one seed gives: a stream a purpose.
-_BATCHES, _NOISE = 0, 1
+from hit.randomness import generator
 
 
 @dataclass(frozen=True)
@@ -99,8 +97,8 @@ def _run_epoch(
 ) -> Tensor:
     """Sums over the images of [objective, distortion, R_1, …, R_L]."""
     device = betas.device
-    order = torch.randperm(len(train.labels), generator=_generator(config.seed, epoch, _BATCHES))
-    noise = _generator(config.seed, epoch, _NOISE, device)
+    order = torch.randperm(len(train.labels), generator=generator("batches", config.seed, epoch))
+    noise = generator("noise", config.seed, epoch, device)
     sums = torch.zeros(2 + model.layers, dtype=torch.float64, device=device)
     for images in batches(train, config.batch_size, order.to(device)):
         check()
@@ -127,8 +125,3 @@ def _epoch_metrics(means: Tensor, betas: Tensor) -> dict[str, float]:
         metrics[f"train/rate_{layer}"] = rate
         metrics[f"train/beta_{layer}"] = beta
     return metrics
-
-
-def _generator(seed: int, epoch: int, stream: int, device: torch.device | str = "cpu") -> torch.Generator:
-    # Distinct for every (seed, epoch, stream): seeds are below 2^31, epochs below 2^31.
-    return torch.Generator(device).manual_seed(((seed << 32) + epoch) * 2 + stream)

@@ -6,9 +6,10 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from hit.axes import GRID_DEFAULTS, GRID_HELP
 from hit.cli import CONFIG, Parser, entry_point
 from hit.options import build
-from sweeps.options import GRID_DEFAULTS, GRID_HELP, SweepOptions
+from sweeps.options import SweepOptions
 
 if TYPE_CHECKING:
     from hit.stop import StopRequest

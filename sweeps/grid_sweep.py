@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from hit.axes import axis_layer
 from hit.config import TrainConfig
-from hit.errors import ConfigError
 from hit.machine import select_device
 from hit.models import check_fit
 from hit.runner import load_once, state_folder
@@ -49,7 +49,7 @@ class GridSweep:
         Raises:
             UserError: naming what is wrong.
         """
-        texts = {int(name.removeprefix("grid_")): text for name, text in grids.items() if _is_axis(name)}
+        texts = {axis_layer(name): text for name, text in grids.items()}
         grid = BetaGrid.parse(texts, base.layers, base.betas)
         seeds = parse_seeds(options.seeds)
         select_device(base.device)
@@ -96,10 +96,3 @@ class GridSweep:
             run_id=run_id,
             stop=stop,
         )
-
-
-def _is_axis(name: str) -> bool:
-    beginning, _, layer = name.partition("_")
-    if beginning != "grid" or not layer.isdecimal() or int(layer) < 1:
-        raise ConfigError(f"unknown parameter {name!r}; known: grid_1, grid_2, one a layer")
-    return True

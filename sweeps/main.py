@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
+from hit.axes import GRID_DEFAULTS, GRID_HELP
 from hit.cli import CONFIG, Parser, entry_point
 from hit.options import build
-from sweeps.options import GRID_DEFAULTS, GRID_HELP, SweepOptions
+from sweeps.options import SweepOptions
 
 if TYPE_CHECKING:
     from hit.stop import StopRequest

@@ -1,6 +1,6 @@
 """What a sweep takes beside the config of its models."""
 
-__all__ = ["GRID_DEFAULTS", "GRID_HELP", "SweepOptions", "parse_seeds"]
+__all__ = ["SweepOptions", "parse_seeds"]
 
 from typing import Annotated, Literal
 
@@ -10,12 +10,6 @@ from pydantic.dataclasses import dataclass
 from hit.errors import ConfigError
 from hit.machine import available_cpus
 from hit.options import EXPERIMENT_HELP
-
-#: Axes of the grid, flat: `grid_1` holds the values of β_1.
-GRID_DEFAULTS = {"grid_1": "0.1:10:4", "grid_2": "0.1:10:4"}
-GRID_HELP = {
-    name: f"values of β_{name[-1]}: low:high:count (log-spaced), or values with commas" for name in GRID_DEFAULTS
-}
 
 _MOST_WORKERS = 8
 

@@ -13,6 +13,7 @@ from hit.data import Dataset, Split
 from hit.errors import CheckpointError, Diverged, Interrupted
 from hit.models import HierarchicalVAE, build_model
 from hit.objective import warmup_factor
+from hit.randomness import generator
 from hit.training import Epoch, fit
 
 SMALL = TrainConfig(channels=4, z_dims=(5,), epochs=4, batch_size=64, learning_rate=1e-3)
@@ -57,6 +58,13 @@ def test_a_seed_makes_a_run_repeatable(digits: Dataset, model: str) -> None:
     assert not same_weights(one, third)
 
 
+def test_every_argument_makes_other_random_numbers() -> None:
+    """torch's CPU generator drops all but 32 bits of a seed: packing them once made all seeds draw alike."""
+    arguments = [(purpose, seed, epoch) for purpose in ("a", "b") for seed in (0, 1, 2**31 - 1) for epoch in (0, 1, 99)]
+    draws = {tuple(torch.rand(4, generator=generator(*one)).tolist()) for one in arguments}
+    assert len(draws) == len(arguments)
+
+
 @pytest.mark.parametrize("stop_after", [1, 5, 8, 13])
 def test_an_interrupted_run_ends_as_an_uninterrupted_one(digits: Dataset, tmp_path: Path, stop_after: int) -> None:
     """4 steps an epoch: stopped in the first epoch, in the middle of one, between two, and in the last."""
@@ -79,7 +87,7 @@ def test_a_finished_run_is_not_trained_again(digits: Dataset, tmp_path: Path) ->
 
 
 def test_the_objective_falls(digits: Dataset) -> None:
-    _, epochs = train(digits, replace(SMALL, epochs=6, learning_rate=1e-2))
+    _, epochs = train(digits, replace(SMALL, epochs=12, learning_rate=1e-2))
     values = [epoch.metrics["train/objective"] for epoch in epochs]
     assert values[-1] < 0.8 * values[0]
 
