@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from hit.distributions import DiagonalGaussian
 from hit.models.hierarchy import Inference
-from hit.models.networks import DenseFeatures, Geometry, Heads, conv, linear, perceptron
+from hit.models.networks import DenseFeatures, Geometry, Heads, conv, linear, perceptron, relu
 
 
 class _TopPosterior(nn.Module):
@@ -47,7 +47,7 @@ class _SpatialPosterior(nn.Module):
         super().__init__()
         c = geometry.channels
         self.from_above = perceptron(above, geometry.flat)
-        self.unfold = nn.Sequential(nn.Unflatten(1, geometry.z1_shape), geometry.mid_up(), nn.ReLU())
+        self.unfold = nn.Sequential(nn.Unflatten(1, geometry.z1_shape), geometry.mid_up(), relu())
         self.mid = geometry.mid(2 * c)
         self.heads = Heads(conv(c, c, 3, 1, 1), conv(c, c, 3, 1, 1), geometry.z1_shape)
 

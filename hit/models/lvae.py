@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from hit.distributions import DiagonalGaussian
 from hit.models.hierarchy import Inference
-from hit.models.networks import DenseFeatures, Geometry, Heads, conv, linear, perceptron
+from hit.models.networks import DenseFeatures, Geometry, Heads, conv, linear, perceptron, relu
 
 
 def weigh(mean: Tensor, variance: Tensor, prior: DiagonalGaussian) -> DiagonalGaussian:
@@ -40,10 +40,10 @@ class LadderInference(Inference):
         super().__init__()
         c = geometry.channels
         self.features = DenseFeatures(geometry)
-        self.z1_mid = nn.Sequential(geometry.mid(c), nn.ReLU())
+        self.z1_mid = nn.Sequential(geometry.mid(c), relu())
         self.z1_heads = Heads(conv(c, c, 3, 1, 1), conv(c, c, 3, 1, 1), geometry.z1_shape)
         # d_2 folds the features to a vector; every layer above reads the one below it.
-        self.climb = nn.ModuleList([nn.Sequential(geometry.mid(c), nn.ReLU(), nn.Flatten())])
+        self.climb = nn.ModuleList([nn.Sequential(geometry.mid(c), relu(), nn.Flatten())])
         self.climb.extend(perceptron(geometry.flat, geometry.flat) for _ in dims[1:])
         self.heads = nn.ModuleList(Heads(linear(geometry.flat, d), linear(geometry.flat, d), (d,)) for d in dims)
 

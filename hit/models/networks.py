@@ -10,6 +10,7 @@ __all__ = [
     "down",
     "linear",
     "perceptron",
+    "relu",
     "up",
     "upconv",
 ]
@@ -20,6 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hit.distributions import DiagonalGaussian
+from hit.models.transposed import TransposedConvolution
 
 
 def conv(inputs: int, outputs: int, kernel: int, stride: int, padding: int) -> nn.Module:
@@ -29,7 +31,12 @@ def conv(inputs: int, outputs: int, kernel: int, stride: int, padding: int) -> n
 
 def upconv(inputs: int, outputs: int, kernel: int, stride: int, padding: int, output_padding: int = 0) -> nn.Module:
     """Transposed convolution."""
-    return nn.ConvTranspose2d(inputs, outputs, kernel, stride, padding, output_padding)
+    return TransposedConvolution(inputs, outputs, kernel, stride, padding, output_padding)
+
+
+def relu() -> nn.Module:
+    """ReLU, in place: every layer's output is read by it alone."""
+    return nn.ReLU(inplace=True)
 
 
 def linear(inputs: int, outputs: int) -> nn.Module:
@@ -105,7 +112,7 @@ class DenseFeatures(nn.Sequential):
 
     def __init__(self, geometry: Geometry) -> None:
         c = geometry.channels
-        super().__init__(conv(geometry.image_channels, c, 4, 2, 1), nn.ReLU(), conv(c, c, 4, 2, 1), nn.ReLU())
+        super().__init__(conv(geometry.image_channels, c, 4, 2, 1), relu(), conv(c, c, 4, 2, 1), relu())
 
 
 class DensePrior(nn.Module):
@@ -130,13 +137,13 @@ class DenseDecoder(nn.Sequential):
         c = geometry.channels
         super().__init__(
             geometry.mid_up(),
-            nn.ReLU(),
+            relu(),
             upconv(c, c, 4, 2, 1),
-            nn.ReLU(),
+            relu(),
             upconv(c, geometry.image_channels, 4, 2, 1),
         )
 
 
 def perceptron(inputs: int, outputs: int) -> nn.Sequential:
     """Linear layer with ReLU."""
-    return nn.Sequential(linear(inputs, outputs), nn.ReLU())
+    return nn.Sequential(linear(inputs, outputs), relu())

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from hit.distributions import DiagonalGaussian
 from hit.models.hierarchy import Inference
-from hit.models.networks import Heads, conv, down, up
+from hit.models.networks import Heads, conv, down, relu, up
 
 
 class OneLayerInference(Inference):
@@ -16,7 +16,7 @@ class OneLayerInference(Inference):
         super().__init__()
         c = channels
         self.shape = (c, side // 4, side // 4)
-        self.features = nn.Sequential(down(image_channels, c), nn.ReLU(), down(c, c), nn.ReLU())
+        self.features = nn.Sequential(down(image_channels, c), relu(), down(c, c), relu())
         self.heads = Heads(conv(c, c, 5, 1, 2), conv(c, c, 5, 1, 2), self.shape)
 
     def evidence(self, x: Tensor) -> tuple[Tensor | DiagonalGaussian, ...]:
@@ -35,4 +35,4 @@ class OneLayerInference(Inference):
 
 def one_layer_decoder(image_channels: int, channels: int) -> nn.Sequential:
     """z_1 → the likelihood's output: up c→c, ReLU, up c→C."""
-    return nn.Sequential(up(channels, channels), nn.ReLU(), up(channels, image_channels))
+    return nn.Sequential(up(channels, channels), relu(), up(channels, image_channels))
