@@ -6,6 +6,7 @@ __all__ = [
     "DataError",
     "Diverged",
     "Interrupted",
+    "StoreAway",
     "StoreError",
     "UserError",
     "nearest",
@@ -33,6 +34,10 @@ class CheckpointError(UserError):
 
 class StoreError(UserError):
     """The run store does not answer, refuses, or lacks what was asked for."""
+
+
+class StoreAway(StoreError):
+    """The run store does not answer now; it may later."""
 
 
 class Diverged(Exception):

@@ -14,8 +14,8 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from hit.config import BETA, flat_defaults
-from hit.connection import connect
-from hit.errors import StoreError
+from hit.connection import connect, is_permanent
+from hit.errors import StoreAway, StoreError
 from hit.schema import DEFAULT_EXPERIMENT, Kind, Tag
 from hit.stop import process_identity
 
@@ -67,7 +67,7 @@ class Store:
             sweep: only children of this sweep (its run id).
 
         Raises:
-            StoreError: the filter is not understood, or the store does not answer.
+            StoreError: the filter is not understood, or the store does not answer (`StoreAway`).
         """
         return to_frame(list(self.runs(experiment, where=where, kind=kind, sweep=sweep)))
 
@@ -127,6 +127,8 @@ class Store:
             return ask()
         except MlflowException as error:
             reason = str(error).splitlines()[0]
+            if not is_permanent(error):
+                raise StoreAway(reason[:300]) from None
             raise StoreError(f"the store cannot answer {about!r}: {reason}" if about else reason) from None
 
 

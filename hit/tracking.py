@@ -26,7 +26,7 @@ from mlflow.exceptions import MlflowException
 from hit import schema
 from hit.connection import connect, experiment_id, tracking_uri
 from hit.delivery import Delivery, send
-from hit.errors import Diverged, Interrupted, StoreError, UserError
+from hit.errors import Diverged, Interrupted, StoreAway, StoreError, UserError
 from hit.journal import Journal, Record
 from hit.schema import Kind, Tag
 from hit.stop import StopRequest, process_identity
@@ -225,9 +225,16 @@ def deliver_leftovers(state_dir: Path, uri: str | None = None) -> int:
 
 
 def mark_lost(client: MlflowClient, run_id: str) -> None:
-    """End a run whose process is gone without a word."""
-    client.set_tag(run_id, Tag.STATUS_REASON, "lost: its process is gone")
-    client.set_terminated(run_id, status="FAILED")
+    """End a run whose process is gone without a word.
+
+    Raises:
+        StoreAway: the store does not answer.
+    """
+    try:
+        client.set_tag(run_id, Tag.STATUS_REASON, "lost: its process is gone")
+        client.set_terminated(run_id, status="FAILED")
+    except MlflowException as error:
+        raise StoreAway(str(error).splitlines()[0]) from None
 
 
 def end_unstarted(run_id: str, reason: str, status: str) -> None:

@@ -2,6 +2,8 @@
 
 __all__ = ["SweepResult", "run_sweep"]
 
+import sys
+import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,6 +13,7 @@ from typing import Any
 import pandas as pd
 from tqdm import tqdm
 
+from hit.errors import StoreAway
 from hit.schema import Kind
 from hit.stop import StopRequest
 from hit.store import Store, is_lost, to_frame
@@ -19,6 +22,7 @@ from sweeps.driver import Driver, Proposal
 from sweeps.launch import Job, Outcome, WorkerPool
 
 _TIMES_A_LOST_RUN_IS_TRIED = 3
+_SECONDS_BETWEEN_QUESTIONS = 2.0
 
 
 @dataclass
@@ -73,7 +77,7 @@ def run_sweep(
     store = Store(uri)
     deliver_leftovers(folder, uri)
     result = SweepResult(sweep.run_id, driver.wanted)
-    history = _history(store, experiment)
+    history = _history(store, experiment, stop)
     # All that was ever proposed here: a run that has just started may not be in the store yet.
     tried: Counter[str] = Counter()
     given_up: set[str] = set()
@@ -97,32 +101,46 @@ def run_sweep(
                     continue
                 ended = True
                 identity = outcome.job.identity
-                del in_flight[identity]
+                proposal = in_flight.pop(identity)
                 if outcome.state == "lost" and tried[identity] < _TIMES_A_LOST_RUN_IS_TRIED:
-                    tqdm.write(f"{outcome.text}: its run goes on from its checkpoint")
+                    tqdm.write(f"{outcome.text}: its run goes on from its checkpoint", file=sys.stderr)
                     continue
                 result.counts[outcome.state] += 1
                 if outcome.state == "finished":
                     bar.update()
+                    if bar.disable:  # no terminal to draw a bar on
+                        print(f"sweep: {_doing(proposal, outcome)}", file=sys.stderr, flush=True)
                 else:
                     given_up.add(identity)
                     result.faults[identity] = outcome.text
-                    tqdm.write(f"run {outcome.state}: {outcome.text.strip().splitlines()[-1]}")
+                    tqdm.write(f"run {outcome.state}: {outcome.text.strip().splitlines()[-1]}", file=sys.stderr)
             if ended:
-                history = _history(store, experiment)
+                history = _history(store, experiment, stop)
                 sweep.metrics(_state(driver, history, result), step=sum(result.counts.values()))
         result.finished = driver.finished(history)
     sweep.metrics(_state(driver, history, result), step=sum(result.counts.values()))
     return result
 
 
-def _history(store: Store, experiment: str) -> pd.DataFrame:
-    """All models of the experiment, with the runs that have nobody behind them marked as lost."""
-    runs = list(store.runs(experiment, kind=Kind.TRAIN))
-    lost = [run for run in runs if is_lost(run)]
-    for run in lost:
-        mark_lost(store.client, run.info.run_id)
-    return to_frame(list(store.runs(experiment, kind=Kind.TRAIN)) if lost else runs)
+def _history(store: Store, experiment: str, stop: StopRequest) -> pd.DataFrame:
+    """All models of the experiment, with the runs that have nobody behind them marked as lost.
+
+    A store that is away is waited for: the children go on meanwhile.
+    """
+    told = False
+    while True:
+        stop.check()
+        try:
+            runs = list(store.runs(experiment, kind=Kind.TRAIN))
+            lost = [run for run in runs if is_lost(run)]
+            for run in lost:
+                mark_lost(store.client, run.info.run_id)
+            return to_frame(list(store.runs(experiment, kind=Kind.TRAIN)) if lost else runs)
+        except StoreAway as error:
+            if not told:
+                tqdm.write(f"waiting for the store: {error}", file=sys.stderr)
+            told = True
+            time.sleep(_SECONDS_BETWEEN_QUESTIONS)
 
 
 def _choose(driver: Driver, history: pd.DataFrame, taken: set[str], n: int) -> list[Proposal]:
