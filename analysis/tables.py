@@ -215,7 +215,10 @@ def _gain(found: Recommendation, direction: schema.Direction, count: int) -> str
         return "no run with equal β to compare with"
     beta = style.number(float(found.equal_run["beta_1"]), 3)
     if found.gain == 0:
-        return f"none: the best run is one of equal β ({found.equal_candidates} of {runs(found.candidates)})"
+        of_all = f"({found.equal_candidates} of {runs(found.candidates)} have equal β)"
+        if found.equal_run["run_id"] == found.run["run_id"]:
+            return f"none: the best run has equal β {of_all}"
+        return f"none: with equal β (β = {beta}) a run is as good {of_all}"
     sign = "+" if direction == "maximize" else "−"
     unit = f" {found.metric.unit}".rstrip()
     equal = f"{runs(found.equal_candidates)} with equal β (β = {beta})"

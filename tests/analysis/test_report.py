@@ -93,7 +93,7 @@ def test_the_table_names_the_best_run_of_each_application(grid: pd.DataFrame, pa
         row = page.text[page.text.index(f" {name}") :][:600]
         assert found.run["run_name"] in row
         assert f"R 1 = {found.run['test/rate_1']:.3g}".replace("R 1", "R1") in row
-        assert "runs with equal β" in row or "none: the best run is one of equal β" in row
+        assert "runs with equal β" in row or "none: the best run has equal β" in row
 
 
 def test_one_application_can_be_asked_for(grid: pd.DataFrame) -> None:
@@ -252,7 +252,7 @@ def test_one_run_is_a_table_without_pictures(make_frame: MakeFrame) -> None:
     page = Page(build(frame))
     assert page.figures == []
     assert "Pictures begin at 3 finished runs of one setting; this one has 1." in page.text
-    assert "none: the best run is one of equal β (1 of 1 run)" in page.text
+    assert "none: the best run has equal β (1 of 1 run have equal β)" in page.text
 
 
 @pytest.mark.parametrize(("layers", "side", "pictures"), [(1, 5, 16), (3, 3, 29)])
