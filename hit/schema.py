@@ -2,8 +2,6 @@
 
 __all__ = [
     "DEFAULT_EXPERIMENT",
-    "HEARTBEAT",
-    "KINDS",
     "PROBES",
     "SCHEMA_VERSION",
     "Direction",
@@ -39,9 +37,6 @@ class Kind(StrEnum):
     IMPORT = "import"
 
 
-KINDS = tuple(kind.value for kind in Kind)
-
-
 class Tag(StrEnum):
     """Names of the tags that the platform writes and reads."""
 
@@ -60,7 +55,6 @@ class Tag(StrEnum):
     HEARTBEAT = "hit.heartbeat"
     HOST = "hit.host"
     PROCESS = "hit.process"
-    PARAMETERS = "hit.parameters"
     PACKAGES = "hit.packages"
     DEVICE = "hit.device"
     COMMIT = "mlflow.source.git.commit"
@@ -69,8 +63,6 @@ class Tag(StrEnum):
     SOURCE = "mlflow.source.name"
     USER = "mlflow.user"
 
-
-HEARTBEAT = Tag.HEARTBEAT
 
 #: The classifiers on latents: name in metrics → label in figures.
 PROBES = {
