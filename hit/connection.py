@@ -1,6 +1,14 @@
 """The way to the run store: which one, whether it answers, and its first use by many at once."""
 
-__all__ = ["DEFAULT_TRACKING_URI", "chosen_experiment", "connect", "experiment_id", "is_permanent", "tracking_uri"]
+__all__ = [
+    "DEFAULT_TRACKING_URI",
+    "chosen_experiment",
+    "connect",
+    "experiment_id",
+    "is_permanent",
+    "show_as_training",
+    "tracking_uri",
+]
 
 import os
 import re
@@ -12,6 +20,7 @@ from urllib.parse import unquote
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # stdout is for the run id
 
 import logging
 
@@ -27,6 +36,7 @@ DEFAULT_TRACKING_URI = "sqlite:///mlflow.db"
 _SQLITE = "sqlite:///"
 _PERMANENT = {"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS", "BAD_REQUEST"}
 _DB_LOCK_SECONDS = 120
+_EXPERIMENT_KIND = "mlflow.experimentKind"
 
 
 def tracking_uri(uri: str | None = None) -> str:
@@ -89,6 +99,12 @@ def experiment_id(client: MlflowClient, name: str) -> str:
                 raise StoreError(f"experiment {name!r} cannot be created: {_first_line(error)}") from None
             time.sleep(0.1 * 2**attempt)  # somebody else created it between our two questions
     raise AssertionError("unreachable")
+
+
+def show_as_training(client: MlflowClient, experiment: str) -> None:
+    """Let the UI open an experiment (its id) on its runs and charts, not on traces, unless somebody has chosen."""
+    if _EXPERIMENT_KIND not in client.get_experiment(experiment).tags:
+        client.set_experiment_tag(experiment, _EXPERIMENT_KIND, "custom_model_development")
 
 
 def chosen_experiment(asked: str) -> str:

@@ -24,7 +24,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from hit import schema
-from hit.connection import connect, experiment_id, tracking_uri
+from hit.connection import connect, experiment_id, show_as_training, tracking_uri
 from hit.delivery import Delivery, send
 from hit.errors import Diverged, Interrupted, StoreAway, StoreError, UserError
 from hit.journal import Journal, Record
@@ -103,6 +103,7 @@ class RunWriter:
                 raise StoreError(f"run {run_id} cannot be taken over: {str(error).splitlines()[0]}") from None
             self._known_params = set(run.data.params)
             all_tags = {key: value for key, value in _source_tags().items() if key not in run.data.tags} | all_tags
+        show_as_training(self._client, run.info.experiment_id)
         self.run_id: str = run_id
         self.experiment_id: str = run.info.experiment_id
         self.folder = run_folder(state_dir, run_id)

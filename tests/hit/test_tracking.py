@@ -55,6 +55,8 @@ def test_a_run_says_everything_and_leaves_nothing_behind(uri: str, tmp_path: Pat
     assert stored.inputs.dataset_inputs[0].dataset.digest == "0123456789abcdef"
     assert [item.path for item in MlflowClient(uri).list_artifacts(run.run_id)] == ["config.json"]
     assert not folder.exists()
+    experiment = MlflowClient(uri).get_experiment_by_name("hit")
+    assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
 
 
 @pytest.mark.parametrize(
