@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 #: Where the story differs from the defaults of a single model: the embedded digits are few, so it takes
 #: small batches, a larger step and more epochs.
-DEFAULTS = {"epochs": 32, "batch_size": 128, "learning_rate": 3e-3}
+DEFAULTS = {"epochs": 24, "batch_size": 128, "learning_rate": 3e-3}
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
