@@ -9,7 +9,8 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from hit.cli import Parser, entry_point
-from hit.options import EXPERIMENT_HELP, build
+from hit.options import EXPERIMENT_HELP, build, output_file
+from hit.schema import Kind
 
 if TYPE_CHECKING:
     from hit.stop import StopRequest
@@ -37,34 +38,35 @@ def parser() -> Parser:
 def main(argv: list[str], stop: "StopRequest") -> None:
     """Parse the options, write the page, log it with its run, say where it is."""
     options = build(ReportOptions, parser().parse(argv)["report"])
+    output_file(options.output)
 
-    from analysis.publish import publish
+    from analysis.recommend import application
+
+    names = [name.strip() for name in options.application.split(",") if name.strip()]
+    wanted = [] if names == ["all"] else [application(name).name for name in names]
+
+    from analysis.publish import Selection, publish
     from hit.config import TrainConfig
     from hit.connection import chosen_experiment
+    from hit.recovery import recover
     from hit.runner import state_folder
-    from hit.schema import Kind
     from hit.tracking import RunWriter
 
     experiment = chosen_experiment(options.experiment)
+    folder = state_folder(TrainConfig(state_dir=options.state_dir))
+    recover(folder, experiment)
+    models = Selection.of(experiment, where=options.where, sweep=options.sweep)
     with RunWriter(
         kind=Kind.REPORT,
         name=f"report {options.where or options.sweep or experiment}",
-        state_dir=state_folder(TrainConfig(state_dir=options.state_dir)),
+        state_dir=folder,
         experiment=experiment,
         run_id=os.environ.get("MLFLOW_RUN_ID") or None,
         stop=stop,
     ) as run:
-        names = [name.strip() for name in options.application.split(",") if name.strip()]
-        path = publish(
-            run,
-            experiment,
-            options.output,
-            where=options.where,
-            sweep=options.sweep,
-            applications=() if names == ["all"] else names,
-        )
+        path = publish(run, models, options.output, wanted)
     print(f"report: {path}")
 
 
 if __name__ == "__main__":
-    entry_point(main)
+    entry_point(main, Kind.REPORT)

@@ -1,55 +1,74 @@
 """A report made from the store and logged as an artifact of its run."""
 
-__all__ = ["publish"]
+__all__ = ["Selection", "publish"]
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
+
+import pandas as pd
 
 from analysis.report import write
 from analysis.runs import runs
 from hit.connection import tracking_uri
-from hit.errors import ConfigError
+from hit.options import output_file
 from hit.tracking import RunWriter
 
 
-def publish(
-    run: RunWriter,
-    experiment: str,
-    output: str,
-    *,
-    where: str = "",
-    sweep: str = "",
-    applications: Collection[str] = (),
-    identities: Collection[str] | None = None,
-) -> Path:
-    """Write the report on the matching runs to `output` and log it with `run`; where it is.
+@dataclass(frozen=True)
+class Selection:
+    """The models to report on.
+
+    Attributes:
+        frame: one row a model.
+        source: where they come from, for people.
+    """
+
+    frame: pd.DataFrame
+    source: str
+
+    @classmethod
+    def of(
+        cls, experiment: str, *, where: str = "", sweep: str = "", identities: Collection[str] | None = None
+    ) -> "Selection":
+        """The matching models of an experiment.
+
+        Args:
+            experiment: its name.
+            where: an MLflow filter on the models.
+            sweep: run id of a sweep, for its models alone.
+            identities: config hashes, for these models alone.
+
+        Raises:
+            StoreError: there is nothing to report on.
+        """
+        frame = runs(experiment, where, sweep=sweep or None)
+        if identities is not None:
+            frame = frame[frame["config_hash"].isin(identities)]
+        chosen = "".join(f", {name} {value}" for name, value in (("where", where), ("sweep", sweep)) if value)
+        return cls(frame, f"experiment {experiment}{chosen}")
+
+
+def publish(run: RunWriter, models: Selection, output: str, applications: Collection[str] = ()) -> Path:
+    """Write the report on the models to `output` and log it with `run`; where it is.
 
     Args:
         run: the run whose artifact the report becomes.
-        experiment: name of the experiment that holds the models.
+        models: what to report on.
         output: file of the page.
-        where: an MLflow filter on the models.
-        sweep: run id of a sweep, for its models alone.
         applications: names of the applications to recommend for; all where empty.
-        identities: config hashes, for these models alone.
 
     Raises:
-        StoreError: there is nothing to report on.
         ConfigError: the page cannot be written.
+        StoreError: an unknown application.
     """
-    frame = runs(experiment, where, sweep=sweep or None)
-    if identities is not None:
-        frame = frame[frame["config_hash"].isin(identities)]
-    chosen = "".join(f", {name} {value}" for name, value in (("where", where), ("sweep", sweep)) if value)
-    path = Path(output).expanduser().absolute()
-    if not path.parent.is_dir():
-        raise ConfigError(f"output must lie in an existing folder, got {output!r}")
+    path = output_file(output)
     uri = tracking_uri()
     write(
-        frame,
+        models.frame,
         path,
         applications=tuple(applications),
-        source=f"experiment {experiment}{chosen}",
+        source=models.source,
         base_url=uri if uri.startswith(("http://", "https://")) and "@" not in uri else "",
     )
     run.artifact(path, "report")

@@ -138,6 +138,7 @@ def recommend(
         StoreError: several data sets, an unknown application, or no finished run has the metric.
     """
     target = application(target) if isinstance(target, str) else target
+    require(frame)
     one_dataset(frame)
     count = layers(frame)
     metric, direction = target.metric_of(count), target.direction_of(count)

@@ -46,8 +46,12 @@ def runs(
     """
     from hit.store import Store  # figures and recommendations from a frame do not need MLflow
 
-    frame = Store(tracking_uri).history(experiment, where=where, sweep=sweep or None)
+    store = Store(tracking_uri)
+    frame = store.history(experiment, where=where, sweep=sweep or None)
     if frame.empty:
+        known = store.experiments()
+        if experiment not in known:
+            raise StoreError(f"there is no experiment {experiment!r}{nearest(experiment, known)}; {_MAKE}")
         chosen = [f"where={where!r}"] * bool(where) + [f"sweep={sweep!r}"] * bool(sweep)
         if chosen:
             raise StoreError(f"no run of experiment {experiment!r} has {' and '.join(chosen)}: ask for less")

@@ -176,7 +176,7 @@ def markup(text: str) -> str:
 
 
 def number(value: float | None, digits: int = 4, *, padded: bool = False) -> str:
-    """A number for people: significant digits, a true minus, a dash where it is missing.
+    """A number for people: significant digits but no more than so many decimals, a true minus, a dash for none.
 
     Args:
         value: the number, None or NaN where there is none.
@@ -185,9 +185,16 @@ def number(value: float | None, digits: int = 4, *, padded: bool = False) -> str
 
     >>> number(-0.123456), number(None), number(12345.6), number(0.5), number(0.5, padded=True)
     ('−0.1235', '–', '12346', '0.5', '0.5000')
+    >>> number(0.000583), number(1e-9), number(-1e-9), number(0.0)
+    ('0.0006', '<0.0001', '>−0.0001', '0')
     """
     if value is None or not math.isfinite(value):
         return "–"
+    if 0 < abs(value) < 0.1:  # 0.0006, not 0.0005834
+        text = f"{value:.{digits}f}" if padded else f"{value:.{digits}f}".rstrip("0")
+        if not text.strip("-0."):
+            text = f"{'>−' if value < 0 else '<'}{10**-digits:.{digits}f}"
+        return text.replace("-", "−")
     form = f"{'#' if padded else ''}.{digits}g" if abs(value) < 10**digits else ".0f"
     return f"{value:{form}}".rstrip(".").replace("-", "−")
 

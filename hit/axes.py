@@ -10,7 +10,8 @@ from hit.errors import ConfigError
 #: Axes of a grid, flat: `grid_1` holds the values of β_1.
 GRID_DEFAULTS = {"grid_1": "0.1:10:4", "grid_2": "0.1:10:4"}
 GRID_HELP = {
-    name: f"values of β_{name[-1]}: low:high:count (log-spaced), or values with commas" for name in GRID_DEFAULTS
+    name: f"values of β_{name[-1]}: low:high:count (log-spaced), or values with commas; empty: 1 alone"
+    for name in GRID_DEFAULTS
 }
 
 
@@ -63,9 +64,9 @@ def parse_axes(texts: Mapping[int, str], layers: int, default: tuple[float, ...]
     ((0.1, 1.0, 10.0), (0.5,))
     """
     for layer, text in texts.items():
-        # grid_2 has a default in the MLproject: a one-layer model is handed it and has no use for it.
-        if text and layer > max(layers, 2):
-            raise ConfigError(f"grid_{layer} needs a model of {layer} layers, got L = {layers}")
+        # grid_2 has a default in the MLproject, which a one-layer model is handed, too.
+        if text and layer > layers and text != GRID_DEFAULTS.get(f"grid_{layer}"):
+            raise ConfigError(f"grid_{layer} needs a model of {layer} layers or more, but L = {layers}, got {text!r}")
     return tuple(
         parse_axis(f"grid_{layer}", texts[layer]) if texts.get(layer) else (default[layer - 1],)
         for layer in range(1, layers + 1)

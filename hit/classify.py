@@ -16,6 +16,7 @@ from pydantic.dataclasses import dataclass
 
 from hit.cli import Parser, entry_point
 from hit.options import EXPERIMENT_HELP, build
+from hit.schema import Kind
 
 if TYPE_CHECKING:
     from hit.stop import StopRequest
@@ -68,12 +69,14 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     from tqdm import tqdm
 
     from hit.config import TrainConfig
+    from hit.connection import chosen_experiment
+    from hit.recovery import recover
     from hit.runner import state_folder
     from hit.schema import metric
-    from hit.tracking import deliver_leftovers
 
     stop.check()
-    deliver_leftovers(state_folder(TrainConfig(state_dir=options.state_dir)))
+    experiment = chosen_experiment(options.experiment)
+    recover(state_folder(TrainConfig(state_dir=options.state_dir)), experiment)
     with tqdm(total=options.epochs, unit="epoch", desc="training", disable=None) as bar:
 
         def show(epoch: "Epoch") -> None:
@@ -114,7 +117,7 @@ def classify(
     from hit.connection import chosen_experiment
     from hit.machine import keep_freed_memory, select_device, set_threads
     from hit.runner import load_once, log_dataset, state_folder
-    from hit.schema import Kind, Tag
+    from hit.schema import Tag
     from hit.stop import StopRequest
     from hit.tracking import RunWriter
 
@@ -156,4 +159,4 @@ def classify(
 
 
 if __name__ == "__main__":
-    entry_point(main)
+    entry_point(main, Kind.CLASSIFIER)

@@ -17,6 +17,8 @@ from typing import Any, NoReturn
 from hit.config import describe, flat_defaults
 from hit.errors import ConfigError, Diverged, Interrupted, UserError, nearest
 from hit.options import defaults, infos
+from hit.restate import restate_later
+from hit.schema import Kind
 from hit.stop import StopRequest
 
 CONFIG = "model and training"
@@ -86,25 +88,25 @@ class Parser(argparse.ArgumentParser):
             group.add_argument(f"--{name}", default=value, metavar=type(value).__name__, help=helps[name] or " ")
 
 
-def entry_point(main: Callable[[list[str], StopRequest], None]) -> NoReturn:
+def entry_point(main: Callable[[list[str], StopRequest], None], kind: Kind) -> NoReturn:
     """Run `main(argv, stop)` as a command: a user's mistake is one line and exit code 2.
 
-    A run that `mlflow run` made for us and that we could not begin ends as FAILED with that line.
+    A run of this kind that `mlflow run` made for us and that we could not begin ends as FAILED with that line.
     """
     run_id = os.environ.get("MLFLOW_RUN_ID", "")
     try:
         with StopRequest(watch_parent=bool(run_id)) as stop:
             main(sys.argv[1:], stop)
     except UserError as error:
-        _fail_project_run(run_id, str(error))
+        _end_project_run(run_id, kind, str(error), "FAILED")
         _leave(f"error: {error}", EXIT_USAGE)
     except Diverged as error:
         _leave(f"diverged: {error}", EXIT_FAILED)
     except Interrupted as error:
-        _fail_project_run(run_id, str(error), "KILLED")
+        _end_project_run(run_id, kind, str(error), "KILLED")
         _leave(str(error), 128 + error.signal_number)
     except KeyboardInterrupt:
-        _fail_project_run(run_id, "interrupted", "KILLED")
+        _end_project_run(run_id, kind, "interrupted", "KILLED")
         _leave("interrupted", 130)
     sys.exit(0)
 
@@ -114,8 +116,10 @@ def _leave(line: str, code: int) -> NoReturn:
     sys.exit(code)
 
 
-def _fail_project_run(run_id: str, reason: str, status: str = "FAILED") -> None:
+def _end_project_run(run_id: str, kind: Kind, reason: str, status: str) -> None:
     if run_id:
-        from hit.tracking import end_unstarted  # MLflow takes seconds to import
+        from hit.recovery import end_unstarted  # MLflow takes seconds to import
 
-        end_unstarted(run_id, reason, status)
+        end_unstarted(run_id, kind, reason, status)
+        if status == "KILLED":
+            restate_later(run_id)

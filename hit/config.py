@@ -112,9 +112,11 @@ class TrainConfig:
                 values[name] = value
         layers = _layers(values)
         for layer, value in betas.items():
-            # beta_2 has a default in the MLproject: a one-layer model is handed it and has no use for it.
-            if layer > max(layers, 2):
-                raise ConfigError(f"beta_{layer} needs {layer} layers, but z_dims gives L = {layers}, got {value!r}")
+            # beta_2 has a default in the MLproject, which a one-layer model is handed, too.
+            if layer > layers and not (layer == 2 and str(value) in ("1", "1.0")):
+                raise ConfigError(
+                    f"beta_{layer} needs a model of {layer} layers or more, but L = {layers}, got {value!r}"
+                )
         values["betas"] = tuple(betas.get(layer, 1.0) for layer in range(1, layers + 1))
         try:
             return cls(**values)
@@ -203,7 +205,10 @@ def _layers(values: Mapping[str, Any]) -> int:
 def _dims(value: Any) -> Any:
     """'8,20' or 20 or (8, 20) → a tuple that pydantic checks."""
     if isinstance(value, str):
-        return tuple(part.strip() for part in value.split(",") if part.strip())
+        parts = tuple(part.strip() for part in value.split(","))
+        if not all(part.isdecimal() for part in parts):
+            raise ConfigError(f"z_dims must be whole numbers with commas, got {value!r}")
+        return parts
     return (value,) if isinstance(value, int) else value
 
 

@@ -34,6 +34,7 @@ from hit.schema import DEFAULT_EXPERIMENT
 DEFAULT_TRACKING_URI = "sqlite:///mlflow.db"
 
 _SQLITE = "sqlite:///"
+_SCHEMES = ("sqlite", "http", "https", "postgresql", "mysql", "mssql", "databricks", "file", "")
 _PERMANENT = {"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS", "BAD_REQUEST"}
 _DB_LOCK_SECONDS = 120
 _EXPERIMENT_KIND = "mlflow.experimentKind"
@@ -59,6 +60,10 @@ def connect(uri: str | None = None) -> MlflowClient:
         StoreError: the store does not answer or cannot be created.
     """
     uri = tracking_uri(uri)
+    scheme = uri.partition("://")[0] if "://" in uri else ""
+    if scheme.partition("+")[0] not in _SCHEMES:
+        known = ", ".join(f"{name}://" for name in _SCHEMES if name)
+        raise StoreError(f"tracking store must be an address that starts with {known}, got {_shown(uri)}")
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     try:
@@ -72,9 +77,7 @@ def connect(uri: str | None = None) -> MlflowClient:
     except StoreError:
         raise
     except Exception as error:
-        raise StoreError(
-            f"tracking server must answer, got no answer from {_shown(uri)}: {_first_line(error)}"
-        ) from None
+        raise StoreError(f"tracking server must answer, got no answer from {_shown(uri)}: {_cause(error)}") from None
 
 
 def experiment_id(client: MlflowClient, name: str) -> str:
@@ -148,6 +151,15 @@ def _sqlite_path(uri: str) -> Path:
 def _shown(text: str) -> str:
     """The text with the credentials of every address in it left out."""
     return re.sub(r"(?<=://)[^/@\s]+@", "", text)
+
+
+def _cause(error: BaseException) -> str:
+    """What went wrong, without the layers of libraries that it came up through."""
+    text = str(error)
+    for words in ("Connection refused", "Name or service not known", "Temporary failure in name resolution"):
+        if words in text:
+            return words
+    return "timed out" if "timed out" in text.lower() else _first_line(error)
 
 
 def _first_line(error: BaseException) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 import tenacity
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
+from mlflow.exceptions import MlflowException
 
 from hit.connection import is_permanent
 from hit.journal import Journal, Record
@@ -138,6 +139,15 @@ def _send_batch(client: MlflowClient, run_id: str, records: list[Record]) -> Non
         client.log_batch(run_id, tags=some_tags)
 
 
+def _remove_tags(client: MlflowClient, run_id: str, records: list[Record]) -> None:
+    for record in records:
+        try:
+            client.delete_tag(run_id, record["key"])
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+
+
 def _chunks(items: list[Any]) -> Iterator[list[Any]]:
     for start in range(0, len(items), _PARAMS_A_BATCH):
         yield items[start : start + _PARAMS_A_BATCH]
@@ -170,6 +180,7 @@ _CHANNELS: dict[str, Callable[[MlflowClient, str, list[Record]], None]] = {
     "metric": _send_batch,
     "param": _send_batch,
     "tag": _send_batch,
+    "untag": _remove_tags,
     "input": _send_inputs,
     "artifact": _send_artifacts,
     "status": _send_status,

@@ -2,6 +2,7 @@
 
 __all__ = [
     "CheckpointError",
+    "Claimed",
     "ConfigError",
     "DataError",
     "Diverged",
@@ -38,6 +39,10 @@ class StoreError(UserError):
 
 class StoreAway(StoreError):
     """The run store does not answer now; it may later."""
+
+
+class Claimed(StoreError):
+    """Another process is doing this work: the same run, or one of the same config."""
 
 
 class Diverged(Exception):

@@ -12,6 +12,7 @@ from pydantic.dataclasses import dataclass
 
 from hit.cli import Parser, entry_point
 from hit.options import EXPERIMENT_HELP, build
+from hit.schema import Kind
 
 if TYPE_CHECKING:
     from hit.stop import StopRequest
@@ -50,14 +51,15 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     from hit.config import TrainConfig
     from hit.connection import chosen_experiment
     from hit.errors import StoreError, UserError
+    from hit.recovery import recover
     from hit.reevaluation import candidates, reevaluate
     from hit.runner import state_folder
-    from hit.schema import Kind
     from hit.store import Store
-    from hit.tracking import RunWriter, deliver_leftovers
+    from hit.tracking import RunWriter
 
     folder = state_folder(TrainConfig(state_dir=options.state_dir))
-    deliver_leftovers(folder)
+    experiment = chosen_experiment(options.experiment)
+    recover(folder, experiment)
     store = Store()
     project_run = os.environ.get("MLFLOW_RUN_ID")
     own_run = (
@@ -68,7 +70,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     with own_run:
         asked = candidates(
             store,
-            chosen_experiment(options.experiment),
+            experiment,
             run_id=options.run_id,
             where=options.where,
             metrics=options.metrics,
@@ -100,4 +102,4 @@ def main(argv: list[str], stop: "StopRequest") -> None:
 
 
 if __name__ == "__main__":
-    entry_point(main)
+    entry_point(main, Kind.EVALUATE)

@@ -12,6 +12,7 @@ from pydantic.dataclasses import dataclass
 
 from hit.cli import Parser, entry_point
 from hit.options import EXPERIMENT_HELP, build
+from hit.schema import Kind
 
 if TYPE_CHECKING:
     from hit.stop import StopRequest
@@ -51,17 +52,17 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     from hit.connection import chosen_experiment
     from hit.errors import CheckpointError
     from hit.machine import select_device
+    from hit.recovery import recover
     from hit.research_import import Outcome, Result, find_runs, import_runs
     from hit.runner import state_folder
-    from hit.schema import Kind
-    from hit.tracking import RunWriter, deliver_leftovers
+    from hit.tracking import RunWriter
 
     experiment = chosen_experiment(options.experiment)
     machine = TrainConfig.from_flat({name: getattr(options, name) for name in machine_fields()})
     select_device(machine.device)
     folders = find_runs(options.path)
     stop.check()
-    deliver_leftovers(state_folder(machine))
+    recover(state_folder(machine), experiment)
     with (
         RunWriter(
             kind=Kind.IMPORT,
@@ -90,4 +91,4 @@ def main(argv: list[str], stop: "StopRequest") -> None:
 
 
 if __name__ == "__main__":
-    entry_point(main)
+    entry_point(main, Kind.IMPORT)

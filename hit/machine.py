@@ -1,6 +1,6 @@
 """What this machine gives: devices, threads, and an allocator that keeps its pages."""
 
-__all__ = ["available_cpus", "keep_freed_memory", "select_device", "set_threads"]
+__all__ = ["keep_freed_memory", "select_device", "set_threads"]
 
 import ctypes
 import os
@@ -41,13 +41,6 @@ def set_threads(threads: int) -> None:
         raise ConfigError(f"HIT_THREADS must be a whole number, got {asked!r}")
     if threads or int(asked):
         torch.set_num_threads(threads or int(asked))
-
-
-def available_cpus() -> int:
-    """CPUs that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def keep_freed_memory() -> bool:

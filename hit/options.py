@@ -1,10 +1,12 @@
 """Options as validated dataclasses: one source for command lines, the MLproject and error messages."""
 
-__all__ = ["EXPERIMENT_HELP", "build", "defaults", "infos", "one_line"]
+__all__ = ["EXPERIMENT_HELP", "build", "defaults", "infos", "one_line", "output_file"]
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import fields
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pydantic
@@ -12,6 +14,16 @@ import pydantic
 from hit.errors import ConfigError, nearest
 
 OptionsT = TypeVar("OptionsT")
+
+#: Beginning of a pydantic error type → the rule that was broken.
+_RULES = {
+    "int_": "be a whole number",
+    "float_": "be a number",
+    "bool_": "be true or false",
+    "finite_number": "be a finite number",
+    "string_too_short": "not be empty",
+    "too_short": "not be empty",
+}
 
 EXPERIMENT_HELP = "name of the MLflow experiment; empty: that of `mlflow run`, else hit"
 
@@ -42,18 +54,40 @@ def infos(options: type[Any]) -> dict[str, pydantic.fields.FieldInfo]:
     return options.__pydantic_fields__  # type: ignore[no-any-return]
 
 
+def output_file(text: str) -> Path:
+    """The absolute path of a file that is to be written.
+
+    Raises:
+        ConfigError: it is a folder, or its folder does not exist or cannot be written to.
+    """
+    path = Path(text).expanduser().absolute()
+    if path.is_dir():
+        raise ConfigError(f"output must be a file, got the folder {text!r}")
+    if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+        raise ConfigError(f"output must lie in an existing folder that can be written to, got {text!r}")
+    return path
+
+
 def one_line(error: pydantic.ValidationError) -> str:
-    """All faults of a validation in one line: 'beta_1 must be greater than or equal to 0, got -1'."""
-    faults = []
+    """The first fault of every field, in one line: 'beta_1 must be greater than or equal to 0, got -1'."""
+    faults: dict[str, str] = {}
     for fault in error.errors():
-        name, *index = fault["loc"]
+        name, *index = map(str, fault["loc"])
         if name == "betas" and index:
             name = f"beta_{int(index[0]) + 1}"
-        rule = fault["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
         hint = ""
         if fault["type"] == "literal_error":
-            rule = f"one of {rule}"
             known = re.findall(r"'([^']+)'", fault["msg"])
             hint = nearest(str(fault["input"]), known).partition("; known")[0]  # the rule names them
-        faults.append(f"{name} must be {rule}, got {fault['input']!r}{hint}")
-    return "; ".join(faults)
+        faults.setdefault(name, f"{name} must {_rule(fault)}, got {fault['input']!r}{hint}")
+    return "; ".join(faults.values())
+
+
+def _rule(fault: Any) -> str:
+    """What a value must do or be, in our words where pydantic speaks of its own insides."""
+    kind = fault["type"]
+    for beginning, rule in _RULES.items():
+        if kind.startswith(beginning):
+            return rule
+    rule = fault["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+    return f"be one of {rule}" if kind == "literal_error" else f"be {rule}"

@@ -109,6 +109,8 @@ def _why_not(run: Run, metrics: str, again: bool) -> str:
     if tags.get(Tag.KIND) != Kind.TRAIN:
         return f"it is no trained model (hit.kind is {tags.get(Tag.KIND)!r})"
     if run.info.status != "FINISHED":
-        return f"it is {run.info.status}"
+        return (
+            f"it is {run.info.status}; only a FINISHED run has a model (hit.train --resume goes on with a stopped one)"
+        )
     measured = _WITNESS[metrics] in run.data.metrics and tags.get(Tag.EVALUATOR) == EVALUATOR.fingerprint()
     return "it is measured already (again=true measures it anew)" if measured and not again else ""

@@ -7,11 +7,13 @@ __all__ = [
     "log_dataset",
     "measure_run",
     "model_run",
+    "nothing_to_resume",
     "resume_config",
     "state_folder",
     "train_run",
 ]
 
+import contextlib
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -23,17 +25,20 @@ import torch
 
 from hit import data
 from hit.checkpoint import save_weights
+from hit.claims import assert_claim
 from hit.config import TrainConfig
 from hit.data import Dataset
-from hit.errors import CheckpointError
+from hit.errors import CheckpointError, StoreAway, StoreError
 from hit.evaluation import evaluate
 from hit.machine import keep_freed_memory, select_device, set_threads
 from hit.metrics import EVALUATOR
 from hit.models import HierarchicalVAE, build_model, check_fit
 from hit.pictures import reconstructions, samples, save_grid
 from hit.schema import DEFAULT_EXPERIMENT, Kind, Tag
+from hit.state import run_folder
 from hit.stop import StopRequest
-from hit.tracking import RunWriter, run_folder
+from hit.store import Store
+from hit.tracking import RunWriter
 from hit.training import Epoch, fit
 
 
@@ -54,6 +59,7 @@ def train_run(
     run_id: str | None = None,
     sweep: str | None = None,
     tags: Mapping[str, str] | None = None,
+    exclusive: bool = False,
     stop: StopRequest | None = None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> str:
@@ -68,11 +74,13 @@ def train_run(
         run_id: take over this run, going on from its checkpoint if it has one here.
         sweep: run id of the sweep that this run is a child of.
         tags: further tags.
+        exclusive: leave the config to another process that trains or has trained it (`hit.claims`).
         stop: told about by SIGTERM and Ctrl-C.
         on_progress: told after every epoch, and when the evaluation begins.
 
     Raises:
         UserError: the request is wrong, or the store does not answer.
+        Claimed: `exclusive`, and somebody else trains it; no run is left behind.
         Diverged: the loss is not finite; what was measured is kept.
         Interrupted: `stop` was requested; the checkpoint of the last whole epoch is kept.
     """
@@ -94,11 +102,20 @@ def train_run(
         tags={**({Tag.SWEEP: sweep} if sweep else {}), **(tags or {})},
         stop=stop,
     ) as run:
+        store = Store(uri) if exclusive else None
+        identity = config.identity(dataset.digest)
+        if store is not None:
+            assert_claim(store, experiment, identity, run.run_id)
         model = build_model(config, dataset.image_shape).to(device)
         describe_run(run, config, dataset, model)
 
         def on_epoch(epoch: Epoch) -> None:
+            nonlocal store
             run.metrics(epoch.metrics, step=epoch.number, sync=True)
+            if store is not None:
+                with contextlib.suppress(StoreAway):  # asked again after the next epoch
+                    assert_claim(store, experiment, identity, run.run_id)
+                    store = None
             on_progress(Progress(epoch.number, config.epochs, "training"))
 
         fit(
@@ -108,7 +125,7 @@ def train_run(
             on_epoch=on_epoch,
             check=stop.check,
             checkpoint=run.folder / "checkpoint.safetensors",
-            identity=config.identity(dataset.digest),
+            identity=identity,
         )
         on_progress(Progress(config.epochs, config.epochs, "evaluating"))
         stop.check()
@@ -132,10 +149,19 @@ def resume_config(run_id: str, state_dir: str = "") -> TrainConfig:
     try:
         flat = json.loads(path.read_text())
     except (OSError, ValueError):
-        raise CheckpointError(
-            f"resume must name a run that was interrupted on this machine, got {run_id!r}: no {path}"
-        ) from None
+        raise nothing_to_resume(run_id, path) from None
     return replace(TrainConfig.from_flat(flat), state_dir=state_dir)
+
+
+def nothing_to_resume(run_id: str, path: Path) -> CheckpointError:
+    """Why a run cannot be gone on with that lacks the file `path`."""
+    try:
+        status = f"which is {Store().run(run_id).info.status}"
+    except StoreError:
+        status = "which the store does not know"
+    return CheckpointError(
+        f"resume must name a run that was interrupted on this machine, got {run_id!r}, {status} (no {path})"
+    )
 
 
 @lru_cache(maxsize=2)

@@ -101,13 +101,31 @@ class Store:
             page = self._answer(partial(search, page_token=page.token), where)
             yield from page
 
+    def experiments(self) -> list[str]:
+        """Names of all experiments that are not deleted.
+
+        Raises:
+            StoreError: the store does not answer.
+        """
+        page = self._answer(self.client.search_experiments)
+        names = [found.name for found in page]
+        while page.token:
+            page = self._answer(partial(self.client.search_experiments, page_token=page.token))
+            names += [found.name for found in page]
+        return names
+
     def run(self, run_id: str) -> Run:
         """One run.
 
         Raises:
             StoreError: there is none of this id.
         """
-        return self._answer(partial(self.client.get_run, run_id), run_id)
+        try:
+            return self._answer(partial(self.client.get_run, run_id))
+        except StoreAway:
+            raise
+        except StoreError:
+            raise StoreError(f"run_id must be that of a run in the store, got {run_id!r}") from None
 
     def download(self, run_id: str, artifact: str, folder: Path) -> Path:
         """A copy of a run's artifact under `folder`.

@@ -12,6 +12,7 @@ from pydantic.dataclasses import dataclass
 from hit.axes import GRID_DEFAULTS, GRID_HELP
 from hit.cli import CONFIG, Parser, entry_point
 from hit.options import EXPERIMENT_HELP, build
+from hit.schema import Kind
 
 if TYPE_CHECKING:
     from hit.stop import StopRequest
@@ -47,11 +48,11 @@ def main(argv: list[str], stop: "StopRequest") -> None:
 
     from hit.config import TrainConfig
     from hit.connection import chosen_experiment
+    from hit.recovery import recover
     from hit.runner import Progress, state_folder
     from hit.schema import Tag, metric
     from hit.store import Store
     from hit.surface_run import SurfacePlan, resume_plan, surface_run
-    from hit.tracking import deliver_leftovers
 
     options = build(SurfaceOptions, parsed["run"])
     if options.resume:
@@ -65,7 +66,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
             experiment=chosen_experiment(options.experiment),
         )
     stop.check()
-    deliver_leftovers(state_folder(plan.config))
+    recover(state_folder(plan.config), plan.experiment)
     with tqdm(total=plan.config.epochs, unit="epoch", desc="training", disable=None) as bar:
 
         def show(progress: Progress) -> None:
@@ -88,4 +89,4 @@ def main(argv: list[str], stop: "StopRequest") -> None:
 
 
 if __name__ == "__main__":
-    entry_point(main)
+    entry_point(main, Kind.SURFACE)

@@ -17,16 +17,26 @@ from hit.axes import axis_layer, parse_axes
 from hit.checkpoint import save_weights
 from hit.config import TrainConfig
 from hit.data import Dataset
-from hit.errors import CheckpointError, ConfigError, Diverged
+from hit.errors import ConfigError, Diverged
 from hit.machine import keep_freed_memory, select_device, set_threads
 from hit.models import build_model, check_fit
 from hit.models.conditioning import SurfaceModel, condition_on_betas
-from hit.runner import Progress, describe_run, load_once, log_dataset, measure_run, model_run, state_folder
+from hit.runner import (
+    Progress,
+    describe_run,
+    load_once,
+    log_dataset,
+    measure_run,
+    model_run,
+    nothing_to_resume,
+    state_folder,
+)
 from hit.schema import DEFAULT_EXPERIMENT, Kind, Tag
+from hit.state import run_folder
 from hit.stop import StopRequest
 from hit.store import Store
 from hit.surface_training import fit_surface
-from hit.tracking import RunWriter, run_folder
+from hit.tracking import RunWriter
 from hit.training import Epoch
 
 #: A layer whose rate is below this at every β of the grid carries nothing, nats per image.
@@ -196,9 +206,7 @@ def resume_plan(run_id: str, state_dir: str = "") -> SurfacePlan:
         config = replace(TrainConfig.from_flat(saved.pop("config")), state_dir=state_dir)
         return SurfacePlan(config=config, **saved)
     except (OSError, ValueError, TypeError, KeyError):
-        raise CheckpointError(
-            f"resume must name a surface that was interrupted on this machine, got {run_id!r}: no {path}"
-        ) from None
+        raise nothing_to_resume(run_id, path) from None
 
 
 def _describe(run: RunWriter, plan: SurfacePlan, dataset: Dataset, model: SurfaceModel) -> None:

@@ -1,9 +1,8 @@
-"""The run in the store: params, metrics, tags, inputs, artifacts and how it ended. Nothing else writes to a run."""
+"""The run in the store: params, metrics, tags, inputs, artifacts and how it ended."""
 
-__all__ = ["RunWriter", "deliver_leftovers", "end_unstarted", "mark_lost", "run_folder"]
+__all__ = ["REASON_LENGTH", "RunWriter"]
 
 import contextlib
-import hashlib
 import importlib.metadata
 import json
 import math
@@ -12,7 +11,6 @@ import platform
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -20,26 +18,28 @@ from types import TracebackType
 from typing import Any, Self
 
 from filelock import FileLock, Timeout
-from mlflow import MlflowClient
+from mlflow.entities import RunTag
 from mlflow.exceptions import MlflowException
 
 from hit import schema
-from hit.connection import connect, experiment_id, show_as_training, tracking_uri
-from hit.delivery import Delivery, send
-from hit.errors import Diverged, Interrupted, StoreAway, StoreError, UserError
+from hit.connection import connect, experiment_id, show_as_training
+from hit.delivery import Delivery
+from hit.errors import Claimed, Diverged, Interrupted, StoreError, UserError
 from hit.journal import Journal, Record
 from hit.schema import Kind, Tag
+from hit.state import lock_run, make_writable, run_folder, store_mark
 from hit.stop import StopRequest, process_identity
 
 _PACKAGES = ("mlflow", "torch", "torchvision", "scikit-learn", "numpy", "scipy", "pandas", "optuna", "plotly")
-_REASON_LENGTH = 500
+REASON_LENGTH = 500
 _DRAIN_SECONDS_WHEN_STOPPED = 20.0
 
 
 class RunWriter:
     """One run, from its first param to its end. A context manager: how the block ends is how the run ends.
 
-    Normally: FINISHED. `Interrupted`: KILLED. Any other exception: FAILED, with the reason in a tag.
+    Normally: FINISHED. `Interrupted`: KILLED. `Claimed`: taken back, unless it was taken over. Any other
+    exception: FAILED, with the reason in a tag.
     Everything goes through a journal on local disk, so that neither a crash nor a store that is away
     loses a number; leaving the block waits until the store has it all.
 
@@ -55,7 +55,7 @@ class RunWriter:
         stop: told about by SIGTERM and Ctrl-C; ends the waiting.
 
     Raises:
-        StoreError: the store does not answer, the run does not exist, or somebody else is writing to it.
+        StoreError: the store does not answer, or the run does not exist; `Claimed`: another process is writing to it.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class RunWriter:
         tags: Mapping[str, str] | None = None,
         stop: StopRequest | None = None,
     ) -> None:
-        _make_writable(state_dir)  # before there is a run that could be left behind
+        make_writable(state_dir)  # before there is a run that could be left behind
         self._client = connect(uri)
         self._stop = stop or StopRequest()
         self._closed = False
@@ -87,16 +87,21 @@ class RunWriter:
             **(tags or {}),
         }
         self._known_params: set[str] = set()
+        self._taken_over = False
         if run_id is None:
             run = self._client.create_run(
                 experiment_id(self._client, experiment), run_name=name, tags=_source_tags() | all_tags
             )
             run_id = run.info.run_id
-            self._lock = _lock(run_folder(state_dir, run_id))
+            self._lock = lock_run(run_folder(state_dir, run_id))
         else:
             self._lock = _lock_existing(state_dir, run_id)
+            self._taken_over = True
             try:
                 run = self._client.get_run(run_id)
+                # Whose it is now must stand there before RUNNING does, lest somebody take it for lost.
+                owner = [RunTag(key, all_tags[key]) for key in (Tag.HOST, Tag.PROCESS, Tag.HEARTBEAT)]
+                self._client.log_batch(run_id, tags=owner)
                 self._client.update_run(run_id, status="RUNNING", name=name)
             except MlflowException as error:
                 self._lock.release()
@@ -107,9 +112,11 @@ class RunWriter:
         self.run_id: str = run_id
         self.experiment_id: str = run.info.experiment_id
         self.folder = run_folder(state_dir, run_id)
-        (self.folder / "store").write_text(_store_mark(self._client.tracking_uri))
+        (self.folder / "store").write_text(store_mark(self._client.tracking_uri))
         self._delivery = Delivery(self._client, run_id, Journal(self.folder))
         self._delivery.start()
+        if self._taken_over:  # how it ended before is no longer true
+            self._append([{"kind": "untag", "key": str(key)} for key in (Tag.STATUS_REASON, Tag.DIVERGED)])
         self.tags(all_tags)
 
     def params(self, values: Mapping[str, Any]) -> None:
@@ -173,6 +180,8 @@ class RunWriter:
         if isinstance(error, Diverged):
             tags[Tag.DIVERGED] = "true"
         self.end(status, tags)
+        if isinstance(error, Claimed) and not self._taken_over:
+            self._withdraw()
 
     def end(self, status: str, tags: Mapping[str, str] | None = None) -> None:
         """Tell the store how the run ended, wait until it knows, and release everything."""
@@ -193,6 +202,12 @@ class RunWriter:
                 "and delivered by the next command that uses this state_dir and store"
             )
 
+    def _withdraw(self) -> None:
+        """Take back a run that measured nothing, since another one does its work."""
+        with contextlib.suppress(MlflowException):  # it stays, as KILLED with the reason
+            self._client.delete_run(self.run_id)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
     def _keep_waiting(self, waited: float) -> bool:
         if waited > 5 and int(waited * 2) % 60 == 10:  # about twice a second we are asked; tell twice a minute
             print("waiting for the tracking server to take the last numbers; Ctrl-C leaves them on disk", flush=True)
@@ -202,111 +217,26 @@ class RunWriter:
         self._delivery.append(list(records), sync=sync)
 
 
-def run_folder(state_dir: Path, run_id: str) -> Path:
-    """Where the journal and the checkpoint of a run lie."""
-    return state_dir / "runs" / run_id
-
-
-def deliver_leftovers(state_dir: Path, uri: str | None = None) -> int:
-    """Deliver what crashed or stopped processes left in their journals; how many runs that were.
-
-    Raises:
-        StoreError: the store does not answer.
-    """
-    folders = [path.parent for path in (state_dir / "runs").glob("*/journal.jsonl")]
-    if not folders:
-        return 0
-    client = connect(uri)
-    delivered = 0
-    for folder in folders:
-        with contextlib.suppress(Timeout, FileNotFoundError, MlflowException):
-            if (folder / "store").read_text() == _store_mark(client.tracking_uri):
-                delivered += _deliver_leftover(client, folder)
-    return delivered
-
-
-def mark_lost(client: MlflowClient, run_id: str) -> None:
-    """End a run whose process is gone without a word.
-
-    Raises:
-        StoreAway: the store does not answer.
-    """
-    try:
-        client.set_tag(run_id, Tag.STATUS_REASON, "lost: its process is gone")
-        client.set_terminated(run_id, status="FAILED")
-    except MlflowException as error:
-        raise StoreAway(str(error).splitlines()[0]) from None
-
-
-def end_unstarted(run_id: str, reason: str, status: str) -> None:
-    """End a run that `mlflow run` made for this process and that the process could not begin."""
-    with contextlib.suppress(StoreError, MlflowException):  # the user is told the reason in any case
-        client = connect()
-        if client.get_run(run_id).info.status == "RUNNING":
-            client.set_tag(run_id, Tag.STATUS_REASON, reason[:_REASON_LENGTH])
-            client.set_terminated(run_id, status=status)
-
-
-def _deliver_leftover(client: MlflowClient, folder: Path) -> bool:
-    with _lock(folder):  # a run that is alive holds it
-        with contextlib.closing(Journal(folder)) as journal:
-            if not journal.unsent:
-                return False
-            while journal.unsent:
-                records, mark = journal.peek(500)
-                send(client, folder.name, records)
-                journal.mark_sent(mark)
-        if records[-1]["kind"] == "status" and records[-1]["status"] == "FINISHED":
-            shutil.rmtree(folder, ignore_errors=True)
-        return True
-
-
-def _make_writable(state_dir: Path) -> None:
-    try:
-        (state_dir / "runs").mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=state_dir / "runs"):
-            pass
-    except OSError as error:
-        raise StoreError(f"state_dir must be writable, got {state_dir}: {error.strerror}") from None
-
-
 def _lock_existing(state_dir: Path, run_id: str) -> FileLock:
     folder = run_folder(state_dir, run_id)
     try:
-        return _lock(folder)
+        return lock_run(folder)
     except Timeout:
-        raise StoreError(f"run {run_id} is being written by another process ({folder} is locked)") from None
-
-
-def _lock(folder: Path) -> FileLock:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / "lock", timeout=0)
-        lock.acquire()
-    except OSError as error:
-        if isinstance(error, Timeout):
-            raise
-        raise StoreError(f"state_dir must be writable, got {folder}: {error.strerror}") from None
-    return lock
-
-
-def _store_mark(uri: str) -> str:
-    """Tells one store from another without writing down its address, which may hold a password."""
-    return hashlib.sha256(tracking_uri(uri).encode()).hexdigest()[:16]
+        raise Claimed(f"run {run_id} is being written by another process ({folder} is locked)") from None
 
 
 def _ending(error: BaseException | None) -> tuple[str, str]:
     match error:
         case None:
             return "FINISHED", ""
-        case Interrupted() | KeyboardInterrupt():
+        case Interrupted() | KeyboardInterrupt() | Claimed():
             return "KILLED", str(error) or "interrupted"
         case Diverged():
-            return "FAILED", f"diverged: {error}"[:_REASON_LENGTH]
+            return "FAILED", f"diverged: {error}"[:REASON_LENGTH]
         case UserError():
-            return "FAILED", str(error)[:_REASON_LENGTH]
+            return "FAILED", str(error)[:REASON_LENGTH]
         case _:
-            return "FAILED", f"{type(error).__name__}: {error}".splitlines()[0][:_REASON_LENGTH]
+            return "FAILED", f"{type(error).__name__}: {error}".splitlines()[0][:REASON_LENGTH]
 
 
 def _packages() -> str:

@@ -11,6 +11,7 @@ from pydantic.dataclasses import dataclass
 
 from hit.cli import CONFIG, Parser, entry_point
 from hit.options import EXPERIMENT_HELP, build
+from hit.schema import Kind
 
 if TYPE_CHECKING:
     from hit.stop import StopRequest
@@ -40,10 +41,10 @@ def main(argv: list[str], stop: "StopRequest") -> None:
 
     from hit.config import TrainConfig
     from hit.connection import chosen_experiment
+    from hit.recovery import recover
     from hit.runner import Progress, resume_config, state_folder, train_run
     from hit.schema import metric
     from hit.store import Store
-    from hit.tracking import deliver_leftovers
 
     options = build(TrainOptions, parsed["run"])
     if options.resume:
@@ -51,7 +52,8 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     else:
         config = TrainConfig.from_flat(parsed[CONFIG])
     stop.check()
-    deliver_leftovers(state_folder(config))
+    experiment = chosen_experiment(options.experiment)
+    recover(state_folder(config), experiment)
     with tqdm(total=config.epochs, unit="epoch", desc="training", disable=None) as bar:
 
         def show(progress: Progress) -> None:
@@ -60,7 +62,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
 
         run_id = train_run(
             config,
-            experiment=chosen_experiment(options.experiment),
+            experiment=experiment,
             run_id=options.resume or os.environ.get("MLFLOW_RUN_ID") or None,
             stop=stop,
             on_progress=show,
@@ -74,4 +76,4 @@ def main(argv: list[str], stop: "StopRequest") -> None:
 
 
 if __name__ == "__main__":
-    entry_point(main)
+    entry_point(main, Kind.TRAIN)

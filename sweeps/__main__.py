@@ -3,13 +3,12 @@
 __all__ = ["main", "parser"]
 
 import os
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hit.axes import GRID_DEFAULTS, GRID_HELP
-from hit.cli import CONFIG, Parser, entry_point
-from hit.options import build
-from sweeps.options import SweepOptions
+from hit.cli import Parser, entry_point
+from hit.schema import Kind
+from sweeps.options import SweepOptions, SweepRequest
 
 if TYPE_CHECKING:
     from hit.stop import StopRequest
@@ -28,16 +27,12 @@ def parser() -> Parser:
 
 def main(argv: list[str], stop: "StopRequest") -> None:
     """Parse the options, run what the store lacks, print the sweep's run id."""
-    parsed = parser().parse(argv)
+    request = SweepRequest.parse(parser().parse(argv))
 
-    from hit.config import TrainConfig
-    from hit.connection import chosen_experiment
     from hit.errors import StoreError
     from sweeps.grid_sweep import GridSweep
 
-    options = build(SweepOptions, parsed["sweep"])
-    options = replace(options, experiment=chosen_experiment(options.experiment))
-    sweep = GridSweep.plan(TrainConfig.from_flat(parsed[CONFIG]), options, parsed["grid"])
+    sweep = GridSweep.plan(request)
     with sweep.writer(stop, os.environ.get("MLFLOW_RUN_ID") or None) as run:
         result = sweep.run(run, stop)
         if result.faults and not result.counts["finished"]:
@@ -46,4 +41,4 @@ def main(argv: list[str], stop: "StopRequest") -> None:
 
 
 if __name__ == "__main__":
-    entry_point(main)
+    entry_point(main, Kind.SWEEP)

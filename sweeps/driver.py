@@ -45,3 +45,7 @@ class Driver(ABC):
     @abstractmethod
     def finished(self, history: pd.DataFrame) -> int:
         """How many of the wanted runs the history holds finished."""
+
+    @abstractmethod
+    def running(self, history: pd.DataFrame) -> int:
+        """How many of the wanted runs the history holds running, whoever runs them."""

@@ -51,6 +51,9 @@ class GridDriver(Driver):
     def finished(self, history: pd.DataFrame) -> int:
         return len(self._with_status(history, "FINISHED"))
 
+    def running(self, history: pd.DataFrame) -> int:
+        return len(self._with_status(history, "RUNNING") - self._with_status(history, "FINISHED"))
+
     def diverged(self, history: pd.DataFrame) -> set[str]:
         """Identities of wanted cells whose training diverged."""
         reasons = history["status_reason"].fillna("").astype(str)

@@ -4,11 +4,11 @@ __all__ = ["GridSweep"]
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from hit.axes import axis_layer
 from hit.config import TrainConfig
+from hit.connection import chosen_experiment
 from hit.machine import select_device
 from hit.models import check_fit
 from hit.runner import load_once, state_folder
@@ -17,8 +17,7 @@ from hit.stop import StopRequest
 from hit.tracking import RunWriter
 from sweeps.grid import GridDriver
 from sweeps.loop import SweepResult, run_sweep
-from sweeps.options import SweepOptions, parse_seeds
-from sweeps.space import BetaGrid
+from sweeps.options import SweepOptions, SweepRequest
 
 
 @dataclass(frozen=True)
@@ -38,20 +37,14 @@ class GridSweep:
     params: Mapping[str, Any]
 
     @classmethod
-    def plan(cls, base: TrainConfig, options: SweepOptions, grids: Mapping[str, str]) -> "GridSweep":
-        """Check everything that can be checked: the axes, the data, and that the models fit them.
-
-        Args:
-            base: config of every model; its betas hold for layers without an axis.
-            options: of the sweep.
-            grids: `grid_1` … `grid_L`, each `low:high:count` or values with commas.
+    def plan(cls, request: SweepRequest) -> "GridSweep":
+        """Check what needs the data: that they are there, and that the models fit them; find the experiment.
 
         Raises:
             UserError: naming what is wrong.
         """
-        texts = {axis_layer(name): text for name, text in grids.items()}
-        grid = BetaGrid.parse(texts, base.layers, base.betas)
-        seeds = parse_seeds(options.seeds)
+        base = request.base
+        options = replace(request.options, experiment=chosen_experiment(request.options.experiment))
         select_device(base.device)
         dataset = load_once(base.dataset, base.data_root, select_device("cpu"))
         check_fit(base, dataset.image_shape)
@@ -59,7 +52,8 @@ class GridSweep:
             name: value for name, value in base.to_flat().items() if not name.startswith("beta_") and name != "seed"
         }
         own = {"driver": options.driver, "seeds": options.seeds, "budget": options.budget, "workers": options.workers}
-        return cls(base, options, GridDriver(base, grid, seeds, dataset.digest), own | dict(grids) | model_params)
+        driver = GridDriver(base, request.grid, request.seeds, dataset.digest)
+        return cls(base, options, driver, own | dict(request.axes) | model_params)
 
     def run(self, sweep: RunWriter, stop: StopRequest) -> SweepResult:
         """Run it as children of `sweep`, and say on stderr what came of it.

@@ -15,8 +15,8 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from typing import Any, Literal
 
-from hit.errors import Diverged, Interrupted, UserError
-from hit.machine import available_cpus
+from hit.cpus import available_cpus
+from hit.errors import Claimed, Diverged, Interrupted, UserError
 from hit.stop import StopRequest
 
 _THREAD_VARIABLES = ("HIT_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -38,14 +38,15 @@ class Outcome:
 
     Attributes:
         job: which.
-        state: progress, or how it ended; lost where the worker died without a word.
+        state: progress, or how it ended; claimed where another process trains the model, lost where the worker
+            died without a word.
         text: what it is doing, or why it failed.
         epoch: epochs done.
         run_id: the run, once it ended well.
     """
 
     job: Job
-    state: Literal["progress", "finished", "diverged", "failed", "interrupted", "lost"]
+    state: Literal["progress", "finished", "claimed", "diverged", "failed", "interrupted", "lost"]
     text: str = ""
     epoch: int = 0
     run_id: str = ""
@@ -196,6 +197,8 @@ def _attempt(job: Job, stop: StopRequest, pipe: Connection) -> Outcome:
         return Outcome(job, "diverged", str(error))
     except Interrupted as error:
         return Outcome(job, "interrupted", str(error))
+    except Claimed as error:
+        return Outcome(job, "claimed", str(error))
     except UserError as error:
         return Outcome(job, "failed", str(error))
     except Exception:

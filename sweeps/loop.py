@@ -14,10 +14,12 @@ import pandas as pd
 from tqdm import tqdm
 
 from hit.errors import StoreAway
+from hit.recovery import deliver_leftovers, end_lost
 from hit.schema import Kind
+from hit.state import run_folder
 from hit.stop import StopRequest
-from hit.store import Store, is_lost, to_frame
-from hit.tracking import RunWriter, deliver_leftovers, mark_lost, run_folder
+from hit.store import Store
+from hit.tracking import RunWriter
 from sweeps.driver import Driver, Proposal
 from sweeps.launch import Job, Outcome, WorkerPool
 
@@ -35,6 +37,7 @@ class SweepResult:
         finished: how many of them the store holds now.
         counts: outcomes of the runs that this call started.
         faults: identity → why its run failed or diverged.
+        waited: whether it waited for runs of other processes.
     """
 
     run_id: str
@@ -42,6 +45,7 @@ class SweepResult:
     finished: int = 0
     counts: Counter[str] = field(default_factory=Counter)
     faults: dict[str, str] = field(default_factory=dict)
+    waited: bool = False
 
 
 def run_sweep(
@@ -92,7 +96,14 @@ def run_sweep(
                 in_flight[proposal.identity] = proposal
                 pool.submit(_job(proposal, history, folder, experiment, uri, sweep.run_id))
             if not in_flight:
-                break
+                elsewhere = driver.running(history)
+                if not elsewhere or (budget and left <= 0):
+                    break
+                _tell_waiting(bar, elsewhere, result)
+                time.sleep(_SECONDS_BETWEEN_QUESTIONS)
+                history = _history(store, experiment, stop)
+                _advance(bar, driver.finished(history))
+                continue
             ended = False
             for outcome in pool.outcomes(timeout=0.5):
                 bar.set_postfix_str(_doing(in_flight[outcome.job.identity], outcome), refresh=False)
@@ -104,18 +115,20 @@ def run_sweep(
                 proposal = in_flight.pop(identity)
                 if outcome.state == "lost" and tried[identity] < _TIMES_A_LOST_RUN_IS_TRIED:
                     tqdm.write(f"{outcome.text}: its run goes on from its checkpoint", file=sys.stderr)
-                    continue
-                result.counts[outcome.state] += 1
-                if outcome.state == "finished":
-                    bar.update()
+                elif outcome.state == "claimed":
+                    tqdm.write(f"left to another process: {outcome.text}", file=sys.stderr)
+                elif outcome.state == "finished":
+                    result.counts["finished"] += 1
                     if bar.disable:  # no terminal to draw a bar on
                         print(f"sweep: {_doing(proposal, outcome)}", file=sys.stderr, flush=True)
                 else:
+                    result.counts[outcome.state] += 1
                     given_up.add(identity)
                     result.faults[identity] = outcome.text
                     tqdm.write(f"run {outcome.state}: {outcome.text.strip().splitlines()[-1]}", file=sys.stderr)
             if ended:
                 history = _history(store, experiment, stop)
+                _advance(bar, driver.finished(history))
                 sweep.metrics(_state(driver, history, result), step=sum(result.counts.values()))
         result.finished = driver.finished(history)
     sweep.metrics(_state(driver, history, result), step=sum(result.counts.values()))
@@ -123,7 +136,7 @@ def run_sweep(
 
 
 def _history(store: Store, experiment: str, stop: StopRequest) -> pd.DataFrame:
-    """All models of the experiment, with the runs that have nobody behind them marked as lost.
+    """All models of the experiment, after the runs that have nobody behind them were marked as lost.
 
     A store that is away is waited for: the children go on meanwhile.
     """
@@ -131,16 +144,26 @@ def _history(store: Store, experiment: str, stop: StopRequest) -> pd.DataFrame:
     while True:
         stop.check()
         try:
-            runs = list(store.runs(experiment, kind=Kind.TRAIN))
-            lost = [run for run in runs if is_lost(run)]
-            for run in lost:
-                mark_lost(store.client, run.info.run_id)
-            return to_frame(list(store.runs(experiment, kind=Kind.TRAIN)) if lost else runs)
+            end_lost(store, experiment)
+            return store.history(experiment, kind=Kind.TRAIN)
         except StoreAway as error:
             if not told:
                 tqdm.write(f"waiting for the store: {error}", file=sys.stderr)
             told = True
             time.sleep(_SECONDS_BETWEEN_QUESTIONS)
+
+
+def _advance(bar: "tqdm[Any]", finished: int) -> None:
+    """Other processes' runs count, too."""
+    bar.update(finished - bar.n)
+
+
+def _tell_waiting(bar: "tqdm[Any]", runs: int, result: SweepResult) -> None:
+    doing = f"waiting for {runs} run{'s' if runs > 1 else ''} of other processes"
+    if bar.disable and not result.waited:
+        print(f"sweep: {doing}", file=sys.stderr, flush=True)
+    result.waited = True
+    bar.set_postfix_str(doing)
 
 
 def _choose(driver: Driver, history: pd.DataFrame, taken: set[str], n: int) -> list[Proposal]:
@@ -156,6 +179,7 @@ def _job(proposal: Proposal, history: pd.DataFrame, folder: Path, experiment: st
         "experiment": experiment,
         "uri": uri,
         "sweep": sweep,
+        "exclusive": True,
         "run_id": _interrupted_run(proposal.identity, history, folder),
     }
     return Job(proposal.identity, dict(arguments))

@@ -4,16 +4,16 @@ __all__ = ["DEFAULTS", "main", "parser"]
 
 import os
 import sys
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from hit.axes import GRID_DEFAULTS, GRID_HELP
-from hit.cli import CONFIG, Parser, entry_point
-from hit.options import build
-from sweeps.options import SweepOptions
+from hit.cli import Parser, entry_point
+from hit.options import build, output_file
+from hit.schema import Kind
+from sweeps.options import SweepOptions, SweepRequest
 
 if TYPE_CHECKING:
     from hit.stop import StopRequest
@@ -43,27 +43,26 @@ def parser() -> Parser:
 def main(argv: list[str], stop: "StopRequest") -> None:
     """Sweep, report, say where it is."""
     parsed = parser().parse(argv)
+    request = SweepRequest.parse(parsed)
+    page = build(PageOptions, parsed["report"])
+    output_file(page.output)
     print("loading", file=sys.stderr, flush=True)
 
-    from analysis.publish import publish
-    from hit.config import TrainConfig
-    from hit.connection import chosen_experiment
+    from analysis.publish import Selection, publish
     from hit.errors import StoreError
     from sweeps.grid_sweep import GridSweep
 
-    options = build(SweepOptions, parsed["sweep"])
-    options = replace(options, experiment=chosen_experiment(options.experiment))
-    page = build(PageOptions, parsed["report"])
-    plan = GridSweep.plan(TrainConfig.from_flat(parsed[CONFIG]), options, parsed["grid"])
+    plan = GridSweep.plan(request)
     with plan.writer(stop, os.environ.get("MLFLOW_RUN_ID") or None) as run:
         result = plan.run(run, stop)
         if result.finished == 0:
             reason = next(iter(result.faults.values()), "the budget allowed none").splitlines()[-1]
             raise StoreError(f"no run of the sweep finished: {reason}")
         print("writing the report", file=sys.stderr, flush=True)
-        path = publish(run, options.experiment, page.output, identities=plan.driver.identities)
+        models = Selection.of(plan.options.experiment, identities=plan.driver.identities)
+        path = publish(run, models, page.output)
     print(f"report: {path}")
 
 
 if __name__ == "__main__":
-    entry_point(main)
+    entry_point(main, Kind.SWEEP)

@@ -1,15 +1,20 @@
 """What a sweep takes beside the config of its models."""
 
-__all__ = ["SweepOptions", "parse_seeds"]
+__all__ = ["SweepOptions", "SweepRequest", "parse_seeds"]
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
+from hit.axes import axis_layer
+from hit.cli import CONFIG
+from hit.config import TrainConfig
+from hit.cpus import available_cpus
 from hit.errors import ConfigError
-from hit.machine import available_cpus
-from hit.options import EXPERIMENT_HELP
+from hit.options import EXPERIMENT_HELP, build
+from sweeps.space import BetaGrid
 
 _MOST_WORKERS = 8
 
@@ -28,6 +33,38 @@ class SweepOptions:
     def worker_count(self) -> int:
         """Processes to start."""
         return self.workers or min(_MOST_WORKERS, available_cpus())
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepRequest:
+    """A grid sweep as it was asked for, checked as far as that goes without data, store and heavy imports.
+
+    Attributes:
+        base: config of every model but for β and seed.
+        options: driver, budget, workers, experiment.
+        grid: the cells.
+        seeds: replicates.
+        axes: `grid_1` … as typed, for the sweep's params.
+    """
+
+    base: TrainConfig
+    options: SweepOptions
+    grid: BetaGrid
+    seeds: tuple[int, ...]
+    axes: Mapping[str, str]
+
+    @classmethod
+    def parse(cls, parsed: Mapping[str, Mapping[str, Any]]) -> "SweepRequest":
+        """From what `hit.cli.Parser.parse` returns.
+
+        Raises:
+            ConfigError: naming what is wrong.
+        """
+        options = build(SweepOptions, parsed["sweep"])
+        base = TrainConfig.from_flat(parsed[CONFIG])
+        texts = {axis_layer(name): text for name, text in parsed["grid"].items()}
+        grid = BetaGrid.parse(texts, base.layers, base.betas)
+        return cls(base=base, options=options, grid=grid, seeds=parse_seeds(options.seeds), axes=parsed["grid"])
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:

@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mlflow import MlflowClient
@@ -14,6 +14,19 @@ from tests.stores import clean_environment
 ROOT = Path(__file__).resolve().parent.parent
 #: A model that trains in seconds on one thread.
 SMALL = ["--channels", "4", "--z_dims", "5", "--metrics", "core", "--batch_size", "64"]
+
+_MANY = """
+import importlib, json, sys
+from hit.cli import entry_point
+from hit.schema import Kind
+main = importlib.import_module(sys.argv[1]).main
+for words in json.loads(sys.argv[2]):
+    sys.argv = ["command", *words]
+    try:
+        entry_point(main, Kind.TRAIN)
+    except SystemExit as ended:
+        print("exit", ended.code, file=sys.stderr)
+"""
 
 
 class Commands:
@@ -62,6 +75,25 @@ class Commands:
             timeout=240,
             check=False,
         )
+
+    def mistakes(self, module: str, options: Sequence[Sequence[str]]) -> list[tuple[str, int]]:
+        """What `python -m module` says to each of these, one line and exit code each; none may be a traceback.
+
+        All in one process: starting Python for each would take most of the time.
+        """
+        result = subprocess.run(
+            [sys.executable, "-c", _MANY, module, json.dumps([list(words) for words in options])],
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert "Traceback" not in result.stderr, result.stderr
+        lines = result.stderr.replace("\r", "\n").splitlines()
+        said = [line for line in lines if line.startswith(("error:", "exit"))]
+        assert len(said) == 2 * len(options), result.stderr
+        return [(line, int(code.split()[1])) for line, code in zip(said[::2], said[1::2], strict=True)]
 
     def _command(self, words: tuple[str, ...]) -> list[str]:
         return [*(["mlflow"] if words[0] == "run" else [sys.executable, "-m"]), *words]

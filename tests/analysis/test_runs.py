@@ -27,6 +27,9 @@ class FakeStore:
         FakeStore.asked |= {"experiment": experiment, "where": where, "sweep": sweep}
         return FakeStore.frame
 
+    def experiments(self) -> list[str]:
+        return ["Default", "hit"]
+
 
 @pytest.fixture
 def store(monkeypatch: pytest.MonkeyPatch) -> type[FakeStore]:
@@ -55,6 +58,11 @@ def test_an_empty_sweep_is_no_filter(store: type[FakeStore], grid: pd.DataFrame)
 def test_an_empty_store_says_which_command_makes_runs(store: type[FakeStore]) -> None:
     with pytest.raises(StoreError, match=r"experiment 'hit' holds no runs: .*mlflow run \. -e train"):
         runs()
+
+
+def test_an_experiment_that_is_not_there_is_named(store: type[FakeStore]) -> None:
+    with pytest.raises(StoreError, match=r"there is no experiment 'hti'; did you mean 'hit'\?; make one by"):
+        runs("hti")
 
 
 def test_a_filter_that_matches_nothing_is_named(store: type[FakeStore]) -> None:

@@ -1,6 +1,5 @@
 """The entry points under fire: signals, kills, crowds and mistakes."""
 
-import json
 import os
 import signal
 import subprocess
@@ -13,7 +12,6 @@ import pytest
 
 from hit.schema import Tag
 from hit.store import Store, is_lost
-from hit.tracking import mark_lost
 from tests.commands import ROOT, SMALL, Commands, alive, descendants, wait_until
 
 LONG = [*SMALL, "--epochs", "30"]
@@ -52,12 +50,20 @@ def test_stopped_and_killed_runs_go_on_to_the_same_numbers(commands: Commands) -
     lost = commands.client.get_run(run_id)
     assert lost.info.status == "RUNNING"
     assert is_lost(lost)
-    mark_lost(commands.client, run_id)
-    assert commands.client.get_run(run_id).info.status == "FAILED"
+    other = commands.run("hit.train", *SMALL, "--epochs", "1")
+    assert other.returncode == 0, other.stderr
+    lost = commands.client.get_run(run_id)
+    assert lost.info.status == "FAILED", "whoever uses the store next ends a lost run"
+    assert lost.data.tags[Tag.STATUS_REASON].startswith("lost")
 
     resumed = commands.run("hit.train", "--resume", run_id)
     assert resumed.stdout.strip() == run_id, resumed.stderr
-    assert commands.client.get_run(run_id).info.status == "FINISHED"
+    finished = commands.client.get_run(run_id)
+    assert finished.info.status == "FINISHED"
+    assert Tag.STATUS_REASON not in finished.data.tags, "how it once ended is no longer true"
+    again = commands.run("hit.train", "--resume", run_id)
+    assert again.returncode == 2
+    assert "FINISHED" in again.stderr
     assert steps(commands, run_id) == Counter(range(1, 31)), "every epoch once"
     assert final_numbers(commands, run_id) == expected
 
@@ -71,6 +77,18 @@ def test_sigterm_to_mlflow_run_leaves_no_run_running_and_no_orphan(commands: Com
     process.wait(60)
     wait_until(lambda: "gone" if not any(map(alive, below)) else "")
     assert commands.statuses() == {run_id: "KILLED"}
+
+
+def test_ctrl_c_under_mlflow_run_ends_as_killed(commands: Commands) -> None:
+    process = commands.start("run", str(ROOT), "-e", "train", "--env-manager", "local", *projects(LONG, epochs="3000"))
+    run_id = commands.wait_for_epoch(1, process)
+    below = descendants(process.pid)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does it
+    process.wait(60)
+    wait_until(lambda: "gone" if not any(map(alive, below)) else "")
+    # MLflow has said FAILED meanwhile: it overwrites the status of every run that it interrupts.
+    wait_until(lambda: "yes" if commands.statuses() == {run_id: "KILLED"} else "", seconds=30)
+    assert commands.client.get_run(run_id).data.tags[Tag.STATUS_REASON] == "stopped by signal 2"
 
 
 def test_mlflow_run_with_a_number_typed_as_people_do(commands: Commands) -> None:
@@ -91,6 +109,7 @@ def test_a_mistake_through_mlflow_run_fails_the_run_with_the_reason(commands: Co
     run = commands.client.get_run(run_id)
     assert run.info.status == "FAILED"
     assert run.data.tags[Tag.STATUS_REASON] == "beta_1 must be greater than or equal to 0, got '-1'"
+    assert (run.data.tags[Tag.KIND], run.info.run_name) == ("train", "train (not begun)")
 
 
 def test_divergence_is_failed_with_a_reason(commands: Commands) -> None:
@@ -143,41 +162,17 @@ def bad_inputs(folder: Path) -> dict[str, tuple[list[str], list[str]]]:
         "empty folder": (["--dataset", str(folder / "empty")], ["empty"]),
         "device": (["--device", "cuda:99"], ["device", "cuda:99"]),
         "unwritable": (["--state_dir", str(folder / "file" / "state")], ["state_dir", "writable"]),
-        "resume": (["--resume", "0" * 32], ["resume", "0" * 32]),
+        "resume": (["--resume", "0" * 32], ["resume", "0" * 32, "the store does not know"]),
     }
 
 
 def test_every_mistake_is_one_line_and_exit_code_2(commands: Commands) -> None:
-    """All in one process: starting Python for each would take most of the time."""
     inputs = bad_inputs(commands.folder)
-    script = "\n".join(
-        [
-            "import sys, json",
-            "from hit.cli import entry_point",
-            "from hit.train import main",
-            "for words in json.loads(sys.argv[1]):",
-            "    sys.argv = ['train', *words]",
-            "    try:",
-            "        entry_point(main)",
-            "    except SystemExit as ended:",
-            "        print('exit', ended.code, file=sys.stderr)",
-        ]
-    )
-    words = json.dumps([[*SMALL, "--epochs", "1", *options] for options, _ in inputs.values()])
-    result = subprocess.run(
-        [sys.executable, "-c", script, words],
-        env=commands.environment,
-        cwd=commands.folder,
-        capture_output=True,
-        text=True,
-    )
-    lines = [line for line in result.stderr.replace("\r", "\n").splitlines() if line.startswith(("error:", "exit"))]
-    assert len(lines) == 2 * len(inputs), result.stderr
-    for (name, (_, expected)), line, code in zip(inputs.items(), lines[::2], lines[1::2], strict=True):
-        assert code == "exit 2", (name, line)
+    said = commands.mistakes("hit.train", [[*SMALL, "--epochs", "1", *options] for options, _ in inputs.values()])
+    for (name, (_, expected)), (line, code) in zip(inputs.items(), said, strict=True):
+        assert code == 2, (name, line)
         for word in expected:
             assert word in line, (name, line)
-    assert "Traceback" not in result.stderr
     assert "RUNNING" not in commands.statuses().values()
 
 

@@ -22,7 +22,7 @@ def test_flat_and_back_is_the_same_config(betas: list[float], epochs: int, learn
 def test_layers_follow_z_dims() -> None:
     assert TrainConfig().layers == 2
     assert TrainConfig.from_flat({"z_dims": "4, 8,20", "beta_4": "0.5"}).betas == (1.0, 1.0, 1.0, 0.5)
-    assert TrainConfig.from_flat({"model": "vae", "beta_2": 7}).betas == (1.0,)
+    assert TrainConfig.from_flat({"model": "vae", "beta_2": "1"}).betas == (1.0,), "the MLproject's default"
 
 
 @pytest.mark.parametrize(
@@ -36,13 +36,15 @@ def test_layers_follow_z_dims() -> None:
         ({"beta_1": "nan"}, ["beta_1", "finite", "nan"]),
         ({"beta_1": "inf"}, ["beta_1", "finite", "inf"]),
         ({"beta_3": 1}, ["beta_3", "3 layers", "L = 2"]),
-        ({"z_dims": "20,x"}, ["z_dims", "'x'"]),
-        ({"z_dims": ""}, ["z_dims", "at least 1 item"]),
+        ({"model": "vae", "beta_2": 7}, ["beta_2", "2 layers", "L = 1", "7"]),
+        ({"z_dims": "20,x"}, ["z_dims", "whole numbers", "'20,x'"]),
+        ({"z_dims": "8,,20"}, ["z_dims", "whole numbers", "'8,,20'"]),
+        ({"z_dims": ""}, ["z_dims", "whole numbers", "''"]),
         ({"z_dims": "0"}, ["z_dims", "greater than 0"]),
-        ({"epochs": "1.5"}, ["epochs", "integer", "'1.5'"]),
+        ({"epochs": "1.5"}, ["epochs", "whole number", "'1.5'"]),
         ({"sigma": 0}, ["sigma", "greater than 0", "0"]),
         ({"seed": 2**31}, ["seed", "2147483648"]),
-        ({"warmup": "perhaps"}, ["warmup", "boolean", "perhaps"]),
+        ({"warmup": "perhaps"}, ["warmup", "true or false", "perhaps"]),
     ],
 )
 def test_a_mistake_is_one_line_with_field_rule_and_value(flat: dict[str, object], words: list[str]) -> None:

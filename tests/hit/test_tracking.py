@@ -10,9 +10,10 @@ from mlflow import MlflowClient
 
 from hit.connection import connect, experiment_id
 from hit.errors import Diverged, Interrupted, StoreError
+from hit.recovery import deliver_leftovers
 from hit.schema import Kind, Tag
 from hit.stop import StopRequest
-from hit.tracking import RunWriter, deliver_leftovers
+from hit.tracking import RunWriter
 from tests.stores import Server
 
 

@@ -4,6 +4,7 @@ from itertools import pairwise
 
 import pytest
 
+from hit.axes import GRID_DEFAULTS
 from hit.errors import ConfigError
 from sweeps.space import BetaGrid, subdivision_levels
 
@@ -26,8 +27,11 @@ def test_a_wrong_axis_is_one_line(text: str) -> None:
 
 
 def test_an_axis_of_a_layer_that_is_not_there() -> None:
-    with pytest.raises(ConfigError, match="grid_3 needs a model of 3 layers, got L = 2"):
+    with pytest.raises(ConfigError, match="grid_3 needs a model of 3 layers or more, but L = 2"):
         BetaGrid.parse({3: "1,2"}, 2, (1.0, 1.0))
+    with pytest.raises(ConfigError, match="grid_2 needs a model of 2 layers or more, but L = 1"):
+        BetaGrid.parse({2: "1,2"}, 1, (1.0,))
+    assert BetaGrid.parse({2: GRID_DEFAULTS["grid_2"]}, 1, (1.0,)).axes == ((1.0,),), "the MLproject's default"
 
 
 def test_every_cell_once() -> None:

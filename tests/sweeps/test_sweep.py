@@ -2,15 +2,20 @@
 
 import os
 import signal
+import time
 from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from hit.claims import assert_claim
 from hit.config import TrainConfig
+from hit.errors import Claimed
 from hit.schema import Kind, Tag
 from hit.store import Store
+from hit.tracking import RunWriter
 from sweeps.grid import GridDriver
 from sweeps.space import BetaGrid
 from tests.commands import SMALL, Commands, alive, descendants, wait_until
@@ -87,7 +92,63 @@ def test_a_sweep_survives_a_dead_worker_and_its_own_death(commands: Commands) ->
     assert len(Store(commands.uri).history("hit")) == 4
     sweeps = Store(commands.uri).history("hit", kind=Kind.SWEEP)
     assert set(models["parent"]) <= set(sweeps["run_id"]), "children are nested under a sweep"
-    assert list(sweeps["status"])[-2:] == ["FINISHED", "FINISHED"]
+    assert list(sweeps["status"]) == ["FAILED", "FINISHED", "FINISHED"], "the killed sweep does not stay RUNNING"
+    assert sweeps["status_reason"].iloc[0].startswith("lost")
+
+
+def test_two_sweeps_at_once_train_every_cell_once(commands: Commands) -> None:
+    crowd = [commands.start(*WORDS, "--epochs", "6", "--workers", "1") for _ in range(2)]
+    assert [sweep.wait(240) for sweep in crowd] == [0, 0], (commands.folder / "said.log").read_text()[-2000:]
+    models = Store(commands.uri).history("hit")
+    assert Counter(models["status"]) == {"FINISHED": 4}
+    assert models["config_hash"].nunique() == 4
+    said = (commands.folder / "said.log").read_text()
+    assert said.count("4 of 4 cells are finished") == 2, "each waits for what the other one trains"
+
+
+class TestClaims:
+    """Of the runs of one config that are alive, the one begun first may train it, whoever asks."""
+
+    @pytest.fixture
+    def begin(self, tmp_path: Path) -> Iterator[Callable[[], RunWriter]]:
+        writers: list[RunWriter] = []
+
+        def begin() -> RunWriter:
+            writer = RunWriter(
+                kind=Kind.TRAIN,
+                name="model",
+                state_dir=tmp_path,
+                uri=f"sqlite:///{tmp_path}/store.db",
+                tags={Tag.CONFIG_HASH: "abc"},
+            )
+            writers.append(writer)
+            return writer
+
+        yield begin
+        for writer in writers:
+            writer.end("KILLED")
+
+    def test_the_first_has_it_until_it_ends(self, begin: Callable[[], RunWriter], tmp_path: Path) -> None:
+        first = begin()
+        time.sleep(0.01)
+        second = begin()
+        store = Store(f"sqlite:///{tmp_path}/store.db")
+        assert_claim(store, "hit", "abc", first.run_id)
+        with pytest.raises(Claimed, match=f"run {first.run_id} is training"):
+            assert_claim(store, "hit", "abc", second.run_id)
+        assert_claim(store, "hit", "another", second.run_id)
+        first.end("KILLED")
+        assert_claim(store, "hit", "abc", second.run_id)
+        second.end("FINISHED")
+        third = begin()
+        with pytest.raises(Claimed, match=f"run {second.run_id} has trained"):
+            assert_claim(store, "hit", "abc", third.run_id)
+
+    def test_a_run_that_loses_is_taken_back(self, begin: Callable[[], RunWriter], tmp_path: Path) -> None:
+        with pytest.raises(Claimed), begin() as run:
+            raise Claimed("another one")
+        assert list(Store(f"sqlite:///{tmp_path}/store.db").runs("hit")) == []
+        assert not run.folder.exists()
 
 
 def test_sigterm_ends_the_children_cleanly(commands: Commands) -> None:

@@ -1,0 +1,38 @@
+"""Who trains a config where several want to: the run that was begun first."""
+
+__all__ = ["assert_claim"]
+
+from hit.errors import Claimed
+from hit.schema import Kind, Tag
+from hit.store import Store, is_lost
+
+
+def assert_claim(store: Store, experiment: str, identity: str, run_id: str) -> None:
+    """Return if this run may train the config; it claims it by existing.
+
+    Of the live runs of a config the one that was begun first has it, and of two begun in one millisecond the one
+    with the lower id: everybody who asks after all of them exist gets the same answer. A run must ask when it
+    has begun, and again a while later, for one that was begun earlier may have come to the store after it.
+
+    Args:
+        store: the run store.
+        experiment: name of the experiment.
+        identity: config hash (tag `hit.config_hash`).
+        run_id: who asks; in the store, RUNNING, with that hash.
+
+    Raises:
+        Claimed: another run has trained it, or has the better claim.
+        StoreAway: the store does not answer.
+    """
+    runs = list(store.runs(experiment, where=f"tags.`{Tag.CONFIG_HASH}` = '{identity}'", kind=Kind.TRAIN))
+    for run in runs:
+        if run.info.status == "FINISHED" and run.info.run_id != run_id:
+            raise Claimed(f"run {run.info.run_id} has trained this model already")
+    claims = {
+        (run.info.start_time, run.info.run_id)
+        for run in runs
+        if run.info.status == "RUNNING" and (run.info.run_id == run_id or not is_lost(run))
+    }
+    _, first = min(claims, default=(0, run_id))
+    if first != run_id:
+        raise Claimed(f"run {first} is training this model already")

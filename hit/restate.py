@@ -1,0 +1,57 @@
+"""`python -m hit.restate RUN_ID PID`: say KILLED again, once `mlflow run` (the process PID) has said FAILED.
+
+When the command of a project ends, MLflow means to leave a run alone whose status is final. It compares the
+status's name with the numbers of such statuses (`mlflow.projects._maybe_set_run_terminated`), never finds it among
+them, and so turns KILLED into FAILED. That happens after our process is gone: somebody has to stay behind.
+"""
+
+__all__ = ["restate", "restate_later"]
+
+import os
+import subprocess
+import sys
+import time
+
+_PATIENCE_SECONDS = 30.0
+_POLL_SECONDS = 0.2
+
+
+def restate_later(run_id: str) -> None:
+    """Leave a process behind that does it; it survives this one and its terminal's Ctrl-C."""
+    subprocess.Popen(
+        [sys.executable, "-m", "hit.restate", run_id, str(os.getppid())],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def restate(run_id: str, runner: int) -> bool:
+    """Wait until MLflow has overwritten the status, and put it right; whether that was needed.
+
+    Args:
+        run_id: a run that ended as KILLED.
+        runner: process id of `mlflow run`; when it is gone nobody will overwrite anything.
+
+    Raises:
+        StoreError: the store does not answer.
+    """
+    from hit.connection import connect
+
+    client = connect()
+    ended = client.get_run(run_id).info.end_time
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        present = os.path.exists(f"/proc/{runner}") or not os.path.exists("/proc")
+        if client.get_run(run_id).info.status == "FAILED":
+            client.set_terminated(run_id, status="KILLED", end_time=ended)
+            return True
+        if not present:
+            return False
+        time.sleep(_POLL_SECONDS)
+    return False
+
+
+if __name__ == "__main__":
+    restate(sys.argv[1], int(sys.argv[2]))

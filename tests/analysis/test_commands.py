@@ -1,0 +1,39 @@
+"""`python -m analysis` as a user runs it: what is wrong is said before anything is made."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.commands import SMALL, Commands
+
+
+@pytest.fixture
+def commands(tmp_path: Path) -> Commands:
+    return Commands(tmp_path)
+
+
+def test_a_report_is_a_run_and_a_mistake_is_none(commands: Commands) -> None:
+    trained = commands.run("hit.train", *SMALL, "--epochs", "1")
+    assert trained.returncode == 0, trained.stderr
+    before = commands.statuses()
+    mistakes = {
+        ("--experiment", "hti"): "there is no experiment 'hti'; did you mean 'hit'",
+        ("--where", "metrics.seed = 9"): "no run of experiment 'hit' has where='metrics.seed = 9'",
+        ("--where", "nonsense"): "the store cannot answer 'nonsense'",
+        ("--sweep", "0" * 32): f"sweep='{'0' * 32}'",
+        ("--application", "representatoin"): "did you mean 'representation'",
+        ("--output", "nowhere/report.html"): "output must lie in an existing folder",
+        ("--output", "."): "output must be a file",
+    }
+    said = commands.mistakes("analysis.__main__", list(mistakes))
+    for expected, (line, code) in zip(mistakes.values(), said, strict=True):
+        assert code == 2
+        assert expected in line
+    assert commands.statuses() == before, "no run was left behind"
+    assert {found.name for found in commands.client.search_experiments()} == {"Default", "hit"}
+
+    report = commands.run("analysis", "--output", "page.html")
+    assert report.returncode == 0, report.stderr
+    assert "<!doctype html>" in (commands.folder / "page.html").read_text()[:40].lower()
+    (made,) = commands.statuses().keys() - before.keys()
+    assert [found.path for found in commands.client.list_artifacts(made, "report")] == ["report/page.html"]
