@@ -107,6 +107,8 @@ def _facts(part: pd.DataFrame) -> dict[str, str]:
     facts["data_digest"] = facts["data_digest"][:12]
     if facts["model"] == "vae":
         facts["z_dims"] = ""
+    if facts["linear_z1"] == "0":
+        facts["linear_z1"] = ""
     if facts["model"] != "lvae":
         facts["warmup"] = ""
     if facts["likelihood"] != "gaussian":

@@ -49,20 +49,32 @@ class TrainConfig:
         "ghvae"
     )
     likelihood: Annotated[
-        Literal["bernoulli", "gaussian", "gaussian_learned"],
-        Field(description="p(x|z_1): bernoulli, gaussian (fixed σ) or gaussian_learned (one learned σ)"),
+        Literal["bernoulli", "gaussian", "gaussian_learned", "mol"],
+        Field(
+            description="p(x|z_1): bernoulli, gaussian (fixed σ), gaussian_learned (one learned σ) "
+            "or mol (discretised mixture of logistics)"
+        ),
     ] = "bernoulli"
     sigma: Annotated[
         float, Field(gt=0, description="σ of the gaussian likelihood, in units of the pixel range [0, 1]")
     ] = 0.71
-    posterior: Annotated[Literal["gaussian"], Field(description="family of q(z_L|x): gaussian (diagonal)")] = "gaussian"
-    latent: Annotated[Literal["dense"], Field(description="form of z_2 and above: dense (vectors)")] = "dense"
+    posterior: Annotated[
+        Literal["gaussian", "gumbel_softmax"],
+        Field(description="family of q(z_L|x): gaussian (diagonal) or gumbel_softmax (one of as many categories)"),
+    ] = "gaussian"
+    latent: Annotated[
+        Literal["dense", "conv"], Field(description="form of z_2: dense (a vector) or conv (a map of channels × 4 × 4)")
+    ] = "dense"
+    linear_z1: Annotated[
+        int, Field(ge=0, description="dimensions of a z_1 that is a vector, with latent=dense; 0: a map")
+    ] = 0
     channels: Annotated[PositiveInt, Field(description="channels c of every convolution")] = 16
     z_dims: Annotated[
         tuple[PositiveInt, ...],
         Field(
             min_length=1,
-            description="dimensions of z_L, …, z_2, from the top down, with commas; its length sets L",
+            description="dimensions of z_L, …, z_2, from the top down, with commas; its length sets L; "
+            "the last means nothing with latent=conv",
         ),
     ] = (20,)
     betas: Annotated[
@@ -79,6 +91,22 @@ class TrainConfig:
     device: Annotated[Text, _machine("auto, cpu, cuda or cuda:<n>")] = "auto"
     threads: Annotated[int, Field(ge=0), _machine("CPU threads of this process; 0: $HIT_THREADS, else all")] = 0
     state_dir: Annotated[Text, _machine("journals and checkpoints; empty: $HIT_STATE_DIR, else ./.hit")] = ""
+
+    def __post_init__(self) -> None:
+        if self.linear_z1 and (self.model == "vae" or self.latent == "conv"):
+            raise ConfigError(
+                "linear_z1 must be 0 unless model is ghvae or lvae with latent=dense, "
+                f"got {self.linear_z1} with model={self.model} and latent={self.latent}"
+            )
+        if self.posterior == "gumbel_softmax" and not self._top_is_vector:
+            raise ConfigError(
+                "posterior must be gaussian where z_L is a map, got 'gumbel_softmax' with "
+                f"model={self.model}, latent={self.latent} and L = {self.layers}"
+            )
+
+    @property
+    def _top_is_vector(self) -> bool:
+        return self.layers > (2 if self.latent == "conv" else 1)
 
     @property
     def layers(self) -> int:
@@ -146,6 +174,10 @@ class TrainConfig:
         if self.model != "vae":
             for layer, dim in enumerate(reversed(self.z_dims), start=2):
                 numbers[f"dim_z{layer}"] = float(dim)
+            if self.latent == "conv":
+                numbers["dim_z2"] = 16.0 * self.channels
+            if self.linear_z1:
+                numbers["dim_z1"] = float(self.linear_z1)
         for name in ("channels", "epochs", "batch_size", "learning_rate", "seed"):
             numbers[name] = float(getattr(self, name))
         if self.likelihood == "gaussian":
@@ -171,6 +203,11 @@ class TrainConfig:
         # What a model does not have does not tell two of them apart.
         if self.model == "vae":
             del deciding["z_dims"]
+            deciding["latent"] = "dense"
+        elif self.latent == "conv":
+            deciding["z_dims"] = self.z_dims[:-1]
+        if not self.linear_z1:
+            del deciding["linear_z1"]
         if self.model != "lvae":
             del deciding["warmup"]
         if self.likelihood != "gaussian":

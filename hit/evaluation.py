@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from hit.data import Dataset, batches
-from hit.distributions import DiagonalGaussian
+from hit.distributions import DiagonalGaussian, LatentDistribution
 from hit.errors import Diverged
 from hit.metrics import (
     EVALUATOR,
@@ -35,7 +35,7 @@ class _Layer:
     """One layer over the whole test set, flat: N × d each, on the CPU."""
 
     means: Tensor  # with every layer above at its mean
-    posterior: DiagonalGaussian  # given the sampled z above
+    posterior: LatentDistribution  # given the sampled z above
     samples: Tensor
 
 
@@ -90,6 +90,7 @@ def _pass_over_test_set(
     distortion = 0.0
     error = SquaredError()
     parts: list[list[tuple[Tensor, ...]]] = [[] for _ in range(model.layers)]
+    families: tuple[type[LatentDistribution], ...] = ()
     for images in batches(dataset.test, _BATCH):
         check()
         x = model.prepare(images)
@@ -98,18 +99,18 @@ def _pass_over_test_set(
         rates += torch.stack([rate.double().sum() for rate in sampled.rates]).cpu()
         distortion += sampled.distortion.double().sum().item()
         error = error + squared_error(x, model.reconstruct(means))
+        families = tuple(type(posterior) for posterior in sampled.posteriors)
         for layer in range(model.layers):
-            posterior = sampled.posteriors[layer]
-            tensors = (means.latents[layer], posterior.mean, posterior.std, sampled.latents[layer])
+            tensors = (means.latents[layer], sampled.latents[layer], *sampled.posteriors[layer].parameters)
             parts[layer].append(tuple(tensor.flatten(1).cpu() for tensor in tensors))
     count = len(dataset.test)
     core = _core_metrics((rates / count).tolist(), distortion / count, betas, math.prod(dataset.image_shape))
     if error.psnr is not None:
         core["test/psnr"] = error.psnr
     layers = []
-    for part in parts:
-        own_means, mean, std, samples = (torch.cat(tensors) for tensors in zip(*part, strict=True))
-        layers.append(_Layer(own_means, DiagonalGaussian(mean, std), samples))
+    for part, family in zip(parts, families, strict=True):
+        own_means, samples, *parameters = (torch.cat(tensors) for tensors in zip(*part, strict=True))
+        layers.append(_Layer(own_means, family(*parameters), samples))
     return core, layers
 
 
@@ -136,12 +137,11 @@ def _downstream(
 ) -> dict[str, float]:
     """Information, accuracies and bounds of z_l. `rate` is R_l + … + R_L, which bounds I(x; z_l)."""
     check()
-    information = mutual_information(layer.posterior.mean, layer.posterior.std, labels, layer.samples)
-    measured = {
-        f"test/mi_z{number}": information,
-        f"test/accuracy_bound_rate_z{number}": accuracy_bound(rate, label_entropy, classes),
-        f"test/accuracy_bound_mi_z{number}": accuracy_bound(max(information, 0.0), label_entropy, classes),
-    }
+    measured = {f"test/accuracy_bound_rate_z{number}": accuracy_bound(rate, label_entropy, classes)}
+    if isinstance(layer.posterior, DiagonalGaussian):
+        information = mutual_information(layer.posterior.mean, layer.posterior.std, labels, layer.samples)
+        measured[f"test/mi_z{number}"] = information
+        measured[f"test/accuracy_bound_mi_z{number}"] = accuracy_bound(max(information, 0.0), label_entropy, classes)
     best_sampled = -math.inf
     for suffix, features in (("", layer.means), ("_sampled", layer.samples)):
         check()

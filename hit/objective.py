@@ -1,6 +1,8 @@
-"""The Lagrangian D + Σ_l β_l R_l, and what changes β during training."""
+"""The Lagrangian D + Σ_l β_l R_l, and what changes with the epoch: β and the temperature of a categorical z_L."""
 
-__all__ = ["objective", "warmup_factor"]
+__all__ = ["gumbel_temperature", "objective", "warmup_factor"]
+
+import math
 
 from torch import Tensor
 
@@ -33,3 +35,11 @@ def warmup_factor(config: TrainConfig, epoch: int) -> float:
     if config.model != "lvae" or not config.warmup or length == 0:
         return 1.0
     return min(1.0, epoch / length)
+
+
+def gumbel_temperature(config: TrainConfig, epoch: int) -> float | None:
+    """Temperature of a Gumbel-softmax z_L in `epoch` (counted from 0): exp(−0.007 · epoch), not below 0.4.
+
+    That of the research code (https://arxiv.org/abs/2302.04855); None for other posteriors.
+    """
+    return max(0.4, math.exp(-0.007 * epoch)) if config.posterior == "gumbel_softmax" else None

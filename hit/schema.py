@@ -122,6 +122,7 @@ _DECLARED = [
     Metric("train/rate", "nats per image", None, "training rate R"),
     Metric("train/rate_{l}", "nats per image", None, "training rate R_{l}"),
     Metric("train/beta_{l}", "", None, "β_{l} in force"),
+    Metric("train/temperature", "", None, "temperature of the Gumbel-softmax"),
     Metric("train/seconds", "s", "minimize", "seconds an epoch"),
     # the model on the test set
     Metric("test/rate_{l}", "nats per image", None, "R_{l}"),

@@ -16,7 +16,7 @@ from hit.config import TrainConfig
 from hit.data import Split, batches
 from hit.errors import Diverged
 from hit.models.conditioning import SurfaceModel
-from hit.objective import objective, warmup_factor
+from hit.objective import gumbel_temperature, objective, warmup_factor
 from hit.randomness import generator
 from hit.training import Epoch
 
@@ -67,6 +67,8 @@ def fit_surface(
         started = time.perf_counter()
         sums = _run_epoch(model, optimiser, schedule, train, config, epoch, check)
         metrics = _epoch_metrics(sums / len(train))
+        if (temperature := gumbel_temperature(config, epoch)) is not None:
+            metrics["train/temperature"] = temperature
         metrics["train/seconds"] = time.perf_counter() - started
         if not math.isfinite(metrics["train/objective"]):
             raise Diverged(
@@ -102,13 +104,14 @@ def _run_epoch(
     noise = generator("noise", config.seed, epoch, device)
     drawn = draw_betas(model, len(train), generator("betas", config.seed, epoch)).to(device)
     warmth = warmup_factor(config, epoch)
+    temperature = gumbel_temperature(config, epoch)
     sums = torch.zeros(2 + model.layers, dtype=torch.float64, device=device)
     for images, betas in zip(
         batches(train, config.batch_size, order.to(device)), drawn.split(config.batch_size), strict=True
     ):
         check()
         x = model.prepare(images)
-        outcome = model(x, betas, model.noise(len(x), noise))
+        outcome = model(x, betas, model.noise(len(x), noise), temperature=temperature)
         losses = objective(outcome, betas * warmth) / (betas.mean(1) + _LOSS_OFFSET)
         optimiser.zero_grad(set_to_none=True)
         losses.mean().backward()

@@ -16,7 +16,7 @@ from hit.config import TrainConfig
 from hit.data import Split, batches
 from hit.errors import Diverged
 from hit.models import HierarchicalVAE
-from hit.objective import objective, warmup_factor
+from hit.objective import gumbel_temperature, objective, warmup_factor
 from hit.randomness import generator
 
 
@@ -73,6 +73,8 @@ def fit(
         betas = torch.tensor(config.betas, device=device) * warmup_factor(config, epoch)
         sums = _run_epoch(model, optimiser, train, config, epoch, betas, check)
         metrics = _epoch_metrics(sums / len(train.labels), betas)
+        if (temperature := gumbel_temperature(config, epoch)) is not None:
+            metrics["train/temperature"] = temperature
         metrics["train/seconds"] = time.perf_counter() - started
         if not math.isfinite(metrics["train/objective"]):
             raise Diverged(
@@ -99,11 +101,12 @@ def _run_epoch(
     device = betas.device
     order = torch.randperm(len(train.labels), generator=generator("batches", config.seed, epoch))
     noise = generator("noise", config.seed, epoch, device)
+    temperature = gumbel_temperature(config, epoch)
     sums = torch.zeros(2 + model.layers, dtype=torch.float64, device=device)
     for images in batches(train, config.batch_size, order.to(device)):
         check()
         x = model.prepare(images)
-        outcome = model(x, model.noise(len(x), noise))
+        outcome = model(x, model.noise(len(x), noise), temperature=temperature)
         losses = objective(outcome, betas)
         optimiser.zero_grad(set_to_none=True)
         losses.mean().backward()

@@ -3,18 +3,30 @@
 __all__ = ["build_model", "check_fit"]
 
 import torch
-from torch import nn
 
 from hit.config import TrainConfig
-from hit.distributions import Bernoulli, FixedGaussian, LearnedGaussian, Likelihood
+from hit.distributions import (
+    Bernoulli,
+    Categorical,
+    DiagonalGaussian,
+    FixedGaussian,
+    LatentDistribution,
+    LearnedGaussian,
+    Likelihood,
+    MixtureOfLogistics,
+)
 from hit.errors import ConfigError
+from hit.models.conv_z import ConvGeometry
+from hit.models.dense_z import DenseGeometry
+from hit.models.geometry import Geometry
 from hit.models.ghvae import GeneralisedInference
-from hit.models.hierarchy import HierarchicalVAE, Inference
+from hit.models.hierarchy import HierarchicalVAE
 from hit.models.lvae import LadderInference
-from hit.models.networks import DenseDecoder, DensePrior, Geometry
+from hit.models.networks import DensePrior
 from hit.models.vae import OneLayerInference, one_layer_decoder
 
-_SIDES = (28, 32)
+#: Sides of the images that models exist for, and where those of 256 pixels do.
+_SIDES, _LARGE = (28, 32), 256
 
 
 def build_model(config: TrainConfig, image_shape: tuple[int, int, int]) -> HierarchicalVAE:
@@ -37,35 +49,58 @@ def build_model(config: TrainConfig, image_shape: tuple[int, int, int]) -> Hiera
 def check_fit(config: TrainConfig, image_shape: tuple[int, int, int]) -> None:
     """Raise ConfigError unless models of this config exist for images of this shape (C, H, W)."""
     channels, height, width = image_shape
-    if height != width or height not in _SIDES:
-        raise ConfigError(f"dataset must have images of 28×28 or 32×32 pixels, got {height}×{width} ({config.dataset})")
+    large = config.model == "ghvae" and config.latent == "conv"
+    if height != width or height not in (*_SIDES, _LARGE):
+        raise ConfigError(
+            f"dataset must have images of 28×28, 32×32 or 256×256 pixels, got {height}×{width} ({config.dataset})"
+        )
+    if height == _LARGE and not large:
+        raise ConfigError(
+            "model must be ghvae with latent=conv for images of 256×256 pixels, "
+            f"got {config.model} with latent={config.latent} ({config.dataset})"
+        )
     if config.likelihood == "bernoulli" and channels != 1:
         raise ConfigError(
-            "likelihood must be gaussian or gaussian_learned for colour images, got 'bernoulli' "
+            "likelihood must be gaussian, gaussian_learned or mol for colour images, got 'bernoulli' "
+            f"(dataset {config.dataset} has {channels} channels)"
+        )
+    if config.likelihood == "mol" and channels not in (1, 3):
+        raise ConfigError(
+            "likelihood must be gaussian or gaussian_learned for images of neither 1 nor 3 channels, got 'mol' "
             f"(dataset {config.dataset} has {channels} channels)"
         )
 
 
 def _build(config: TrainConfig, image_shape: tuple[int, int, int]) -> HierarchicalVAE:
     image_channels, side, _ = image_shape
-    likelihood = _likelihood(config)
+    likelihood = _likelihood(config, image_channels)
+    outputs = likelihood.outputs(image_channels)
+    # The ladder's mixture of logistics has no layer before its last.
+    wide = config.likelihood == "mol" and config.model != "lvae"
     if config.model == "vae":
         inference = OneLayerInference(image_channels, side, config.channels)
-        decoder: nn.Module = one_layer_decoder(image_channels, config.channels)
+        decoder = one_layer_decoder(config.channels, outputs, wide=wide)
         return HierarchicalVAE(inference, [], decoder, likelihood, [inference.shape])
 
-    geometry = Geometry(image_channels, side, config.channels)
-    dims = tuple(reversed(config.z_dims))  # d_2, …, d_L
-    shapes: list[tuple[int, ...]] = [geometry.z1_shape, *((dim,) for dim in dims)]
-    priors = [DensePrior(above, config.channels, shape) for shape, above in zip(shapes, dims, strict=False)]
-    family: type[GeneralisedInference] | type[LadderInference] = (
-        GeneralisedInference if config.model == "ghvae" else LadderInference
+    geometry: Geometry = (
+        ConvGeometry(image_channels, side, config.channels)
+        if config.latent == "conv"
+        else DenseGeometry(image_channels, side, config.channels, config.linear_z1)
     )
-    ladder: Inference = family(geometry, dims)
-    return HierarchicalVAE(ladder, priors, DenseDecoder(geometry), likelihood, shapes)
+    dims = tuple(reversed(config.z_dims))  # d_2, …, d_L
+    shapes = [geometry.z1_shape, geometry.z2_shape(dims[0]), *((dim,) for dim in dims[1:])]
+    top: type[LatentDistribution] = Categorical if config.posterior == "gumbel_softmax" else DiagonalGaussian
+    ladder = config.model == "lvae"
+    priors = [geometry.z1_prior(dims[0], root=ladder)]
+    priors += [
+        DensePrior(above, 8 * config.channels, shape) for shape, above in zip(shapes[1:], dims[1:], strict=False)
+    ]
+    family = LadderInference if ladder else GeneralisedInference
+    posteriors = family(geometry, dims, top)
+    return HierarchicalVAE(posteriors, priors, geometry.decoder(outputs, wide=wide), likelihood, shapes, top)
 
 
-def _likelihood(config: TrainConfig) -> Likelihood:
+def _likelihood(config: TrainConfig, image_channels: int) -> Likelihood:
     match config.likelihood:
         case "bernoulli":
             return Bernoulli()
@@ -73,3 +108,5 @@ def _likelihood(config: TrainConfig) -> Likelihood:
             return FixedGaussian(config.sigma)
         case "gaussian_learned":
             return LearnedGaussian()
+        case "mol":
+            return MixtureOfLogistics(image_channels)

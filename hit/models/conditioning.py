@@ -122,17 +122,24 @@ class SurfaceModel(nn.Module):
         """As `HierarchicalVAE.noise`."""
         return self.model.noise(batch, generator)
 
-    def forward(self, x: Tensor, betas: Tensor, noise: Sequence[Tensor] | None = None, *, sample: bool = True) -> Pass:
+    def forward(
+        self,
+        x: Tensor,
+        betas: Tensor,
+        noise: Sequence[Tensor] | None = None,
+        *,
+        sample: bool = True,
+        temperature: float | None = None,
+    ) -> Pass:
         """One pass as `HierarchicalVAE.forward`, of the model at these β.
 
         Args:
             x: prepared images, batch × C × H × W.
             betas: β_1 … β_L > 0, of shape (L,) for the whole batch or (batch, L), a row an example.
-            noise: one standard normal tensor a layer; drawn where absent.
-            sample: False takes posterior means.
+            noise, sample, temperature: see there.
         """
         with self._condition.holding(self._standardised(betas)):
-            outcome: Pass = self.model(x, noise, sample=sample)
+            outcome: Pass = self.model(x, noise, sample=sample, temperature=temperature)
         return outcome
 
     @torch.no_grad()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from hit.distributions import DiagonalGaussian, Likelihood, standard_normal
+from hit.distributions import DiagonalGaussian, LatentDistribution, Likelihood
 
 
 @dataclass(frozen=True)
@@ -29,25 +29,25 @@ class Pass:
     distortion: Tensor
     output: Tensor
     latents: tuple[Tensor, ...]
-    posteriors: tuple[DiagonalGaussian, ...]
-    priors: tuple[DiagonalGaussian, ...]
+    posteriors: tuple[LatentDistribution, ...]
+    priors: tuple[LatentDistribution, ...]
 
 
 class Inference(nn.Module, ABC):
     """q(z_L|x) Π q(z_l|z_{l+1}, x): what the images say of every layer, met by what comes from above."""
 
     @abstractmethod
-    def evidence(self, x: Tensor) -> tuple[Tensor | DiagonalGaussian, ...]:
+    def evidence(self, x: Tensor) -> tuple[Tensor | LatentDistribution, ...]:
         """What x alone says of z_1 … z_L, index 0 for z_1."""
 
     @abstractmethod
     def posterior(
         self,
         layer: int,
-        evidence: Tensor | DiagonalGaussian,
+        evidence: Tensor | LatentDistribution,
         z_above: Tensor | None,
-        prior: DiagonalGaussian | None,
-    ) -> DiagonalGaussian:
+        prior: LatentDistribution | None,
+    ) -> LatentDistribution:
         """q(z_l|z_{l+1}, x); `z_above` and `prior` are None for the top layer alone."""
 
 
@@ -59,10 +59,11 @@ class HierarchicalVAE(nn.Module):
 
     Args:
         inference: the family of posteriors; models differ mainly here.
-        priors: p(z_l|z_{l+1}) for l = 1 … L−1; p(z_L) is standard normal.
+        priors: p(z_l|z_{l+1}) for l = 1 … L−1.
         decoder: z_1 → the likelihood's output.
         likelihood: p(x|z_1).
         latent_shapes: shape of one z_l for l = 1 … L.
+        top: family of z_L; p(z_L) is its `standard` one. Every layer below is Gaussian.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class HierarchicalVAE(nn.Module):
         decoder: nn.Module,
         likelihood: Likelihood,
         latent_shapes: Sequence[tuple[int, ...]],
+        top: type[LatentDistribution] = DiagonalGaussian,
     ) -> None:
         super().__init__()
         assert len(latent_shapes) == len(priors) + 1
@@ -80,6 +82,7 @@ class HierarchicalVAE(nn.Module):
         self.decoder = decoder
         self.likelihood = likelihood
         self.latent_shapes = tuple(latent_shapes)
+        self.top = top
 
     @property
     def layers(self) -> int:
@@ -91,17 +94,29 @@ class HierarchicalVAE(nn.Module):
         return self.likelihood.prepare(images)
 
     def noise(self, batch: int, generator: torch.Generator | None = None) -> tuple[Tensor, ...]:
-        """Standard normal noise for one pass, on the model's device: one tensor a layer, index 0 for z_1."""
+        """The noise that one pass samples with, on the model's device: one tensor a layer, index 0 for z_1."""
         device = next(self.parameters()).device
-        return tuple(torch.randn(batch, *shape, generator=generator, device=device) for shape in self.latent_shapes)
+        families = [DiagonalGaussian] * (self.layers - 1) + [self.top]
+        return tuple(
+            family.noise((batch, *shape), generator, device)
+            for family, shape in zip(families, self.latent_shapes, strict=True)
+        )
 
-    def forward(self, x: Tensor, noise: Sequence[Tensor] | None = None, *, sample: bool = True) -> Pass:
+    def forward(
+        self,
+        x: Tensor,
+        noise: Sequence[Tensor] | None = None,
+        *,
+        sample: bool = True,
+        temperature: float | None = None,
+    ) -> Pass:
         """Infer z_L … z_1, paying each layer's rate, and decode z_1.
 
         Args:
             x: prepared images (`prepare`), batch × C × H × W.
-            noise: one standard normal tensor a layer (`noise`); drawn here where absent.
+            noise: one tensor a layer (`noise`); drawn here where absent.
             sample: False takes the posterior means instead, so that numbers can be compared.
+            temperature: of a categorical z_L in training; None leaves it one-hot. Others take no heed of it.
         """
         if sample and noise is None:
             noise = self.noise(x.shape[0])
@@ -110,8 +125,8 @@ class HierarchicalVAE(nn.Module):
         latents, posteriors, priors, rates = [], [], [], []
         for layer in range(self.layers, 0, -1):
             prior = None if z is None else self.priors[layer - 1](z)
-            posterior = self.inference.posterior(layer, evidence[layer - 1], z, prior)
-            prior = standard_normal(posterior) if prior is None else prior
+            posterior = self.inference.posterior(layer, evidence[layer - 1], z, prior).relaxed(temperature)
+            prior = self.top.standard(posterior.parameters[0]) if prior is None else prior
             z = posterior.sample(noise[layer - 1]) if sample and noise is not None else posterior.mean
             latents.append(z)
             posteriors.append(posterior)
@@ -130,9 +145,9 @@ class HierarchicalVAE(nn.Module):
 
     def generate(self, noise: Sequence[Tensor]) -> Tensor:
         """Mean images E[x|z_1] (batch × C × H × W) of samples drawn from the prior with this noise."""
-        z = noise[self.layers - 1]
+        z = self.top.standard(noise[-1]).sample(noise[-1])
         for layer in range(self.layers - 1, 0, -1):
-            prior: DiagonalGaussian = self.priors[layer - 1](z)
+            prior: LatentDistribution = self.priors[layer - 1](z)
             z = prior.sample(noise[layer - 1])
         return self.likelihood.mean(self.decoder(z))
 

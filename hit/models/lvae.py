@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from hit.distributions import DiagonalGaussian
+from hit.distributions import DiagonalGaussian, LatentDistribution
+from hit.models.geometry import Geometry
 from hit.models.hierarchy import Inference
-from hit.models.networks import DenseFeatures, Geometry, Heads, conv, linear, perceptron, relu
 
 
 def weigh(mean: Tensor, variance: Tensor, prior: DiagonalGaussian) -> DiagonalGaussian:
@@ -29,25 +29,27 @@ def weigh(mean: Tensor, variance: Tensor, prior: DiagonalGaussian) -> DiagonalGa
 
 
 class LadderInference(Inference):
-    """Posteriors of LVAE with dense z_2 … z_L.
+    """Posteriors of LVAE.
 
     Args:
-        geometry: sizes.
-        dims: d_2, …, d_L, from z_2 up.
+        geometry: parts for one form of z_2.
+        dims: d_2, …, d_L, from z_2 up; that of a convolutional z_2 means nothing.
+        top: family of z_L.
     """
 
-    def __init__(self, geometry: Geometry, dims: Sequence[int]) -> None:
+    def __init__(
+        self, geometry: Geometry, dims: Sequence[int], top: type[LatentDistribution] = DiagonalGaussian
+    ) -> None:
         super().__init__()
-        c = geometry.channels
-        self.features = DenseFeatures(geometry)
-        self.z1_mid = nn.Sequential(geometry.mid(c), relu())
-        self.z1_heads = Heads(conv(c, c, 3, 1, 1), conv(c, c, 3, 1, 1), geometry.z1_shape)
-        # d_2 folds the features to a vector; every layer above reads the one below it.
-        self.climb = nn.ModuleList([nn.Sequential(geometry.mid(c), relu(), nn.Flatten())])
-        self.climb.extend(perceptron(geometry.flat, geometry.flat) for _ in dims[1:])
-        self.heads = nn.ModuleList(Heads(linear(geometry.flat, d), linear(geometry.flat, d), (d,)) for d in dims)
+        self.features = geometry.ladder_features()
+        self.z1_mid, self.z1_heads = geometry.ladder_z1()
+        self.climb = nn.ModuleList(geometry.ladder_climb(len(dims)))
+        families = [DiagonalGaussian] * (len(dims) - 1) + [top]
+        self.heads = nn.ModuleList([geometry.ladder_z2_heads(dims[0], families[0], top=len(dims) == 1)])
+        for dim, family in zip(dims[1:], families[1:], strict=True):
+            self.heads.append(geometry.ladder_dense_heads(dim, family))
 
-    def evidence(self, x: Tensor) -> tuple[Tensor | DiagonalGaussian, ...]:
+    def evidence(self, x: Tensor) -> tuple[Tensor | LatentDistribution, ...]:
         features = self.features(x)
         said = [self.z1_heads(self.z1_mid(features))]
         h = features
@@ -59,10 +61,14 @@ class LadderInference(Inference):
     def posterior(
         self,
         layer: int,
-        evidence: Tensor | DiagonalGaussian,
+        evidence: Tensor | LatentDistribution,
         z_above: Tensor | None,
-        prior: DiagonalGaussian | None,
-    ) -> DiagonalGaussian:
+        prior: LatentDistribution | None,
+    ) -> LatentDistribution:
+        assert isinstance(evidence, LatentDistribution)
+        if prior is None:
+            return evidence
         assert isinstance(evidence, DiagonalGaussian)
-        # Below the top, the softplus head is a variance; at the top it is a standard deviation.
-        return evidence if prior is None else weigh(evidence.mean, evidence.std, prior)
+        assert isinstance(prior, DiagonalGaussian)
+        # Below the top, the softplus head is a variance.
+        return weigh(evidence.mean, evidence.std, prior)

@@ -1,27 +1,36 @@
 """The blocks that every model is composed of. All layers of all networks are made here."""
 
 __all__ = [
-    "DenseDecoder",
-    "DenseFeatures",
     "DensePrior",
-    "Geometry",
     "Heads",
+    "Logits",
+    "SplitHeads",
     "conv",
     "down",
+    "flat3",
+    "flat3_up",
+    "flat5",
+    "folded",
+    "image_layers",
     "linear",
     "perceptron",
     "relu",
     "up",
     "upconv",
+    "vector_heads",
 ]
 
-from dataclasses import dataclass
+import math
+from collections.abc import Callable
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hit.distributions import DiagonalGaussian
+from hit.distributions import Categorical, DiagonalGaussian, LatentDistribution
 from hit.models.transposed import TransposedConvolution
+
+#: Channels before the output of a GHVAE's mixture of logistics.
+_WIDE = 128
 
 
 def conv(inputs: int, outputs: int, kernel: int, stride: int, padding: int) -> nn.Module:
@@ -44,6 +53,16 @@ def linear(inputs: int, outputs: int) -> nn.Module:
     return nn.Linear(inputs, outputs)
 
 
+def perceptron(inputs: int, outputs: int) -> nn.Sequential:
+    """Linear layer with ReLU."""
+    return nn.Sequential(linear(inputs, outputs), relu())
+
+
+def folded(layer: nn.Module) -> nn.Sequential:
+    """A convolution with ReLU, its features flattened to a vector."""
+    return nn.Sequential(layer, relu(), nn.Flatten())
+
+
 def down(inputs: int, outputs: int) -> nn.Module:
     """Convolution 5/2/2: halves the side."""
     return conv(inputs, outputs, 5, 2, 2)
@@ -54,41 +73,19 @@ def up(inputs: int, outputs: int) -> nn.Module:
     return upconv(inputs, outputs, 5, 2, 2, 1)
 
 
-@dataclass(frozen=True)
-class Geometry:
-    """Sizes of the dense-z models: two halvings of the image, then "mid", which ends at 4 × 4.
+def flat3(inputs: int, outputs: int) -> nn.Module:
+    """Convolution 3/1/1: keeps the side."""
+    return conv(inputs, outputs, 3, 1, 1)
 
-    Args:
-        image_channels: C.
-        side: 28 or 32 pixels; mid is 4/1/0 (7 → 4) at 28 and 4/2/1 (8 → 4) at 32.
-        channels: c.
-    """
 
-    image_channels: int
-    side: int
-    channels: int
+def flat3_up(inputs: int, outputs: int) -> nn.Module:
+    """Transposed convolution 3/1/1: keeps the side, where a network decodes."""
+    return upconv(inputs, outputs, 3, 1, 1)
 
-    @property
-    def flat(self) -> int:
-        """Numbers in c × 4 × 4."""
-        return 16 * self.channels
 
-    @property
-    def z1_shape(self) -> tuple[int, int, int]:
-        """Shape of z_1: c × 4 × 4."""
-        return (self.channels, 4, 4)
-
-    def mid(self, inputs: int) -> nn.Module:
-        """The convolution that ends at 4 × 4."""
-        return conv(inputs, self.channels, 4, *self._mid_stride_padding)
-
-    def mid_up(self) -> nn.Module:
-        """The transposed convolution that starts at 4 × 4."""
-        return upconv(self.channels, self.channels, 4, *self._mid_stride_padding)
-
-    @property
-    def _mid_stride_padding(self) -> tuple[int, int]:
-        return (1, 0) if self.side == 28 else (2, 1)
+def flat5(inputs: int, outputs: int) -> nn.Module:
+    """Convolution 5/1/2: keeps the side."""
+    return conv(inputs, outputs, 5, 1, 2)
 
 
 class Heads(nn.Module):
@@ -107,43 +104,67 @@ class Heads(nn.Module):
         )
 
 
-class DenseFeatures(nn.Sequential):
-    """x → ReLU features of c × side/4 × side/4: conv 4/2/1 C→c, conv 4/2/1 c→c."""
+class SplitHeads(nn.Module):
+    """Heads in one layer of 2c channels: the first c are the mean, softplus of the others the standard deviation.
 
-    def __init__(self, geometry: Geometry) -> None:
-        c = geometry.channels
-        super().__init__(conv(geometry.image_channels, c, 4, 2, 1), relu(), conv(c, c, 4, 2, 1), relu())
+    Args:
+        layer: the heads.
+        root: softplus gives the variance, whose root is the standard deviation.
+    """
+
+    def __init__(self, layer: nn.Module, *, root: bool = False) -> None:
+        super().__init__()
+        self.layer = layer
+        self.root = root
+
+    def forward(self, h: Tensor) -> DiagonalGaussian:
+        mean, scale = self.layer(h).chunk(2, 1)
+        std = F.softplus(scale)
+        return DiagonalGaussian(mean, std.sqrt() if self.root else std)
+
+
+class Logits(nn.Module):
+    """Head of a categorical latent: linear → K logits."""
+
+    def __init__(self, inputs: int, categories: int) -> None:
+        super().__init__()
+        self.layer = linear(inputs, categories)
+
+    def forward(self, h: Tensor) -> Categorical:
+        return Categorical(self.layer(h))
+
+
+def vector_heads(inputs: int, dim: int, family: type[LatentDistribution]) -> nn.Module:
+    """The head, or heads, of a latent that is a vector: `dim` dimensions, or as many categories."""
+    if family is Categorical:
+        return Logits(inputs, dim)
+    return Heads(linear(inputs, dim), linear(inputs, dim), (dim,))
 
 
 class DensePrior(nn.Module):
-    """p(z_l|z_{l+1}) from a vector z_{l+1}: linear → 8c, ReLU, twin heads linear → z_l."""
+    """p(z_l|z_{l+1}) from a vector z_{l+1}: linear → hidden, ReLU, twin heads linear → z_l."""
 
-    def __init__(self, above: int, channels: int, shape: tuple[int, ...]) -> None:
+    def __init__(self, above: int, hidden: int, shape: tuple[int, ...]) -> None:
         super().__init__()
-        size = 1
-        for side in shape:
-            size *= side
-        self.hidden = linear(above, 8 * channels)
-        self.heads = Heads(linear(8 * channels, size), linear(8 * channels, size), shape)
+        size = math.prod(shape)
+        self.hidden = linear(above, hidden)
+        self.heads = Heads(linear(hidden, size), linear(hidden, size), shape)
 
     def forward(self, z_above: Tensor) -> DiagonalGaussian:
         return self.heads(F.relu(self.hidden(z_above)))  # type: ignore[no-any-return]
 
 
-class DenseDecoder(nn.Sequential):
-    """z_1 of c × 4 × 4 → the likelihood's output: transposed mid c→c, transposed 4/2/1 c→c and c→C."""
+def image_layers(
+    upscale: Callable[[int, int], nn.Module], channels: int, outputs: int, *, wide: bool
+) -> list[nn.Module]:
+    """The last layers of a decoder: c channels → the likelihood's output at twice the side.
 
-    def __init__(self, geometry: Geometry) -> None:
-        c = geometry.channels
-        super().__init__(
-            geometry.mid_up(),
-            relu(),
-            upconv(c, c, 4, 2, 1),
-            relu(),
-            upconv(c, geometry.image_channels, 4, 2, 1),
-        )
-
-
-def perceptron(inputs: int, outputs: int) -> nn.Sequential:
-    """Linear layer with ReLU."""
-    return nn.Sequential(linear(inputs, outputs), relu())
+    Args:
+        upscale: makes the layer that doubles the side.
+        channels: c.
+        outputs: channels of the likelihood's output.
+        wide: through 128 channels, and a convolution 3/1/1 after it.
+    """
+    if wide:
+        return [upscale(channels, _WIDE), relu(), flat3(_WIDE, outputs)]
+    return [upscale(channels, outputs)]

@@ -4,9 +4,9 @@ __all__ = ["OneLayerInference", "one_layer_decoder"]
 
 from torch import Tensor, nn
 
-from hit.distributions import DiagonalGaussian
+from hit.distributions import LatentDistribution
 from hit.models.hierarchy import Inference
-from hit.models.networks import Heads, conv, down, relu, up
+from hit.models.networks import Heads, down, flat5, image_layers, relu, up
 
 
 class OneLayerInference(Inference):
@@ -17,22 +17,22 @@ class OneLayerInference(Inference):
         c = channels
         self.shape = (c, side // 4, side // 4)
         self.features = nn.Sequential(down(image_channels, c), relu(), down(c, c), relu())
-        self.heads = Heads(conv(c, c, 5, 1, 2), conv(c, c, 5, 1, 2), self.shape)
+        self.heads = Heads(flat5(c, c), flat5(c, c), self.shape)
 
-    def evidence(self, x: Tensor) -> tuple[Tensor | DiagonalGaussian, ...]:
+    def evidence(self, x: Tensor) -> tuple[Tensor | LatentDistribution, ...]:
         return (self.heads(self.features(x)),)
 
     def posterior(
         self,
         layer: int,
-        evidence: Tensor | DiagonalGaussian,
+        evidence: Tensor | LatentDistribution,
         z_above: Tensor | None,
-        prior: DiagonalGaussian | None,
-    ) -> DiagonalGaussian:
-        assert isinstance(evidence, DiagonalGaussian)
+        prior: LatentDistribution | None,
+    ) -> LatentDistribution:
+        assert isinstance(evidence, LatentDistribution)
         return evidence
 
 
-def one_layer_decoder(image_channels: int, channels: int) -> nn.Sequential:
-    """z_1 → the likelihood's output: up c→c, ReLU, up c→C."""
-    return nn.Sequential(up(channels, channels), relu(), up(channels, image_channels))
+def one_layer_decoder(channels: int, outputs: int, *, wide: bool) -> nn.Sequential:
+    """z_1 → the likelihood's output of so many channels: up c→c, ReLU, up to the output; as in `image_layers`."""
+    return nn.Sequential(up(channels, channels), relu(), *image_layers(up, channels, outputs, wide=wide))

@@ -45,6 +45,12 @@ def test_layers_follow_z_dims() -> None:
         ({"sigma": 0}, ["sigma", "greater than 0", "0"]),
         ({"seed": 2**31}, ["seed", "2147483648"]),
         ({"warmup": "perhaps"}, ["warmup", "true or false", "perhaps"]),
+        ({"linear_z1": -1}, ["linear_z1", "greater than or equal to 0", "-1"]),
+        ({"linear_z1": 8, "model": "vae"}, ["linear_z1 must be 0", "got 8", "model=vae"]),
+        ({"linear_z1": 8, "latent": "conv"}, ["linear_z1 must be 0", "got 8", "latent=conv"]),
+        ({"posterior": "gumbel_softmax", "model": "vae"}, ["posterior must be gaussian", "model=vae"]),
+        ({"posterior": "gumbel_softmax", "latent": "conv"}, ["posterior must be gaussian", "latent=conv", "L = 2"]),
+        ({"latent": "convolution"}, ["latent", "'convolution'", "did you mean 'conv'"]),
     ],
 )
 def test_a_mistake_is_one_line_with_field_rule_and_value(flat: dict[str, object], words: list[str]) -> None:
@@ -82,6 +88,32 @@ def test_what_a_model_does_not_have_does_not_tell_it_apart() -> None:
     assert TrainConfig(likelihood="gaussian", sigma=0.5).identity("d") != TrainConfig(likelihood="gaussian").identity(
         "d"
     )
+
+
+def test_the_last_of_z_dims_means_nothing_for_a_convolutional_z2() -> None:
+    def identity(**fields: object) -> str:
+        return TrainConfig.from_flat(fields).identity("d")
+
+    assert identity(latent="conv", z_dims="7") == identity(latent="conv")
+    assert identity(latent="conv", z_dims="8,7") == identity(latent="conv", z_dims="8,20")
+    assert identity(latent="conv", z_dims="9,20") != identity(latent="conv", z_dims="8,20")
+    assert identity(latent="conv") != identity()
+    assert identity(latent="conv", model="vae") == identity(model="vae")
+    assert identity(linear_z1=8) != identity(linear_z1=9) != identity()
+
+
+def test_identities_outlive_fields_that_came_later() -> None:
+    """What was trained before a field existed is still found."""
+    assert TrainConfig().identity("d") == "160b1646906c0dae"
+    assert TrainConfig(model="lvae", likelihood="gaussian").identity("d") == "51bb18e32db2c155"
+    assert TrainConfig(model="vae", betas=(1.0,)).identity("d") == "0a3767c63a32b326"
+
+
+def test_dimensions_are_those_of_the_latents() -> None:
+    assert TrainConfig(latent="conv", channels=8, z_dims=(3, 5)).numbers()["dim_z2"] == 128
+    assert TrainConfig(latent="conv", channels=8, z_dims=(3, 5)).numbers()["dim_z3"] == 3
+    assert TrainConfig(linear_z1=9).numbers()["dim_z1"] == 9
+    assert "dim_z1" not in TrainConfig().numbers()
 
 
 def test_numbers_mirror_what_people_filter_on() -> None:

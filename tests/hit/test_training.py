@@ -11,12 +11,14 @@ from hit.checkpoint import load_weights, save_weights
 from hit.config import TrainConfig
 from hit.data import Dataset, Split
 from hit.errors import CheckpointError, Diverged, Interrupted
+from hit.evaluation import evaluate
 from hit.models import HierarchicalVAE, build_model
-from hit.objective import warmup_factor
+from hit.objective import gumbel_temperature, warmup_factor
 from hit.randomness import generator
 from hit.training import Epoch, fit
 
 SMALL = TrainConfig(channels=4, z_dims=(5,), epochs=4, batch_size=64, learning_rate=1e-3)
+GUMBEL = replace(SMALL, posterior="gumbel_softmax")
 
 
 @pytest.fixture(scope="module")
@@ -65,14 +67,18 @@ def test_every_argument_makes_other_random_numbers() -> None:
     assert len(draws) == len(arguments)
 
 
-@pytest.mark.parametrize("stop_after", [1, 5, 8, 13])
-def test_an_interrupted_run_ends_as_an_uninterrupted_one(digits: Dataset, tmp_path: Path, stop_after: int) -> None:
+@pytest.mark.parametrize(
+    ("config", "stop_after"), [*((SMALL, stop) for stop in (1, 5, 8, 13)), (GUMBEL, 5), (GUMBEL, 8)]
+)
+def test_an_interrupted_run_ends_as_an_uninterrupted_one(
+    digits: Dataset, tmp_path: Path, config: TrainConfig, stop_after: int
+) -> None:
     """4 steps an epoch: stopped in the first epoch, in the middle of one, between two, and in the last."""
-    whole, epochs = train(digits, SMALL)
+    whole, epochs = train(digits, config)
     path = tmp_path / "checkpoint.safetensors"
     with pytest.raises(Interrupted):
-        train(digits, SMALL, path, stop_after)
-    resumed, rest = train(digits, SMALL, path)
+        train(digits, config, path, stop_after)
+    resumed, rest = train(digits, config, path)
     assert [epoch.number for epoch in rest] == list(range(stop_after // 4 + 1, 5))
     assert same_weights(whole, resumed)
     assert without_time(epochs)[-len(rest) :] == without_time(rest)
@@ -116,6 +122,35 @@ def test_warm_up_raises_beta_over_the_first_fifth() -> None:
     assert warmup_factor(replace(config, warmup=False), 0) == 1
     assert warmup_factor(TrainConfig(model="ghvae", epochs=20), 0) == 1
     assert warmup_factor(TrainConfig(model="lvae", epochs=4), 0) == 1, "a fifth of 4 epochs is none"
+
+
+def test_the_temperature_falls_with_the_epoch(digits: Dataset) -> None:
+    config = TrainConfig(posterior="gumbel_softmax")
+    assert [gumbel_temperature(config, epoch) for epoch in (0, 10, 1000)] == pytest.approx([1, 0.932394, 0.4], rel=1e-6)
+    assert gumbel_temperature(TrainConfig(), 0) is None
+    _, epochs = train(digits, replace(GUMBEL, epochs=2))
+    assert [epoch.metrics["train/temperature"] for epoch in epochs] == pytest.approx([1, 0.993024], rel=1e-6)
+    assert "train/temperature" not in train(digits, replace(SMALL, epochs=1))[1][0].metrics
+
+
+@pytest.mark.parametrize("likelihood", ["bernoulli", "mol"])
+@pytest.mark.parametrize(
+    "fields", [{"posterior": "gumbel_softmax"}, {"latent": "conv"}, {"model": "lvae", "linear_z1": 4, "z_dims": "3,5"}]
+)
+def test_every_kind_of_model_learns_and_is_measured(
+    digits: Dataset, fields: dict[str, object], likelihood: str
+) -> None:
+    config = TrainConfig.from_flat(SMALL.to_flat() | {"likelihood": likelihood, "learning_rate": 1e-2} | fields)
+    model, epochs = train(digits, replace(config, warmup=False))
+    assert epochs[-1].metrics["train/objective"] < epochs[0].metrics["train/objective"]
+    few = Dataset("few", digits.train, Split(digits.test.images[:20], digits.test.labels[:20]), digits.classes)
+    measured = evaluate(model, few, config.betas, metrics="core")
+    rates = [measured[f"test/rate_{layer}"] for layer in range(1, config.layers + 1)]
+    assert sum(rates) == pytest.approx(measured["test/rate"])
+    assert min(rates) >= 0
+    assert measured["test/elbo"] == pytest.approx(-measured["test/distortion"] - measured["test/rate"])
+    if likelihood == "mol":
+        assert 0 < measured["test/bits_per_dim"] < 9, "a code length of 8-bit images"
 
 
 class TestCheckpoint:

@@ -2,18 +2,20 @@
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 
+from hit.checkpoint import load_weights, save_weights
 from hit.config import TrainConfig
-from hit.distributions import Bernoulli, DiagonalGaussian, FixedGaussian, LearnedGaussian, standard_normal
+from hit.distributions import Bernoulli, Categorical, DiagonalGaussian, FixedGaussian, LearnedGaussian, Likelihood
 from hit.errors import ConfigError
 from hit.models import HierarchicalVAE, build_model
 from hit.models.lvae import weigh
 from hit.objective import objective
 
-GREY, COLOUR = (1, 28, 28), (3, 32, 32)
+GREY, COLOUR, LARGE = (1, 28, 28), (3, 32, 32), (3, 256, 256)
 PAPER = TrainConfig(channels=32, z_dims=(32,), likelihood="gaussian")
 
 CONFIGS = [
@@ -27,10 +29,45 @@ CONFIGS = [
         ("lvae", {"model": "lvae"}, GREY),
         ("lvae-colour", {"model": "lvae", "likelihood": "gaussian"}, COLOUR),
         ("lvae-4-layers", {"model": "lvae", "z_dims": "2,3,5"}, GREY),
+        ("lvae-learned", {"model": "lvae", "likelihood": "gaussian_learned"}, COLOUR),
+        ("ghvae-linear", {"linear_z1": 7}, GREY),
+        ("ghvae-linear-4-layers", {"linear_z1": 1, "z_dims": "2,3,5", "likelihood": "gaussian"}, COLOUR),
+        ("lvae-linear-3-layers", {"model": "lvae", "linear_z1": 6, "z_dims": "3,5", "likelihood": "mol"}, COLOUR),
+        ("ghvae-mol", {"likelihood": "mol"}, GREY),
+        ("ghvae-mol-colour", {"likelihood": "mol"}, COLOUR),
+        ("lvae-mol", {"model": "lvae", "likelihood": "mol"}, (1, 32, 32)),
+        ("ghvae-gumbel", {"posterior": "gumbel_softmax"}, GREY),
+        ("ghvae-gumbel-4-layers", {"posterior": "gumbel_softmax", "z_dims": "4,3,5"}, GREY),
+        ("lvae-gumbel", {"model": "lvae", "posterior": "gumbel_softmax", "likelihood": "mol"}, COLOUR),
+        ("lvae-gumbel-3-layers", {"model": "lvae", "posterior": "gumbel_softmax", "z_dims": "4,5"}, GREY),
+        ("ghvae-conv", {"latent": "conv"}, GREY),
+        ("ghvae-conv-learned", {"latent": "conv", "likelihood": "gaussian_learned"}, COLOUR),
+        ("ghvae-conv-mol", {"latent": "conv", "likelihood": "mol"}, GREY),
+        ("ghvae-conv-3-layers", {"latent": "conv", "z_dims": "3,5"}, GREY),
+        ("ghvae-conv-gumbel", {"latent": "conv", "z_dims": "3,4,5", "posterior": "gumbel_softmax"}, GREY),
+        ("ghvae-conv-large", {"latent": "conv", "z_dims": "3,5", "channels": 2, "likelihood": "gaussian"}, LARGE),
+        ("lvae-conv", {"model": "lvae", "latent": "conv"}, GREY),
+        ("lvae-conv-mol", {"model": "lvae", "latent": "conv", "likelihood": "mol"}, COLOUR),
+        ("lvae-conv-3-layers", {"model": "lvae", "latent": "conv", "z_dims": "3,5"}, GREY),
+        ("lvae-conv-4-layers", {"model": "lvae", "latent": "conv", "z_dims": "2,3,5", "channels": 3}, (1, 32, 32)),
         ("vae", {"model": "vae"}, GREY),
+        ("vae-mol", {"model": "vae", "likelihood": "mol"}, COLOUR),
         ("vae-colour", {"model": "vae", "likelihood": "gaussian_learned"}, COLOUR),
     ]
 ]
+
+
+class Blind(Likelihood):
+    """Sees nothing, whatever the decoder gives: rates alone are quick."""
+
+    def log_prob(self, x: torch.Tensor, output: torch.Tensor) -> torch.Tensor:
+        return x.new_zeros(len(x))
+
+    def mean(self, output: torch.Tensor) -> torch.Tensor:
+        return output
+
+    def sample(self, output: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
+        return output
 
 
 @pytest.mark.parametrize(("config", "shape"), CONFIGS)
@@ -51,23 +88,41 @@ class TestContract:
 
     def test_rates_are_the_closed_form_of_what_the_samples_pay(self, model: HierarchicalVAE, x: torch.Tensor) -> None:
         """E log q(z|x) − log p(z) over many draws is the sum of the layers' rates."""
-        one = x[:1]
-        many = one.expand(4000, *one.shape[1:])
+        count = 50 if x.shape[-1] > 32 else 1000
+        many = x[:1].expand(count, *x.shape[1:])
+        model.decoder, model.likelihood = torch.nn.Identity(), Blind()
         with torch.no_grad():
-            outcome = model(many, self.noise(model, 4000))
-        paid, rates = torch.zeros(4000).double(), torch.zeros(4000).double()
+            outcome = model(many, self.noise(model, count))
+        paid, rates = torch.zeros(count).double(), torch.zeros(count).double()
         for z, posterior, prior, rate in zip(
             outcome.latents, outcome.posteriors, outcome.priors, outcome.rates, strict=True
         ):
             paid += posterior.log_prob(z) - prior.log_prob(z)
             rates += rate
         difference = paid - rates
-        assert abs(difference.mean()) < 4 * difference.std() / math.sqrt(4000)
+        assert abs(difference.mean()) < 4 * difference.std() / math.sqrt(count)
 
     def test_beta_one_is_the_negative_elbo(self, model: HierarchicalVAE, x: torch.Tensor) -> None:
         outcome = model(x, self.noise(model, len(x)))
         elbo = -outcome.distortion - sum(outcome.rates)
         torch.testing.assert_close(objective(outcome, torch.ones(model.layers).double()), -elbo)
+
+    def test_saved_and_read_back_it_is_the_same(
+        self,
+        model: HierarchicalVAE,
+        x: torch.Tensor,
+        config: TrainConfig,
+        shape: tuple[int, int, int],
+        tmp_path: Path,
+    ) -> None:
+        noise = self.noise(model, len(x))
+        save_weights(tmp_path / "weights", model, "identity")
+        other = build_model(replace(config, seed=9), shape).double()
+        assert not torch.equal(other(x, noise).distortion, model(x, noise).distortion)
+        load_weights(tmp_path / "weights", other, "identity")
+        before, after = model(x, noise), other(x, noise)
+        assert torch.equal(before.distortion, after.distortion)
+        assert torch.equal(torch.stack(before.rates), torch.stack(after.rates))
 
     def test_betas_may_differ_by_example(self, model: HierarchicalVAE, x: torch.Tensor) -> None:
         outcome = model(x, self.noise(model, len(x)))
@@ -107,6 +162,14 @@ class TestContract:
         (replace(PAPER, likelihood="gaussian_learned"), COLOUR, 475_812),
         (TrainConfig(model="lvae"), GREY, 104_745),
         (replace(PAPER, model="lvae"), COLOUR, 408_131),
+        (TrainConfig(linear_z1=64), GREY, 133_977),
+        (TrainConfig(posterior="gumbel_softmax"), GREY, 117_573),
+        (replace(PAPER, likelihood="mol"), COLOUR, 655_236),
+        (replace(PAPER, likelihood="mol", model="lvae"), COLOUR, 457_892),
+        (replace(PAPER, latent="conv"), COLOUR, 604_307),
+        (replace(PAPER, latent="conv", likelihood="mol"), COLOUR, 819_732),
+        (replace(PAPER, latent="conv"), LARGE, 937_459),
+        (replace(PAPER, latent="conv", model="lvae"), COLOUR, 566_995),
     ],
 )
 def test_parameter_counts_are_the_papers(config: TrainConfig, shape: tuple[int, int, int], count: int) -> None:
@@ -122,8 +185,58 @@ def test_building_leaves_the_global_generator_alone() -> None:
 def test_a_likelihood_that_does_not_fit_is_one_line() -> None:
     with pytest.raises(ConfigError, match=r"likelihood must be .* got 'bernoulli' .*3 channels"):
         build_model(TrainConfig(), COLOUR)
-    with pytest.raises(ConfigError, match="28×28 or 32×32 pixels, got 30×30"):
+    with pytest.raises(ConfigError, match="28×28, 32×32 or 256×256 pixels, got 30×30"):
         build_model(TrainConfig(), (1, 30, 30))
+    for other in (PAPER, replace(PAPER, model="lvae", latent="conv"), replace(PAPER, model="vae")):
+        with pytest.raises(ConfigError, match="model must be ghvae with latent=conv for images of 256×256 pixels"):
+            build_model(other, LARGE)
+
+
+@pytest.mark.parametrize("model", ["ghvae", "lvae"])
+def test_a_convolutional_z2_sees_small_images_padded_and_crops_what_it_decodes(model: str) -> None:
+    """With the same weights, a 28-pixel image is the 32-pixel one with an empty border."""
+    config = TrainConfig(model=model, latent="conv", channels=4, z_dims=(3, 5), likelihood="gaussian")  # type: ignore[arg-type]
+    small, large = build_model(config, (1, 28, 28)), build_model(config, (1, 32, 32))
+    weights = zip(large.parameters(), small.parameters(), strict=True)
+    assert all(torch.equal(one, other) for one, other in weights)
+    x = torch.rand(3, 1, 28, 28)
+    outcome, expected = small(x, sample=False), large(torch.nn.functional.pad(x, (2, 2, 2, 2)), sample=False)
+    torch.testing.assert_close(outcome.rates, expected.rates)
+    torch.testing.assert_close(outcome.output, expected.output[..., 2:-2, 2:-2])
+    assert [z.shape[1:] for z in outcome.latents] == [(4, 8, 8), (4, 4, 4), (3,)]
+    torch.testing.assert_close(outcome.distortion, -small.likelihood.log_prob(x, outcome.output))
+
+
+class TestCategoricalTop:
+    config = TrainConfig(posterior="gumbel_softmax", channels=4, z_dims=(6,))
+
+    def test_it_is_one_hot_unless_it_is_trained(self) -> None:
+        model = build_model(self.config, GREY)
+        x = model.prepare(torch.randint(0, 256, (50, *GREY), dtype=torch.uint8))
+        noise = model.noise(50)
+        hard, soft = model(x, noise), model(x, noise, temperature=0.4)
+        assert isinstance(hard.posteriors[1], Categorical)
+        z = hard.latents[1]
+        assert torch.equal(z.sum(1), torch.ones(50))
+        assert torch.equal(z.max(1).values, torch.ones(50))
+        assert torch.equal(soft.latents[1].argmax(1), z.argmax(1)), "the same draw, relaxed"
+        torch.testing.assert_close(soft.rates[1], hard.rates[1])
+        assert not torch.equal(soft.latents[1], z)
+
+    def test_the_distortion_reaches_the_logits_when_relaxed(self) -> None:
+        model = build_model(self.config, GREY)
+        x = model.prepare(torch.randint(0, 256, (8, *GREY), dtype=torch.uint8))
+        head = model.inference.levels[1].heads.layer.weight  # type: ignore[union-attr]
+        for temperature, reached in ((0.5, True), (None, False)):
+            outcome = model(x, model.noise(8), temperature=temperature)
+            (gradient,) = torch.autograd.grad(outcome.distortion.sum(), head, allow_unused=True)
+            assert (gradient is not None and bool(gradient.abs().sum() > 0)) == reached
+
+    def test_the_prior_draws_every_category_alike(self) -> None:
+        model = build_model(self.config, GREY)
+        noise = model.noise(6000, torch.Generator().manual_seed(0))[1]
+        drawn = Categorical.standard(noise).sample(noise).mean(0)
+        assert (drawn - 1 / 6).abs().max() < 4 * math.sqrt(1 / 6 * 5 / 6 / 6000)
 
 
 class TestDistributions:
@@ -146,7 +259,7 @@ class TestDistributions:
     def test_kl_of_equals_is_zero(self) -> None:
         q = DiagonalGaussian(torch.randn(4, 7), torch.rand(4, 7) + 0.1)
         torch.testing.assert_close(q.kl(q), torch.zeros(4))
-        assert (q.kl(standard_normal(q)) > 0).all()
+        assert (q.kl(DiagonalGaussian.standard(q.mean)) > 0).all()
 
     def test_likelihoods_are_torchs(self) -> None:
         generator = torch.Generator().manual_seed(0)

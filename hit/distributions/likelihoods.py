@@ -1,10 +1,9 @@
-"""Posteriors and likelihoods: densities in nats, summed over everything but the batch."""
+"""Likelihoods of images: what a decoder's last layer says of the pixels."""
 
-__all__ = ["Bernoulli", "DiagonalGaussian", "FixedGaussian", "LearnedGaussian", "Likelihood", "standard_normal"]
+__all__ = ["Bernoulli", "FixedGaussian", "LearnedGaussian", "Likelihood"]
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -13,41 +12,12 @@ from torch import Tensor, nn
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
 
-@dataclass(frozen=True)
-class DiagonalGaussian:
-    """N(mean, diag(std²)) over the latents of a batch.
-
-    Args:
-        mean: batch × latent shape.
-        std: the same shape, positive.
-    """
-
-    mean: Tensor
-    std: Tensor
-
-    def sample(self, noise: Tensor) -> Tensor:
-        """mean + std · noise, with noise ~ N(0, 1) of the mean's shape."""
-        return torch.addcmul(self.mean, self.std, noise)
-
-    def log_prob(self, z: Tensor) -> Tensor:
-        """log N(z; mean, std²) in nats, one number an example."""
-        terms = -0.5 * ((z - self.mean) / self.std) ** 2 - self.std.log() - _HALF_LOG_2PI
-        return terms.flatten(1).sum(1)
-
-    def kl(self, prior: "DiagonalGaussian") -> Tensor:
-        """KL(self ‖ prior) = Σ log(σ_p/σ) + (σ² + (μ − μ_p)²) / 2σ_p² − ½, nats, one number an example."""
-        ratio = self.std / prior.std
-        shift = (self.mean - prior.mean) / prior.std
-        return (0.5 * (ratio * ratio + shift * shift - 1) - ratio.log()).flatten(1).sum(1)
-
-
-def standard_normal(like: DiagonalGaussian) -> DiagonalGaussian:
-    """N(0, 1) over the same latents as `like`."""
-    return DiagonalGaussian(torch.zeros_like(like.mean), torch.ones_like(like.std))
-
-
 class Likelihood(nn.Module, ABC):
-    """p(x|z_1), from what the decoder's last layer gives (`output`: batch × C × H × W)."""
+    """p(x|z_1), from what the decoder's last layer gives (`output`: batch × `outputs(C)` × H × W)."""
+
+    def outputs(self, image_channels: int) -> int:
+        """Channels of the decoder's last layer for images of C channels."""
+        return image_channels
 
     def prepare(self, images: Tensor) -> Tensor:
         """The x that this likelihood models, in [0, 1], from uint8 images."""
@@ -61,6 +31,10 @@ class Likelihood(nn.Module, ABC):
     def mean(self, output: Tensor) -> Tensor:
         """E[x|z_1], shaped like x."""
 
+    @abstractmethod
+    def sample(self, output: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """A draw of x from p(x|z_1), shaped like x."""
+
 
 class Bernoulli(Likelihood):
     """Binary pixels: `output` holds their logits. Grey levels are rounded to 0 or 1 first."""
@@ -73,6 +47,9 @@ class Bernoulli(Likelihood):
 
     def mean(self, output: Tensor) -> Tensor:
         return output.sigmoid()
+
+    def sample(self, output: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        return torch.bernoulli(output.sigmoid(), generator=generator)
 
 
 class FixedGaussian(Likelihood):
@@ -88,6 +65,10 @@ class FixedGaussian(Likelihood):
 
     def mean(self, output: Tensor) -> Tensor:
         return output
+
+    def sample(self, output: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        noise = torch.randn(output.shape, generator=generator, device=output.device, dtype=output.dtype)
+        return output + self.sigma * noise
 
 
 class LearnedGaussian(Likelihood):
@@ -108,3 +89,7 @@ class LearnedGaussian(Likelihood):
 
     def mean(self, output: Tensor) -> Tensor:
         return output
+
+    def sample(self, output: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        noise = torch.randn(output.shape, generator=generator, device=output.device, dtype=output.dtype)
+        return output + self.limited_log_sigma().exp() * noise

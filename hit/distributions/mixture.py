@@ -1,0 +1,139 @@
+"""The discretised mixture of logistics of PixelCNN++: a probability for each of the 256 levels of a pixel."""
+
+__all__ = ["MixtureOfLogistics"]
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from hit.distributions.likelihoods import Likelihood
+
+_COMPONENTS = 10
+#: Half the distance of two levels on [−1, 1].
+_HALF = 1 / 255
+#: The lower limit of log s is the research code's; above the upper one, float32 has no number for a bin's share.
+_LOWEST_LOG_SCALE, _HIGHEST_LOG_SCALE = -7.0, 80.0
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """A decoder's output, cut up. K components, C channels."""
+
+    logits: Tensor  # batch × K × H × W
+    means: Tensor  # batch × C × K × H × W
+    log_scales: Tensor  # the same
+    couplings: Tensor | None  # c_10, c_20, c_21 in place of C, within (−1, 1); None for grey images
+
+
+class MixtureOfLogistics(Likelihood):
+    """p(x|z_1) = Π_pixels Σ_k π_k Π_channels P_k(x_c | x_<c), of K = 10 components (https://arxiv.org/abs/1701.05517).
+
+    With x on [−1, 1] and a = (x − m + 1/255)/s, b = (x − m − 1/255)/s, a level has P(x) = σ(a) − σ(b), where
+    a = ∞ at the highest and b = −∞ at the lowest level, so that the 256 add up to one. In colour, the channels
+    of a component lean on those before: m_0 = μ_0, m_1 = μ_1 + c_10 x_0, m_2 = μ_2 + c_20 x_0 + c_21 x_1.
+
+    `output` holds K logits of π, then for each channel K means μ, K log s and, in colour, K numbers whose tanh
+    is a coupling: 10 K channels in colour, 3 K in grey. x itself stays in [0, 1], as everywhere.
+
+    Args:
+        image_channels: 1 or 3.
+    """
+
+    def __init__(self, image_channels: int) -> None:
+        super().__init__()
+        assert image_channels in (1, 3)
+        self.image_channels = image_channels
+
+    def outputs(self, image_channels: int) -> int:
+        return _COMPONENTS * (10 if image_channels == 3 else 3)
+
+    def log_prob(self, x: Tensor, output: Tensor) -> Tensor:
+        parts = self._cut(output)
+        x = (2 * x - 1).unsqueeze(2)
+        centred = x - self._conditioned(parts, x)
+        logs = _log_bin(x, centred, parts.log_scales).sum(1) + parts.logits.log_softmax(1)
+        return logs.logsumexp(1).flatten(1).sum(1)
+
+    def mean(self, output: Tensor) -> Tensor:
+        """E[x|z_1] in [0, 1], shaped like x.
+
+        Of each component, a logistic variable cut off at −1 and 1 has the mean that is taken; below half a
+        level from that of the discrete one. Channels lean on the *means* of those before, which is exact
+        where nothing is cut off (the coupling is linear); there is no closed form of the rest.
+        """
+        parts = self._cut(output)
+        scales = parts.log_scales.exp()
+        means: list[Tensor] = []
+        for channel in range(self.image_channels):
+            m = _coupled(parts, means, channel)
+            means.append(_cut_off_mean(m, scales[:, channel]))
+        weights = parts.logits.softmax(1).unsqueeze(1)
+        return ((torch.stack(means, 1) * weights).sum(2) + 1) / 2
+
+    def sample(self, output: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """A draw of x on the 256 levels of [0, 1]: a component a pixel, then its channels in turn."""
+        parts = self._cut(output)
+        chosen = torch.multinomial(
+            parts.logits.softmax(1).movedim(1, -1).reshape(-1, _COMPONENTS), 1, generator=generator
+        )
+        batch, _, height, width = parts.logits.shape
+        index = chosen.view(batch, 1, height, width)
+        levels: list[Tensor] = []
+        for channel in range(self.image_channels):
+            m = _coupled(parts, [level.expand_as(parts.means[:, channel]) for level in levels], channel).gather(
+                1, index
+            )
+            scale = parts.log_scales[:, channel].gather(1, index).exp()
+            uniform = torch.rand(m.shape, generator=generator, device=m.device, dtype=m.dtype)
+            x = m + scale * uniform.logit(eps=torch.finfo(m.dtype).eps)
+            levels.append((((x + 1) / (2 * _HALF)).round().clamp(0, 255)) * (2 * _HALF) - 1)
+        return (torch.cat(levels, 1) + 1) / 2
+
+    def _cut(self, output: Tensor) -> _Parts:
+        batch, _, height, width = output.shape
+        rest = output[:, _COMPONENTS:].view(batch, self.image_channels, -1, height, width)
+        means, log_scales, *couplings = rest.split(_COMPONENTS, 2)
+        return _Parts(
+            output[:, :_COMPONENTS],
+            means,
+            log_scales.clamp(_LOWEST_LOG_SCALE, _HIGHEST_LOG_SCALE),
+            couplings[0].tanh() if couplings else None,
+        )
+
+    def _conditioned(self, parts: _Parts, x: Tensor) -> Tensor:
+        """m of every channel, given the channels of x (batch × C × 1 × H × W)."""
+        if parts.couplings is None:
+            return parts.means
+        before = [x[:, channel] for channel in range(self.image_channels)]
+        return torch.stack([_coupled(parts, before[:channel], channel) for channel in range(self.image_channels)], 1)
+
+
+def _coupled(parts: _Parts, before: list[Tensor], channel: int) -> Tensor:
+    """m of a channel, batch × K × H × W, given the channels before it."""
+    m = parts.means[:, channel]
+    first = channel * (channel - 1) // 2  # c_10 | c_20, c_21
+    for offset, value in enumerate(before):
+        assert parts.couplings is not None
+        m = torch.addcmul(m, parts.couplings[:, first + offset], value)
+    return m
+
+
+def _log_bin(x: Tensor, centred: Tensor, log_scales: Tensor) -> Tensor:
+    """log(σ(a) − σ(b)) = −softplus(−a) − softplus(b) + log(1 − e^(b − a)), which no difference of σs would survive."""
+    inverse = (-log_scales).exp()
+    lowest, highest = x < -1 + _HALF, x > 1 - _HALF
+    a, b = (centred + _HALF) * inverse, (centred - _HALF) * inverse
+    below_a = F.softplus(-a).masked_fill(highest, 0)
+    above_b = F.softplus(b).masked_fill(lowest, 0)
+    share = (-torch.expm1(-2 * _HALF * inverse)).log().masked_fill(lowest | highest, 0)
+    return share - below_a - above_b
+
+
+def _cut_off_mean(m: Tensor, scale: Tensor) -> Tensor:
+    """E[clip(X, −1, 1)] of a logistic X: −1 + s (softplus((m + 1)/s) − softplus((m − 1)/s)), within [−1, 1]."""
+    width, lower = 2 / scale, (m - 1) / scale
+    narrow = F.softplus((m + 1) / scale) - F.softplus(lower)
+    wide = (lower.sigmoid() * width.clamp(max=1).expm1()).log1p()  # the same where the difference would cancel
+    return (scale * torch.where(width < 1, wide, narrow) - 1).clamp(-1, 1)
