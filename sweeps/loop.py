@@ -20,8 +20,9 @@ from hit.state import run_folder
 from hit.stop import StopRequest
 from hit.store import Store
 from hit.tracking import RunWriter
+from hit.workers import Job, Outcome, WorkerPool
 from sweeps.driver import Driver, Proposal
-from sweeps.launch import Job, Outcome, WorkerPool
+from sweeps.launch import train
 
 _TIMES_A_LOST_RUN_IS_TRIED = 3
 _SECONDS_BETWEEN_QUESTIONS = 2.0
@@ -182,7 +183,7 @@ def _job(proposal: Proposal, history: pd.DataFrame, folder: Path, experiment: st
         "exclusive": True,
         "run_id": _interrupted_run(proposal.identity, history, folder),
     }
-    return Job(proposal.identity, dict(arguments))
+    return Job(proposal.identity, train, dict(arguments))
 
 
 def _interrupted_run(identity: str, history: pd.DataFrame, folder: Path) -> str | None:

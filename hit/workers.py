@@ -1,0 +1,209 @@
+"""A pool of long-lived worker processes that divide the machine's threads."""
+
+__all__ = ["Job", "Outcome", "WorkerPool"]
+
+import contextlib
+import multiprocessing
+import multiprocessing.connection
+import os
+import signal
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
+from typing import Any, Literal
+
+from hit.cpus import available_cpus
+from hit.errors import Claimed, Diverged, Interrupted, UserError
+from hit.stop import StopRequest
+
+_THREAD_VARIABLES = ("HIT_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+_IDLE_POLL_SECONDS = 0.5
+_STOP_SECONDS = 90.0
+
+
+@dataclass(frozen=True)
+class Job:
+    """One piece of work for a worker.
+
+    Attributes:
+        identity: tells it from others.
+        work: a function of a module, called with the arguments, `stop` (a StopRequest to be checked) and `tell`
+            (to be told what it is doing, and of how many epochs are done); what it returns goes into the outcome.
+        arguments: its keyword arguments.
+    """
+
+    identity: str
+    work: Callable[..., str]
+    arguments: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a worker says of its job.
+
+    Attributes:
+        job: which.
+        state: progress, or how it ended; claimed where another process trains the model, lost where the worker
+            died without a word.
+        text: what it is doing, what the work returned, or why it failed.
+        epoch: epochs done.
+    """
+
+    job: Job
+    state: Literal["progress", "finished", "claimed", "diverged", "failed", "interrupted", "lost"]
+    text: str = ""
+    epoch: int = 0
+
+
+@dataclass
+class _Worker:
+    process: SpawnProcess
+    pipe: Connection
+    job: Job | None = None
+
+
+class WorkerPool:
+    """Worker processes that take jobs one at a time; start-up (imports, data) is paid once a worker.
+
+    A context manager: leaving it stops the workers, each of which ends its run as KILLED if it has one.
+
+    Args:
+        workers: how many processes.
+        threads: CPU threads of each; 0 divides those of this machine.
+    """
+
+    def __init__(self, workers: int, threads: int = 0) -> None:
+        self._context = multiprocessing.get_context("spawn")
+        self._threads = threads or max(1, available_cpus() // workers)
+        self._workers = [self._start() for _ in range(workers)]
+
+    def __enter__(self) -> "WorkerPool":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.stop()
+
+    @property
+    def free(self) -> int:
+        """Workers without a job."""
+        return sum(worker.job is None for worker in self._workers)
+
+    @property
+    def busy(self) -> int:
+        """Workers with a job."""
+        return len(self._workers) - self.free
+
+    def submit(self, job: Job) -> None:
+        """Give a free worker a job; there must be one."""
+        worker = next(worker for worker in self._workers if worker.job is None)
+        worker.job = job
+        with contextlib.suppress(OSError):  # it died just now: `outcomes` will tell
+            worker.pipe.send(job)
+
+    def outcomes(self, timeout: float) -> Iterator[Outcome]:
+        """What workers have said within `timeout` seconds; a dead worker is replaced."""
+        pipes = {worker.pipe: worker for worker in self._workers}
+        for ready in multiprocessing.connection.wait(list(pipes), timeout):
+            worker = pipes[ready]  # type: ignore[index]
+            try:
+                outcome: Outcome = worker.pipe.recv()
+            except (EOFError, OSError):
+                yield from self._replace(worker)
+                continue
+            if outcome.state != "progress":
+                worker.job = None
+            yield outcome
+
+    def stop(self) -> list[Outcome]:
+        """Ask every worker to stop and wait for it; what their jobs came to."""
+        for worker in self._workers:
+            with contextlib.suppress(OSError):
+                if worker.job is None:
+                    worker.pipe.send(None)
+                elif worker.process.pid is not None:
+                    os.kill(worker.process.pid, signal.SIGTERM)
+        ended: list[Outcome] = []
+        deadline = time.monotonic() + _STOP_SECONDS
+        for worker in self._workers:
+            if worker.job is not None:
+                ended.append(_await_end(worker.pipe, worker.job, deadline))
+            worker.pipe.close()
+            worker.process.join(max(0.0, deadline - time.monotonic()))
+            if worker.process.is_alive():
+                worker.process.kill()
+                worker.process.join()
+        self._workers = []
+        return ended
+
+    def _start(self) -> _Worker:
+        ours, theirs = self._context.Pipe()
+        before = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
+        # Read by OpenMP and BLAS when they are loaded, so it must stand before the process starts.
+        os.environ.update(dict.fromkeys(_THREAD_VARIABLES, str(self._threads)))
+        try:
+            process = self._context.Process(target=_work, args=(theirs,), daemon=False)
+            process.start()
+        finally:
+            for name, value in before.items():
+                os.environ.pop(name, None)
+                if value is not None:
+                    os.environ[name] = value
+        theirs.close()
+        return _Worker(process, ours)
+
+    def _replace(self, worker: _Worker) -> Iterator[Outcome]:
+        worker.pipe.close()
+        worker.process.join()
+        self._workers[self._workers.index(worker)] = self._start()
+        if worker.job is not None:
+            yield Outcome(worker.job, "lost", f"its worker died (exit code {worker.process.exitcode})")
+
+
+def _await_end(pipe: Connection, job: Job, deadline: float) -> Outcome:
+    while (left := deadline - time.monotonic()) > 0:
+        try:
+            if pipe.poll(left):
+                outcome: Outcome = pipe.recv()
+                if outcome.state != "progress":
+                    return outcome
+        except (EOFError, OSError):
+            break
+    return Outcome(job, "lost", "its worker died or did not stop")
+
+
+def _work(pipe: Connection) -> None:
+    with StopRequest(watch_parent=True) as stop:
+        while not stop.requested:
+            try:
+                if not pipe.poll(_IDLE_POLL_SECONDS):
+                    continue
+                job: Job | None = pipe.recv()
+            except (EOFError, OSError):
+                return
+            if job is None:
+                return
+            outcome = _attempt(job, stop, pipe)
+            with contextlib.suppress(OSError):  # the parent is gone: the run is in the store all the same
+                pipe.send(outcome)
+
+
+def _attempt(job: Job, stop: StopRequest, pipe: Connection) -> Outcome:
+    def tell(doing: str, epoch: int = 0) -> None:
+        with contextlib.suppress(OSError):
+            pipe.send(Outcome(job, "progress", doing, epoch))
+
+    try:
+        return Outcome(job, "finished", job.work(**job.arguments, stop=stop, tell=tell))
+    except Diverged as error:
+        return Outcome(job, "diverged", str(error))
+    except Interrupted as error:
+        return Outcome(job, "interrupted", str(error))
+    except Claimed as error:
+        return Outcome(job, "claimed", str(error))
+    except UserError as error:
+        return Outcome(job, "failed", str(error))
+    except Exception:
+        return Outcome(job, "failed", traceback.format_exc())
