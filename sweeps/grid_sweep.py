@@ -53,7 +53,7 @@ class GridSweep:
         grid = BetaGrid.parse(texts, base.layers, base.betas)
         seeds = parse_seeds(options.seeds)
         select_device(base.device)
-        dataset = load_once(base.dataset, base.data_root, select_device("cpu"))
+        dataset = load_once(base.dataset, base.data_root, select_device("cpu"), base.crop)
         check_fit(base, dataset.image_shape)
         model_params = {
             name: value for name, value in base.to_flat().items() if not name.startswith("beta_") and name != "seed"
