@@ -53,12 +53,12 @@ def _load(name: str, root: str, crop: int, workers: int | None) -> Dataset:
         raise DataError(f"crop must be 0 or more pixels, got {crop}")
     if name == "imagenet":
         train, test, classes = read_folder(_imagenet(DataRoot.find(root)), crop or CROP, workers)
-        return Dataset(name, train, test, classes)
+        return _checked(Dataset(name, train, test, classes))
     path = Path(os.path.expanduser(name))
     if name not in NAMES and path.suffix.lower() != ".npz" and name and os.path.isdir(path):
         # unlike Path.is_dir, os.path.isdir is False where permission is denied
         train, test, classes = read_folder(path, crop, workers)
-        return Dataset(name, train, test, classes)
+        return _checked(Dataset(name, train, test, classes))
     if crop and (name in NAMES or path.suffix.lower() == ".npz"):
         raise DataError(f"crop must be 0 but for imagenet and folders of images, got {crop}")
     if name == "digits":
@@ -72,12 +72,27 @@ def _load(name: str, root: str, crop: int, workers: int | None) -> Dataset:
             kept = (_binarise(kept[0]), _binarise(kept[1]))
         return Dataset(name, *kept, classes=10)
     if path.suffix.lower() == ".npz":
-        return Dataset(name, *read_npz(path))
+        return _checked(Dataset(name, *read_npz(path)))
     if os.path.isfile(path):
         raise DataError("a file of data must end in .npz; images are given as a folder of images by class")
     if os.sep in name:
         raise DataError("there is no such file or folder")
     raise DataError(f"unknown{nearest(name.lower(), NAMES)}; or the path of an .npz file or of a folder of images")
+
+
+def _checked(dataset: Dataset) -> Dataset:
+    """A user's data, of which nothing is known, unless they teach nothing."""
+    taught, asked = dataset.train.labels.unique(), dataset.test.labels.unique()
+    for label in asked[~torch.isin(asked, taught)].tolist():
+        raise DataError(
+            f"every class of the test images must have training images, too, and class {label} of "
+            f"0…{dataset.classes - 1} has none; a class that is to be split needs two images or more"
+        )
+    if isinstance(dataset.train, Split):
+        low, high = (int(bound) for bound in torch.aminmax(dataset.train.images))
+        if low == high:
+            raise DataError(f"training images must differ, but every pixel of all of them is {low}")
+    return dataset
 
 
 def _imagenet(root: DataRoot) -> Path:
