@@ -43,8 +43,9 @@ class Reader:
 
     Args:
         side: of the crops, pixels.
-        workers: how many processes; 0: this process reads; None: a quarter of torch's threads where the
-            CPU trains (a core decodes faster than three train), all but one where a GPU does.
+        workers: how many processes; 0: this process reads; None: one for two of torch's threads where the
+            CPU trains (whichever of the two is behind has the cores, the other sleeps), all but one of them
+            where a GPU does; at least 1, at most 16.
     """
 
     def __init__(self, side: int, workers: int | None = None) -> None:
@@ -160,7 +161,7 @@ def _assembled(parts: list[Pixels]) -> Tensor:
 
 def _suitable_workers() -> int:
     threads = torch.get_num_threads()
-    wanted = threads - 1 if torch.cuda.is_initialized() else threads // 4
+    wanted = threads - 1 if torch.cuda.is_initialized() else threads // 2
     return min(max(1, wanted), _MOST_WORKERS)
 
 
@@ -168,7 +169,7 @@ def _suitable_workers() -> int:
 def _signals_kept_from_workers() -> Iterator[None]:
     """Hold SIGINT and SIGTERM back: processes started now inherit that; this one hears them afterwards."""
     resource_tracker.ensure_running()  # starting it would let the signals through again
-    children = signal.getsignal(signal.SIGCHLD)
+    children = signal.getsignal(signal.SIGCHLD) or signal.SIG_DFL
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     try:
         yield
