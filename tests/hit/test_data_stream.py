@@ -25,7 +25,7 @@ from hit.models import HierarchicalVAE, build_model
 from hit.pictures import reconstructions
 from hit.randomness import generator
 from hit.training import fit
-from tests.commands import alive, descendants, wait_until
+from tests.commands import alive, wait_until
 from tests.pictures import large_pictures, noise
 
 SMALL = TrainConfig(channels=4, z_dims=(5,), likelihood="gaussian", epochs=3, batch_size=16, crop=32)
@@ -90,7 +90,7 @@ def test_an_epoch_does_not_depend_on_who_reads(folder: Path, streamed: Dataset, 
         for (x, y), (expected_x, expected_y) in zip(epoch(data, number), epoch(alone, number), strict=True):
             assert torch.equal(x, expected_x)
             assert torch.equal(y, expected_y)
-        pids.append(readers())
+        pids.append(readers(data))
     assert pids[0] == pids[1], "workers are kept from one epoch to the next"
     assert torch.equal(data.test.head(12), alone.test.head(12))
 
@@ -285,7 +285,7 @@ class TestWorkers:
 
     def test_hear_neither_ctrl_c_nor_sigterm_of_others(self, streamed: Dataset) -> None:
         streamed.train.head(1)
-        (pid,) = readers()
+        (pid,) = readers(streamed)
         os.kill(pid, signal.SIGINT)
         subprocess.run(["kill", "-TERM", str(pid)], check=True)
         time.sleep(0.3)
@@ -294,14 +294,13 @@ class TestWorkers:
 
     def test_one_that_is_killed_is_told_and_replaced(self, folder: Path) -> None:
         data = load(str(folder), crop=32, workers=1)
-        before = readers()
         data.train.head(1)
-        (pid,) = readers() - before
+        (pid,) = readers(data)
         os.kill(pid, signal.SIGKILL)
         with pytest.raises(DataError, match="a process that reads images was killed"):
             epoch(data, 0)
         assert len(epoch(data, 0)) == 3
-        (pid,) = readers() - before
+        (pid,) = readers(data)
         del data
         wait_until(lambda: "gone" if not alive(pid) else "", 10)
 
@@ -341,10 +340,7 @@ def trained(
     return model
 
 
-def readers() -> set[int]:
-    """Worker processes of this process."""
-    found = set()
-    for pid in descendants(os.getpid()):
-        if alive(pid) and "spawn_main" in Path(f"/proc/{pid}/cmdline").read_text():
-            found.add(pid)
-    return found
+def readers(data: Dataset) -> list[int]:
+    """Its worker processes."""
+    (loader,) = data.train.reader._loaders  # type: ignore[attr-defined]
+    return [worker.pid for worker in loader._iterator._workers]
