@@ -105,6 +105,8 @@ def _facts(part: pd.DataFrame) -> dict[str, str]:
     first = {name: column(part, name).dropna() for name in [*_FIELDS, "data_digest"]}
     facts = {name: "" if known.empty else _text(known.iloc[0]) for name, known in first.items()}
     facts["data_digest"] = facts["data_digest"][:12]
+    if facts["crop"] == "0":  # runs of older versions have none
+        facts["crop"] = ""
     if facts["model"] == "vae":
         facts["z_dims"] = ""
     if facts["linear_z1"] == "0":

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hit.data import Split, labelled_batches
+from hit.data import LabelledImages, labelled_batches
 from hit.errors import ConfigError, Diverged
 from hit.randomness import generator
 from hit.training import Epoch
@@ -78,7 +78,7 @@ def build_classifier(image_shape: tuple[int, int, int], classes: int, seed: int 
 
 def fit_classifier(
     model: Classifier,
-    train: Split,
+    train: LabelledImages,
     *,
     epochs: int,
     batch_size: int,
@@ -89,7 +89,7 @@ def fit_classifier(
 ) -> None:
     """Train `model` in place with Adam on the cross-entropy −E log p(y|x).
 
-    The batches of an epoch are a function of (seed, epoch). Sums of an epoch stay on the device and are
+    The batches and crops of an epoch are a function of (seed, epoch). Sums of an epoch stay on the device and are
     read once, at its end.
 
     Args:
@@ -98,13 +98,14 @@ def fit_classifier(
         epochs: passes over the training set.
         batch_size: images a step.
         learning_rate: step size of Adam.
-        seed: seeds the batches.
+        seed: seeds the batches and crops.
         on_epoch: told every finished epoch: means over its images of `train/cross_entropy` (nats per image)
             and `train/accuracy`, each measured before the step on its batch.
         check: called before every step; raises to stop.
 
     Raises:
         Diverged: the cross-entropy of an epoch is not finite.
+        DataError: a streamed image cannot be read.
     """
     device = next(model.parameters()).device
     optimiser = torch.optim.Adam(model.parameters(), lr=learning_rate, fused=True)
@@ -114,7 +115,8 @@ def fit_classifier(
         # Distinct for every (seed, epoch): epochs are below 2^32.
         order = torch.randperm(len(train), generator=generator("batches", seed, epoch))
         sums = torch.zeros(2, dtype=torch.float64, device=device)
-        for images, labels in labelled_batches(train, batch_size, order.to(device)):
+        crops = generator("crops", seed, epoch)
+        for images, labels in labelled_batches(train, batch_size, order.to(device), crops=crops):
             check()
             logits = model(model.prepare(images))
             loss = F.cross_entropy(logits, labels)
@@ -141,7 +143,9 @@ def fit_classifier(
     model.eval()
 
 
-def classifier_scores(model: Classifier, test: Split, *, check: Callable[[], None] = lambda: None) -> dict[str, float]:
+def classifier_scores(
+    model: Classifier, test: LabelledImages, *, check: Callable[[], None] = lambda: None
+) -> dict[str, float]:
     """`test/cross_entropy` (nats per image) and `test/accuracy` (fraction) over a split.
 
     Args:
@@ -152,7 +156,7 @@ def classifier_scores(model: Classifier, test: Split, *, check: Callable[[], Non
     Raises:
         Diverged: the cross-entropy is not finite.
     """
-    sums = torch.zeros(2, dtype=torch.float64, device=test.images.device)
+    sums = torch.zeros(2, dtype=torch.float64, device=test.device)
     with torch.no_grad():
         for images, labels in labelled_batches(test, _BATCH):
             check()

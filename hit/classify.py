@@ -15,7 +15,7 @@ from pydantic import ConfigDict, Field, StringConstraints
 from pydantic.dataclasses import dataclass
 
 from hit.cli import Parser, entry_point
-from hit.options import EXPERIMENT_HELP, build
+from hit.options import CROP_HELP, EXPERIMENT_HELP, build
 from hit.schema import Kind
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ class ClassifyOptions:
     data_root: Annotated[
         Text, Field(description="where torchvision's data sets lie; empty: $HIT_DATA, else ./data")
     ] = ""
+    crop: Annotated[int, Field(ge=0, description=CROP_HELP)] = 0
     epochs: Annotated[int, Field(gt=0, description="passes over the training set")] = 5
     batch_size: Annotated[int, Field(gt=0, description="images a step")] = 128
     learning_rate: Annotated[float, Field(gt=0, description="step size of Adam")] = 1e-3
@@ -125,8 +126,9 @@ def classify(
     set_threads(options.threads)
     keep_freed_memory()
     device = select_device(options.device)
-    dataset = load_once(options.dataset, options.data_root, device)
+    dataset = load_once(options.dataset, options.data_root, device, options.crop)
     model = build_classifier(dataset.image_shape, dataset.classes, options.seed).to(device)
+    dataset.test.verify(stop.check)
     stop.check()
     identity = options.identity(NETWORK, dataset.digest)
     with RunWriter(

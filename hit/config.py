@@ -15,7 +15,7 @@ from pydantic import ConfigDict, Field, StringConstraints
 from pydantic.dataclasses import dataclass
 
 from hit.errors import ConfigError, nearest
-from hit.options import infos, one_line
+from hit.options import CROP_HELP, infos, one_line
 
 #: A flat name of one layer's β: `beta_1` weighs R_1, the rate of the layer next to the data.
 BETA = re.compile(r"beta_([1-9][0-9]*)\Z")
@@ -45,6 +45,7 @@ class TrainConfig:
         "digits"
     )
     data_root: Annotated[Text, _machine("where torchvision's data sets lie; empty: $HIT_DATA, else ./data")] = ""
+    crop: Annotated[int, Field(ge=0, description=CROP_HELP)] = 0
     model: Annotated[Literal["ghvae", "lvae", "vae"], Field(description="ghvae, lvae (ladder) or vae (one layer)")] = (
         "ghvae"
     )
@@ -198,7 +199,7 @@ class TrainConfig:
         deciding = {
             entry.name: getattr(self, entry.name)
             for entry in fields(self)
-            if entry.name not in machine_fields() and entry.name != "dataset"  # its digest stands for it
+            if entry.name not in machine_fields() and entry.name not in ("dataset", "crop")  # in the digest
         }
         # What a model does not have does not tell two of them apart.
         if self.model == "vae":

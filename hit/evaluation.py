@@ -25,7 +25,8 @@ from hit.metrics import (
 )
 from hit.models import HierarchicalVAE
 
-_BATCH = 500
+_BATCH = 500  # images, and fewer where they are larger than 64×64 pixels
+_BATCH_PIXELS = _BATCH * 64 * 64
 #: A measured accuracy is a draw around the true one: only beyond so many standard errors does it break a bound.
 _STANDARD_ERRORS = 3.0
 
@@ -65,7 +66,7 @@ def evaluate(
     """
     started = time.perf_counter()
     with torch.no_grad():
-        core, layers = _pass_over_test_set(model, dataset, betas, check)
+        core, layers = _pass_over_test_set(model, dataset, betas, check, keep=metrics == "all")
     if not all(math.isfinite(value) for value in core.values()):
         wrong = next(name for name, value in core.items() if not math.isfinite(value))
         raise Diverged(f"{wrong} of the trained model is not finite")
@@ -82,16 +83,18 @@ def evaluate(
 
 
 def _pass_over_test_set(
-    model: HierarchicalVAE, dataset: Dataset, betas: Sequence[float], check: Callable[[], None]
+    model: HierarchicalVAE, dataset: Dataset, betas: Sequence[float], check: Callable[[], None], *, keep: bool
 ) -> tuple[dict[str, float], list[_Layer]]:
-    device = dataset.test.images.device
+    """Core metrics and, if they are to be kept, the latents: of large images, these fill gigabytes."""
+    device = dataset.test.device
     generator = torch.Generator(device).manual_seed(EVALUATOR.sample_seed)
     rates = torch.zeros(model.layers, dtype=torch.float64)
     distortion = 0.0
     error = SquaredError()
     parts: list[list[tuple[Tensor, ...]]] = [[] for _ in range(model.layers)]
     families: tuple[type[LatentDistribution], ...] = ()
-    for images in batches(dataset.test, _BATCH):
+    channels, height, width = dataset.image_shape
+    for images in batches(dataset.test, min(_BATCH, max(1, _BATCH_PIXELS // (height * width)))):
         check()
         x = model.prepare(images)
         sampled = model(x, model.noise(len(x), generator))
@@ -100,15 +103,15 @@ def _pass_over_test_set(
         distortion += sampled.distortion.double().sum().item()
         error = error + squared_error(x, model.reconstruct(means))
         families = tuple(type(posterior) for posterior in sampled.posteriors)
-        for layer in range(model.layers):
+        for layer in range(model.layers if keep else 0):
             tensors = (means.latents[layer], sampled.latents[layer], *sampled.posteriors[layer].parameters)
             parts[layer].append(tuple(tensor.flatten(1).cpu() for tensor in tensors))
     count = len(dataset.test)
-    core = _core_metrics((rates / count).tolist(), distortion / count, betas, math.prod(dataset.image_shape))
+    core = _core_metrics((rates / count).tolist(), distortion / count, betas, channels * height * width)
     if error.psnr is not None:
         core["test/psnr"] = error.psnr
     layers = []
-    for part, family in zip(parts, families, strict=True):
+    for part, family in zip(parts, families, strict=True) if keep else ():
         own_means, samples, *parameters = (torch.cat(tensors) for tensors in zip(*part, strict=True))
         layers.append(_Layer(own_means, family(*parameters), samples))
     return core, layers

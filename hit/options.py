@@ -1,6 +1,6 @@
 """Options as validated dataclasses: one source for command lines, the MLproject and error messages."""
 
-__all__ = ["EXPERIMENT_HELP", "build", "defaults", "infos", "one_line", "output_file"]
+__all__ = ["CROP_HELP", "EXPERIMENT_HELP", "build", "defaults", "infos", "one_line", "output_file"]
 
 import os
 import re
@@ -25,6 +25,7 @@ _RULES = {
     "too_short": "not be empty",
 }
 
+CROP_HELP = "side of square crops of a folder's images, streamed; 0: as they are, or 256 where they are large"
 EXPERIMENT_HELP = "name of the MLflow experiment; empty: that of `mlflow run`, else hit"
 
 

@@ -1,6 +1,6 @@
 """Images of what a model does, as PNG files."""
 
-__all__ = ["reconstructions", "samples", "save_grid"]
+__all__ = ["PICTURED", "reconstructions", "samples", "save_grid"]
 
 from pathlib import Path
 
@@ -11,6 +11,8 @@ from torchvision.utils import make_grid, save_image
 from hit.models import HierarchicalVAE
 
 _COLUMNS = 10
+#: Test images that are drawn with their reconstructions.
+PICTURED = 30
 
 
 def reconstructions(model: HierarchicalVAE, images: Tensor) -> Tensor:
@@ -18,12 +20,12 @@ def reconstructions(model: HierarchicalVAE, images: Tensor) -> Tensor:
 
     Args:
         model: on its device.
-        images: uint8, N × C × H × W; the first 30 are drawn.
+        images: uint8, N × C × H × W; the first `PICTURED` are drawn.
 
     Returns:
         C × height × width in [0, 1].
     """
-    x = model.prepare(images[:30])
+    x = model.prepare(images[:PICTURED])
     with torch.no_grad():
         drawn = model.reconstruct(model(x, sample=False))
     pairs = []

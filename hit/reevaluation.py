@@ -78,7 +78,7 @@ def reevaluate(
     config = TrainConfig.from_flat(flat)
     set_threads(config.threads)
     keep_freed_memory()
-    dataset = load_once(config.dataset, config.data_root, select_device(config.device))
+    dataset = load_once(config.dataset, config.data_root, select_device(config.device), config.crop)
     check_fit(config, dataset.image_shape)
     trained_on = run.data.tags.get(Tag.DATA_DIGEST)
     if trained_on != dataset.digest:
@@ -86,7 +86,7 @@ def reevaluate(
             f"dataset {config.dataset} must be what run {run.info.run_id} was trained on (digest {trained_on}), "
             f"got digest {dataset.digest}"
         )
-    model = build_model(config, dataset.image_shape).to(dataset.test.images.device)
+    model = build_model(config, dataset.image_shape).to(dataset.test.device)
     with tempfile.TemporaryDirectory() as folder:
         load_weights(store.download(run.info.run_id, _WEIGHTS, Path(folder)), model, config.identity(dataset.digest))
     model.eval()

@@ -33,7 +33,7 @@ from hit.evaluation import evaluate
 from hit.machine import keep_freed_memory, select_device, set_threads
 from hit.metrics import EVALUATOR
 from hit.models import HierarchicalVAE, build_model, check_fit
-from hit.pictures import reconstructions, samples, save_grid
+from hit.pictures import PICTURED, reconstructions, samples, save_grid
 from hit.schema import DEFAULT_EXPERIMENT, Kind, Tag
 from hit.state import run_folder
 from hit.stop import StopRequest
@@ -88,8 +88,9 @@ def train_run(
     set_threads(config.threads)
     keep_freed_memory()
     device = select_device(config.device)
-    dataset = load_once(config.dataset, config.data_root, device)
+    dataset = load_once(config.dataset, config.data_root, device, config.crop)
     check_fit(config, dataset.image_shape)
+    dataset.test.verify(stop.check)  # a training image shows in the first epoch, a test image would after the last
     stop.check()
     with model_run(
         config,
@@ -165,9 +166,9 @@ def nothing_to_resume(run_id: str, path: Path) -> CheckpointError:
 
 
 @lru_cache(maxsize=2)
-def load_once(name: str, root: str, device: torch.device) -> Dataset:
+def load_once(name: str, root: str, device: torch.device, crop: int = 0) -> Dataset:
     """The data set on the device; a worker that trains many models loads it once."""
-    return data.load(name, root).to(device)
+    return data.load(name, root, crop).to(device)
 
 
 def model_run(
@@ -240,7 +241,8 @@ def measure_run(
     weights = run.folder / "weights.safetensors"
     save_weights(weights, model, config.identity(dataset.digest))
     run.artifact(weights, "model")
-    run.artifact(save_grid(reconstructions(model, dataset.test.images), run.folder / "reconstructions.png"), "images")
+    drawn = reconstructions(model, dataset.test.head(PICTURED))
+    run.artifact(save_grid(drawn, run.folder / "reconstructions.png"), "images")
     run.artifact(save_grid(samples(model), run.folder / "samples.png"), "images")
 
 

@@ -147,8 +147,9 @@ def surface_run(
     set_threads(config.threads)
     keep_freed_memory()
     device = select_device(config.device)
-    dataset = load_once(config.dataset, config.data_root, device)
+    dataset = load_once(config.dataset, config.data_root, device, config.crop)
     check_fit(config, dataset.image_shape)
+    dataset.test.verify(stop.check)
     stop.check()
     identity = plan.identity(dataset.digest)
     with RunWriter(

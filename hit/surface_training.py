@@ -13,7 +13,7 @@ from torch.optim.lr_scheduler import OneCycleLR
 
 from hit.checkpoint import load_checkpoint, save_checkpoint
 from hit.config import TrainConfig
-from hit.data import Split, batches
+from hit.data import LabelledImages, batches
 from hit.errors import Diverged
 from hit.models.conditioning import SurfaceModel
 from hit.objective import gumbel_temperature, objective, warmup_factor
@@ -26,7 +26,7 @@ _LOSS_OFFSET = 0.3
 
 def fit_surface(
     model: SurfaceModel,
-    train: Split,
+    train: LabelledImages,
     config: TrainConfig,
     *,
     on_epoch: Callable[[Epoch], None],
@@ -39,12 +39,12 @@ def fit_surface(
     Minimises the mean of (D + Σ β_l R_l) / (mean β + 0.3) over images and over log β uniform in the
     model's range, by Adam on a one-cycle schedule that peaks at `config.learning_rate`
     (https://arxiv.org/abs/1708.07120). An epoch is a function of (weights, optimiser, seed, epoch):
-    batches, noise and β come from generators seeded with the last two, and the schedule is a function
+    batches, crops, noise and β come from generators seeded with the last two, and the schedule is a function
     of the step, so that a resumed run equals an uninterrupted one.
 
     Args:
         model: on its device.
-        train: images on the same device.
+        train: on the same device.
         config: what to do; its betas are not used.
         on_epoch: told every finished epoch, before its checkpoint is written.
         check: called before every step; raises to stop.
@@ -53,6 +53,7 @@ def fit_surface(
 
     Raises:
         Diverged: the objective of an epoch is not finite.
+        DataError: a streamed image cannot be read.
         CheckpointError: the checkpoint is damaged or of another model.
     """
     optimiser = torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=True)
@@ -93,22 +94,22 @@ def _run_epoch(
     model: SurfaceModel,
     optimiser: torch.optim.Optimizer,
     schedule: OneCycleLR,
-    train: Split,
+    train: LabelledImages,
     config: TrainConfig,
     epoch: int,
     check: Callable[[], None],
 ) -> Tensor:
     """Sums over the images of [objective, distortion, R_1, …, R_L]."""
-    device = train.images.device
+    device = train.device
     order = torch.randperm(len(train), generator=generator("batches", config.seed, epoch))
     noise = generator("noise", config.seed, epoch, device)
     drawn = draw_betas(model, len(train), generator("betas", config.seed, epoch)).to(device)
     warmth = warmup_factor(config, epoch)
     temperature = gumbel_temperature(config, epoch)
     sums = torch.zeros(2 + model.layers, dtype=torch.float64, device=device)
-    for images, betas in zip(
-        batches(train, config.batch_size, order.to(device)), drawn.split(config.batch_size), strict=True
-    ):
+    crops = generator("crops", config.seed, epoch)
+    pictures = batches(train, config.batch_size, order.to(device), crops=crops)
+    for images, betas in zip(pictures, drawn.split(config.batch_size), strict=True):
         check()
         x = model.prepare(images)
         outcome = model(x, betas, model.noise(len(x), noise), temperature=temperature)

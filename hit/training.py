@@ -13,7 +13,7 @@ from torch import Tensor
 
 from hit.checkpoint import load_checkpoint, save_checkpoint
 from hit.config import TrainConfig
-from hit.data import Split, batches
+from hit.data import LabelledImages, batches
 from hit.errors import Diverged
 from hit.models import HierarchicalVAE
 from hit.objective import gumbel_temperature, objective, warmup_factor
@@ -35,7 +35,7 @@ class Epoch:
 
 def fit(
     model: HierarchicalVAE,
-    train: Split,
+    train: LabelledImages,
     config: TrainConfig,
     *,
     on_epoch: Callable[[Epoch], None],
@@ -45,13 +45,13 @@ def fit(
 ) -> int:
     """Train `model` in place, from its checkpoint if there is one; which epoch it started after.
 
-    An epoch is a function of (weights, optimiser, seed, epoch): its batches and its noise come from
+    An epoch is a function of (weights, optimiser, seed, epoch): its batches, crops and noise come from
     generators seeded with the last two, so that a resumed run equals an uninterrupted one. The sums
     of an epoch stay on the device and are read once, at its end.
 
     Args:
         model: on its device.
-        train: images on the same device.
+        train: on the same device.
         config: what to do.
         on_epoch: told every finished epoch, before its checkpoint is written.
         check: called before every step; raises to stop (`StopRequest.check`).
@@ -60,6 +60,7 @@ def fit(
 
     Raises:
         Diverged: the objective of an epoch is not finite.
+        DataError: a streamed image cannot be read.
         CheckpointError: the checkpoint is damaged or of another model.
     """
     device = next(model.parameters()).device
@@ -91,7 +92,7 @@ def fit(
 def _run_epoch(
     model: HierarchicalVAE,
     optimiser: torch.optim.Optimizer,
-    train: Split,
+    train: LabelledImages,
     config: TrainConfig,
     epoch: int,
     betas: Tensor,
@@ -103,7 +104,8 @@ def _run_epoch(
     noise = generator("noise", config.seed, epoch, device)
     temperature = gumbel_temperature(config, epoch)
     sums = torch.zeros(2 + model.layers, dtype=torch.float64, device=device)
-    for images in batches(train, config.batch_size, order.to(device)):
+    crops = generator("crops", config.seed, epoch)
+    for images in batches(train, config.batch_size, order.to(device), crops=crops):
         check()
         x = model.prepare(images)
         outcome = model(x, model.noise(len(x), noise), temperature=temperature)

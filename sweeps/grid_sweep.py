@@ -46,7 +46,7 @@ class GridSweep:
         base = request.base
         options = replace(request.options, experiment=chosen_experiment(request.options.experiment))
         select_device(base.device)
-        dataset = load_once(base.dataset, base.data_root, select_device("cpu"))
+        dataset = load_once(base.dataset, base.data_root, select_device("cpu"), base.crop)
         check_fit(base, dataset.image_shape)
         model_params = {
             name: value for name, value in base.to_flat().items() if not name.startswith("beta_") and name != "seed"

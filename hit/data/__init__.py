@@ -1,6 +1,7 @@
-"""Data sets: uint8 images with labels, by name, from arrays or from a folder."""
+"""Data sets: uint8 images with labels, by name, from arrays or from a folder, in memory or streamed."""
 
-__all__ = ["NAMES", "Dataset", "Split", "batches", "labelled_batches", "load"]
+__all__ = ["NAMES", "Dataset", "LabelledImages", "Split", "batches", "labelled_batches", "load"]
 
 from hit.data.dataset import Dataset, Split, batches, labelled_batches
+from hit.data.labelled import LabelledImages
 from hit.data.registry import NAMES, load

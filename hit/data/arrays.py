@@ -14,6 +14,7 @@ from torch import Tensor
 
 from hit.data.dataset import Split
 from hit.data.faults import reason
+from hit.data.labelled import by
 from hit.data.splitting import split_in_two
 from hit.errors import DataError
 
@@ -30,12 +31,13 @@ def read_npz(path: Path) -> tuple[Split, Split, int]:
     It holds either `x_train`, `y_train`, `x_test`, `y_test` (Keras's names), in the order given, or
     `images` and `labels`, which are split by `hit.data.splitting.stratified_indices`. Other arrays are
     left alone. Images are uint8, 0 to 255, of shape N×H×W, N×C×H×W or N×H×W×C (C = 1 or 3; where both
-    fit, N×C×H×W). Labels are integers of shape N or N×1; their distinct values, in order, become
-    0 … M−1. Pickled objects are never loaded.
+    fit, N×C×H×W). Labels are integers of shape N or N×1, 0 or more (a negative one is no class: by
+    custom it marks what is unlabelled); their distinct values, in order, become 0 … M−1, and training has
+    all of them. Pickled objects are never loaded.
 
     Raises:
         DataError: the file is missing, damaged or no .npz file; an array is missing, of the wrong type
-            or shape, or pickled; images and labels are not as many.
+            or shape, or pickled; images and labels are not as many; a label is negative, or only in the test split.
     """
     arrays = _read(path)
     images = {key: _images(key, array) for key, array in arrays.items() if key in ("x_train", "x_test", "images")}
@@ -43,6 +45,8 @@ def read_npz(path: Path) -> tuple[Split, Split, int]:
     for (x, pictures), (y, marks) in zip(images.items(), labels.items(), strict=True):
         if len(pictures) != len(marks):
             raise DataError(f"{x} and {y} must be as many, got {len(pictures)} images and {len(marks)} labels")
+    if "y_test" in labels:
+        _check_taught(labels["y_train"], labels["y_test"])
     values = np.unique(np.concatenate(list(labels.values())))
     indices = {key: torch.from_numpy(np.searchsorted(values, array)) for key, array in labels.items()}
     if "images" in images:
@@ -96,7 +100,7 @@ def _images(key: str, array: Array) -> Tensor:
     elif array.ndim == 4 and array.shape[1] not in (1, 3) and array.shape[3] in (1, 3):
         array = array.transpose(0, 3, 1, 2)
     if array.ndim != 4 or array.shape[1] not in (1, 3):
-        raise DataError(f"{key} must have shape N×H×W, N×C×H×W or N×H×W×C with C = 1 or 3, got {_by(array.shape)}")
+        raise DataError(f"{key} must have shape N×H×W, N×C×H×W or N×H×W×C with C = 1 or 3, got {by(array.shape)}")
     return torch.from_numpy(np.ascontiguousarray(array))
 
 
@@ -106,9 +110,15 @@ def _labels(key: str, array: Array) -> Array:
     if array.ndim == 2 and array.shape[1] == 1:  # Keras's CIFAR-10
         array = array[:, 0]
     if array.ndim != 1:
-        raise DataError(f"{key} must have shape N, got {_by(array.shape)}")
-    return array.astype(np.int64)
+        raise DataError(f"{key} must have shape N, got {by(array.shape)}")
+    array = array.astype(np.int64)
+    if (array < 0).any():
+        raise DataError(f"{key} must be 0 or more, got {array.min()} ({int((array < 0).sum())} labels are negative)")
+    return array
 
 
-def _by(shape: tuple[int, ...]) -> str:
-    return "×".join(map(str, shape)) or "()"
+def _check_taught(train: Array, test: Array) -> None:
+    untaught = np.setdiff1d(test, train)
+    if len(untaught):
+        more = f" and {len(untaught) - 1} more" if len(untaught) > 1 else ""
+        raise DataError(f"y_test must hold labels that y_train holds, got {untaught[0]}{more}")

@@ -1,21 +1,24 @@
-"""A data set: two splits of uint8 images with labels, its digest, and the way batches are cut from it."""
+"""A data set: two splits of images with labels, its digest, and the way batches are cut from it."""
 
 __all__ = ["Dataset", "Split", "batches", "labelled_batches"]
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any, final
 
 import torch
 from torch import Tensor
 
+from hit.data.labelled import LabelledImages, by, cut
 from hit.errors import DataError
 
 
+@final
 @dataclass(frozen=True, eq=False, repr=False)
-class Split:
-    """Images with labels, both on one device.
+class Split(LabelledImages):
+    """Images with labels in memory, both on one device.
 
     Attributes:
         images: uint8, N×C×H×W, levels 0 to 255, C = 1 (grey) or 3 (RGB).
@@ -33,21 +36,31 @@ class Split:
         if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] not in (1, 3):
             raise DataError(f"images must be uint8 of shape N×C×H×W with C = 1 or 3, got {_form(images)}")
         if images.numel() == 0:
-            raise DataError(f"images must not be empty, got shape {_by(images.shape)}")
+            raise DataError(f"images must not be empty, got shape {by(images.shape)}")
         if labels.dtype != torch.int64 or labels.ndim != 1:
             raise DataError(f"labels must be int64 of shape N, got {_form(labels)}")
         if len(images) != len(labels):
             raise DataError(f"images and labels must be as many, got {len(images)} images and {len(labels)} labels")
 
-    def __len__(self) -> int:
-        """N, the number of images."""
-        return len(self.images)
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        _, channels, height, width = self.images.shape
+        return channels, height, width
 
-    def __repr__(self) -> str:
-        return f"Split({len(self)} images of {_by(self.images.shape[1:])})"
+    def image_batches(
+        self, batch_size: int, permutation: Tensor | None, crops: torch.Generator | None
+    ) -> Iterator[Tensor]:
+        return cut(self.images, batch_size, permutation)
+
+    def feed(self, update: Callable[[Any], None]) -> None:
+        for tensor in (self.images, self.labels):
+            update(f"{tensor.dtype} {tuple(tensor.shape)};".encode())
+            update(tensor.cpu().contiguous().numpy().data)
+
+    def verify(self, check: Callable[[], None] = lambda: None) -> None:
+        pass  # they have been read
 
     def to(self, device: torch.device | str) -> "Split":
-        """The same split on `device`; tensors that are there already are shared, not copied."""
         return Split(self.images.to(device), self.labels.to(device))
 
 
@@ -66,16 +79,14 @@ class Dataset:
     """
 
     name: str
-    train: Split
-    test: Split
+    train: LabelledImages
+    test: LabelledImages
     classes: int
 
     def __post_init__(self) -> None:
-        train, test = self.train.images.shape[1:], self.test.images.shape[1:]
+        train, test = self.train.image_shape, self.test.image_shape
         if train != test:
-            raise DataError(
-                f"images of both splits must have one shape, got {_by(train)} (train) and {_by(test)} (test)"
-            )
+            raise DataError(f"images of both splits must have one shape, got {by(train)} (train) and {by(test)} (test)")
         if self.classes < 2:
             raise DataError(f"labels must tell two classes or more apart, got {self.classes}")
         for part, split in (("train", self.train), ("test", self.test)):
@@ -86,21 +97,19 @@ class Dataset:
     @property
     def image_shape(self) -> tuple[int, int, int]:
         """(C, H, W): channels, height and width in pixels."""
-        _, channels, height, width = self.train.images.shape
-        return channels, height, width
+        return self.train.image_shape
 
     @cached_property
     def digest(self) -> str:
-        """Sixteen hex digits of the SHA-256 of the contents: shapes, images and labels of both splits.
+        """Sixteen hex digits of the SHA-256 of both splits.
 
-        Names of the data set, of its files and of its classes do not enter. 50,000 images of
-        3×32×32 take about 0.2 s, once.
+        Of images in memory: shapes, pixels and labels; names of the data set, of its files and of its
+        classes do not enter. 50,000 images of 3×32×32 take about 0.2 s, once. Of streamed images:
+        see `hit.data.fingerprint`.
         """
         digest = hashlib.sha256()
         for split in (self.train, self.test):
-            for tensor in (split.images, split.labels):
-                digest.update(f"{tensor.dtype} {tuple(tensor.shape)};".encode())
-                digest.update(tensor.cpu().contiguous().numpy().data)
+            split.feed(digest.update)
         return digest.hexdigest()[:16]
 
     def to(self, device: torch.device | str) -> "Dataset":
@@ -111,26 +120,41 @@ class Dataset:
         return moved
 
 
-def batches(split: Split, batch_size: int, permutation: Tensor | None = None) -> Iterator[Tensor]:
-    """Images of a split, batch by batch, cut on the split's device; the last batch may be short.
+def batches(
+    split: LabelledImages,
+    batch_size: int,
+    permutation: Tensor | None = None,
+    *,
+    crops: torch.Generator | None = None,
+) -> Iterator[Tensor]:
+    """Images of a split, batch by batch, on the split's device; the last batch may be short.
 
     Args:
         split: where the images are taken from.
         batch_size: B, images a batch.
         permutation: int64, indices into the split in the order wanted (N, or fewer); None: as they lie.
+        crops: streamed images larger than the batches are cropped where it says (a CPU generator, whose
+            numbers are drawn before the first batch); None: at their centre. Images in memory are whole.
 
     Returns:
-        uint8 tensors B×C×H×W. Without a permutation they are views of the split: do not write into them.
+        uint8 tensors B×C×H×W. Without a permutation they may be views of the split: do not write into them.
+
+    Raises:
+        DataError: while iterating, a streamed image cannot be read; the message names its file.
 
     >>> split = Split(torch.zeros(5, 1, 28, 28, dtype=torch.uint8), torch.arange(5))
     >>> [len(images) for images in batches(split, 2)]
     [2, 2, 1]
     """
-    return _cut(split.images, batch_size, permutation)
+    return split.image_batches(batch_size, permutation, crops)
 
 
 def labelled_batches(
-    split: Split, batch_size: int, permutation: Tensor | None = None
+    split: LabelledImages,
+    batch_size: int,
+    permutation: Tensor | None = None,
+    *,
+    crops: torch.Generator | None = None,
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Like `batches`, with the labels: pairs of images (uint8, B×C×H×W) and labels (int64, B).
 
@@ -139,24 +163,11 @@ def labelled_batches(
     [[9, 7], [8]]
     """
     return zip(
-        _cut(split.images, batch_size, permutation),
-        _cut(split.labels, batch_size, permutation),
+        split.image_batches(batch_size, permutation, crops),
+        cut(split.labels, batch_size, permutation),
         strict=True,
     )
 
 
-def _cut(tensor: Tensor, batch_size: int, permutation: Tensor | None) -> Iterator[Tensor]:
-    if batch_size < 1:
-        raise ValueError(f"batch_size must be 1 or more, got {batch_size}")
-    if permutation is None:
-        return iter(torch.split(tensor, batch_size))
-    chunks = torch.split(permutation.to(tensor.device), batch_size)
-    return (tensor.index_select(0, chunk) for chunk in chunks)
-
-
 def _form(tensor: Tensor) -> str:
-    return f"{str(tensor.dtype).removeprefix('torch.')} of shape {_by(tensor.shape)}"
-
-
-def _by(shape: torch.Size) -> str:
-    return "×".join(map(str, shape)) or "()"
+    return f"{str(tensor.dtype).removeprefix('torch.')} of shape {by(tensor.shape)}"

@@ -11,15 +11,17 @@ from hit.data.arrays import read_npz
 from hit.data.dataset import Dataset, Split
 from hit.data.digits import read_digits
 from hit.data.download import DataRoot, ensure
-from hit.data.folder import read_folder
+from hit.data.folder import CROP, read_folder
 from hit.data.sources import SOURCES
 from hit.errors import DataError, nearest
 
 #: The data sets known by name.
-NAMES = ("digits", "mnist", "binary_mnist", "fashion_mnist", "cifar10", "svhn")
+NAMES = ("digits", "mnist", "binary_mnist", "fashion_mnist", "cifar10", "svhn", "imagenet")
+
+_IMAGENET_FILES = ("train", "val")
 
 
-def load(name: str, root: str = "") -> Dataset:
+def load(name: str, root: str = "", crop: int = 0, workers: int | None = None) -> Dataset:
     """The data set called `name`, on the CPU.
 
     Args:
@@ -27,7 +29,11 @@ def load(name: str, root: str = "") -> Dataset:
             holds); or the path of a folder of images by class (`hit.data.folder.read_folder`). A folder
             that is called like a data set is reached as `./mnist`.
         root: where torchvision's data sets lie, and are downloaded to where they are missing; empty:
-            the environment variable HIT_DATA, else `./data`. `digits` and paths need no root.
+            the environment variable HIT_DATA, else `./data`. `digits` and paths need no root. ImageNet is
+            not downloaded: it is `<root>/imagenet`, as `torchvision.datasets.ImageNet` unpacks it.
+        crop: of folders and ImageNet: stream the images, as crops of crop×crop pixels; 0: folders of small
+            images are held in memory as they are, others are streamed as crops of 256.
+        workers: processes that read streamed images; None: as many as suit the machine, 0: this one reads.
 
     Raises:
         DataError: one line on a data set that is unknown, missing, damaged or of the wrong shape.
@@ -37,34 +43,68 @@ def load(name: str, root: str = "") -> Dataset:
     """
     name = name.strip()
     try:
-        return _load(name, root)
+        return _load(name, root, crop, workers)
     except DataError as error:
         raise DataError(f"dataset {name!r}: {error}") from error
 
 
-def _load(name: str, root: str) -> Dataset:
+def _load(name: str, root: str, crop: int, workers: int | None) -> Dataset:
+    if crop < 0:
+        raise DataError(f"crop must be 0 or more pixels, got {crop}")
+    if name == "imagenet":
+        train, test, classes = read_folder(_imagenet(DataRoot.find(root)), crop or CROP, workers)
+        return _checked(Dataset(name, train, test, classes))
+    path = Path(os.path.expanduser(name))
+    if name not in NAMES and path.suffix.lower() != ".npz" and name and os.path.isdir(path):
+        # unlike Path.is_dir, os.path.isdir is False where permission is denied
+        train, test, classes = read_folder(path, crop, workers)
+        return _checked(Dataset(name, train, test, classes))
+    if crop and (name in NAMES or path.suffix.lower() == ".npz"):
+        raise DataError(f"crop must be 0 but for imagenet and folders of images, got {crop}")
     if name == "digits":
         return Dataset(name, *read_digits(), classes=10)
     if name in NAMES:
         source = SOURCES[name.removeprefix("binary_")]
         data_root = DataRoot.find(root)
         ensure(source, data_root)
-        train, test = source.read(data_root.path)
+        kept = source.read(data_root.path)
         if name == "binary_mnist":
-            train, test = _binarise(train), _binarise(test)
-        return Dataset(name, train, test, classes=10)
-    path = Path(os.path.expanduser(name))
+            kept = (_binarise(kept[0]), _binarise(kept[1]))
+        return Dataset(name, *kept, classes=10)
     if path.suffix.lower() == ".npz":
-        train, test, classes = read_npz(path)
-        return Dataset(name, train, test, classes)
-    if name and os.path.isdir(path):  # unlike Path.is_dir, False where permission is denied
-        train, test, classes = read_folder(path)
-        return Dataset(name, train, test, classes)
+        return _checked(Dataset(name, *read_npz(path)))
     if os.path.isfile(path):
         raise DataError("a file of data must end in .npz; images are given as a folder of images by class")
     if os.sep in name:
         raise DataError("there is no such file or folder")
     raise DataError(f"unknown{nearest(name.lower(), NAMES)}; or the path of an .npz file or of a folder of images")
+
+
+def _checked(dataset: Dataset) -> Dataset:
+    """A user's data, of which nothing is known, unless they teach nothing."""
+    taught, asked = dataset.train.labels.unique(), dataset.test.labels.unique()
+    for label in asked[~torch.isin(asked, taught)].tolist():
+        raise DataError(
+            f"every class of the test images must have training images, too, and class {label} of "
+            f"0…{dataset.classes - 1} has none; a class that is to be split needs two images or more"
+        )
+    if isinstance(dataset.train, Split):
+        low, high = (int(bound) for bound in torch.aminmax(dataset.train.images))
+        if low == high:
+            raise DataError(f"training images must differ, but every pixel of all of them is {low}")
+    return dataset
+
+
+def _imagenet(root: DataRoot) -> Path:
+    folder = root.path / "imagenet"
+    for part in _IMAGENET_FILES:
+        if not os.path.isdir(folder / part):
+            raise DataError(
+                f"{folder / part} must be a folder that holds a folder of images for each class, and is missing; "
+                "ImageNet cannot be downloaded by itself (ask for it at https://image-net.org): unpack it "
+                f"there, or set data_root or $HIT_DATA, now {root}"
+            )
+    return folder
 
 
 def _binarise(split: Split) -> Split:

@@ -232,7 +232,7 @@ class TestFixedSplit:
 
 class TestNames:
     def test_are_known(self) -> None:
-        assert NAMES == ("digits", "mnist", "binary_mnist", "fashion_mnist", "cifar10", "svhn")
+        assert NAMES == ("digits", "mnist", "binary_mnist", "fashion_mnist", "cifar10", "svhn", "imagenet")
 
     @pytest.mark.parametrize(
         ("name", "message"),

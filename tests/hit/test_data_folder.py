@@ -184,3 +184,18 @@ def test_a_small_cifar10() -> None:
     assert data.image_shape == (3, 32, 32)
     assert data.train.labels.bincount().tolist() == [200] * 10
     assert data.test.labels.bincount().tolist() == [100] * 10
+
+
+def test_one_image_that_says_nothing_is_taken_and_a_folder_of_them_is_not(parted: Path) -> None:
+    black = np.zeros((28, 28), np.uint8)
+    Image.fromarray(black).save(parted / "train/bird/0000.png")
+    assert len(load(str(parted)).train) == 12
+    for path in parted.rglob("*.png"):
+        Image.fromarray(black).save(path)
+    assert "training images must differ, but every pixel of all of them is 0" in refusal(parted)
+
+
+def test_val_is_the_test_split_where_there_is_no_other(parted: Path) -> None:
+    digest = load(str(parted)).digest
+    (parted / "test").rename(parted / "val")
+    assert load(str(parted)).digest == digest

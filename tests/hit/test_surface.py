@@ -286,7 +286,7 @@ class TestStore:
     def plan(
         self, tmp_path: Path, digits: Dataset, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
     ) -> SurfacePlan:
-        monkeypatch.setattr("hit.surface_run.load_once", lambda name, root, device: digits)
+        monkeypatch.setattr("hit.surface_run.load_once", lambda name, root, device, crop: digits)
         config = replace(SMALL, epochs=2, metrics="core", state_dir=str(tmp_path / "state"))
         return SurfacePlan(config=config, grids={"grid_1": "0.1,10", "grid_2": "0.5"}, experiment=request.node.name)
 

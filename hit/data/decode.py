@@ -1,0 +1,97 @@
+"""From an image file to 8-bit pixels: whole, or as a square crop."""
+
+__all__ = ["Pixels", "image_size", "read_square", "read_whole"]
+
+import contextlib
+import warnings
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from hit.data.faults import reason
+from hit.errors import DataError
+
+_GREY, _COLOUR = ("1", "L"), ("P", "RGB")
+_CONVERTIBLE = ("CMYK", "LA", "PA", "RGBA", "YCbCr")  # as torchvision's loader: transparency is dropped
+_ORIENTATION = 0x0112  # of EXIF; 1 is upright
+
+Pixels = NDArray[np.uint8]
+
+
+def image_size(path: str) -> tuple[int, int]:
+    """Width and height in pixels that a file's header tells.
+
+    Raises:
+        DataError: the file cannot be read as an image.
+    """
+    with _opened(path) as image:
+        return image.size
+
+
+def read_whole(path: str) -> Pixels:
+    """Pixels of a file: H×W (grey) or H×W×3 (RGB), upright as EXIF says.
+
+    Raises:
+        DataError: the file cannot be read, or is neither grey nor RGB with 8 bits.
+    """
+    with _opened(path) as image:
+        grey = _mode(path, image, _GREY + _COLOUR) in _GREY
+        return np.asarray(_upright(image).convert("L" if grey else "RGB"))
+
+
+def read_square(path: str, side: int, position: float | None) -> Pixels:
+    """RGB pixels of a square of a file, side×side×3, upright as EXIF says.
+
+    The square is as large as the image allows, its side being the image's shorter side, and is then
+    scaled to `side` (bilinear, averaging over what a pixel covers): what is left to choose is where it
+    lies along the longer side. An image whose shorter side is `side` is cropped pixel by pixel. A JPEG at
+    least four times as large is decoded at a half, a quarter or an eighth, as is usual for thumbnails.
+
+    Args:
+        path: the file.
+        side: of the square wanted, pixels.
+        position: in [0, 1), from the left or upper to the right or lower end; None: the centre.
+
+    Raises:
+        DataError: the file cannot be read, or does not have 8 bits.
+    """
+    with _opened(path) as image:
+        _mode(path, image, _GREY + _COLOUR + _CONVERTIBLE)
+        image.draft(None, (2 * side, 2 * side))
+        whole = _upright(image)
+        if whole.mode not in ("L", "RGB"):
+            whole = whole.convert("RGB")
+        width, height = whole.size
+        short, slack = min(width, height), abs(width - height)
+        offset = slack // 2 if position is None else int(position * (slack + 1))
+        left, top = (offset, 0) if width > height else (0, offset)
+        box = (left, top, left + short, top + short)
+        square = whole.resize((side, side), Image.Resampling.BILINEAR, box=box)
+        return np.asarray(square.convert("RGB"))
+
+
+@contextlib.contextmanager
+def _opened(path: str) -> Iterator[Image.Image]:
+    """An image file; whatever goes wrong with it, here or in the block, is one DataError that names it."""
+    try:
+        # Pillow warns of damaged EXIF data, which many photographs have, on stderr.
+        with warnings.catch_warnings(action="ignore"), Image.open(path) as image:
+            yield image
+    except DataError:
+        raise
+    except Exception as error:  # Pillow's decoders raise whatever a damaged file leads them to
+        raise DataError(f"{path} cannot be read as an image: {reason(error)}") from error
+
+
+def _mode(path: str, image: Image.Image, known: tuple[str, ...]) -> str:
+    if image.mode not in known:
+        raise DataError(f"{path} must be grey or RGB with 8 bits, got Pillow's mode {image.mode}")
+    return image.mode
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    if image.getexif().get(_ORIENTATION, 1) != 1:
+        ImageOps.exif_transpose(image, in_place=True)
+    return image

@@ -1,0 +1,82 @@
+"""What training and evaluation read: images with labels, wherever the images are kept."""
+
+__all__ = ["LabelledImages", "by", "cut"]
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+
+class LabelledImages(ABC):
+    """One part of a data set. The labels are always in memory; the images may be read when they are asked for.
+
+    Attributes:
+        labels: int64, N, classes 0 to M−1, on the device that batches are given on.
+    """
+
+    labels: Tensor
+
+    @property
+    @abstractmethod
+    def image_shape(self) -> tuple[int, int, int]:
+        """(C, H, W): channels, height and width in pixels of every image that batches hold."""
+
+    @abstractmethod
+    def image_batches(
+        self, batch_size: int, permutation: Tensor | None, crops: torch.Generator | None
+    ) -> Iterator[Tensor]:
+        """See `hit.data.batches`."""
+
+    @abstractmethod
+    def feed(self, update: Callable[[Any], None]) -> None:
+        """Hand all that tells these images and labels from others to a hash, as bytes."""
+
+    @abstractmethod
+    def to(self, device: torch.device | str) -> Self:
+        """The same images, with labels and batches on `device`; tensors that are there already are shared."""
+
+    @abstractmethod
+    def verify(self, check: Callable[[], None] = lambda: None) -> None:
+        """Read every image once where that may still fail; nothing to do for images in memory.
+
+        Args:
+            check: called between batches; raises to stop.
+
+        Raises:
+            DataError: an image cannot be read; the message names its file.
+        """
+
+    @property
+    def device(self) -> torch.device:
+        """Where labels and batches are."""
+        return self.labels.device
+
+    def __len__(self) -> int:
+        """N, the number of images."""
+        return len(self.labels)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({len(self)} images of {by(self.image_shape)})"
+
+    def head(self, count: int) -> Tensor:
+        """The first `count` images (fewer where there are fewer): uint8, n×C×H×W."""
+        count = min(count, len(self))
+        return next(self.image_batches(count, torch.arange(count, device=self.device), None))
+
+
+def cut(tensor: Tensor, batch_size: int, permutation: Tensor | None) -> Iterator[Tensor]:
+    """Rows of a tensor, batch by batch; without a permutation, views of it."""
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be 1 or more, got {batch_size}")
+    if permutation is None:
+        return iter(torch.split(tensor, batch_size))
+    chunks = torch.split(permutation.to(tensor.device), batch_size)
+    return (tensor.index_select(0, chunk) for chunk in chunks)
+
+
+def by(shape: Sequence[int]) -> str:
+    """A shape in words: '3×32×32'."""
+    return "×".join(map(str, shape)) or "()"

@@ -1,0 +1,116 @@
+"""Large images, read from their files as square crops whenever a batch asks for them."""
+
+__all__ = ["StreamedImages", "open_stream"]
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, final
+
+import torch
+from torch import Tensor
+
+from hit.data.fingerprint import fingerprint
+from hit.data.labelled import LabelledImages
+from hit.data.listing import Listing
+from hit.data.reader import Reader
+from hit.data.splitting import stratified_indices
+from hit.errors import DataError
+
+_VERIFIED_AT_ONCE = 64
+
+
+@final
+@dataclass(frozen=True, eq=False, repr=False)
+class StreamedImages(LabelledImages):
+    """Images of files, with labels in memory.
+
+    A batch holds 3×side×side crops of its images (`hit.data.decode.read_square`): at the centre, or
+    at random places along the longer side. Which ones is a function of the batch's permutation and of the
+    generator of the crops, never of the processes that read them.
+
+    Attributes:
+        root: folder of the files.
+        names: path of each file below it.
+        labels: int64, N, classes 0 to M−1.
+        side: of the crops, pixels.
+        reader: of crops of that side; the parts of a data set share one.
+        contents: fingerprint of the files.
+    """
+
+    root: Path
+    names: Sequence[str]
+    labels: Tensor
+    side: int
+    reader: Reader
+    contents: str
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        return 3, self.side, self.side
+
+    def image_batches(
+        self, batch_size: int, permutation: Tensor | None, crops: torch.Generator | None
+    ) -> Iterator[Tensor]:
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be 1 or more, got {batch_size}")
+        order = range(len(self)) if permutation is None else permutation.tolist()
+        places: Sequence[float | None] = [None] * len(order)
+        if crops is not None:
+            # float32 draws would round up to 1 where they are scaled to the pixels of a long side.
+            places = torch.rand(len(order), generator=crops, dtype=torch.float64).tolist()
+        requests = (
+            (os.path.join(self.root, self.names[index]), place) for index, place in zip(order, places, strict=True)
+        )
+        return (images.to(self.device) for images in self.reader.batches(requests, batch_size))
+
+    def feed(self, update: Callable[[Any], None]) -> None:
+        update(f"crops of {self.side};{self.contents};".encode())
+
+    def to(self, device: torch.device | str) -> "StreamedImages":
+        return replace(self, labels=self.labels.to(device))
+
+    def verify(self, check: Callable[[], None] = lambda: None) -> None:
+        for _ in self.image_batches(_VERIFIED_AT_ONCE, None, None):
+            check()
+
+
+def open_stream(listing: Listing, side: int, workers: int | None = None) -> tuple[StreamedImages, StreamedImages]:
+    """Training and test images of a folder, as crops of side×side.
+
+    Files are put in the order of a hash of their names below the folder, so that the first ones are of
+    mixed classes; a folder in one piece is split by `hit.data.splitting.stratified_indices` from there.
+
+    Args:
+        listing: the files.
+        side: of the crops, pixels.
+        workers: processes that read; None: as many as suit the machine, 0: this process reads.
+
+    Raises:
+        DataError: a file is empty or missing, or there are too few.
+    """
+    reader = Reader(side, workers)
+    root, files = listing.train
+    files = sorted(files, key=_key)
+    if listing.test is not None:
+        test_root, test_files = listing.test
+        return _open(root, files, side, reader), _open(test_root, sorted(test_files, key=_key), side, reader)
+    if len(files) < 2:
+        raise DataError(f"a training and a test split need two images or more, got {len(files)}")
+    train, test = (
+        [files[index] for index in indices.tolist()]
+        for indices in stratified_indices(torch.tensor([label for _, label in files]))
+    )
+    return _open(root, train, side, reader), _open(root, test, side, reader)
+
+
+def _open(root: Path, files: Sequence[tuple[str, int]], side: int, reader: Reader) -> StreamedImages:
+    labels = torch.tensor([label for _, label in files])
+    root = root.absolute()  # workers may stand elsewhere
+    return StreamedImages(root, [name for name, _ in files], labels, side, reader, fingerprint(root, files))
+
+
+def _key(file: tuple[str, int]) -> bytes:
+    return hashlib.blake2b(file[0].encode(errors="surrogateescape"), digest_size=16).digest()
