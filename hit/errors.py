@@ -6,8 +6,10 @@ __all__ = [
     "DataError",
     "Diverged",
     "Interrupted",
+    "NoJudge",
     "StoreAway",
     "StoreError",
+    "Unavailable",
     "UserError",
     "nearest",
 ]
@@ -38,6 +40,14 @@ class StoreError(UserError):
 
 class StoreAway(StoreError):
     """The run store does not answer now; it may later."""
+
+
+class NoJudge(StoreError):
+    """The store holds no classifier that is good enough to score samples of a data set."""
+
+
+class Unavailable(UserError):
+    """A measurement needs a package or a file that cannot be had here."""
 
 
 class Diverged(Exception):
