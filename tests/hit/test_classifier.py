@@ -196,6 +196,6 @@ def test_learns_mnist(mnist_root: Path) -> None:
     dataset = data.load("mnist", str(mnist_root))
     few = Split(dataset.train.images[:12_000], dataset.train.labels[:12_000])
     model = build_classifier(dataset.image_shape, dataset.classes)
-    fit_classifier(model, few, epochs=1, batch_size=128, learning_rate=1e-3, seed=0)
+    fit_classifier(model, few, epochs=1, batch_size=128, learning_rate=3e-3, seed=0)
     test = Split(dataset.test.images[:2000], dataset.test.labels[:2000])
     assert classifier_scores(model, test)["test/accuracy"] > 0.92
