@@ -56,6 +56,7 @@ APPLICATIONS = (
         bounded=True,
     ),
     Application("representation", "test/accuracy_svm_rbf_z{L}", "the class most easily read from the top latent"),
+    Application("generation", "sample/inception_score", "the sharpest and most diverse samples from the prior"),
     Application("density", "test/elbo", "the highest bound on the likelihood of unseen data"),
 )
 

@@ -24,7 +24,7 @@ from plotly.offline import get_plotlyjs
 from analysis import figures, style, tables
 from analysis.comparable import Setting, settings
 from analysis.recommend import APPLICATIONS, Recommendation, application, recommend
-from analysis.runs import evaluate_command, finished, values
+from analysis.runs import column, evaluate_command, finished, values
 from hit import schema
 from hit.errors import StoreError
 
@@ -32,7 +32,14 @@ from hit.errors import StoreError
 _FEWEST = 3
 _PAGE = Path(__file__).parent / "page"
 #: Depends on β itself, says the same as another, or is about the evaluation.
-_NOT_DRAWN = ("test/objective", "test/bits_per_dim", "test/seconds", "test/cross_entropy", "test/accuracy")
+_NOT_DRAWN = (
+    "test/objective",
+    "test/bits_per_dim",
+    "test/seconds",
+    "sample/seconds",
+    "test/cross_entropy",
+    "test/accuracy",
+)
 
 
 @dataclass(frozen=True)
@@ -156,12 +163,13 @@ def _section(
         except StoreError as error:
             if len(done):
                 notes.append(f"No recommendation for {name}: {error}.")
-    evaluators = done["evaluator"].dropna().unique() if "evaluator" in done else ()
-    if len(evaluators) > 1:
-        notes.append(
-            f"Scores come from {len(evaluators)} evaluators and do not compare: those of the commonest are used. "
-            f"One evaluator measures all by `{evaluate_command(frame)}`."
-        )
+    for tag, what in (("evaluator", "evaluators"), ("judge", "classifiers that judge samples")):
+        evaluators = column(done, tag).dropna().unique()
+        if len(evaluators) > 1:
+            notes.append(
+                f"Scores come from {len(evaluators)} {what} and do not compare: those of the commonest are used. "
+                f"One measures all by `{evaluate_command(frame)}`."
+            )
     if len(done) < _FEWEST:
         notes.append(f"Pictures begin at {_FEWEST} finished runs of one setting; this one has {len(done)}.")
     heads, rows = tables.runs_table(frame, base_url)

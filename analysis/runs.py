@@ -22,8 +22,12 @@ import pandas as pd
 from hit import schema
 from hit.errors import StoreError, nearest
 
-#: Scores that depend on the evaluator that measured them (tag `hit.evaluator`).
-_BY_EVALUATOR = re.compile(r"sample/|test/mi_|test/accuracy_(?!bound)")
+#: Column that names the evaluator → scores that depend on it.
+_BY_EVALUATOR = {
+    "evaluator": re.compile(r"test/mi_|test/accuracy_(?!bound)"),
+    "judge": re.compile(r"sample/(?!fid_inception|seconds)|test/(reconstruction|original)_accuracy|test/prediction_"),
+    "inception": re.compile(r"sample/fid_inception"),
+}
 _MAKE = "make one by `mlflow run . -e train`, many by `mlflow run . -e sweep`"
 
 
@@ -106,13 +110,16 @@ def require(frame: pd.DataFrame, *names: str) -> pd.DataFrame:
             raise StoreError(f"no metric is called {name!r}{nearest(name, known)}")
         measured = rows[values(rows, name).notna()]
         if measured.empty:
+            judged = " once its classifier is trained (`-e classifier`)" if _BY_EVALUATOR["judge"].match(name) else ""
             raise StoreError(
-                f"no finished run has {name} ({schema.metric(name).label}): measure it by `{evaluate_command(frame)}`"
+                f"no finished run has {name} ({schema.metric(name).label}): "
+                f"measure it by `{evaluate_command(frame)}`{judged}"
             )
         rows = measured
-    if any(_BY_EVALUATOR.match(name) for name in names):
-        evaluators = column(rows, "evaluator").fillna("")
-        rows = rows[evaluators == evaluators.mode().iloc[0]]
+    for tag, scores in _BY_EVALUATOR.items():
+        if any(scores.match(name) for name in names):
+            evaluators = column(rows, tag).fillna("")
+            rows = rows[evaluators == evaluators.mode().iloc[0]]
     return rows.reset_index(drop=True)
 
 

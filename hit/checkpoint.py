@@ -1,7 +1,8 @@
 """Checkpoints and weights as safetensors: numbers and JSON, nothing that could run."""
 
-__all__ = ["load_checkpoint", "load_weights", "save_checkpoint", "save_weights"]
+__all__ = ["load_checkpoint", "load_weights", "save_checkpoint", "save_weights", "weights_digest"]
 
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -33,6 +34,15 @@ def load_weights(path: Path, model: nn.Module, identity: str | None = None) -> N
     tensors, metadata = _load(path)
     _check_identity(path, metadata, identity)
     _fill(path, model, tensors)
+
+
+def weights_digest(model: nn.Module) -> str:
+    """Sixteen hex digits of the SHA-256 of a model's weights, by name."""
+    digest = hashlib.sha256()
+    for key, value in sorted(model.state_dict().items()):
+        digest.update(f"{key} {value.dtype} {tuple(value.shape)};".encode())
+        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
 
 
 def save_checkpoint(

@@ -7,9 +7,9 @@ import json
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints
 from pydantic.dataclasses import dataclass
@@ -19,6 +19,7 @@ from hit.options import CROP_HELP, EXPERIMENT_HELP, build
 from hit.schema import Kind
 
 if TYPE_CHECKING:
+    from hit.data import Dataset
     from hit.stop import StopRequest
     from hit.training import Epoch
 
@@ -36,24 +37,51 @@ class ClassifyOptions:
         Text, Field(description="where torchvision's data sets lie; empty: $HIT_DATA, else ./data")
     ] = ""
     crop: Annotated[int, Field(ge=0, description=CROP_HELP)] = 0
-    epochs: Annotated[int, Field(gt=0, description="passes over the training set")] = 5
+    network: Annotated[
+        Literal["auto", "cnn", "resnet18", "densenet121"],
+        Field(description="cnn, resnet18, densenet121; auto: cnn for grey, resnet18 for svhn, else densenet121"),
+    ] = "auto"
+    epochs: Annotated[
+        int, Field(ge=0, description="passes over the training set; 0: what is usual for network and data")
+    ] = 0
     batch_size: Annotated[int, Field(gt=0, description="images a step")] = 128
-    learning_rate: Annotated[float, Field(gt=0, description="step size of Adam")] = 1e-3
-    seed: Annotated[int, Field(ge=0, lt=2**31, description="seeds weights and batches")] = 0
+    learning_rate: Annotated[float, Field(gt=0, description="highest step size of AdamW")] = 1e-3
+    augmentation: Annotated[
+        Literal["auto", "none", "shift", "shift_flip"],
+        Field(description="none, shift, shift_flip; auto: shift, and flip for cifar10 and imagenet"),
+    ] = "auto"
+    seed: Annotated[int, Field(ge=0, lt=2**31, description="seeds weights, batches and augmentation")] = 0
     device: Annotated[Text, Field(description="auto, cpu, cuda or cuda:<n>")] = "auto"
     threads: Annotated[int, Field(ge=0, description="CPU threads of this process; 0: $HIT_THREADS, else all")] = 0
     state_dir: Annotated[Text, Field(description="journals; empty: $HIT_STATE_DIR, else ./.hit")] = ""
     experiment: Annotated[str, Field(description=EXPERIMENT_HELP)] = ""
 
     def training(self) -> dict[str, Any]:
-        """The fields that decide the result, but for the data: arguments of `hit.classifier.fit_classifier`."""
-        names = ("epochs", "batch_size", "learning_rate", "seed")
+        """The fields that decide the result, but for network and data: arguments of `hit.classifier.fit_classifier`."""
+        names = ("epochs", "batch_size", "learning_rate", "augmentation", "seed")
         return {name: getattr(self, name) for name in names}
 
-    def identity(self, network: str, data_digest: str) -> str:
+    def identity(self, architecture: str, data_digest: str) -> str:
         """Hash of every field that decides the result, of the architecture and of the data."""
-        deciding = self.training() | {"network": network, "data": data_digest}
+        deciding = self.training() | {"network": architecture, "data": data_digest}
         return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()[:16]
+
+    def settled(self, dataset: "Dataset") -> "ClassifyOptions":
+        """The same with every choice made that was left open."""
+        from hit.augmentation import usual_augmentation
+        from hit.backbones import usual_network
+        from hit.classifier import usual_epochs
+
+        channels = dataset.image_shape[0]
+        network = usual_network(self.dataset, channels) if self.network == "auto" else self.network
+        choices: dict[str, Any] = {
+            "network": network,
+            "augmentation": usual_augmentation(self.dataset, channels)
+            if self.augmentation == "auto"
+            else self.augmentation,
+            "epochs": self.epochs or usual_epochs(network, len(dataset.train), self.batch_size),
+        }
+        return replace(self, **choices)
 
 
 def parser() -> Parser:
@@ -71,13 +99,16 @@ def main(argv: list[str], stop: "StopRequest") -> None:
 
     from hit.config import TrainConfig
     from hit.connection import chosen_experiment
+    from hit.machine import select_device
     from hit.recovery import recover
-    from hit.runner import state_folder
+    from hit.runner import load_once, state_folder
     from hit.schema import metric
 
     stop.check()
     experiment = chosen_experiment(options.experiment)
     recover(state_folder(TrainConfig(state_dir=options.state_dir)), experiment)
+    dataset = load_once(options.dataset, options.data_root, select_device(options.device), options.crop)
+    options = options.settled(dataset)
     with tqdm(total=options.epochs, unit="epoch", desc="training", disable=None) as bar:
 
         def show(epoch: "Epoch") -> None:
@@ -112,8 +143,9 @@ def classify(
         Interrupted: `stop` was requested.
     """
     # torch and MLflow take seconds to import, which a mistake in the options need not wait for.
+    from hit.backbones import ARCHITECTURES, build_classifier
     from hit.checkpoint import save_weights
-    from hit.classifier import NETWORK, build_classifier, classifier_scores, fit_classifier
+    from hit.classifier import classifier_scores, fit_classifier
     from hit.config import TrainConfig
     from hit.connection import chosen_experiment
     from hit.machine import keep_freed_memory, select_device, set_threads
@@ -127,13 +159,14 @@ def classify(
     keep_freed_memory()
     device = select_device(options.device)
     dataset = load_once(options.dataset, options.data_root, device, options.crop)
-    model = build_classifier(dataset.image_shape, dataset.classes, options.seed).to(device)
+    options = options.settled(dataset)
+    model = build_classifier(dataset.image_shape, dataset.classes, options.seed, options.network).to(device)
     dataset.test.verify(stop.check)
     stop.check()
-    identity = options.identity(NETWORK, dataset.digest)
+    identity = options.identity(ARCHITECTURES[options.network], dataset.digest)
     with RunWriter(
         kind=Kind.CLASSIFIER,
-        name=f"classifier {Path(options.dataset).name} seed {options.seed}",
+        name=f"classifier {Path(options.dataset).name} {options.network} seed {options.seed}",
         state_dir=state_folder(TrainConfig(state_dir=options.state_dir)),
         experiment=chosen_experiment(options.experiment),
         uri=uri,
@@ -142,10 +175,13 @@ def classify(
         stop=stop,
     ) as run:
         params = {name: value for name, value in asdict(options).items() if name != "experiment"}
-        run.params(params | {"network": NETWORK})
-        numbers = {name: float(value) for name, value in options.training().items()}
+        run.params(params)
+        numbers = {name: float(getattr(options, name)) for name in ("epochs", "batch_size", "learning_rate", "seed")}
         run.metrics(numbers | {"parameters": float(sum(parameter.numel() for parameter in model.parameters()))})
         log_dataset(run, dataset)
+
+        form = {"network": options.network, "image_shape": dataset.image_shape, "classes": dataset.classes}
+        run.json_artifact("classifier.json", form | {"identity": identity, "training": options.training()})
 
         def tell(epoch: "Epoch") -> None:
             run.metrics(epoch.metrics, step=epoch.number, sync=True)

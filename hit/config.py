@@ -15,6 +15,7 @@ from pydantic import ConfigDict, Field, StringConstraints
 from pydantic.dataclasses import dataclass
 
 from hit.errors import ConfigError, nearest
+from hit.metric_groups import GROUPS_HELP, Groups
 from hit.options import CROP_HELP, infos, one_line
 
 #: A flat name of one layer's β: `beta_1` weighs R_1, the rate of the layer next to the data.
@@ -86,9 +87,7 @@ class TrainConfig:
     batch_size: Annotated[PositiveInt, Field(description="images a step")] = 256
     learning_rate: Annotated[float, Field(gt=0, description="step size of Adam")] = 3e-4
     seed: Annotated[int, Field(ge=0, lt=2**31, description="seeds weights, batches and noise")] = 0
-    metrics: Annotated[
-        Literal["all", "core"], _machine("measured after training: all, or core (rates, distortion, PSNR)")
-    ] = "all"
+    metrics: Annotated[Groups, _machine(f"measured after training, core in any case; {GROUPS_HELP}")] = "all"
     device: Annotated[Text, _machine("auto, cpu, cuda or cuda:<n>")] = "auto"
     threads: Annotated[int, Field(ge=0), _machine("CPU threads of this process; 0: $HIT_THREADS, else all")] = 0
     state_dir: Annotated[Text, _machine("journals and checkpoints; empty: $HIT_STATE_DIR, else ./.hit")] = ""

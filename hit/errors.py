@@ -7,8 +7,10 @@ __all__ = [
     "DataError",
     "Diverged",
     "Interrupted",
+    "NoJudge",
     "StoreAway",
     "StoreError",
+    "Unavailable",
     "UserError",
     "nearest",
 ]
@@ -43,6 +45,14 @@ class StoreAway(StoreError):
 
 class Claimed(StoreError):
     """Another process is doing this work: the same run, or one of the same config."""
+
+
+class NoJudge(StoreError):
+    """The store holds no classifier that is good enough to score samples of a data set."""
+
+
+class Unavailable(UserError):
+    """A measurement needs a package or a file that cannot be had here."""
 
 
 class Diverged(Exception):

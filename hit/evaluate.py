@@ -5,12 +5,13 @@ __all__ = ["EvaluateOptions", "main", "parser"]
 import contextlib
 import os
 import sys
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from hit.cli import Parser, entry_point
+from hit.metric_groups import GROUPS_HELP, Groups
 from hit.options import EXPERIMENT_HELP, build
 from hit.schema import Kind
 
@@ -24,7 +25,7 @@ class EvaluateOptions:
 
     run_id: Annotated[str, Field(description="this run alone")] = ""
     where: Annotated[str, Field(description="an MLflow filter on the runs; empty: all that lack the metrics")] = ""
-    metrics: Annotated[Literal["all", "core"], Field(description="all, or core (rates, distortion, PSNR)")] = "all"
+    metrics: Annotated[Groups, Field(description=GROUPS_HELP)] = "all"
     again: Annotated[bool, Field(description="measure anew what this evaluator has measured already")] = False
     experiment: Annotated[str, Field(description=EXPERIMENT_HELP)] = ""
     data_root: Annotated[str, Field(description="where torchvision's data sets lie; empty: $HIT_DATA, else ./data")] = (
@@ -82,17 +83,17 @@ def main(argv: list[str], stop: "StopRequest") -> None:
             run_id, reason = candidate.run.info.run_id, candidate.skip
             if not reason:
                 try:
-                    reevaluate(
+                    measurement = reevaluate(
                         store,
-                        candidate.run,
-                        metrics=options.metrics,
+                        candidate,
+                        again=options.again,
                         data_root=options.data_root,
                         device=options.device,
                         threads=options.threads,
                         state_dir=options.state_dir,
                         stop=stop,
                     )
-                    reason = "measured"
+                    reason = measurement.summary()
                 except UserError as error:
                     failed += 1
                     reason = f"error: {error}"

@@ -13,6 +13,9 @@ from torch import Tensor
 from hit.data import Dataset, batches
 from hit.distributions import DiagonalGaussian, LatentDistribution
 from hit.errors import Diverged
+from hit.generation import measure_generation, measure_inception
+from hit.judge import Judge
+from hit.metric_groups import parse_groups
 from hit.metrics import (
     EVALUATOR,
     SquaredError,
@@ -23,6 +26,7 @@ from hit.metrics import (
     mutual_information,
     squared_error,
 )
+from hit.metrics.inception import InceptionFid
 from hit.models import HierarchicalVAE
 
 _BATCH = 500  # images, and fewer where they are larger than 64×64 pixels
@@ -46,6 +50,8 @@ def evaluate(
     betas: Sequence[float],
     *,
     metrics: str = "all",
+    judge: Judge | None = None,
+    fid: InceptionFid | None = None,
     check: Callable[[], None] = lambda: None,
 ) -> dict[str, float]:
     """Metrics of a model on the test set, by name as declared in `hit.schema`.
@@ -58,20 +64,37 @@ def evaluate(
         model: on the device of the data.
         dataset: its test split is used.
         betas: β_1 … β_L of the objective.
-        metrics: "core" (rates, distortion, PSNR) or "all" (mutual information, probes and bounds, too).
+        metrics: groups of `hit.metric_groups`, with commas. What core and latents need is one pass over
+            the test set, so that latents bring core with them.
+        judge: the classifier that scores samples; without one the group generation is left out.
+        fid: fresh; without one the group inception is left out.
         check: called between measurements; raises to stop.
 
     Raises:
         Diverged: the model gives numbers that are not finite.
     """
+    groups = parse_groups(metrics)
+    measured: dict[str, float] = {}
+    if groups & {"core", "latents"}:
+        measured |= _measure_test_set(model, dataset, betas, "latents" in groups, check)
+    if "generation" in groups and judge is not None:
+        measured |= measure_generation(model, dataset, judge, check)
+    if "inception" in groups and fid is not None:
+        measured |= measure_inception(model, dataset, fid, check)
+    return measured
+
+
+def _measure_test_set(
+    model: HierarchicalVAE, dataset: Dataset, betas: Sequence[float], latents: bool, check: Callable[[], None]
+) -> dict[str, float]:
     started = time.perf_counter()
     with torch.no_grad():
-        core, layers = _pass_over_test_set(model, dataset, betas, check, keep=metrics == "all")
+        core, layers = _pass_over_test_set(model, dataset, betas, check, keep=latents)
     if not all(math.isfinite(value) for value in core.values()):
         wrong = next(name for name, value in core.items() if not math.isfinite(value))
         raise Diverged(f"{wrong} of the trained model is not finite")
     measured = dict(core)
-    if metrics == "all":
+    if latents:
         labels = dataset.test.labels.cpu()
         label_entropy = entropy(labels)
         measured["test/label_entropy"] = label_entropy

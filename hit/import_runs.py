@@ -5,12 +5,13 @@ __all__ = ["ImportOptions", "main", "parser"]
 import os
 import sys
 from collections import Counter
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from hit.cli import Parser, entry_point
+from hit.metric_groups import GROUPS_HELP, Groups
 from hit.options import EXPERIMENT_HELP, build
 from hit.schema import Kind
 
@@ -23,9 +24,7 @@ class ImportOptions:
     """What to import, how it is measured, and where that runs."""
 
     path: Annotated[str, Field(description="folder under which the runs lie, each with config.json and vae.pth")] = ""
-    metrics: Annotated[
-        Literal["all", "core"], Field(description="measured of each: all, or core (rates, distortion, PSNR)")
-    ] = "all"
+    metrics: Annotated[Groups, Field(description=f"measured of each, core in any case; {GROUPS_HELP}")] = "all"
     experiment: Annotated[str, Field(description=EXPERIMENT_HELP)] = ""
     data_root: Annotated[str, Field(description="where torchvision's data sets lie; empty: $HIT_DATA, else ./data")] = (
         ""

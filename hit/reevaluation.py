@@ -1,6 +1,6 @@
 """Metrics of models already trained, added to the runs that hold them."""
 
-__all__ = ["Candidate", "candidates", "reevaluate"]
+__all__ = ["Candidate", "Reevaluation", "candidates", "reevaluate"]
 
 import tempfile
 from dataclasses import dataclass
@@ -10,9 +10,13 @@ from mlflow.entities import Run
 
 from hit.checkpoint import load_weights
 from hit.config import TrainConfig
+from hit.data import Dataset
 from hit.errors import StoreError
-from hit.evaluation import evaluate
+from hit.generation import inception_fingerprint, judge_fingerprint
+from hit.judge import Judge
 from hit.machine import keep_freed_memory, select_device, set_threads
+from hit.measuring import Measurement, current_judge, measure, skipped_tag
+from hit.metric_groups import GROUPS, parse_groups
 from hit.metrics import EVALUATOR
 from hit.models import build_model, check_fit
 from hit.runner import load_once, state_folder
@@ -22,16 +26,41 @@ from hit.store import Store, config_of
 from hit.tracking import RunWriter
 
 _WEIGHTS = "model/weights.safetensors"
-#: A metric that tells whether a group was measured.
-_WITNESS = {"core": "test/rate", "all": "test/label_entropy"}
+_ALREADY = "it is measured already (again=true measures it anew)"
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A run that was asked for, and why it needs nothing or cannot be had; '' where it is to be measured."""
+    """A run that was asked for.
+
+    Attributes:
+        run: its record.
+        groups: which groups of metrics it may lack; what depends on its data is settled by `reevaluate`.
+        skip: why it needs nothing or cannot be had; '' where it is to be measured.
+    """
 
     run: Run
+    groups: frozenset[str] = frozenset()
     skip: str = ""
+
+
+@dataclass(frozen=True)
+class Reevaluation:
+    """What came of one run.
+
+    Attributes:
+        groups: what was measured.
+        skipped: group → why it was not.
+    """
+
+    groups: frozenset[str]
+    skipped: dict[str, str]
+
+    def summary(self) -> str:
+        """One line for people."""
+        said = [f"measured {', '.join(group for group in GROUPS if group in self.groups)}"] if self.groups else []
+        said += [f"{group} not measured: {why}" for group, why in self.skipped.items()]
+        return "; ".join(said) or _ALREADY
 
 
 def candidates(
@@ -39,12 +68,15 @@ def candidates(
 ) -> list[Candidate]:
     """The runs that are asked for, with a reason for each that is left out.
 
+    A run lacks a group of metrics that it does not have, or that another evaluator measured: one of
+    another protocol, or for the group generation another classifier than the newest good one.
+
     Args:
         store: where they are.
         experiment: name of the experiment that `where` looks in.
         run_id: this run alone.
         where: an MLflow filter; empty for all models.
-        metrics: which group is wanted.
+        metrics: which groups are wanted, with commas.
         again: measure what was measured by this evaluator, too.
 
     Raises:
@@ -53,27 +85,28 @@ def candidates(
     runs = [store.run(run_id)] if run_id else list(store.runs(experiment, where=where))
     if not runs:
         raise StoreError(f"where must match a run of experiment {experiment!r}, got {where!r}, which matches none")
-    return [Candidate(run, _why_not(run, metrics, again)) for run in runs]
+    return [_candidate(run, parse_groups(metrics), again) for run in runs]
 
 
 def reevaluate(
     store: Store,
-    run: Run,
+    candidate: Candidate,
     *,
-    metrics: str,
+    again: bool,
     data_root: str,
     device: str,
     threads: int,
     state_dir: str,
     stop: StopRequest,
-) -> dict[str, float]:
-    """Measure one run's model and log what was measured to that run.
+) -> Reevaluation:
+    """Measure what one run's model lacks and log it to that run.
 
     The run is touched only once everything is measured: stopped before, it stays as it was.
 
     Raises:
         UserError: its data or weights are not at hand, or are not those that it was trained with.
     """
+    run = candidate.run
     flat = config_of(run) | {"data_root": data_root, "device": device, "threads": threads, "state_dir": state_dir}
     config = TrainConfig.from_flat(flat)
     set_threads(config.threads)
@@ -86,31 +119,67 @@ def reevaluate(
             f"dataset {config.dataset} must be what run {run.info.run_id} was trained on (digest {trained_on}), "
             f"got digest {dataset.digest}"
         )
-    model = build_model(config, dataset.image_shape).to(dataset.test.device)
-    with tempfile.TemporaryDirectory() as folder:
-        load_weights(store.download(run.info.run_id, _WEIGHTS, Path(folder)), model, config.identity(dataset.digest))
-    model.eval()
-    measured = evaluate(model, dataset, config.betas, metrics=metrics, check=stop.check)
+    uri = str(store.client.tracking_uri)
+    judge = current_judge(dataset, uri) if "generation" in candidate.groups else None
+    groups = candidate.groups
+    if not again and _has(run, "generation", judge_fingerprint(judge) if judge is not None else None):
+        groups -= {"generation"}
+    if not groups:
+        return Reevaluation(frozenset(), {})
+    measured = _measure(store, run, config, dataset, groups, judge, stop)
+    if not measured.metrics:
+        return Reevaluation(frozenset(), measured.skipped)
+    done = groups - measured.skipped.keys()
+    settled = {skipped_tag(group): "" for group in done if run.data.tags.get(skipped_tag(group))}
     with RunWriter(
         kind=Kind.TRAIN,
         name=run.info.run_name,
         state_dir=state_folder(config),
-        uri=store.client.tracking_uri,
+        uri=uri,
         run_id=run.info.run_id,
         stop=stop,
     ) as writer:
-        writer.metrics(measured, step=config.epochs, sync=True)
-        writer.tags({Tag.EVALUATOR: EVALUATOR.fingerprint()})
-    return measured
+        writer.metrics(measured.metrics, step=config.epochs, sync=True)
+        writer.tags(measured.tags | settled)
+    return Reevaluation(done, measured.skipped)
 
 
-def _why_not(run: Run, metrics: str, again: bool) -> str:
-    tags = run.data.tags
-    if tags.get(Tag.KIND) != Kind.TRAIN:
-        return f"it is no trained model (hit.kind is {tags.get(Tag.KIND)!r})"
+def _measure(
+    store: Store,
+    run: Run,
+    config: TrainConfig,
+    dataset: Dataset,
+    groups: frozenset[str],
+    judge: Judge | None,
+    stop: StopRequest,
+) -> Measurement:
+    model = build_model(config, dataset.image_shape).to(dataset.test.device)
+    with tempfile.TemporaryDirectory() as folder:
+        load_weights(store.download(run.info.run_id, _WEIGHTS, Path(folder)), model, config.identity(dataset.digest))
+    model.eval()
+    uri = str(store.client.tracking_uri)
+    return measure(model, dataset, config.betas, groups, uri=uri, judge=judge, check=stop.check)
+
+
+def _candidate(run: Run, asked: frozenset[str], again: bool) -> Candidate:
+    kind = run.data.tags.get(Tag.KIND)
+    if kind != Kind.TRAIN:
+        return Candidate(run, skip=f"it is no trained model (hit.kind is {kind!r})")
     if run.info.status != "FINISHED":
-        return (
-            f"it is {run.info.status}; only a FINISHED run has a model (hit.train --resume goes on with a stopped one)"
-        )
-    measured = _WITNESS[metrics] in run.data.metrics and tags.get(Tag.EVALUATOR) == EVALUATOR.fingerprint()
-    return "it is measured already (again=true measures it anew)" if measured and not again else ""
+        skip = f"it is {run.info.status}, and only a FINISHED run has a model (hit.train --resume goes on)"
+        return Candidate(run, skip=skip)
+    # Which classifier scores the run's samples today depends on its data, which are not loaded yet.
+    current = {"core": "", "latents": EVALUATOR.fingerprint(), "inception": inception_fingerprint()}
+    groups = (
+        asked
+        if again
+        else frozenset(group for group in asked if group not in current or not _has(run, group, current[group]))
+    )
+    return Candidate(run, groups, "" if groups else _ALREADY)
+
+
+def _has(run: Run, group: str, fingerprint: str | None) -> bool:
+    """Whether the run has a group of metrics, measured by this evaluator (None: by any)."""
+    declared = GROUPS[group]
+    by_this_one = None in (declared.evaluator, fingerprint) or run.data.tags.get(declared.evaluator) == fingerprint
+    return declared.witness in run.data.metrics and by_this_one

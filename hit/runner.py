@@ -29,9 +29,9 @@ from hit.claims import assert_claim
 from hit.config import TrainConfig
 from hit.data import Dataset
 from hit.errors import CheckpointError, StoreAway, StoreError
-from hit.evaluation import evaluate
 from hit.machine import keep_freed_memory, select_device, set_threads
-from hit.metrics import EVALUATOR
+from hit.measuring import measure, report_skipped
+from hit.metric_groups import parse_groups
 from hit.models import HierarchicalVAE, build_model, check_fit
 from hit.pictures import PICTURED, reconstructions, samples, save_grid
 from hit.schema import DEFAULT_EXPERIMENT, Kind, Tag
@@ -231,13 +231,19 @@ def measure_run(
 ) -> None:
     """Evaluate a trained model; its metrics, weights and pictures go to its run.
 
+    The store of the run is asked for the classifier that scores samples. Where there is none, a tag and
+    a line on stderr say so: `python -m hit.evaluate` adds what is missing later.
+
     Raises:
         Diverged: the model gives numbers that are not finite.
         Interrupted: `stop` was requested.
     """
-    metrics = evaluate(model, dataset, config.betas, metrics=config.metrics, check=stop.check)
-    run.metrics(metrics, step=config.epochs, sync=True)
-    run.tags({Tag.EVALUATOR: EVALUATOR.fingerprint()})
+    groups = parse_groups(config.metrics) | {"core"}
+    measured = measure(model, dataset, config.betas, groups, uri=run.uri, check=stop.check)
+    run.metrics(measured.metrics, step=config.epochs, sync=True)
+    run.tags(measured.tags)
+    for group, why in measured.skipped.items():
+        report_skipped(group, why)
     weights = run.folder / "weights.safetensors"
     save_weights(weights, model, config.identity(dataset.digest))
     run.artifact(weights, "model")

@@ -50,6 +50,10 @@ class Tag(StrEnum):
     AMORTISED = "hit.amortised"
     COLLAPSED = "hit.collapsed"
     EVALUATOR = "hit.evaluator"
+    JUDGE = "hit.judge"
+    JUDGE_RUN = "hit.judge_run"
+    INCEPTION = "hit.inception"
+    SKIPPED = "hit.skipped"
     STATUS_REASON = "hit.status_reason"
     DIVERGED = "hit.diverged"
     HEARTBEAT = "hit.heartbeat"
@@ -140,6 +144,20 @@ _DECLARED = [
     Metric("test/bound_slack_z{l}", "", None, "rate bound minus best sampled accuracy of z_{l}"),
     Metric("test/bound_holds_z{l}", "", "maximize", "sampled accuracies of z_{l} keep the rate bound"),
     Metric("test/seconds", "s", "minimize", "seconds of the evaluation"),
+    # samples and reconstructions, as the classifier of the data set sees them
+    Metric("sample/inception_score", "", "maximize", "inception score"),
+    Metric("sample/diversity", "", "maximize", "diversity of samples"),
+    Metric("sample/sharpness", "", "maximize", "sharpness of samples"),
+    Metric("sample/fid_classifier", "", "minimize", "Fréchet distance, classifier's features"),
+    Metric("sample/fid_inception", "", "minimize", "FID, Inception features"),
+    Metric("sample/precision", "", "maximize", "precision of samples"),
+    Metric("sample/recall", "", "maximize", "recall of samples"),
+    Metric("sample/density", "", "maximize", "density of samples"),
+    Metric("sample/coverage", "", "maximize", "coverage of samples"),
+    Metric("sample/seconds", "s", "minimize", "seconds of scoring samples and reconstructions"),
+    Metric("test/reconstruction_accuracy", "", "maximize", "accuracy of the classifier on reconstructions"),
+    Metric("test/prediction_entropy", "nats", "minimize", "H(prediction) of the classifier on reconstructions"),
+    Metric("test/original_accuracy", "", None, "accuracy of the classifier on the images themselves"),
     # the classifier of a data set
     Metric("train/cross_entropy", "nats per image", "minimize", "training cross-entropy"),
     Metric("train/accuracy", "", "maximize", "training accuracy"),

@@ -32,6 +32,8 @@ _COLUMNS = {
     "group": Tag.GROUP,
     "data_digest": Tag.DATA_DIGEST,
     "evaluator": Tag.EVALUATOR,
+    "judge": Tag.JUDGE,
+    "inception": Tag.INCEPTION,
     "status_reason": Tag.STATUS_REASON,
     "schema": Tag.SCHEMA,
 }
@@ -88,18 +90,24 @@ class Store:
             clauses.append(f"tags.`{Tag.KIND}` = '{kind}'")
         if sweep is not None:
             clauses.append(f"tags.`{Tag.SWEEP}` = '{sweep}'")
-        search = partial(
-            self.client.search_runs,
-            [found.experiment_id],
-            " and ".join(clauses),
-            max_results=_PAGE,
-            order_by=["start_time ASC"],
-        )
-        page = self._answer(search, where)
-        yield from page
+        yield from self._pages([found.experiment_id], " and ".join(clauses), "start_time ASC", about=where)
+
+    def classifiers(self, data_digest: str) -> list[Run]:
+        """Finished classifiers of the data with this digest, of whatever experiment, newest first.
+
+        Raises:
+            StoreError: the store does not answer (`StoreAway`).
+        """
+        page = self._answer(self.client.search_experiments)
+        experiments = [found.experiment_id for found in page]
         while page.token:
-            page = self._answer(partial(search, page_token=page.token), where)
-            yield from page
+            page = self._answer(partial(self.client.search_experiments, page_token=page.token))
+            experiments += [found.experiment_id for found in page]
+        where = (
+            f"tags.`{Tag.KIND}` = '{Kind.CLASSIFIER}' and tags.`{Tag.DATA_DIGEST}` = '{data_digest}' "
+            "and attributes.status = 'FINISHED'"
+        )
+        return list(self._pages(experiments, where, "start_time DESC"))
 
     def experiments(self) -> list[str]:
         """Names of all experiments that are not deleted.
@@ -140,6 +148,14 @@ class Store:
                 f"run {run_id} must have the artifact {artifact!r}, got: {str(error).splitlines()[0]}"
             ) from None
 
+    def _pages(self, experiments: Sequence[str], where: str, order: str, about: str = "") -> Iterator[Run]:
+        search = partial(self.client.search_runs, experiments, where, max_results=_PAGE, order_by=[order])
+        page = self._answer(search, about)
+        yield from page
+        while page.token:
+            page = self._answer(partial(search, page_token=page.token), about)
+            yield from page
+
     def _answer(self, ask: Callable[[], Any], about: str = "") -> Any:
         try:
             return ask()
@@ -154,8 +170,8 @@ def to_frame(runs: Sequence[Run]) -> pd.DataFrame:
     """A tidy frame, one row a run.
 
     Columns: run_id, run_name, experiment_id, status, start_time, end_time (UTC), kind, sweep, parent, amortised,
-    config_hash, group, data_digest, evaluator, status_reason, schema, every field of the config with its
-    type, and every metric under its schema name as float (NaN where the run lacks it). A param that
+    config_hash, group, data_digest, evaluator, judge, inception, status_reason, schema, every field of the config
+    with its type, and every metric under its schema name as float (NaN where the run lacks it). A param that
     `mlflow run` logged as typed ("1e-3") and one that we logged (0.001) read the same.
     """
     defaults = flat_defaults()

@@ -163,6 +163,11 @@ class RunWriter:
         self.artifact(path, folder)
 
     @property
+    def uri(self) -> str:
+        """Address of the store that the run is in."""
+        return str(self._client.tracking_uri)
+
+    @property
     def undelivered(self) -> str:
         """Why the store lacks numbers of this run, or '' if it lacks none that it could have."""
         if self._delivery.refused is not None:

@@ -36,6 +36,17 @@ def test_every_application_has_a_declared_metric_and_a_direction(count: int) -> 
         assert declared.direction_of(count) in ("minimize", "maximize")
 
 
+def test_generation_wants_the_highest_inception_score_of_one_judge(grid: pd.DataFrame) -> None:
+    with pytest.raises(StoreError, match=r"no finished run has sample/inception_score .* -e evaluate .*-e classifier"):
+        recommend(grid, "generation")
+    grid["sample/inception_score"] = 9 - grid["test/rate"] / 20
+    grid["judge"] = "judge-1"
+    grid.loc[:3, ["judge", "sample/inception_score"]] = ("judge-0", 9.9)
+    found = recommend(grid, "generation")
+    same = grid[grid["judge"] == "judge-1"]
+    assert (found.value, found.candidates) == (same["sample/inception_score"].max(), len(same))
+
+
 def test_compression_wants_the_fewest_nats_among_good_reconstructions(grid: pd.DataFrame) -> None:
     found = recommend(grid, "compression")
     assert found.min_psnr == pytest.approx(grid["test/psnr"].max() - 3)

@@ -205,6 +205,9 @@ def test_runs_that_lack_a_metric_are_counted(grid: pd.DataFrame) -> None:
 def test_several_evaluators_are_reported(grid: pd.DataFrame) -> None:
     grid.loc[:4, "evaluator"] = "older"
     assert "Scores come from 2 evaluators and do not compare" in Page(build(grid)).text
+    grid.loc[:4, "judge"] = "older"
+    grid.loc[5:, "judge"] = "newer"
+    assert "Scores come from 2 classifiers that judge samples" in Page(build(grid)).text
 
 
 def test_the_bound_is_said_to_hold(grid: pd.DataFrame, page: Page) -> None:

@@ -365,5 +365,5 @@ class TestStore:
             bottom, top = next(rates)
             return {"test/rate_1": bottom, "test/rate_2": top}
 
-        monkeypatch.setattr("hit.runner.evaluate", measured)
+        monkeypatch.setattr("hit.measuring.evaluate", measured)
         assert Store(uri).run(surface_run(plan, uri=uri)).data.tags[Tag.COLLAPSED] == "2"

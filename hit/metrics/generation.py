@@ -1,0 +1,221 @@
+"""How good samples are, from what a classifier makes of them: inception score, Fréchet distance, precision, recall."""
+
+__all__ = [
+    "GENERATION",
+    "GenerationProtocol",
+    "InceptionScore",
+    "Neighbourhoods",
+    "frechet_distance",
+    "inception_score",
+    "neighbourhoods",
+    "prediction_entropy",
+]
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+
+import torch
+from torch import Tensor, nn
+
+from hit.metrics.evaluator import EVALUATOR
+
+_ROWS = 1000  # of a matrix of distances that are held at a time
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerationProtocol:
+    """How samples are scored, beside the classifier that scores them.
+
+    Args:
+        protocol: raised by hand whenever a measurement of samples changes what it returns.
+        samples: how many are drawn from the prior, and at most how many test images stand for the data
+            in `neighbourhoods`.
+        splits: parts of the samples over which the inception score is averaged.
+        neighbours: k of `neighbourhoods`.
+        seed: of the samples.
+        torchmetrics: major and minor version of the library that gives the Fréchet distance.
+    """
+
+    protocol: int = 1
+    samples: int = 10_000
+    splits: int = 5
+    neighbours: int = 5
+    seed: int = EVALUATOR.sample_seed
+    torchmetrics: str = ".".join(version("torchmetrics").split(".")[:2])
+
+    def fingerprint(self, network: str) -> str:
+        """Twelve hexadecimal digits that change with any field, and with what names the scoring network's weights."""
+        deciding = asdict(self) | {"network": network}
+        return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()[:12]
+
+
+#: The protocol of this installation.
+GENERATION = GenerationProtocol()
+
+
+@dataclass(frozen=True)
+class InceptionScore:
+    """Means over the splits of the score and of its two factors.
+
+    Attributes:
+        score: diversity × sharpness within each split, from 1 to M.
+        diversity: exp H(mean prediction), from 1 to M.
+        sharpness: exp(−mean H(prediction)), from 1/M to 1.
+    """
+
+    score: float
+    diversity: float
+    sharpness: float
+
+
+def inception_score(probabilities: Tensor, splits: int = GENERATION.splits) -> InceptionScore:
+    """exp E KL(p(y|x) ‖ p(y)) = exp H(E p(y|x)) · exp(−E H(p(y|x))), over consecutive splits of the samples.
+
+    Salimans et al. 2016 (https://arxiv.org/abs/1606.03498), with the two factors of
+    https://arxiv.org/abs/2302.04855. In place of their Inception network the classifier of the data
+    set predicts. torchmetrics has the score, but neither its factors nor an order of the samples that
+    one can choose: it shuffles them by the global generator.
+
+    Args:
+        probabilities: p(y|x) of every sample, N × M, rows that sum to one.
+        splits: parts, whose sizes differ by one at most.
+
+    Raises:
+        ValueError: another shape, or fewer samples than splits.
+
+    >>> inception_score(torch.eye(4), splits=1)
+    InceptionScore(score=4.0, diversity=4.0, sharpness=1.0)
+    """
+    if probabilities.ndim != 2 or not 1 <= splits <= len(probabilities):
+        raise ValueError(
+            f"expected N × M probabilities of at least {splits} samples, got shape {tuple(probabilities.shape)}"
+        )
+    factors = torch.stack(
+        [
+            torch.stack([_entropy(part.mean(0)).exp(), (-_entropy(part).mean()).exp()])
+            for part in torch.tensor_split(probabilities.double(), splits)
+        ]
+    )
+    diversity, sharpness = factors.mean(0).tolist()
+    return InceptionScore(factors.prod(1).mean().item(), diversity, sharpness)
+
+
+def prediction_entropy(probabilities: Tensor) -> float:
+    """E H(p(y|x)), nats: how unsure the classifier is of an image, on average.
+
+    Args:
+        probabilities: N × M, rows that sum to one.
+    """
+    return _entropy(probabilities.double()).mean().item()
+
+
+def frechet_distance(real: Tensor, fake: Tensor) -> float:
+    """Squared Fréchet distance of the Gaussians with the features' means and covariances, by torchmetrics.
+
+        ‖μ − μ'‖² + tr(Σ + Σ' − 2 (Σ Σ')^½)
+
+    Heusel et al. 2017 (https://arxiv.org/abs/1706.08500). With Inception features it is the FID. It is
+    biased upwards by the number of images, so that only distances from as many compare.
+
+    Args:
+        real: features of images of the data, N × d.
+        fake: features of samples, M × d.
+
+    Returns:
+        In squared units of the features, never negative.
+
+    Raises:
+        ValueError: fewer than two images, another shape, or numbers that are not finite.
+    """
+    from torchmetrics.image.fid import FrechetInceptionDistance  # takes seconds to import
+
+    for name, features in (("real", real), ("fake", fake)):
+        if features.ndim != 2 or len(features) < 2 or features.shape[1] != real.shape[1]:
+            raise ValueError(f"expected {name} features N × d of two images or more, got {tuple(features.shape)}")
+        if not features.isfinite().all():
+            raise ValueError(f"expected finite {name} features")
+    as_they_are = nn.Identity()
+    as_they_are.num_features = real.shape[1]  # type: ignore[assignment] # asked for by torchmetrics
+    distance = FrechetInceptionDistance(feature=as_they_are, normalize=True).to(real.device)
+    # Sums of squares far from zero cancel badly; the distance does not depend on where zero is.
+    centre = real.double().mean(0)
+    distance.update(real.double() - centre, real=True)
+    distance.update(fake.double() - centre, real=False)
+    return max(0.0, float(distance.compute()))
+
+
+@dataclass(frozen=True)
+class Neighbourhoods:
+    """Where samples lie among the data and the data among samples, by balls that reach to the k-th neighbour.
+
+    Attributes:
+        precision: fraction of samples within a ball around a real image.
+        recall: fraction of real images within a ball around a sample.
+        density: real balls that a sample lies in, over k, on average; may pass 1.
+        coverage: fraction of real images whose ball holds a sample.
+    """
+
+    precision: float
+    recall: float
+    density: float
+    coverage: float
+
+
+def neighbourhoods(real: Tensor, fake: Tensor, neighbours: int = GENERATION.neighbours) -> Neighbourhoods:
+    """Precision and recall (Kynkäänniemi et al. 2019), density and coverage (Naeem et al. 2020).
+
+    https://arxiv.org/abs/1904.06991 and https://arxiv.org/abs/2002.09797, whose k = 5 all four take here.
+    torchmetrics has none of them; the `prdc` package of the second paper has not changed since 2020.
+    The cost is three matrices of distances, of which some rows are held at a time.
+
+    Args:
+        real: features of images of the data, N × d.
+        fake: features of samples, M × d.
+        neighbours: k.
+
+    Raises:
+        ValueError: N or M is not above k, or the numbers of features differ.
+    """
+    if real.ndim != 2 or fake.ndim != 2 or real.shape[1] != fake.shape[1]:
+        raise ValueError(f"expected features N × d and M × d, got {tuple(real.shape)} and {tuple(fake.shape)}")
+    if min(len(real), len(fake)) <= neighbours:
+        raise ValueError(f"expected more than {neighbours} images of each kind, got {len(real)} and {len(fake)}")
+    centre = real.double().mean(0)  # distances by matrix products are the more precise the nearer zero
+    real, fake = real.double() - centre, fake.double() - centre
+    real_reach, fake_reach = _reach(real, neighbours), _reach(fake, neighbours)
+    balls = torch.zeros(len(fake), dtype=torch.int64, device=real.device)
+    recalled = covered = 0
+    for rows, distances in _distances(real, fake):
+        within = distances <= real_reach[rows, None]
+        balls += within.sum(0)
+        covered += int(within.any(1).sum())
+        recalled += int((distances <= fake_reach).any(1).sum())
+    return Neighbourhoods(
+        precision=(balls > 0).double().mean().item(),
+        recall=recalled / len(real),
+        density=balls.double().mean().item() / neighbours,
+        coverage=covered / len(real),
+    )
+
+
+def _reach(points: Tensor, neighbours: int) -> Tensor:
+    """Distance of every point to its k-th neighbour, itself not counted.
+
+    A hair more, so that rounding does not decide whether that neighbour is within.
+    """
+    reaches = [rows.topk(neighbours + 1, largest=False).values[:, -1] for _, rows in _distances(points, points)]
+    return torch.cat(reaches) * (1 + 1e-9)
+
+
+def _distances(points: Tensor, others: Tensor) -> Iterator[tuple[slice, Tensor]]:
+    for start in range(0, len(points), _ROWS):
+        rows = slice(start, start + _ROWS)
+        yield rows, torch.cdist(points[rows], others)
+
+
+def _entropy(probabilities: Tensor) -> Tensor:
+    terms: Tensor = torch.special.entr(probabilities)
+    return terms.sum(-1)

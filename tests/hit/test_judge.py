@@ -1,0 +1,271 @@
+"""Scores of samples from end to end: the judge in the store, runs with and without one, and what is measured later."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+
+from hit import data, generation
+from hit.backbones import build_classifier
+from hit.classify import ClassifyOptions, classify
+from hit.config import TrainConfig
+from hit.data import Dataset, Split
+from hit.errors import CheckpointError, ConfigError, NoJudge, StoreError, Unavailable
+from hit.evaluation import evaluate
+from hit.generation import judge_fingerprint, measure_generation
+from hit.judge import Judge, find_judge, load_classifier, needed_accuracy
+from hit.measuring import measure, report_skipped
+from hit.metrics.generation import GENERATION
+from hit.metrics.inception import InceptionFid
+from hit.models import HierarchicalVAE, build_model
+from hit.reevaluation import Reevaluation, candidates, reevaluate
+from hit.runner import train_run
+from hit.schema import Tag, is_metric
+from hit.stop import StopRequest
+from hit.store import Store
+
+CONFIG = TrainConfig(channels=4, z_dims=(5,), epochs=1, batch_size=256, device="cpu", threads=1)
+SAMPLES = 60
+GENERATED = {
+    *("inception_score", "diversity", "sharpness", "fid_classifier", "precision", "recall", "density", "coverage"),
+}
+
+
+@pytest.fixture(scope="module")
+def digits() -> Dataset:
+    return data.load("digits")
+
+
+@pytest.fixture
+def few_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """10,000 samples would take a minute of the tests; every fingerprint stays one of its own."""
+    monkeypatch.setattr(generation, "GENERATION", replace(GENERATION, samples=SAMPLES))
+
+
+def model_of(dataset: Dataset, seed: int = 0) -> HierarchicalVAE:
+    return build_model(replace(CONFIG, seed=seed), dataset.image_shape).eval()
+
+
+def judge_of(dataset: Dataset, seed: int = 0) -> Judge:
+    return Judge(build_classifier(dataset.image_shape, dataset.classes, seed).eval(), "run", str(seed))
+
+
+class TestJudge:
+    def test_chance_decides_what_is_good_enough(self) -> None:
+        assert needed_accuracy(torch.arange(10)) == 0.55
+        assert needed_accuracy(torch.tensor([0, 0, 0, 1])) == 0.875
+
+    def test_looks_at_images(self, digits: Dataset) -> None:
+        judge = judge_of(digits)
+        images = torch.rand(7, 1, 28, 28)
+        features, logits = judge.look(images)
+        assert torch.equal(judge.features(images), features)
+        assert torch.equal(judge.logits(images), logits)
+        torch.testing.assert_close(judge.classifier(images), logits)
+        assert not logits.requires_grad
+
+    def test_keeps_the_reference_of_a_data_set(self, digits: Dataset) -> None:
+        judge = judge_of(digits)
+        features, accuracy = judge.reference(digits)
+        assert features.shape == (len(digits.test), judge.classifier.width)
+        right = judge.logits(digits.test.images / 255).argmax(1) == digits.test.labels
+        assert accuracy == pytest.approx(right.double().mean().item())
+        assert judge.reference(digits)[0] is features
+        part = Dataset("part", digits.train, Split(digits.test.images[:9], digits.test.labels[:9]), 10)
+        assert len(judge.reference(part)[0]) == 9
+
+
+@pytest.mark.usefixtures("few_samples")
+class TestMeasurement:
+    def test_gives_every_metric_again_and_again(self, digits: Dataset) -> None:
+        model, judge = model_of(digits), judge_of(digits)
+        found = measure_generation(model, digits, judge)
+        expected = {f"sample/{name}" for name in (*GENERATED, "seconds")}
+        expected |= {"test/reconstruction_accuracy", "test/prediction_entropy", "test/original_accuracy"}
+        assert set(found) == expected
+        assert all(map(is_metric, found))
+        assert found["sample/inception_score"] == pytest.approx(
+            found["sample/diversity"] * found["sample/sharpness"], rel=0.01
+        )
+        torch.manual_seed(1)
+        again = measure_generation(model, digits, judge)
+        assert {**again, "sample/seconds": 0} == {**found, "sample/seconds": 0}
+        other = measure_generation(model, digits, judge_of(digits, seed=1))
+        assert other["sample/fid_classifier"] != found["sample/fid_classifier"]
+
+    def test_a_model_that_gives_back_the_data_is_perfect(self, digits: Dataset) -> None:
+        class Perfect(HierarchicalVAE):
+            """Reconstructs what it sees and, by chance, draws the test images."""
+
+            drawn = 0
+
+            def generate(self, noise: Any) -> torch.Tensor:
+                self.drawn += len(noise[0])
+                return digits.test.images[self.drawn - len(noise[0]) : self.drawn] / 255
+
+            def reconstruct(self, outcome: Any) -> torch.Tensor:
+                return digits.test.images[: len(outcome.output)] / 255
+
+        model = model_of(digits)
+        model.__class__ = Perfect
+        count = len(digits.test)
+        assert count <= 500, "one batch"
+        generation.GENERATION = replace(GENERATION, samples=count)  # undone with the fixture
+        found = measure_generation(model, digits, judge_of(digits))
+        assert found["sample/fid_classifier"] == pytest.approx(0, abs=1e-4)
+        assert [found[f"sample/{name}"] for name in ("precision", "recall", "coverage")] == [1, 1, 1]
+        assert found["test/reconstruction_accuracy"] == found["test/original_accuracy"]
+
+    def test_few_images_have_no_neighbours(self, digits: Dataset) -> None:
+        tiny = Dataset("tiny", digits.train, Split(digits.test.images[:5], digits.test.labels[:5]), 10)
+        found = measure_generation(model_of(tiny), tiny, judge_of(tiny))
+        assert "sample/precision" not in found
+        assert "sample/inception_score" in found
+
+    def test_groups_are_measured_alone(self, digits: Dataset) -> None:
+        model, judge = model_of(digits), judge_of(digits)
+        core = evaluate(model, digits, (1.0, 1.0), metrics="core", judge=judge)
+        assert not any(name.startswith("sample/") for name in core)
+        alone = evaluate(model, digits, (1.0, 1.0), metrics="generation", judge=judge)
+        assert "test/rate" not in alone
+        assert "sample/inception_score" in alone
+        assert evaluate(model, digits, (1.0, 1.0), metrics="generation") == {}
+
+    def test_without_a_network_the_fid_is_left_out(
+        self, digits: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+        with pytest.raises(Unavailable, match=r"needs the package torch-fidelity; pip install 'hit\[fid\]'"):
+            InceptionFid(torch.device("cpu"))
+        monkeypatch.undo()
+        monkeypatch.setitem(sys.modules, "torch_fidelity", ModuleType("torch_fidelity"))
+        monkeypatch.setattr("importlib.util.find_spec", lambda name: True)
+
+        def refuse(**options: Any) -> None:
+            raise OSError("no route to the network\nat all")
+
+        monkeypatch.setattr("torchmetrics.image.fid.FrechetInceptionDistance", refuse)
+        measured = measure(model_of(digits), digits, (1.0, 1.0), {"core", "inception"})
+        assert "sample/fid_inception" not in measured.metrics
+        assert "test/rate" in measured.metrics
+        (why,) = measured.skipped.values()
+        assert why.endswith("torch-fidelity downloads into $TORCH_HOME: no route to the network")
+        assert measured.tags == {f"{Tag.SKIPPED}.inception": why}
+
+    def test_fid_of_the_same_samples(self, digits: Dataset) -> None:
+        class Recorder:
+            """Stands for the network, which cannot be had in tests."""
+
+            def __init__(self) -> None:
+                self.seen: dict[bool, list[torch.Tensor]] = {True: [], False: []}
+
+            def update(self, images: torch.Tensor, *, real: bool) -> None:
+                assert images.dtype == torch.uint8
+                self.seen[real].append(images)
+
+            def compute(self) -> float:
+                return 12.5
+
+        fid: Any = Recorder()
+        assert evaluate(model_of(digits), digits, (1.0, 1.0), metrics="inception", fid=fid) == {
+            "sample/fid_inception": 12.5
+        }
+        assert torch.equal(torch.cat(fid.seen[True]), digits.test.images)
+        assert sum(map(len, fid.seen[False])) == SAMPLES
+
+
+@pytest.mark.usefixtures("few_samples")
+class TestStore:
+    """One store for a story: no judge, a poor one, a good one, a newer one."""
+
+    def trained(self, tmp_path: Path, **options: Any) -> str:
+        quick = {"batch_size": 64, "learning_rate": 3e-3} | options
+        chosen = ClassifyOptions(device="cpu", threads=1, state_dir=str(tmp_path / "state"), **quick)
+        return classify(chosen, uri=f"sqlite:///{tmp_path}/store.db")[0]
+
+    def measured(self, store: Store, run_id: str, tmp_path: Path, again: bool = False, **asked: Any) -> Reevaluation:
+        (candidate,) = candidates(store, "hit", run_id=run_id, again=again, **asked)
+        if candidate.skip:
+            return Reevaluation(frozenset(), {"all": candidate.skip})
+        return reevaluate(
+            store,
+            candidate,
+            again=again,
+            data_root="",
+            device="cpu",
+            threads=1,
+            state_dir=str(tmp_path / "state"),
+            stop=StopRequest(),
+        )
+
+    def test_generation_comes_with_the_judge(
+        self, digits: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        uri = f"sqlite:///{tmp_path}/store.db"
+        report_skipped.cache_clear()
+        config = replace(CONFIG, metrics="core,generation", state_dir=str(tmp_path / "state"))
+        run_id = train_run(config, uri=uri)
+        store = Store(uri)
+        run = store.run(run_id)
+        assert run.info.status == "FINISHED"
+        assert "sample/inception_score" not in run.data.metrics
+        why = run.data.tags[f"{Tag.SKIPPED}.generation"]
+        assert "train one: python -m hit.classify --dataset digits" in why
+        assert capsys.readouterr().err.strip() == f"generation not measured: {why}"
+
+        self.trained(tmp_path, epochs=1, learning_rate=1e-8)
+        with pytest.raises(NoJudge, match=r"must reach a test accuracy of 0\.\d+ to judge, the best of 1 has 0\.\d+"):
+            find_judge(store, digits)
+        found = self.measured(store, run_id, tmp_path, metrics="core,generation")
+        assert found.groups == frozenset()
+        assert "must reach" in found.summary()
+
+        first = self.trained(tmp_path, epochs=2, experiment="elsewhere")
+        judge = find_judge(store, digits)
+        assert judge.run_id == first
+        found = self.measured(store, run_id, tmp_path, metrics="core,generation")
+        assert found.summary() == "measured generation"
+        run = store.run(run_id)
+        assert {f"sample/{name}" for name in GENERATED} < set(run.data.metrics)
+        assert run.data.tags[Tag.JUDGE] == judge_fingerprint(judge)
+        assert run.data.tags[Tag.JUDGE_RUN] == first
+        assert run.data.tags[f"{Tag.SKIPPED}.generation"] == ""
+        assert "already" in self.measured(store, run_id, tmp_path, metrics="core,generation").summary()
+        assert self.measured(store, run_id, tmp_path, again=True, metrics="core").groups == {"core"}
+
+        second = self.trained(tmp_path, epochs=2, seed=1)
+        assert find_judge(store, digits).run_id == second
+        assert self.measured(store, run_id, tmp_path, metrics="core,generation").groups == {"generation"}
+        frame = store.history("hit")
+        assert list(frame["judge"]) == [judge_fingerprint(find_judge(store, digits))]
+
+        fresh = store.run(train_run(replace(config, seed=1), uri=uri))
+        assert fresh.data.tags[Tag.JUDGE_RUN] == second
+        assert f"{Tag.SKIPPED}.generation" not in fresh.data.tags
+        assert fresh.data.metrics["sample/inception_score"] > 1
+
+        with pytest.raises(StoreError, match="must have the artifact"):
+            load_classifier(store, run_id)
+
+    def test_a_damaged_classifier_is_one_line(self, tmp_path: Path) -> None:
+        class Damaged:
+            def download(self, run_id: str, artifact: str, folder: Path) -> Path:
+                (folder / "it").write_text('{"network": "vgg", "image_shape": [1, 28, 28], "classes": 10}')
+                return folder / "it"
+
+        store: Any = Damaged()
+        with pytest.raises(CheckpointError, match=r"classifier.json of run 0 must describe a classifier, got .*vgg"):
+            load_classifier(store, "0")
+
+
+@pytest.mark.parametrize("text", ["", "cor", "core,", "all,latents", "core, inception"])
+def test_groups_of_metrics_are_named(text: str) -> None:
+    if text in ("", "cor"):
+        with pytest.raises(ConfigError, match="metrics must be one or several, with commas, of all, core, latents"):
+            TrainConfig.from_flat({"metrics": text})
+    else:
+        assert TrainConfig.from_flat({"metrics": text}).metrics == text
