@@ -5,6 +5,7 @@ __all__ = ["Bernoulli", "DiagonalGaussian", "FixedGaussian", "LearnedGaussian", 
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -47,7 +48,13 @@ def standard_normal(like: DiagonalGaussian) -> DiagonalGaussian:
 
 
 class Likelihood(nn.Module, ABC):
-    """p(x|z_1), from what the decoder's last layer gives (`output`: batch × C × H × W)."""
+    """p(x|z_1), from what the decoder's last layer gives (`output`: batch × C × H × W).
+
+    Attributes:
+        discrete: whether p(x|z_1) is a probability, at most 1, and no density.
+    """
+
+    discrete: ClassVar[bool] = False
 
     def prepare(self, images: Tensor) -> Tensor:
         """The x that this likelihood models, in [0, 1], from uint8 images."""
@@ -64,6 +71,8 @@ class Likelihood(nn.Module, ABC):
 
 class Bernoulli(Likelihood):
     """Binary pixels: `output` holds their logits. Grey levels are rounded to 0 or 1 first."""
+
+    discrete = True
 
     def prepare(self, images: Tensor) -> Tensor:
         return (images > 127).float()

@@ -13,9 +13,9 @@ from hit.config import TrainConfig
 from hit.errors import StoreError
 from hit.evaluation import evaluate
 from hit.machine import keep_freed_memory, select_device, set_threads
-from hit.metrics import EVALUATOR
+from hit.metrics import EVALUATOR, Projection, violations
 from hit.models import build_model, check_fit
-from hit.runner import load_once, state_folder
+from hit.runner import load_once, log_projections, state_folder
 from hit.schema import Kind, Tag
 from hit.stop import StopRequest
 from hit.store import Store, config_of
@@ -90,7 +90,10 @@ def reevaluate(
     with tempfile.TemporaryDirectory() as folder:
         load_weights(store.download(run.info.run_id, _WEIGHTS, Path(folder)), model, config.identity(dataset.digest))
     model.eval()
-    measured = evaluate(model, dataset, config.betas, metrics=metrics, check=stop.check)
+    projections: dict[int, Projection] = {}
+    measured = evaluate(
+        model, dataset, config.betas, metrics=metrics, check=stop.check, on_projection=projections.__setitem__
+    )
     with RunWriter(
         kind=Kind.TRAIN,
         name=run.info.run_name,
@@ -100,7 +103,10 @@ def reevaluate(
         stop=stop,
     ) as writer:
         writer.metrics(measured, step=config.epochs, sync=True)
-        writer.tags({Tag.EVALUATOR: EVALUATOR.fingerprint()})
+        writer.tags(
+            {Tag.EVALUATOR: EVALUATOR.fingerprint(), Tag.BOUND_VIOLATIONS: violations(run.data.metrics | measured)}
+        )
+        log_projections(writer, projections, dataset.test.labels)
     return measured
 
 

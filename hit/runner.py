@@ -5,6 +5,7 @@ __all__ = [
     "describe_run",
     "load_once",
     "log_dataset",
+    "log_projections",
     "measure_run",
     "model_run",
     "resume_config",
@@ -20,6 +21,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from hit import data
 from hit.checkpoint import save_weights
@@ -28,9 +30,10 @@ from hit.data import Dataset
 from hit.errors import CheckpointError
 from hit.evaluation import evaluate
 from hit.machine import keep_freed_memory, select_device, set_threads
-from hit.metrics import EVALUATOR
+from hit.metrics import EVALUATOR, Projection, violations
 from hit.models import HierarchicalVAE, build_model, check_fit
-from hit.pictures import reconstructions, samples, save_grid
+from hit.pictures import reconstructions, samples, save_grid, traversal
+from hit.scatter import save_coordinates, save_scatter
 from hit.schema import DEFAULT_EXPERIMENT, Kind, Tag
 from hit.stop import StopRequest
 from hit.tracking import RunWriter, run_folder
@@ -208,14 +211,34 @@ def measure_run(
         Diverged: the model gives numbers that are not finite.
         Interrupted: `stop` was requested.
     """
-    metrics = evaluate(model, dataset, config.betas, metrics=config.metrics, check=stop.check)
+    projections: dict[int, Projection] = {}
+    metrics = evaluate(
+        model,
+        dataset,
+        config.betas,
+        metrics=config.metrics,
+        check=stop.check,
+        on_projection=projections.__setitem__,
+    )
     run.metrics(metrics, step=config.epochs, sync=True)
-    run.tags({Tag.EVALUATOR: EVALUATOR.fingerprint()})
+    run.tags({Tag.EVALUATOR: EVALUATOR.fingerprint(), Tag.BOUND_VIOLATIONS: violations(metrics)})
+    log_projections(run, projections, dataset.test.labels)
     weights = run.folder / "weights.safetensors"
     save_weights(weights, model, config.identity(dataset.digest))
     run.artifact(weights, "model")
     run.artifact(save_grid(reconstructions(model, dataset.test.images), run.folder / "reconstructions.png"), "images")
     run.artifact(save_grid(samples(model), run.folder / "samples.png"), "images")
+    for layer in range(1, model.layers + 1):
+        grid = traversal(model, dataset.test.images, layer)
+        run.artifact(save_grid(grid, run.folder / f"traversal_z{layer}.png"), "images")
+
+
+def log_projections(run: RunWriter, projections: Mapping[int, Projection], labels: Tensor) -> None:
+    """Principal components of posterior means, as one CSV file a layer and one picture of all layers."""
+    if projections:
+        for layer, projection in projections.items():
+            run.artifact(save_coordinates(projection, labels, run.folder / f"pca_z{layer}.csv"), "latents")
+        run.artifact(save_scatter(projections, labels, run.folder / "pca.png"), "latents")
 
 
 def _name(config: TrainConfig) -> str:
