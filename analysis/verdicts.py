@@ -82,7 +82,7 @@ def verdict(frame: pd.DataFrame, base_url: str) -> Verdict | None:
         checked |= {*rows.index[holds.notna()]}
         others += int(holds.notna().sum())
         for index in rows.index[holds == 0]:
-            text = f"not so: {schema.metric(name).label} (slack {style.number(slack[index])} {unit}".rstrip() + ")"
+            text = f"{schema.metric(slack_name).label} = {style.number(slack[index])} {unit}".rstrip()
             broken.setdefault(index, []).append(text)
     if not checked:
         return None

@@ -43,7 +43,7 @@ def mixed_ksg(
     The estimate is biased downwards in high dimensions, and may be negative or exceed H(y).
 
     Since labels are discrete, the neighbours of a class lie in one slice of a matrix of distances, which
-    is made in blocks, dimension by dimension: N² d operations. At N = 10,000 that is ten times faster
+    is made in blocks, dimension by dimension: N² d operations. At N = 10,000 that is seven times faster
     than k-d trees in 20 dimensions, where trees already look at most points.
 
     Args:

@@ -236,10 +236,10 @@ def test_a_violated_bound_is_flagged_with_its_run(grid: pd.DataFrame) -> None:
 @pytest.mark.parametrize(
     ("check", "slack", "told"),
     [
-        ("mi_z2", -0.31, "not so: I(y; z2) keeps the bounds of rate and H(y) (slack −0.31 nats)"),
-        ("accuracy_mi_z1", -0.2, "not so: sampled accuracies of z1 keep the bound of I (slack −0.2)"),
-        ("reconstruction", -7.5, "not so: D + R keeps the bound H of the test images (slack −7.5 nats per image)"),
-        ("inception_score", -1.25, "not so: inception score keeps its bound (slack −1.25)"),
+        ("mi_z2", -0.31, "min(rate bound, H(y)) minus I(y; z2) = −0.31 nats"),
+        ("accuracy_mi_z1", -0.2, "bound from I(y; z1) minus best sampled accuracy = −0.2"),
+        ("reconstruction", -7.5, "−ELBO minus H of the test images = −7.5 nats per image"),
+        ("inception_score", -1.25, "bound minus inception score = −1.25"),
     ],
 )
 def test_any_violated_bound_is_listed(grid: pd.DataFrame, check: str, slack: float, told: str) -> None:
