@@ -25,6 +25,7 @@ from analysis import figures, style, tables
 from analysis.comparable import Setting, settings
 from analysis.recommend import APPLICATIONS, Recommendation, application, recommend
 from analysis.runs import column, evaluate_command, finished, values
+from analysis.verdicts import Verdict, verdict
 from hit import schema
 from hit.errors import StoreError
 
@@ -73,7 +74,7 @@ class _Section:
     targets: list[tables.TargetRow]
     notes: list[str]
     galleries: list[_Gallery]
-    bound: tables.BoundCheck | None
+    bounds: Verdict | None
     heads: list[Markup]
     rows: list[list[tables.Cell]]
 
@@ -182,7 +183,7 @@ def _section(
         targets=[tables.target_row(one, base_url) for one in found],
         notes=notes,
         galleries=_galleries(setting, found) if len(done) >= _FEWEST else [],
-        bound=tables.bound_check(frame, base_url),
+        bounds=verdict(frame, base_url),
         heads=heads,
         rows=rows,
     )
@@ -199,6 +200,7 @@ def _galleries(setting: Setting, found: Sequence[Recommendation]) -> list[_Galle
         and declared.name.startswith(("test/", "sample/"))
         and declared.name not in _NOT_DRAWN
         and not declared.name.startswith("test/bound")
+        and not declared.name.startswith("test/mi_ksg")
         and not declared.name.endswith("_sampled")  # drawn beside the accuracy on means
     ]
     plane = ["test/psnr", accuracy, *(["test/distortion"] if count > 1 else [])]

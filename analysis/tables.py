@@ -1,11 +1,9 @@
 """What the report says in words and tables, as records of inert markup."""
 
 __all__ = [
-    "BoundCheck",
     "Cell",
     "Overview",
     "TargetRow",
-    "bound_check",
     "overview",
     "run_link",
     "runs",
@@ -14,7 +12,6 @@ __all__ = [
 ]
 
 import math
-import re
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -26,12 +23,11 @@ from markupsafe import Markup
 from analysis import style
 from analysis.comparable import beta_names
 from analysis.recommend import Recommendation
-from analysis.runs import column, finished, layers, rate_name, values
+from analysis.runs import column, layers, rate_name, values
 from hit import schema
 
 #: The classifier whose accuracies stand in the table of runs.
 _PROBE = "svm_rbf"
-_SAMPLED = re.compile(r"test/accuracy_\w+_z([1-9][0-9]*)_sampled\Z")
 
 
 @dataclass(frozen=True)
@@ -57,22 +53,6 @@ class TargetRow:
     value: Markup
     gain: Markup
     region: Markup
-
-
-@dataclass(frozen=True)
-class BoundCheck:
-    """Whether accuracies kept the bound that the rate sets, over all probes and latents.
-
-    `above` are the finished runs of which an accuracy on samples lies above the bound by more than
-    the evaluation forgives, as (link, text); `within` counts the accuracies that it forgives.
-    """
-
-    runs: int
-    accuracies: int
-    within: int
-    above: list[tuple[Markup, Markup]]
-    means_above: int
-    means: int
 
 
 @dataclass(frozen=True)
@@ -140,33 +120,6 @@ def target_row(found: Recommendation, base_url: str) -> TargetRow:
         gain=_markup(_gain(found, direction, count)),
         region=Markup("<br>").join(_markup(text) for text in ranges),
     )
-
-
-def bound_check(frame: pd.DataFrame, base_url: str) -> BoundCheck | None:
-    """Whether the accuracies of the finished runs kept their bound; None where none was measured on samples."""
-    rows = finished(frame).reset_index(drop=True)
-    checked: set[Any] = set()
-    accuracies = within = means = means_above = 0
-    above: dict[Any, list[str]] = {}
-    for name in [name for name in frame.columns if _SAMPLED.match(str(name)) and schema.is_metric(str(name))]:
-        layer = _SAMPLED.match(name)[1]  # type: ignore[index]
-        bound, holds = values(rows, f"test/accuracy_bound_rate_z{layer}"), values(rows, f"test/bound_holds_z{layer}")
-        sampled, mean = values(rows, name), values(rows, name.removesuffix("_sampled"))
-        known = sampled.notna() & bound.notna()
-        accuracies += int(known.sum())
-        checked |= {*rows.index[known]}
-        means += int((mean.notna() & bound.notna()).sum())
-        means_above += int((mean > bound).sum())
-        # The evaluation's own verdict allows for the chance of a finite test set.
-        beyond = known & (sampled > bound)
-        within += int((beyond & (holds == 1)).sum())
-        for index in rows.index[beyond & (holds != 1)]:
-            text = f"{schema.metric(name).label}: {style.number(sampled[index])} above {style.number(bound[index])}"
-            above.setdefault(index, []).append(text)
-    if not checked:
-        return None
-    listed = [(run_link(rows.loc[index], base_url), _markup("; ".join(texts))) for index, texts in above.items()]
-    return BoundCheck(len(checked), accuracies, within, listed, means_above, means)
 
 
 def runs_table(frame: pd.DataFrame, base_url: str) -> tuple[list[Markup], list[list[Cell]]]:

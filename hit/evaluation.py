@@ -5,25 +5,26 @@ __all__ = ["evaluate"]
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from hashlib import blake2b
 
 import torch
 from torch import Tensor
 
 from hit.data import Dataset, batches
 from hit.distributions import DiagonalGaussian, LatentDistribution
+from hit.downstream import Layer, measure_layer
 from hit.errors import Diverged
 from hit.generation import measure_generation, measure_inception
 from hit.judge import Judge
 from hit.metric_groups import parse_groups
 from hit.metrics import (
     EVALUATOR,
+    Projection,
     SquaredError,
-    accuracies,
-    accuracy_bound,
     bits_per_dim,
+    check_reconstruction,
     entropy,
-    mutual_information,
+    principal_components,
     squared_error,
 )
 from hit.metrics.inception import InceptionFid
@@ -31,17 +32,6 @@ from hit.models import HierarchicalVAE
 
 _BATCH = 500  # images, and fewer where they are larger than 64×64 pixels
 _BATCH_PIXELS = _BATCH * 64 * 64
-#: A measured accuracy is a draw around the true one: only beyond so many standard errors does it break a bound.
-_STANDARD_ERRORS = 3.0
-
-
-@dataclass(frozen=True)
-class _Layer:
-    """One layer over the whole test set, flat: N × d each, on the CPU."""
-
-    means: Tensor  # with every layer above at its mean
-    posterior: LatentDistribution  # given the sampled z above
-    samples: Tensor
 
 
 def evaluate(
@@ -53,6 +43,7 @@ def evaluate(
     judge: Judge | None = None,
     fid: InceptionFid | None = None,
     check: Callable[[], None] = lambda: None,
+    on_projection: Callable[[int, Projection], None] = lambda layer, projection: None,
 ) -> dict[str, float]:
     """Metrics of a model on the test set, by name as declared in `hit.schema`.
 
@@ -69,6 +60,7 @@ def evaluate(
         judge: the classifier that scores samples; without one the group generation is left out.
         fid: fresh; without one the group inception is left out.
         check: called between measurements; raises to stop.
+        on_projection: told the principal components of the posterior means of z_l, for every l (with "all").
 
     Raises:
         Diverged: the model gives numbers that are not finite.
@@ -76,7 +68,7 @@ def evaluate(
     groups = parse_groups(metrics)
     measured: dict[str, float] = {}
     if groups & {"core", "latents"}:
-        measured |= _measure_test_set(model, dataset, betas, "latents" in groups, check)
+        measured |= _measure_test_set(model, dataset, betas, "latents" in groups, check, on_projection)
     if "generation" in groups and judge is not None:
         measured |= measure_generation(model, dataset, judge, check)
     if "inception" in groups and fid is not None:
@@ -85,7 +77,12 @@ def evaluate(
 
 
 def _measure_test_set(
-    model: HierarchicalVAE, dataset: Dataset, betas: Sequence[float], latents: bool, check: Callable[[], None]
+    model: HierarchicalVAE,
+    dataset: Dataset,
+    betas: Sequence[float],
+    latents: bool,
+    check: Callable[[], None],
+    on_projection: Callable[[int, Projection], None],
 ) -> dict[str, float]:
     started = time.perf_counter()
     with torch.no_grad():
@@ -96,23 +93,27 @@ def _measure_test_set(
     measured = dict(core)
     if latents:
         labels = dataset.test.labels.cpu()
-        label_entropy = entropy(labels)
-        measured["test/label_entropy"] = label_entropy
-        for number, layer in enumerate(layers, start=1):
-            rate_from_above = sum(core[f"test/rate_{upper}"] for upper in range(number, model.layers + 1))
-            measured |= _downstream(number, layer, labels, dataset.classes, label_entropy, rate_from_above, check)
+        measured["test/label_entropy"] = entropy(labels)
+        for layer in layers:
+            check()
+            projection = principal_components(layer.means.numpy())
+            on_projection(layer.number, projection)
+            for component, share in enumerate(projection.shares, start=1):
+                measured[f"test/pca_share_{component}_z{layer.number}"] = share
+            measured |= measure_layer(layer, labels, dataset.classes, check)
     measured["test/seconds"] = time.perf_counter() - started
     return measured
 
 
 def _pass_over_test_set(
     model: HierarchicalVAE, dataset: Dataset, betas: Sequence[float], check: Callable[[], None], *, keep: bool
-) -> tuple[dict[str, float], list[_Layer]]:
+) -> tuple[dict[str, float], list[Layer]]:
     """Core metrics and, if they are to be kept, the latents: of large images, these fill gigabytes."""
     device = dataset.test.device
     generator = torch.Generator(device).manual_seed(EVALUATOR.sample_seed)
     rates = torch.zeros(model.layers, dtype=torch.float64)
     distortion = 0.0
+    negative_elbos, digests = [], []
     error = SquaredError()
     parts: list[list[tuple[Tensor, ...]]] = [[] for _ in range(model.layers)]
     families: tuple[type[LatentDistribution], ...] = ()
@@ -124,6 +125,9 @@ def _pass_over_test_set(
         means = model(x, sample=False)
         rates += torch.stack([rate.double().sum() for rate in sampled.rates]).cpu()
         distortion += sampled.distortion.double().sum().item()
+        negative_elbos.append(sampled.distortion.double().cpu() + sum(rate.double().cpu() for rate in sampled.rates))
+        if model.likelihood.discrete:
+            digests += [blake2b(image.numpy(), digest_size=7).digest() for image in x.cpu()]
         error = error + squared_error(x, model.reconstruct(means))
         families = tuple(type(posterior) for posterior in sampled.posteriors)
         for layer in range(model.layers if keep else 0):
@@ -133,10 +137,19 @@ def _pass_over_test_set(
     core = _core_metrics((rates / count).tolist(), distortion / count, betas, channels * height * width)
     if error.psnr is not None:
         core["test/psnr"] = error.psnr
+    if digests:
+        images = torch.tensor([int.from_bytes(digest) for digest in digests])  # the same number, the same image
+        spread = float(torch.cat(negative_elbos).std()) if count > 1 else 0.0
+        kept = check_reconstruction(-core["test/elbo"], spread / math.sqrt(count), entropy(images))
+        core["test/bound_slack_reconstruction"] = kept.slack
+        core["test/bound_holds_reconstruction"] = float(kept.holds)
     layers = []
-    for part, family in zip(parts, families, strict=True) if keep else ():
+    for number, (part, family) in enumerate(zip(parts, families, strict=True) if keep else (), start=1):
         own_means, samples, *parameters = (torch.cat(tensors) for tensors in zip(*part, strict=True))
-        layers.append(_Layer(own_means, family(*parameters), samples))
+        above = sum(core[f"test/rate_{upper}"] for upper in range(number, model.layers + 1))
+        posterior = family(*parameters)
+        gaussian = posterior if isinstance(posterior, DiagonalGaussian) else None
+        layers.append(Layer(number, number == model.layers, above, own_means, gaussian, samples))
     return core, layers
 
 
@@ -150,36 +163,3 @@ def _core_metrics(rates: list[float], distortion: float, betas: Sequence[float],
         "test/objective": distortion + sum(beta * value for beta, value in zip(betas, rates, strict=True)),
         "test/bits_per_dim": bits_per_dim(distortion + rate, dims),
     }
-
-
-def _downstream(
-    number: int,
-    layer: _Layer,
-    labels: Tensor,
-    classes: int,
-    label_entropy: float,
-    rate: float,
-    check: Callable[[], None],
-) -> dict[str, float]:
-    """Information, accuracies and bounds of z_l. `rate` is R_l + … + R_L, which bounds I(x; z_l)."""
-    check()
-    measured = {f"test/accuracy_bound_rate_z{number}": accuracy_bound(rate, label_entropy, classes)}
-    if isinstance(layer.posterior, DiagonalGaussian):
-        information = mutual_information(layer.posterior.mean, layer.posterior.std, labels, layer.samples)
-        measured[f"test/mi_z{number}"] = information
-        measured[f"test/accuracy_bound_mi_z{number}"] = accuracy_bound(max(information, 0.0), label_entropy, classes)
-    best_sampled = -math.inf
-    for suffix, features in (("", layer.means), ("_sampled", layer.samples)):
-        check()
-        for probe, accuracy in accuracies(features.numpy(), labels.numpy(), threads=torch.get_num_threads()).items():
-            measured[f"test/accuracy_{probe}_z{number}{suffix}"] = accuracy
-            if suffix:
-                best_sampled = max(best_sampled, accuracy)
-    if math.isfinite(best_sampled):
-        bound = measured[f"test/accuracy_bound_rate_z{number}"]
-        slack = bound - best_sampled
-        held_out = max(1, round(len(labels) * EVALUATOR.held_out))
-        tolerance = _STANDARD_ERRORS * math.sqrt(bound * (1 - bound) / held_out)
-        measured[f"test/bound_slack_z{number}"] = slack
-        measured[f"test/bound_holds_z{number}"] = float(slack >= -tolerance)
-    return measured

@@ -11,6 +11,7 @@ from torch import Tensor
 from hit.data import Dataset, batches, labelled_batches
 from hit.errors import Diverged
 from hit.judge import Judge, batch_of
+from hit.metrics import check_generation
 from hit.metrics.generation import (
     GENERATION,
     frechet_distance,
@@ -69,6 +70,10 @@ def measure_generation(
         "test/original_accuracy": original_accuracy,
         **_reconstructions(model, dataset, judge, check),
     }
+    checks = check_generation(score.score, score.diversity, score.sharpness, dataset.classes)
+    for name, bound in checks.items():
+        measured[f"test/bound_slack_{name}"] = bound.slack
+        measured[f"test/bound_holds_{name}"] = float(bound.holds)
     check()
     some = real[: GENERATION.samples]
     if min(len(some), len(fake)) > GENERATION.neighbours:

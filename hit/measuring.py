@@ -4,7 +4,7 @@ __all__ = ["Measurement", "current_judge", "measure", "report_skipped", "skipped
 
 import sys
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 
 from hit.data import Dataset
@@ -12,7 +12,7 @@ from hit.errors import UserError
 from hit.evaluation import evaluate
 from hit.generation import inception_fingerprint, judge_fingerprint
 from hit.judge import Judge, find_judge
-from hit.metrics import EVALUATOR
+from hit.metrics import EVALUATOR, Projection
 from hit.metrics.inception import InceptionFid
 from hit.models import HierarchicalVAE
 from hit.schema import Tag
@@ -27,11 +27,13 @@ class Measurement:
         metrics: by schema names.
         tags: to be set with them.
         skipped: group → why it was not measured, one line each.
+        projections: layer → principal components of its posterior means.
     """
 
     metrics: dict[str, float]
     tags: dict[str, str]
     skipped: dict[str, str]
+    projections: dict[int, Projection] = field(default_factory=dict)
 
 
 def measure(
@@ -68,14 +70,27 @@ def measure(
         except UserError as error:
             skipped["inception"] = str(error)
     left = [group for group in groups if group not in skipped]
-    metrics = evaluate(model, dataset, betas, metrics=",".join(left), judge=judge, fid=fid, check=check) if left else {}
+    projections: dict[int, Projection] = {}
+    metrics: dict[str, float] = {}
+    if left:
+        metrics = evaluate(
+            model,
+            dataset,
+            betas,
+            metrics=",".join(left),
+            judge=judge,
+            fid=fid,
+            check=check,
+            on_projection=projections.__setitem__,
+        )
     if "latents" in left:
         tags[Tag.EVALUATOR] = EVALUATOR.fingerprint()
     if "generation" in left and judge is not None:
         tags |= {Tag.JUDGE: judge_fingerprint(judge), Tag.JUDGE_RUN: judge.run_id}
     if "inception" in left:
         tags[Tag.INCEPTION] = inception_fingerprint()
-    return Measurement(metrics, tags | {skipped_tag(group): why for group, why in skipped.items()}, skipped)
+    tags |= {skipped_tag(group): why for group, why in skipped.items()}
+    return Measurement(metrics, tags, skipped, projections)
 
 
 def current_judge(dataset: Dataset, uri: str | None = None) -> Judge | None:

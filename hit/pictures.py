@@ -1,18 +1,22 @@
 """Images of what a model does, as PNG files."""
 
-__all__ = ["PICTURED", "reconstructions", "samples", "save_grid"]
+__all__ = ["PICTURED", "reconstructions", "samples", "save_grid", "traversal"]
 
+import math
 from pathlib import Path
 
 import torch
 from torch import Tensor
 from torchvision.utils import make_grid, save_image
 
+from hit.distributions import DiagonalGaussian
 from hit.models import HierarchicalVAE
 
 _COLUMNS = 10
 #: Test images that are drawn with their reconstructions.
 PICTURED = 30
+#: A traversal: dimensions of a vector or pairs of draws of a map, values of each, and how far a dimension is moved.
+_DIMENSIONS, _PAIRS, _STEPS, _REACH = 10, 6, 9, 3.0
 
 
 def reconstructions(model: HierarchicalVAE, images: Tensor) -> Tensor:
@@ -42,6 +46,44 @@ def samples(model: HierarchicalVAE, seed: int = 0, count: int = 50) -> Tensor:
     return _grid(drawn)
 
 
+def traversal(model: HierarchicalVAE, images: Tensor, layer: int, seed: int = 0) -> Tensor:
+    """Mean images along paths of z_l through its prior, to see what z_l decides.
+
+    Everything above is one draw from the prior, the same in the whole grid, and everything below is at its
+    prior's mean. What is varied depends on z_l:
+
+    - a vector: a row is one of its first 10 dimensions, moved from −3 to 3 standard deviations of the prior
+      around its mean, while the others stay at the mean, as is usual since the β-VAE
+      (https://openreview.net/forum?id=Sy2fzU9gl). A row that does not change is a dimension that is not used;
+    - a map, whose single numbers change a few pixels: a row leads from one draw from the prior to another,
+      μ + σ (a cos t + b sin t) for t from 0 to π/2, which at every t is a draw from the prior;
+    - one of K categories: an image for each.
+
+    Args:
+        model: on its device.
+        images: uint8, at least one image of the data, N × C × H × W; tells the family of the top layer.
+        layer: l.
+        seed: of the draws.
+
+    Returns:
+        C × height × width in [0, 1].
+    """
+    generator = torch.Generator(images.device).manual_seed(seed)
+    with torch.no_grad():
+        prior = model(model.prepare(images[:1]), sample=False).priors[-1]
+        noise = model.noise(1, generator)
+        for upper in range(model.layers, layer, -1):
+            prior = model.priors[upper - 2](prior.sample(noise[upper - 1]))
+        if not isinstance(prior, DiagonalGaussian):
+            categories = model.latent_shapes[layer - 1][0]
+            z, columns = torch.eye(categories, device=images.device), min(categories, _COLUMNS)
+        else:
+            z, columns = _paths(prior, generator), _STEPS
+        for lower in range(layer - 1, 0, -1):
+            z = model.priors[lower - 1](z).mean
+        return _grid(model.likelihood.mean(model.decoder(z)), columns)
+
+
 def save_grid(grid: Tensor, path: Path, scale: int = 2) -> Path:
     """Write a grid as PNG, every pixel `scale` pixels wide."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -49,6 +91,19 @@ def save_grid(grid: Tensor, path: Path, scale: int = 2) -> Path:
     return path
 
 
-def _grid(images: Tensor) -> Tensor:
-    grid: Tensor = make_grid(images.clamp(0, 1), nrow=_COLUMNS, padding=1, pad_value=0.5)
+def _paths(prior: DiagonalGaussian, generator: torch.Generator) -> Tensor:
+    """Rows of `_STEPS` latents each through a prior of batch 1."""
+    shape = prior.mean.shape[1:]
+    if len(shape) == 1:
+        axes = torch.eye(shape[0], device=prior.mean.device)[:_DIMENSIONS, None]
+        noise = axes * torch.linspace(-_REACH, _REACH, _STEPS, device=prior.mean.device)[None, :, None]
+    else:
+        start, end = torch.randn(2, _PAIRS, 1, *shape, generator=generator, device=prior.mean.device)
+        turn = torch.linspace(0, math.pi / 2, _STEPS, device=prior.mean.device).view(1, -1, *(1 for _ in shape))
+        noise = start * turn.cos() + end * turn.sin()
+    return prior.sample(noise.flatten(0, 1))
+
+
+def _grid(images: Tensor, columns: int = _COLUMNS) -> Tensor:
+    grid: Tensor = make_grid(images.clamp(0, 1), nrow=columns, padding=1, pad_value=0.5)
     return grid

@@ -12,6 +12,7 @@ from hit.checkpoint import load_weights
 from hit.config import TrainConfig
 from hit.data import Dataset
 from hit.errors import StoreError
+from hit.findings import log_measurement
 from hit.generation import inception_fingerprint, judge_fingerprint
 from hit.judge import Judge
 from hit.machine import keep_freed_memory, select_device, set_threads
@@ -139,8 +140,8 @@ def reevaluate(
         run_id=run.info.run_id,
         stop=stop,
     ) as writer:
-        writer.metrics(measured.metrics, step=config.epochs, sync=True)
-        writer.tags(measured.tags | settled)
+        log_measurement(writer, measured, config.epochs, dataset.test.labels, run.data.metrics)
+        writer.tags(settled)
     return Reevaluation(done, measured.skipped)
 
 

@@ -29,11 +29,11 @@ from hit.claims import assert_claim
 from hit.config import TrainConfig
 from hit.data import Dataset
 from hit.errors import CheckpointError, StoreAway, StoreError
+from hit.findings import log_measurement, log_pictures
 from hit.machine import keep_freed_memory, select_device, set_threads
 from hit.measuring import measure, report_skipped
 from hit.metric_groups import parse_groups
 from hit.models import HierarchicalVAE, build_model, check_fit
-from hit.pictures import PICTURED, reconstructions, samples, save_grid
 from hit.schema import DEFAULT_EXPERIMENT, Kind, Tag
 from hit.state import run_folder
 from hit.stop import StopRequest
@@ -240,16 +240,13 @@ def measure_run(
     """
     groups = parse_groups(config.metrics) | {"core"}
     measured = measure(model, dataset, config.betas, groups, uri=run.uri, check=stop.check)
-    run.metrics(measured.metrics, step=config.epochs, sync=True)
-    run.tags(measured.tags)
+    log_measurement(run, measured, config.epochs, dataset.test.labels)
     for group, why in measured.skipped.items():
         report_skipped(group, why)
     weights = run.folder / "weights.safetensors"
     save_weights(weights, model, config.identity(dataset.digest))
     run.artifact(weights, "model")
-    drawn = reconstructions(model, dataset.test.head(PICTURED))
-    run.artifact(save_grid(drawn, run.folder / "reconstructions.png"), "images")
-    run.artifact(save_grid(samples(model), run.folder / "samples.png"), "images")
+    log_pictures(run, model, dataset)
 
 
 def _name(config: TrainConfig) -> str:

@@ -54,6 +54,7 @@ class Tag(StrEnum):
     JUDGE_RUN = "hit.judge_run"
     INCEPTION = "hit.inception"
     SKIPPED = "hit.skipped"
+    BOUND_VIOLATIONS = "hit.bound_violations"
     STATUS_REASON = "hit.status_reason"
     DIVERGED = "hit.diverged"
     HEARTBEAT = "hit.heartbeat"
@@ -107,6 +108,27 @@ def _probe_metrics() -> list[Metric]:
     ]
 
 
+def _share_metrics() -> list[Metric]:
+    return [
+        Metric(
+            f"test/pca_share_{component}_z{{l}}", "", None, f"share of component {component} in the means of z_{{l}}"
+        )
+        for component in (1, 2, 3)
+    ]
+
+
+def _generation_bounds() -> list[Metric]:
+    words = {"inception_score": "inception score", "diversity": "diversity", "sharpness": "sharpness"}
+    return [
+        declared
+        for name, label in words.items()
+        for declared in (
+            Metric(f"test/bound_slack_{name}", "", None, f"bound minus {label}"),
+            Metric(f"test/bound_holds_{name}", "", "maximize", f"{label} keeps its bound"),
+        )
+    ]
+
+
 _DECLARED = [
     # what decides a run, mirrored as numbers (MLflow's params are strings without order)
     Metric("beta_{l}", "", None, "β_{l}"),
@@ -137,12 +159,22 @@ _DECLARED = [
     Metric("test/bits_per_dim", "bits per dimension", "minimize", "−ELBO"),
     Metric("test/psnr", "dB", "maximize", "PSNR"),
     Metric("test/mi_z{l}", "nats", "maximize", "I(y; z_{l})"),
+    Metric("test/mi_error_z{l}", "nats", None, "standard error of I(y; z_{l})"),
+    Metric("test/mi_ksg_z{l}", "nats", "maximize", "I(y; z_{l}) by Mixed-KSG"),
+    *_share_metrics(),
     *_probe_metrics(),
     Metric("test/label_entropy", "nats", None, "H(y)"),
     Metric("test/accuracy_bound_rate_z{l}", "", None, "bound on the accuracy of z_{l} from the rate"),
     Metric("test/accuracy_bound_mi_z{l}", "", None, "bound on the accuracy of z_{l} from I(y; z_{l})"),
     Metric("test/bound_slack_z{l}", "", None, "rate bound minus best sampled accuracy of z_{l}"),
     Metric("test/bound_holds_z{l}", "", "maximize", "sampled accuracies of z_{l} keep the rate bound"),
+    Metric("test/bound_slack_mi_z{l}", "nats", None, "min(rate bound, H(y)) minus I(y; z_{l})"),
+    Metric("test/bound_holds_mi_z{l}", "", "maximize", "I(y; z_{l}) keeps the bounds of rate and H(y)"),
+    Metric("test/bound_slack_accuracy_mi_z{l}", "", None, "bound from I(y; z_{l}) minus best sampled accuracy"),
+    Metric("test/bound_holds_accuracy_mi_z{l}", "", "maximize", "sampled accuracies of z_{l} keep the bound of I"),
+    Metric("test/bound_slack_reconstruction", "nats per image", None, "−ELBO minus H of the test images"),
+    Metric("test/bound_holds_reconstruction", "", "maximize", "D + R keeps the bound H of the test images"),
+    *_generation_bounds(),
     Metric("test/seconds", "s", "minimize", "seconds of the evaluation"),
     # samples and reconstructions, as the classifier of the data set sees them
     Metric("sample/inception_score", "", "maximize", "inception score"),

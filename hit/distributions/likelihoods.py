@@ -4,6 +4,7 @@ __all__ = ["Bernoulli", "FixedGaussian", "LearnedGaussian", "Likelihood"]
 
 import math
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -13,7 +14,13 @@ _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
 
 class Likelihood(nn.Module, ABC):
-    """p(x|z_1), from what the decoder's last layer gives (`output`: batch × `outputs(C)` × H × W)."""
+    """p(x|z_1), from what the decoder's last layer gives (`output`: batch × `outputs(C)` × H × W).
+
+    Attributes:
+        discrete: whether p(x|z_1) is a probability, at most 1, and no density.
+    """
+
+    discrete: ClassVar[bool] = False
 
     def outputs(self, image_channels: int) -> int:
         """Channels of the decoder's last layer for images of C channels."""
@@ -38,6 +45,8 @@ class Likelihood(nn.Module, ABC):
 
 class Bernoulli(Likelihood):
     """Binary pixels: `output` holds their logits. Grey levels are rounded to 0 or 1 first."""
+
+    discrete = True
 
     def prepare(self, images: Tensor) -> Tensor:
         return (images > 127).float()

@@ -41,6 +41,8 @@ class MixtureOfLogistics(Likelihood):
         image_channels: 1 or 3.
     """
 
+    discrete = True
+
     def __init__(self, image_channels: int) -> None:
         super().__init__()
         assert image_channels in (1, 3)

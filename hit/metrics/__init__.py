@@ -2,20 +2,48 @@
 
 __all__ = [
     "EVALUATOR",
+    "BoundCheck",
     "Evaluator",
+    "Projection",
     "SquaredError",
     "accuracies",
     "accuracy_bound",
     "bits_per_dim",
+    "categorical_information_density",
+    "check_accuracy",
+    "check_accuracy_from_information",
+    "check_generation",
+    "check_information",
+    "check_reconstruction",
     "entropy",
+    "information_density",
     "information_needed",
+    "mixed_ksg",
     "mutual_information",
+    "principal_components",
     "psnr",
     "squared_error",
+    "violations",
 ]
 
 from hit.metrics.bounds import accuracy_bound, information_needed
+from hit.metrics.checks import (
+    BoundCheck,
+    check_accuracy,
+    check_accuracy_from_information,
+    check_generation,
+    check_information,
+    check_reconstruction,
+    violations,
+)
 from hit.metrics.evaluator import EVALUATOR, Evaluator
-from hit.metrics.information import entropy, mutual_information
+from hit.metrics.information import (
+    categorical_information_density,
+    entropy,
+    information_density,
+    mutual_information,
+)
+from hit.metrics.mixed_ksg import mixed_ksg
 from hit.metrics.probes import accuracies
+from hit.metrics.projection import Projection, principal_components
 from hit.metrics.reconstruction import SquaredError, bits_per_dim, psnr, squared_error

@@ -1,7 +1,8 @@
-"""What latents tell of the label: H(y), and I(y; z) by Monte Carlo over all pairs of points."""
+"""What latents tell of the label: H(y), and I(y; z) by Monte Carlo over all pairs of points, or from counts."""
 
-__all__ = ["entropy", "mutual_information"]
+__all__ = ["categorical_information_density", "entropy", "information_density", "mutual_information"]
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -48,13 +49,37 @@ def mutual_information(
 ) -> float:
     """I(y; z) in nats, by Monte Carlo with one draw z_n ~ q_n = N(mean_n, std_n²) a point.
 
+    The mean of `information_density`, which see for the arguments. It never exceeds H(y). It is not clipped
+    at 0: where there is next to no information, noise of order 1/√N makes small negative estimates.
+
+    >>> mean, labels = torch.tensor([[-9.0], [-8.0], [8.0], [9.0]]), torch.tensor([0, 0, 1, 1])
+    >>> round(mutual_information(mean, torch.full_like(mean, 0.1), labels, generator=torch.Generator()), 6)
+    0.693147
+    """
+    return float(information_density(mean, std, labels, samples, generator=generator, chunk=chunk).mean())
+
+
+@torch.no_grad()
+def information_density(
+    mean: Tensor,
+    std: Tensor,
+    labels: Tensor,
+    samples: Tensor | None = None,
+    *,
+    generator: torch.Generator | None = None,
+    chunk: int = _CHUNK,
+) -> Tensor:
+    """ln q(z_n|y_n) − ln q(z_n) at one draw z_n ~ q_n = N(mean_n, std_n²) a point; its mean estimates I(y; z).
+
     With q(z|y) the mixture of the posteriors of the points of class y, and q(z) that of all,
 
         I(y; z) = E[ln q(z|y) − ln q(z)] ≈ H(y) + 1/N Σ_n [ ln Σ_{i: y_i = y_n} q_i(z_n) − ln Σ_i q_i(z_n) ],
 
     as in https://arxiv.org/abs/2302.04855; mixtures are over the N points at hand, and so is I(y; z).
-    It never exceeds H(y). It is not clipped at 0: where there is next to no information, noise of
-    order 1/√N makes small negative estimates.
+    The spread of the terms over √N is the standard error of that mean.
+
+    Where the posteriors are themselves draws (those of z_l for l < L depend on one drawn z_{l+1} a point),
+    the mixtures are estimates, I(y; z) is convex in them, and the mean is biased upwards.
 
     The N² log densities are matrix products, ln q_i(z) = z²·(−½/s_i²) + z·(m_i/s_i²) + const_i, in
     float64 with z and m centred. Where the terms are so large (s tens of thousands of times smaller than
@@ -70,14 +95,10 @@ def mutual_information(
         chunk: densities held at once; bounds the memory, hardly changes the result.
 
     Returns:
-        Nats. Not a number where an input is not finite.
+        N numbers in nats, float64, in the order of the points. Not a number where an input is not finite.
 
     Raises:
         ValueError: shapes that do not fit, a negative std, or neither or both of samples and generator.
-
-    >>> mean, labels = torch.tensor([[-9.0], [-8.0], [8.0], [9.0]]), torch.tensor([0, 0, 1, 1])
-    >>> round(mutual_information(mean, torch.full_like(mean, 0.1), labels, generator=torch.Generator()), 6)
-    0.693147
     """
     _check(mean, std, labels, samples, generator)
     labels = labels.to(mean.device)
@@ -93,17 +114,47 @@ def mutual_information(
     m, z = m - centre, z - centre
     log_densities = _log_densities(m, s, spread=torch.maximum(m.abs().amax(0), z.abs().amax(0)))
     rows = max(1, chunk // len(m))
-    total = torch.zeros((), dtype=m.dtype, device=m.device)
+    terms = torch.empty(len(m), dtype=m.dtype, device=m.device)
     stop = 0
     for count in counts:
         start, stop = stop, stop + count
         for first in range(start, stop, rows):
-            logs = log_densities(z[first : min(first + rows, stop)])
+            last = min(first + rows, stop)
+            logs = log_densities(z[first:last])
             same_class = logs[:, start:stop].logsumexp(1)
             peak = logs.amax(1)
             every_class = logs.sub_(peak[:, None]).exp_().sum(1).log_().add_(peak)
-            total += (same_class - every_class).sum()
-    return float(total) / len(m) + entropy(labels)
+            terms[order[first:last]] = same_class - every_class - math.log(count / len(m))
+    return terms
+
+
+def categorical_information_density(categories: Tensor, labels: Tensor) -> Tensor:
+    """ln p(c_n, y_n) / (p(c_n) p(y_n)) from counts; its mean is I(y; c) of the empirical distribution.
+
+    For N independent points it exceeds the truth by (K − 1)(M − 1) / 2N on average, to first order
+    (Miller 1955), with K categories and M classes that occur. It is from 0 to H(y).
+
+    Args:
+        categories: N categories, any integers, such as those of one-hot draws of a categorical latent.
+        labels: N class labels, any integers.
+
+    Returns:
+        N numbers in nats, float64.
+
+    Raises:
+        ValueError: not as many labels as categories, or none at all.
+
+    >>> density = categorical_information_density(torch.tensor([5, 5, 2, 2]), torch.tensor([0, 0, 1, 1]))
+    >>> round(float(density.mean()), 6)
+    0.693147
+    """
+    if categories.ndim != 1 or categories.shape != labels.shape or len(labels) == 0:
+        raise ValueError(f"expected N categories and N labels, got {tuple(categories.shape)} and {tuple(labels.shape)}")
+    c, y = (torch.unique(tensor, return_inverse=True)[1] for tensor in (categories, labels))
+    classes = int(y.max()) + 1
+    joint = torch.bincount(c * classes + y, minlength=(int(c.max()) + 1) * classes).double().view(-1, classes)
+    independent = joint.sum(1, keepdim=True) * joint.sum(0, keepdim=True) / len(labels)
+    return (joint[c, y] / independent[c, y]).log()
 
 
 def _log_densities(m: Tensor, s: Tensor, spread: Tensor) -> Callable[[Tensor], Tensor]:

@@ -21,6 +21,7 @@ from analysis.recommend import recommend
 from analysis.report import build, write
 from hit.errors import StoreError
 from hit.metrics.bounds import accuracy_bound
+from hit.schema import PROBES
 
 MakeFrame = Callable[..., pd.DataFrame]
 
@@ -194,7 +195,7 @@ def test_a_metric_that_is_missing_leaves_its_picture_out_and_says_what_measures_
     assert "No finished run has accuracy of z_2, SVM (RBF) on means, so that no picture shows it" in page.text
     assert "mlflow run . -e evaluate -P where=\"params.dataset = 'binary_mnist'" in page.text
     assert "No recommendation for representation" in page.text
-    assert "keep their bound" not in page.text
+    assert "Were the bounds kept?" not in page.text
 
 
 def test_runs_that_lack_a_metric_are_counted(grid: pd.DataFrame) -> None:
@@ -233,6 +234,37 @@ def test_a_violated_bound_is_flagged_with_its_run(grid: pd.DataFrame) -> None:
     assert "No. 1 of 25 runs" in text
     assert f"{grid.loc[24, 'run_name']}: " in text
     assert "0.77 above 0." in text
+
+
+@pytest.mark.parametrize(
+    ("check", "slack", "told"),
+    [
+        ("mi_z2", -0.31, "min(rate bound, H(y)) minus I(y; z2) = −0.31 nats"),
+        ("accuracy_mi_z1", -0.2, "bound from I(y; z1) minus best sampled accuracy = −0.2"),
+        ("reconstruction", -7.5, "−ELBO minus H of the test images = −7.5 nats per image"),
+        ("inception_score", -1.25, "bound minus inception score = −1.25"),
+    ],
+)
+def test_any_violated_bound_is_listed(grid: pd.DataFrame, check: str, slack: float, told: str) -> None:
+    grid[f"test/bound_slack_{check}"], grid[f"test/bound_holds_{check}"] = 0.5, 1.0
+    assert "and so do 25 other quantities theirs" in Page(build(grid)).text
+    grid.loc[7, [f"test/bound_slack_{check}", f"test/bound_holds_{check}"]] = [slack, 0.0]
+    text = Page(build(grid)).text
+    assert "No. 1 of 25 runs exceed a bound" in text
+    assert f"{grid.loc[7, 'run_name']}: {told}" in text
+
+
+def test_accuracies_on_means_above_the_bound_are_listed_apart(grid: pd.DataFrame) -> None:
+    probes = [f"test/accuracy_{probe}_z{layer}" for probe in PROBES for layer in (1, 2)]
+    grid[probes] = 0.1
+    grid.loc[3, "test/accuracy_bound_rate_z2"] = 0.4
+    grid.loc[3, [f"test/accuracy_{probe}_z2_sampled" for probe in PROBES]] = 0.3
+    grid.loc[3, "test/accuracy_knn_z2"] = 0.61
+    text = Page(build(grid)).text
+    assert "Yes. All 200 accuracies" in text
+    assert "Not covered by the bound: 1 of 200 accuracies on posterior means" in text
+    listed = text[text.index("1 run with accuracies on means above the bound") :]
+    assert f"{grid.loc[3, 'run_name']}: accuracy of z2, 5-nearest neighbours on means: 0.61 above 0.4" in listed
 
 
 def test_an_empty_frame_says_which_command_makes_runs(grid: pd.DataFrame) -> None:

@@ -5,7 +5,8 @@ import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 from torch import Tensor
 
-from hit.metrics import accuracies, mutual_information, squared_error
+from hit.metrics import accuracies, mixed_ksg, mutual_information, squared_error
+from tests.hit.metrics.test_mixed_ksg import point_by_point
 
 POINTS = 10_000
 
@@ -29,6 +30,19 @@ def latents(points: int, dims: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 @pytest.mark.parametrize("dims", [20, 256])
 def test_mutual_information(benchmark: BenchmarkFixture, points: int, dims: int) -> None:
     benchmark.pedantic(mutual_information, args=latents(points, dims), rounds=3, warmup_rounds=1)
+
+
+@pytest.mark.parametrize("dims", [20, 256])
+def test_mixed_ksg(benchmark: BenchmarkFixture, points: int, dims: int) -> None:
+    _, _, labels, samples = latents(points, dims)
+    benchmark.pedantic(mixed_ksg, args=(samples, labels), rounds=3, warmup_rounds=1)
+
+
+def test_mixed_ksg_point_by_point(benchmark: BenchmarkFixture, points: int) -> None:
+    """What `mixed_ksg` is measured against, to the same result: labels further apart than any two samples."""
+    _, _, labels, samples = latents(points, 20)
+    result = benchmark.pedantic(point_by_point, args=(samples, labels, 5, 1e3), rounds=1)
+    assert result == pytest.approx(mixed_ksg(samples, labels), abs=1e-9)
 
 
 @pytest.mark.parametrize("threads", [1, 2])

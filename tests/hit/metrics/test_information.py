@@ -10,7 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from hit.metrics import entropy, information, mutual_information
+from hit.metrics import (
+    categorical_information_density,
+    entropy,
+    information,
+    information_density,
+    mutual_information,
+)
 
 
 def direct(mean: Tensor, std: Tensor, labels: Tensor, samples: Tensor) -> float:
@@ -139,6 +145,47 @@ def test_golden(golden: Path) -> None:
     generator = torch.Generator().manual_seed(0)
     ours = np.mean([mutual_information(mean, std, labels, generator=generator) for _ in range(8)])
     assert ours == pytest.approx(expected, abs=4 * math.sqrt(2) * standard_error)
+
+
+def test_terms_stand_in_the_order_of_the_points() -> None:
+    mean, std, labels, samples = posteriors(60, 3, seed=4)
+    terms = information_density(mean, std, labels, samples, chunk=500)
+    order = torch.randperm(60, generator=torch.Generator().manual_seed(0))
+    shuffled = information_density(mean[order], std[order], labels[order], samples[order])
+    torch.testing.assert_close(shuffled, terms[order])
+    logs = torch.distributions.Normal(mean, std).log_prob(samples[:, None]).sum(2)
+    same = (labels[7] == labels).double()
+    expected = (logs[7].exp() @ same / same.sum()).log() - logs[7].exp().mean().log()
+    assert float(terms[7]) == pytest.approx(float(expected), abs=1e-9)
+
+
+def test_counts_golden(golden: Path) -> None:
+    with np.load(golden / "estimators.npz") as estimators:
+        counts, expected = torch.from_numpy(estimators["count_matrix"]).long(), float(estimators["mi_discrete"])
+    category, label = counts.nonzero().T
+    repeats = counts[category, label]
+    density = categorical_information_density(category.repeat_interleave(repeats), label.repeat_interleave(repeats))
+    # the research code adds 1e-5 to every count
+    assert float(density.mean()) == pytest.approx(expected, abs=1e-6)
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 3)), min_size=1, max_size=60), st.integers(0, 1000))
+def test_information_of_counts(pairs: list[tuple[int, int]], seed: int) -> None:
+    categories, labels = torch.tensor(pairs).T
+    density = categorical_information_density(categories, labels)
+    joint = entropy(categories * 10 + labels)
+    assert float(density.mean()) == pytest.approx(entropy(categories) + entropy(labels) - joint, abs=1e-9)
+    order = torch.randperm(len(pairs), generator=torch.Generator().manual_seed(seed))
+    names, marks = torch.tensor([9, -2, 0, 700, 3]), torch.tensor([5, 1, -8, 0])
+    renamed = categorical_information_density(names[categories][order], marks[labels][order])
+    torch.testing.assert_close(renamed, density[order])
+    assert float(categorical_information_density(labels, labels).mean()) == pytest.approx(entropy(labels), abs=1e-12)
+
+
+def test_counts_that_do_not_fit_are_refused() -> None:
+    for categories, labels in ((torch.zeros(3), torch.zeros(2)), (torch.zeros(0), torch.zeros(0))):
+        with pytest.raises(ValueError, match="expected N categories and N labels"):
+            categorical_information_density(categories, labels)
 
 
 def test_entropy() -> None:

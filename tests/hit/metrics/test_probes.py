@@ -151,6 +151,8 @@ def test_fingerprint_changes_with_every_field() -> None:
         "sample_seed": 1,
         "samples": 2,
         "probes": ("knn",),
+        "ksg_points": 100,
+        "ksg_neighbours": 3,
         "scikit_learn": "0.0",
     }
     assert set(changed) == set(EVALUATOR.__dataclass_fields__)
@@ -161,4 +163,4 @@ def test_fingerprint_changes_with_every_field() -> None:
 
 def test_fingerprint_is_the_same_everywhere() -> None:
     # Scores in the store carry it: it changes only where the protocol does.
-    assert replace(EVALUATOR, scikit_learn="1.9").fingerprint() == "d6fc0dec15ba"
+    assert replace(EVALUATOR, scikit_learn="1.9").fingerprint() == "36295244f27a"

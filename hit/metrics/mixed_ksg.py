@@ -1,0 +1,126 @@
+"""I(y; z) of a discrete label and continuous latents from the distances of nearest neighbours."""
+
+__all__ = ["mixed_ksg"]
+
+import math
+
+import torch
+from torch import Tensor
+
+from hit.metrics.evaluator import EVALUATOR
+
+#: Distances held at once: a few MiB, which stay near a CPU's cache.
+_CHUNK = 2**20
+
+
+@torch.no_grad()
+def mixed_ksg(
+    samples: Tensor,
+    labels: Tensor,
+    *,
+    neighbours: int = EVALUATOR.ksg_neighbours,
+    label_distance: float = math.inf,
+    chunk: int = _CHUNK,
+) -> float:
+    """Mixed-KSG estimate of I(y; z) in nats, from draws z_n and labels y_n.
+
+    Gao et al. 2017 (https://arxiv.org/abs/1709.06212), with digamma in place of the logarithm as in their code:
+
+        I(y; z) ≈ ln N + 1/N Σ_n [ ψ(k_n) − ψ(n_z) − ψ(n_y) ].
+
+    ρ_n is the distance of point n to its k-th neighbour in (z, y), the larger of the two distances in z
+    (maximum norm) and in y; n_z and n_y count the points nearer than ρ_n in z, and in y, itself included;
+    k_n is k, or the number of points at the same place where ρ_n = 0.
+
+    The distance of two different labels is free. At 1, that of one-hot labels and of the research code, the
+    estimate depends on the scale of z and breaks down once neighbours in z are further apart than 1, as
+    they are in 20 dimensions: ρ_n then looks past the labels, and the estimate is 0 whatever z tells
+    (0.0003 nats where Monte Carlo gives 1.40, on a VAE's z_2). Here it is infinite: ρ_n is the distance to
+    the k-th neighbour within the class (of at most its size minus one), n_y the size of the class, and a
+    class of one point is left out. That is the estimate of Ross 2014
+    (https://doi.org/10.1371/journal.pone.0087357), which no scale of z and no name of a label changes.
+
+    The estimate is biased downwards in high dimensions, and may be negative or exceed H(y).
+
+    Since labels are discrete, the neighbours of a class lie in one slice of a matrix of distances, which
+    is made in blocks, dimension by dimension: N² d operations. At N = 10,000 that is seven times faster
+    than k-d trees in 20 dimensions, where trees already look at most points.
+
+    Args:
+        samples: one draw a point, N × any latent shape.
+        labels: N class labels, any integers.
+        neighbours: k.
+        label_distance: of two different labels.
+        chunk: distances held at once; bounds the memory, does not change the result.
+
+    Returns:
+        Nats. Not a number where a sample is not finite or no class has two points.
+
+    Raises:
+        ValueError: shapes that do not fit, or a k or a distance that is not positive.
+
+    >>> y = torch.arange(1000) % 2
+    >>> round(mixed_ksg(10.0 * y[:, None] + torch.linspace(0, 1, 1000)[:, None], y), 2)
+    0.69
+    """
+    if samples.ndim < 2 or labels.shape != samples.shape[:1]:
+        raise ValueError(f"expected samples N × d and N labels, got {tuple(samples.shape)} and {tuple(labels.shape)}")
+    if neighbours < 1 or not label_distance > 0:
+        raise ValueError(f"neighbours and label_distance must be positive, got {neighbours} and {label_distance}")
+    labels = labels.to(samples.device)
+    order = labels.argsort(stable=True)  # so that a class is a slice of columns
+    classes, counts = torch.unique_consecutive(labels[order], return_counts=True)
+    if math.isinf(label_distance):
+        order = order[torch.isin(labels[order], classes[counts > 1])]
+        counts = counts[counts > 1]
+    z = samples.flatten(1)[order]
+    points = len(z)
+    if points < 2 or not z.isfinite().all():
+        return math.nan
+    columns = z.T.contiguous()
+    rows = max(1, chunk // points)
+    total, stop = 0.0, 0
+    for count in counts.tolist():
+        start, stop = stop, stop + count
+        for first in range(start, stop, rows):
+            distances = _distances(columns[:, first : min(first + rows, stop)], columns)
+            own = distances[:, start:stop]
+            radius = _radius(distances, own, neighbours, label_distance)
+            near = (distances < radius[:, None]).sum(1)
+            k = torch.full_like(near, min(neighbours, _most(count, points, label_distance)))
+            if len(coincident := (radius == 0).nonzero()[:, 0]):
+                near[coincident] = (distances[coincident] == 0).sum(1)
+                k[coincident] = (own[coincident] == 0).sum(1)
+            of_label = torch.where(radius > label_distance, points, count)
+            total += float((_digamma(k) - _digamma(near) - _digamma(of_label)).sum())
+    return total / points + math.log(points)
+
+
+def _radius(distances: Tensor, own: Tensor, neighbours: int, label_distance: float) -> Tensor:
+    """ρ of each row: the k-th neighbour is of the class, unless another label is nearer than that."""
+    size, points = own.shape[1], distances.shape[1]
+    if math.isinf(label_distance):
+        return own.kthvalue(1 + min(neighbours, size - 1), 1).values
+    nowhere = own.new_full((len(own),), math.inf)
+    within = own.kthvalue(1 + neighbours, 1).values if size > neighbours else nowhere
+    beyond = distances.kthvalue(1 + min(neighbours, points - 1), 1).values.clamp_min(label_distance)
+    return torch.where(within < label_distance, within, beyond)
+
+
+def _most(count: int, points: int, label_distance: float) -> int:
+    """How many neighbours there are to choose from."""
+    return (count if math.isinf(label_distance) else points) - 1
+
+
+def _distances(rows: Tensor, columns: Tensor) -> Tensor:
+    """max_d |z_nd − z_id|, from d × n and d × N to n × N; several times faster than torch.cdist for this norm."""
+    largest = columns.new_zeros(rows.shape[1], columns.shape[1])
+    difference = torch.empty_like(largest)
+    for own, every in zip(rows, columns, strict=True):
+        torch.sub(every, own[:, None], out=difference)
+        torch.maximum(largest, difference.abs_(), out=largest)
+    return largest
+
+
+def _digamma(count: Tensor) -> Tensor:
+    return count.double().digamma()
