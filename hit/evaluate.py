@@ -12,7 +12,7 @@ from pydantic.dataclasses import dataclass
 
 from hit.cli import Parser, entry_point
 from hit.metric_groups import GROUPS_HELP, Groups
-from hit.options import EXPERIMENT_HELP, build
+from hit.options import EXPERIMENT_HELP, WORKERS_HELP, build
 from hit.schema import Kind
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ class EvaluateOptions:
     run_id: Annotated[str, Field(description="this run alone")] = ""
     where: Annotated[str, Field(description="an MLflow filter on the runs; empty: all that lack the metrics")] = ""
     metrics: Annotated[Groups, Field(description=GROUPS_HELP)] = "all"
+    workers: Annotated[int, Field(ge=0, description=WORKERS_HELP)] = 0
     again: Annotated[bool, Field(description="measure anew what this evaluator has measured already")] = False
     experiment: Annotated[str, Field(description=EXPERIMENT_HELP)] = ""
     data_root: Annotated[str, Field(description="where torchvision's data sets lie; empty: $HIT_DATA, else ./data")] = (
@@ -51,9 +52,11 @@ def main(argv: list[str], stop: "StopRequest") -> None:
 
     from hit.config import TrainConfig
     from hit.connection import chosen_experiment
-    from hit.errors import StoreError, UserError
+    from hit.cpus import default_workers
+    from hit.errors import StoreError
+    from hit.evaluating import evaluate_runs
     from hit.recovery import recover
-    from hit.reevaluation import candidates, reevaluate
+    from hit.reevaluation import candidates
     from hit.runner import state_folder
     from hit.store import Store
     from hit.tracking import RunWriter
@@ -77,27 +80,22 @@ def main(argv: list[str], stop: "StopRequest") -> None:
             metrics=options.metrics,
             again=options.again,
         )
+        verdicts = evaluate_runs(
+            store,
+            asked,
+            workers=options.workers or default_workers(),
+            stop=stop,
+            again=options.again,
+            data_root=options.data_root,
+            device=options.device,
+            threads=options.threads,
+            state_dir=options.state_dir,
+        )
         failed = 0
-        for candidate in tqdm(asked, unit="run", desc="evaluating", disable=None):
-            stop.check()
-            run_id, reason = candidate.run.info.run_id, candidate.skip
-            if not reason:
-                try:
-                    measurement = reevaluate(
-                        store,
-                        candidate,
-                        again=options.again,
-                        data_root=options.data_root,
-                        device=options.device,
-                        threads=options.threads,
-                        state_dir=options.state_dir,
-                        stop=stop,
-                    )
-                    reason = measurement.summary()
-                except UserError as error:
-                    failed += 1
-                    reason = f"error: {error}"
-            tqdm.write(f"{run_id} {candidate.run.info.run_name}: {reason}", file=sys.stderr)
+        for verdict in tqdm(verdicts, total=len(asked), unit="run", desc="evaluating", disable=None):
+            info = verdict.candidate.run.info
+            failed += verdict.failed
+            tqdm.write(f"{info.run_id} {info.run_name}: {verdict.text}", file=sys.stderr)
         if failed:
             raise StoreError(f"{failed} of {len(asked)} runs could not be measured; the reasons stand above")
 

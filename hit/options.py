@@ -1,6 +1,6 @@
 """Options as validated dataclasses: one source for command lines, the MLproject and error messages."""
 
-__all__ = ["CROP_HELP", "EXPERIMENT_HELP", "build", "defaults", "infos", "one_line", "output_file"]
+__all__ = ["CROP_HELP", "EXPERIMENT_HELP", "WORKERS_HELP", "build", "defaults", "infos", "one_line", "output_file"]
 
 import os
 import re
@@ -26,6 +26,7 @@ _RULES = {
 }
 
 CROP_HELP = "side of square crops of a folder's images, streamed; 0: as they are, or 256 where they are large"
+WORKERS_HELP = "processes, which divide the CPUs; 0: one a CPU, at most 8"
 EXPERIMENT_HELP = "name of the MLflow experiment; empty: that of `mlflow run`, else hit"
 
 

@@ -1,10 +1,12 @@
 """Metrics of models already trained, added to the runs that hold them."""
 
-__all__ = ["Candidate", "Reevaluation", "candidates", "reevaluate"]
+__all__ = ["Candidate", "Reevaluation", "candidates", "reevaluate", "reevaluate_run"]
 
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mlflow.entities import Run
 
@@ -100,11 +102,10 @@ def reevaluate(
     state_dir: str,
     stop: StopRequest,
 ) -> Reevaluation:
-    """Measure what one run's model lacks and log it to that run.
-
-    The run is touched only once everything is measured: stopped before, it stays as it was.
+    """Measure what one run's model lacks and log it to that run, which stays FINISHED whatever happens here.
 
     Raises:
+        Claimed: another process is measuring it.
         UserError: its data or weights are not at hand, or are not those that it was trained with.
     """
     run = candidate.run
@@ -127,22 +128,29 @@ def reevaluate(
         groups -= {"generation"}
     if not groups:
         return Reevaluation(frozenset(), {})
-    measured = _measure(store, run, config, dataset, groups, judge, stop)
-    if not measured.metrics:
-        return Reevaluation(frozenset(), measured.skipped)
-    done = groups - measured.skipped.keys()
-    settled = {skipped_tag(group): "" for group in done if run.data.tags.get(skipped_tag(group))}
     with RunWriter(
         kind=Kind.TRAIN,
         name=run.info.run_name,
         state_dir=state_folder(config),
         uri=uri,
         run_id=run.info.run_id,
+        amend=True,
         stop=stop,
     ) as writer:
+        measured = _measure(store, run, config, dataset, groups, judge, stop)
+        done = groups - measured.skipped.keys()
         log_measurement(writer, measured, config.epochs, dataset.test.labels, run.data.metrics)
-        writer.tags(settled)
+        writer.tags({skipped_tag(group): "" for group in done if run.data.tags.get(skipped_tag(group))})
     return Reevaluation(done, measured.skipped)
+
+
+def reevaluate_run(
+    *, run_id: str, groups: list[str], uri: str, stop: StopRequest, tell: Callable[[str], None], **options: Any
+) -> str:
+    """`reevaluate` for a worker process (`hit.workers.Job`); the summary."""
+    tell("measuring")
+    store = Store(uri)
+    return reevaluate(store, Candidate(store.run(run_id), frozenset(groups)), stop=stop, **options).summary()
 
 
 def _measure(

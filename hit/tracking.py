@@ -50,6 +50,7 @@ class RunWriter:
         experiment: name of the experiment, for a new run.
         uri: the store; see `hit.connection.tracking_uri`.
         run_id: take over this run instead of making one (`mlflow run` has made it, or it is resumed).
+        amend: add to the run `run_id` that has ended; its name and status stay, whatever happens here.
         parent: run id under which the UI nests this run.
         tags: further tags, set when the run is made.
         stop: told about by SIGTERM and Ctrl-C; ends the waiting.
@@ -67,6 +68,7 @@ class RunWriter:
         experiment: str = schema.DEFAULT_EXPERIMENT,
         uri: str | None = None,
         run_id: str | None = None,
+        amend: bool = False,
         parent: str | None = None,
         tags: Mapping[str, str] | None = None,
         stop: StopRequest | None = None,
@@ -75,6 +77,7 @@ class RunWriter:
         self._client = connect(uri)
         self._stop = stop or StopRequest()
         self._closed = False
+        self._amends = amend
         host, process = process_identity()
         all_tags: dict[str, str] = {
             Tag.KIND: kind,
@@ -99,10 +102,11 @@ class RunWriter:
             self._taken_over = True
             try:
                 run = self._client.get_run(run_id)
-                # Whose it is now must stand there before RUNNING does, lest somebody take it for lost.
-                owner = [RunTag(key, all_tags[key]) for key in (Tag.HOST, Tag.PROCESS, Tag.HEARTBEAT)]
-                self._client.log_batch(run_id, tags=owner)
-                self._client.update_run(run_id, status="RUNNING", name=name)
+                if not amend:
+                    # Whose it is now must stand there before RUNNING does, lest somebody take it for lost.
+                    owner = [RunTag(key, all_tags[key]) for key in (Tag.HOST, Tag.PROCESS, Tag.HEARTBEAT)]
+                    self._client.log_batch(run_id, tags=owner)
+                    self._client.update_run(run_id, status="RUNNING", name=name)
             except MlflowException as error:
                 self._lock.release()
                 raise StoreError(f"run {run_id} cannot be taken over: {str(error).splitlines()[0]}") from None
@@ -113,8 +117,10 @@ class RunWriter:
         self.experiment_id: str = run.info.experiment_id
         self.folder = run_folder(state_dir, run_id)
         (self.folder / "store").write_text(store_mark(self._client.tracking_uri))
-        self._delivery = Delivery(self._client, run_id, Journal(self.folder))
+        self._delivery = Delivery(self._client, run_id, Journal(self.folder), heartbeat=not amend)
         self._delivery.start()
+        if amend:
+            return
         if self._taken_over:  # how it ended before is no longer true
             self._append([{"kind": "untag", "key": str(key)} for key in (Tag.STATUS_REASON, Tag.DIVERGED)])
         self.tags(all_tags)
@@ -193,8 +199,9 @@ class RunWriter:
         if self._closed:
             return
         self._closed = True
-        self.tags(tags or {})
-        self._append([{"kind": "status", "status": status, "time": int(time.time() * 1000)}], sync=True)
+        if not self._amends:
+            self.tags(tags or {})
+            self._append([{"kind": "status", "status": status, "time": int(time.time() * 1000)}], sync=True)
         delivered = self._delivery.drain(self._keep_waiting)
         self._delivery.close()
         if delivered and status == "FINISHED":

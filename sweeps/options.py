@@ -11,12 +11,10 @@ from pydantic.dataclasses import dataclass
 from hit.axes import axis_layer
 from hit.cli import CONFIG
 from hit.config import TrainConfig
-from hit.cpus import available_cpus
+from hit.cpus import default_workers
 from hit.errors import ConfigError
-from hit.options import EXPERIMENT_HELP, build
+from hit.options import EXPERIMENT_HELP, WORKERS_HELP, build
 from sweeps.space import BetaGrid
-
-_MOST_WORKERS = 8
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
@@ -26,13 +24,13 @@ class SweepOptions:
     driver: Annotated[Literal["grid"], Field(description="who chooses the next models: grid")] = "grid"
     seeds: Annotated[str, Field(description="seeds of the replicates, with commas")] = "0"
     budget: Annotated[int, Field(ge=0, description="start at most so many runs; 0: all that are left")] = 0
-    workers: Annotated[int, Field(ge=0, description="processes, which divide the CPUs; 0: one a CPU, at most 8")] = 0
+    workers: Annotated[int, Field(ge=0, description=WORKERS_HELP)] = 0
     experiment: Annotated[str, Field(description=EXPERIMENT_HELP)] = ""
 
     @property
     def worker_count(self) -> int:
         """Processes to start."""
-        return self.workers or min(_MOST_WORKERS, available_cpus())
+        return self.workers or default_workers()
 
 
 @dataclass(frozen=True, kw_only=True)

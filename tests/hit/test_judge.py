@@ -86,7 +86,10 @@ class TestMeasurement:
         found = measure_generation(model, digits, judge)
         expected = {f"sample/{name}" for name in (*GENERATED, "seconds")}
         expected |= {"test/reconstruction_accuracy", "test/prediction_entropy", "test/original_accuracy"}
+        scores = ("inception_score", "diversity", "sharpness")
+        expected |= {f"test/bound_{what}_{score}" for what in ("slack", "holds") for score in scores}
         assert set(found) == expected
+        assert all(found[f"test/bound_holds_{score}"] == 1 for score in scores)
         assert all(map(is_metric, found))
         assert found["sample/inception_score"] == pytest.approx(
             found["sample/diversity"] * found["sample/sharpness"], rel=0.01

@@ -1,0 +1,118 @@
+"""Many runs measured at once: none left out in silence, none measured twice, FINISHED whatever happens."""
+
+import os
+import signal
+import threading
+from pathlib import Path
+
+import pytest
+
+from hit.config import TrainConfig
+from hit.errors import Claimed, Interrupted
+from hit.evaluating import evaluate_runs
+from hit.reevaluation import candidates, reevaluate
+from hit.runner import train_run
+from hit.schema import Kind, Tag
+from hit.stop import StopRequest
+from hit.store import Store
+from hit.tracking import RunWriter
+from tests.commands import descendants, wait_until
+
+OPTIONS = {"again": False, "data_root": "", "device": "cpu", "threads": 1}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, Path, list[str]]:
+    """A store with three models that lack the group latents."""
+    folder = tmp_path_factory.mktemp("trained")
+    uri = f"sqlite:///{folder}/store.db"
+    config = TrainConfig(channels=4, z_dims=(5,), epochs=1, metrics="core", threads=1, state_dir=str(folder / "state"))
+    runs = [train_run(TrainConfig(**{**vars(config), "seed": seed}), uri=uri) for seed in range(3)]
+    return Store(uri), folder / "state", runs
+
+
+def test_every_run_in_parallel_then_none_again(trained: tuple[Store, Path, list[str]]) -> None:
+    store, state, runs = trained
+    asked = candidates(store, "hit", metrics="latents")
+    assert [candidate.groups for candidate in asked] == [frozenset({"latents"})] * 3
+    verdicts = list(
+        evaluate_runs(store, asked, workers=2, stop=StopRequest(), **OPTIONS, state_dir=str(state))  # type: ignore[arg-type]
+    )
+    assert {verdict.candidate.run.info.run_id: verdict.text for verdict in verdicts} == dict.fromkeys(
+        runs, "measured latents"
+    )
+    for run_id in runs:
+        run = store.run(run_id)
+        assert run.info.status == "FINISHED"
+        assert "test/accuracy_svm_rbf_z2" in run.data.metrics
+        assert Tag.EVALUATOR in run.data.tags
+    again = list(
+        evaluate_runs(
+            store,
+            candidates(store, "hit", metrics="latents"),
+            workers=2,
+            stop=StopRequest(),
+            **OPTIONS,  # type: ignore[arg-type]
+            state_dir=str(state),
+        )
+    )
+    assert len(again) == 3
+    assert all("measured already" in verdict.text and not verdict.failed for verdict in again)
+
+
+def test_one_that_fails_costs_no_other(trained: tuple[Store, Path, list[str]]) -> None:
+    store, state, runs = trained
+    store.client.set_tag(runs[1], Tag.DATA_DIGEST, "another")
+    try:
+        verdicts = list(
+            evaluate_runs(
+                store,
+                candidates(store, "hit", metrics="core", again=True),
+                workers=2,
+                stop=StopRequest(),
+                **OPTIONS | {"again": True},  # type: ignore[arg-type]
+                state_dir=str(state),
+            )
+        )
+    finally:
+        store.client.set_tag(runs[1], Tag.DATA_DIGEST, store.run(runs[0]).data.tags[Tag.DATA_DIGEST])
+    assert sorted(verdict.failed for verdict in verdicts) == [False, False, True]
+    (failed,) = [verdict for verdict in verdicts if verdict.failed]
+    assert failed.candidate.run.info.run_id == runs[1]
+    assert "digest another" in failed.text
+
+
+def test_a_run_that_another_process_measures_is_left_to_it(trained: tuple[Store, Path, list[str]]) -> None:
+    store, state, runs = trained
+    uri = store.client.tracking_uri
+    with RunWriter(kind=Kind.TRAIN, name="", state_dir=state, uri=uri, run_id=runs[0], amend=True):
+        (asked,) = candidates(store, "hit", run_id=runs[0], metrics="core", again=True)
+        with pytest.raises(Claimed):
+            reevaluate(store, asked, stop=StopRequest(), **OPTIONS | {"again": True}, state_dir=str(state))  # type: ignore[arg-type]
+    assert store.run(runs[0]).info.status == "FINISHED"
+
+
+def test_stopped_it_ends_its_workers_and_leaves_the_runs_finished(trained: tuple[Store, Path, list[str]]) -> None:
+    store, state, runs = trained
+    stop = StopRequest()
+    before = set(descendants(os.getpid()))
+    threading.Timer(2.0, stop.request, [signal.SIGTERM]).start()
+    with pytest.raises(Interrupted):
+        list(
+            evaluate_runs(
+                store,
+                candidates(store, "hit", metrics="latents", again=True) * 20,
+                workers=2,
+                stop=stop,
+                **OPTIONS | {"again": True},  # type: ignore[arg-type]
+                state_dir=str(state),
+            )
+        )
+    wait_until(lambda: "" if set(_workers()) - before else "gone")
+    assert {store.run(run_id).info.status for run_id in runs} == {"FINISHED"}
+
+
+def _workers() -> list[int]:
+    """Processes below this one, but for the tracker that multiprocessing keeps."""
+    command = "multiprocessing.resource_tracker"
+    return [pid for pid in descendants(os.getpid()) if command not in Path(f"/proc/{pid}/cmdline").read_text()]
