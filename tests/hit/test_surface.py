@@ -9,6 +9,7 @@ import torch
 from mlflow import MlflowClient
 
 from hit import data
+from hit.axes import GRID_DEFAULTS
 from hit.checkpoint import load_weights
 from hit.config import TrainConfig
 from hit.data import Dataset, Split
@@ -248,7 +249,7 @@ class TestPlan:
             ({"beta_low": 2.0, "beta_high": 1.0}, "beta_low must be above 0 and below beta_high, got 2 and 1"),
             ({"grids": {"grid_1": "0.01:1:3"}}, r"grid_1 must lie within .* \(0\.08 … 12\), got 0\.01"),
             ({"grids": {"grid_2": "0,1"}}, r"grid_2 must lie within .*, got 0"),
-            ({"grids": {"grid_3": "1,2"}}, "grid_3 needs a model of 3 layers, got L = 2"),
+            ({"grids": {"grid_3": "1,2"}}, "grid_3 needs a model of 3 layers or more, but L = 2"),
             ({"grids": {"grid_x": "1,2"}}, "unknown parameter 'grid_x'"),
             ({"grids": {"grid_1": "1:2"}}, "grid_1 must be low:high:count"),
         ],
@@ -271,8 +272,11 @@ class TestPlan:
         assert replace(plan, beta_high=11.0).identity("data") != plan.identity("data")
 
     def test_a_one_layer_model_has_no_use_for_the_second_axis(self) -> None:
-        plan = SurfacePlan(config=TrainConfig.from_flat({"model": "vae"}), grids={"grid_1": "1,2", "grid_2": "1,2"})
-        assert [cell.betas for cell in plan.cells] == [(1.0,), (2.0,)]
+        config = TrainConfig.from_flat({"model": "vae"})
+        plan = SurfacePlan(config=config, grids=GRID_DEFAULTS | {"grid_1": "1,2"})
+        assert [cell.betas for cell in plan.cells] == [(1.0,), (2.0,)], "the MLproject hands it the default"
+        with pytest.raises(ConfigError, match="grid_2 needs a model of 2 layers or more"):
+            SurfacePlan(config=config, grids={"grid_1": "1,2", "grid_2": "1,2"})
 
 
 @pytest.fixture(scope="module")
@@ -326,7 +330,10 @@ class TestStore:
         load_weights(weights, plain, plan.cells[1].identity(digits.digest))
         assert evaluate(plain, digits, (10.0, 0.5), metrics="core")["test/rate_1"] == expected["test/rate_1"]
 
-    def test_an_interrupted_surface_goes_on_cell_by_cell(self, plan: SurfacePlan, uri: str) -> None:
+    def test_an_interrupted_surface_goes_on_cell_by_cell(
+        self, plan: SurfacePlan, uri: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
         stop = StopRequest()
         told: list[str] = []
 
@@ -354,7 +361,7 @@ class TestStore:
         assert list(after["status"]) == ["FINISHED", "FINISHED"]
         assert set(before["run_id"]) <= set(after["run_id"])
         assert after["end_time"].iloc[0] == before["end_time"].iloc[0], "the finished cell is left as it is"
-        with pytest.raises(CheckpointError, match="resume must name a surface"):
+        with pytest.raises(CheckpointError, match="resume must name a run that was interrupted"):
             resume_plan("0" * 32, state_dir)
 
     def test_a_collapse_needs_every_cell(self, plan: SurfacePlan, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
