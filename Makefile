@@ -16,7 +16,6 @@ help: ## what there is
 
 demo: $(VENV)/.run ## a sweep of 16 models on scikit-learn's digits, each evaluated, and the report (under 3 minutes)
 	@mlflow run . --env-manager local --experiment-name hit
-	@echo "MLflow UI: make ui, then http://127.0.0.1:$(PORT)"
 
 test: $(VENV)/.dev ## every test but the slow ones
 	pytest

@@ -129,7 +129,7 @@ def metric_against_rate(frame: pd.DataFrame, metric: str, *, theme: Theme = "lig
         here = scores.index
         marker = {"color": shades[here], "coloraxis": "coloraxis", "symbol": symbol}
         figure.add_trace(marks.points(rows.loc[here], x[here], scores, name, marker, name))
-    return figure.add_traces([*entries, *marks.symbols(rows, x, y)])
+    return figure.add_traces([*entries, *marks.symbols(rows, x, y, along_x=True)])
 
 
 def _rate_title(layer: int, count: int) -> str:

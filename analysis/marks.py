@@ -105,13 +105,13 @@ def legend_entry(name: str, symbol: str) -> go.Scatter:
     return go.Scatter(x=[None], y=[None], mode="markers", name=name, marker=marker, hoverinfo="skip")
 
 
-def symbols(frame: pd.DataFrame, x: pd.Series, y: pd.Series) -> list[go.Scatter]:
-    """Rings around the runs whose βs are all equal, joined in the order of β, and a star at β = 1."""
+def symbols(frame: pd.DataFrame, x: pd.Series, y: pd.Series, *, along_x: bool = False) -> list[go.Scatter]:
+    """Rings around the runs whose βs are all equal, joined in the order of β or of x, and a star at β = 1."""
     count = layers(frame)
     traces = []
     if count > 1:
         equal = frame[all_equal(frame, count)]
-        order = values(equal, "beta_1").sort_values().index
+        order = (x[equal.index] if along_x else values(equal, "beta_1")).sort_values().index
         if len(order):
             traces.append(
                 go.Scatter(

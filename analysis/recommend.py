@@ -55,7 +55,11 @@ APPLICATIONS = (
         direction="minimize",
         bounded=True,
     ),
-    Application("representation", "test/accuracy_svm_rbf_z{L}", "the class most easily read from the top latent"),
+    Application(
+        "representation",
+        "test/accuracy_svm_rbf_z{L}_sampled",
+        "the class most easily read from samples of the top latent, which its rate bounds",
+    ),
     Application("generation", "sample/inception_score", "the sharpest and most diverse samples from the prior"),
     Application("density", "test/elbo", "the highest bound on the likelihood of unseen data"),
 )

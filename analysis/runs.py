@@ -58,7 +58,7 @@ def runs(
             raise StoreError(f"there is no experiment {experiment!r}{nearest(experiment, known)}; {_MAKE}")
         chosen = [f"where={where!r}"] * bool(where) + [f"sweep={sweep!r}"] * bool(sweep)
         if chosen:
-            raise StoreError(f"no run of experiment {experiment!r} has {' and '.join(chosen)}: ask for less")
+            raise StoreError(f"no run of experiment {experiment!r} has {' and '.join(chosen)}")
         raise StoreError(f"experiment {experiment!r} holds no runs: {_MAKE}")
     return frame
 

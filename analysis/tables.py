@@ -100,6 +100,9 @@ def target_row(found: Recommendation, base_url: str) -> TargetRow:
     unit = f" {found.metric.unit}".rstrip()
     direction = found.application.direction_of(count)
     value = f"{style.number(found.value)}{unit}"
+    error = _standard_error(found)
+    if error is not None:
+        value += f" ± {style.number(error, 2)}"
     if found.spread is not None:
         value += f" (over {found.count} seeds {style.number(found.mean)} ± {style.number(found.spread, 2)})"
     asked = found.application.text
@@ -117,7 +120,7 @@ def target_row(found: Recommendation, base_url: str) -> TargetRow:
         betas=_named(found, beta_names(count), 3),
         rates=_named(found, [rate_name(layer) for layer in range(1, count + 1)], 3),
         value=_markup(f"{_short(found.metric.label)} = {value}"),
-        gain=_markup(_gain(found, direction, count)),
+        gain=_markup(_gain(found, direction, count, error)),
         region=Markup("<br>").join(_markup(text) for text in ranges),
     )
 
@@ -161,7 +164,15 @@ def _missing() -> Cell:
     return Cell(_markup("–"))
 
 
-def _gain(found: Recommendation, direction: schema.Direction, count: int) -> str:
+def _standard_error(found: Recommendation) -> float | None:
+    """Of an accuracy, from the number of test images that it rests on; None for other scores."""
+    points = found.run.get("test/held_out")
+    if "accuracy" not in found.metric.name or points is None or not points > 0:
+        return None
+    return math.sqrt(found.value * (1 - found.value) / float(points))
+
+
+def _gain(found: Recommendation, direction: schema.Direction, count: int, error: float | None) -> str:
     if count == 1:
         return "one layer: β is always equal"
     if found.gain is None or found.equal_run is None:
@@ -178,6 +189,8 @@ def _gain(found: Recommendation, direction: schema.Direction, count: int) -> str
     text = f"{sign}{style.number(found.gain, 3)}{unit} against the best of {equal}"
     if found.spread is not None and found.gain < 2 * found.spread:
         text += ", which is within twice the spread of its seeds"
+    if error is not None and found.gain < 2 * error:
+        text += ", which is within twice the standard error"
     return text
 
 

@@ -32,9 +32,12 @@ class Parser(argparse.ArgumentParser):
         module: what `python -m` runs.
         description: one sentence.
         layered: beginnings of options that exist for every layer (`beta_` takes --beta_3, too).
+        instead: beginnings of options that other commands have → those that stand for them here.
     """
 
-    def __init__(self, module: str, description: str, layered: Sequence[str] = ()) -> None:
+    def __init__(
+        self, module: str, description: str, layered: Sequence[str] = (), instead: Mapping[str, str] | None = None
+    ) -> None:
         super().__init__(
             prog=f"python -m {module}",
             description=description,
@@ -42,6 +45,7 @@ class Parser(argparse.ArgumentParser):
             allow_abbrev=False,
         )
         self._layered = tuple(f"--{beginning}" for beginning in layered)
+        self._instead = instead or {}
         self._groups: dict[str, list[str]] = {}
 
     def error(self, message: str) -> NoReturn:
@@ -73,12 +77,18 @@ class Parser(argparse.ArgumentParser):
             word = rest.pop(0)
             name, equals, value = word.removeprefix("--").partition("=")
             if not word.startswith(self._layered or ("\0",)):
-                raise ConfigError(f"unknown option {word!r}{nearest(name, chain(*self._groups.values()))}")
+                raise ConfigError(f"unknown option {word!r}{self._hint(name)}")
             if not equals and not rest:
                 raise ConfigError(f"option {word!r} must have a value")
             home = next(title for title, names in self._groups.items() if f"{name.rpartition('_')[0]}_1" in names)
             parsed[home][name] = value if equals else rest.pop(0)
         return parsed
+
+    def _hint(self, name: str) -> str:
+        for beginning, other in self._instead.items():
+            if name.startswith(beginning):
+                return f"; here it is '--{other}{name.removeprefix(beginning)}'"
+        return nearest(name, chain(*self._groups.values()))
 
     def add_group(self, title: str, values: Mapping[str, Any], helps: Mapping[str, str]) -> None:
         """One option a name of `values`, which holds the defaults; `parse` returns them under `title`."""
@@ -104,7 +114,7 @@ def entry_point(main: Callable[[list[str], StopRequest], None], kind: Kind) -> N
         _leave(f"diverged: {error}", EXIT_FAILED)
     except Interrupted as error:
         _end_project_run(run_id, kind, str(error), "KILLED")
-        _leave(str(error), 128 + error.signal_number)
+        _leave(f"{error}{error.advice}", 128 + error.signal_number)
     except KeyboardInterrupt:
         _end_project_run(run_id, kind, "interrupted", "KILLED")
         _leave("interrupted", 130)

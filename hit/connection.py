@@ -6,6 +6,7 @@ __all__ = [
     "connect",
     "experiment_id",
     "is_permanent",
+    "runs_page",
     "show_as_training",
     "tracking_uri",
 ]
@@ -63,7 +64,7 @@ def connect(uri: str | None = None) -> MlflowClient:
     scheme = uri.partition("://")[0] if "://" in uri else ""
     if scheme.partition("+")[0] not in _SCHEMES:
         known = ", ".join(f"{name}://" for name in _SCHEMES if name)
-        raise StoreError(f"tracking store must be an address that starts with {known}, got {_shown(uri)}")
+        raise StoreError(f"tracking store must be an address that starts with {known}, got {_shown(uri)!r}")
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     try:
@@ -108,6 +109,11 @@ def show_as_training(client: MlflowClient, experiment: str) -> None:
     """Let the UI open an experiment (its id) on its runs and charts, not on traces, unless somebody has chosen."""
     if _EXPERIMENT_KIND not in client.get_experiment(experiment).tags:
         client.set_experiment_tag(experiment, _EXPERIMENT_KIND, "custom_model_development")
+
+
+def runs_page(experiment: str) -> str:
+    """Path of the UI's page of an experiment's runs (its id); the UI's own links lead to traces."""
+    return f"/#/experiments/{experiment}/runs?workflowType=machine_learning"
 
 
 def chosen_experiment(asked: str) -> str:

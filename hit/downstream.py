@@ -20,6 +20,7 @@ from hit.metrics import (
     check_accuracy_from_information,
     check_information,
     entropy,
+    held_out,
     information_density,
     mixed_ksg,
 )
@@ -83,10 +84,10 @@ def measure_layer(
     kept = check_information(information, error, layer.rate, label_entropy, bias)
     checks = {"mi_": kept if layer.top else BoundCheck(kept.slack, math.inf)}
     if math.isfinite(best_sampled):
-        held_out = max(1, round(len(labels) * EVALUATOR.held_out))
-        checks[""] = check_accuracy(best_sampled, layer.rate, label_entropy, classes, held_out)
+        points = max(1, held_out(len(labels)))
+        checks[""] = check_accuracy(best_sampled, layer.rate, label_entropy, classes, points)
         checks["accuracy_mi_"] = check_accuracy_from_information(
-            best_sampled, information, error, label_entropy, classes, held_out
+            best_sampled, information, error, label_entropy, classes, points
         )
     for name, one in checks.items():
         measured[f"test/bound_slack_{name}z{number}"] = one.slack

@@ -60,11 +60,17 @@ class Diverged(Exception):
 
 
 class Interrupted(Exception):
-    """SIGTERM or Ctrl-C arrived: the run checkpoints, flushes and ends as KILLED."""
+    """SIGTERM or Ctrl-C arrived: the run checkpoints, flushes and ends as KILLED.
+
+    Attributes:
+        signal_number: of the signal.
+        advice: how to go on, where the work can say so.
+    """
 
     def __init__(self, signal_number: int) -> None:
         super().__init__(f"stopped by signal {signal_number}")
         self.signal_number = signal_number
+        self.advice = ""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -24,6 +24,7 @@ from hit.metrics import (
     bits_per_dim,
     check_reconstruction,
     entropy,
+    held_out,
     principal_components,
     squared_error,
 )
@@ -94,6 +95,7 @@ def _measure_test_set(
     if latents:
         labels = dataset.test.labels.cpu()
         measured["test/label_entropy"] = entropy(labels)
+        measured["test/held_out"] = float(held_out(len(labels)))
         for layer in layers:
             check()
             projection = principal_components(layer.means.numpy())

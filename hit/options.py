@@ -57,12 +57,14 @@ def infos(options: type[Any]) -> dict[str, pydantic.fields.FieldInfo]:
 
 
 def output_file(text: str) -> Path:
-    """The absolute path of a file that is to be written.
+    """The absolute path of a page that is to be written.
 
     Raises:
-        ConfigError: it is a folder, or its folder does not exist or cannot be written to.
+        ConfigError: it does not end in .html, is a folder, or its folder does not exist or cannot be written to.
     """
     path = Path(text).expanduser().absolute()
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise ConfigError(f"output must end in .html, got {text!r}")
     if path.is_dir():
         raise ConfigError(f"output must be a file, got the folder {text!r}")
     if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):

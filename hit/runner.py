@@ -28,7 +28,7 @@ from hit.checkpoint import save_weights
 from hit.claims import assert_claim
 from hit.config import TrainConfig
 from hit.data import Dataset
-from hit.errors import CheckpointError, StoreAway, StoreError
+from hit.errors import CheckpointError, Interrupted, StoreAway, StoreError
 from hit.findings import log_measurement, log_pictures
 from hit.machine import keep_freed_memory, select_device, set_threads
 from hit.measuring import measure, report_skipped
@@ -119,15 +119,19 @@ def train_run(
                     store = None
             on_progress(Progress(epoch.number, config.epochs, "training"))
 
-        fit(
-            model,
-            dataset.train,
-            config,
-            on_epoch=on_epoch,
-            check=stop.check,
-            checkpoint=run.folder / "checkpoint.safetensors",
-            identity=identity,
-        )
+        try:
+            fit(
+                model,
+                dataset.train,
+                config,
+                on_epoch=on_epoch,
+                check=stop.check,
+                checkpoint=run.folder / "checkpoint.safetensors",
+                identity=identity,
+            )
+        except Interrupted as error:
+            error.advice = f"; go on with: python -m hit.train --resume {run.run_id}"
+            raise
         on_progress(Progress(config.epochs, config.epochs, "evaluating"))
         stop.check()
         measure_run(run, config, dataset, model, stop)
@@ -157,12 +161,11 @@ def resume_config(run_id: str, state_dir: str = "") -> TrainConfig:
 def nothing_to_resume(run_id: str, path: Path) -> CheckpointError:
     """Why a run cannot be gone on with that lacks the file `path`."""
     try:
-        status = f"which is {Store().run(run_id).info.status}"
+        status = Store().run(run_id).info.status
+        why = f"which is {status}" if status == "FINISHED" else f"which is {status} and left no {path}"
     except StoreError:
-        status = "which the store does not know"
-    return CheckpointError(
-        f"resume must name a run that was interrupted on this machine, got {run_id!r}, {status} (no {path})"
-    )
+        why = "which the store does not know"
+    return CheckpointError(f"resume must name a run that was interrupted on this machine, got {run_id!r}, {why}")
 
 
 @lru_cache(maxsize=2)

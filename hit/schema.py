@@ -163,6 +163,7 @@ _DECLARED = [
     Metric("test/mi_ksg_z{l}", "nats", "maximize", "I(y; z_{l}) by Mixed-KSG"),
     *_share_metrics(),
     *_probe_metrics(),
+    Metric("test/held_out", "images", None, "test images that accuracies rest on"),
     Metric("test/label_entropy", "nats", None, "H(y)"),
     Metric("test/accuracy_bound_rate_z{l}", "", None, "bound on the accuracy of z_{l} from the rate"),
     Metric("test/accuracy_bound_mi_z{l}", "", None, "bound on the accuracy of z_{l} from I(y; z_{l})"),

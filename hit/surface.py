@@ -11,6 +11,7 @@ from pydantic.dataclasses import dataclass
 
 from hit.axes import GRID_DEFAULTS, GRID_HELP
 from hit.cli import CONFIG, Parser, entry_point
+from hit.config import TrainConfig
 from hit.options import EXPERIMENT_HELP, build
 from hit.schema import Kind
 
@@ -43,10 +44,11 @@ def parser() -> Parser:
 def main(argv: list[str], stop: "StopRequest") -> None:
     """Parse the options, train, measure the grid, print the span of the rates and the surface's run id."""
     parsed = parser().parse(argv)
+    options = build(SurfaceOptions, parsed["run"])
+    asked = TrainConfig.from_flat(parsed[CONFIG])
 
     from tqdm import tqdm
 
-    from hit.config import TrainConfig
     from hit.connection import chosen_experiment
     from hit.recovery import recover
     from hit.runner import Progress, state_folder
@@ -54,12 +56,11 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     from hit.store import Store
     from hit.surface_run import SurfacePlan, resume_plan, surface_run
 
-    options = build(SurfaceOptions, parsed["run"])
     if options.resume:
-        plan = resume_plan(options.resume, parsed[CONFIG]["state_dir"])
+        plan = resume_plan(options.resume, asked.state_dir)
     else:
         plan = SurfacePlan(
-            config=TrainConfig.from_flat(parsed[CONFIG]),
+            config=asked,
             beta_low=options.beta_low,
             beta_high=options.beta_high,
             grids=parsed["grid"],

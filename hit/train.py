@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from hit.cli import CONFIG, Parser, entry_point
+from hit.config import TrainConfig
 from hit.options import EXPERIMENT_HELP, build
 from hit.schema import Kind
 
@@ -36,21 +37,18 @@ def parser() -> Parser:
 def main(argv: list[str], stop: "StopRequest") -> None:
     """Parse the options, train, print the main numbers and the run's id."""
     parsed = parser().parse(argv)
+    options = build(TrainOptions, parsed["run"])
+    asked = TrainConfig.from_flat(parsed[CONFIG])
 
     from tqdm import tqdm
 
-    from hit.config import TrainConfig
     from hit.connection import chosen_experiment
     from hit.recovery import recover
     from hit.runner import Progress, resume_config, state_folder, train_run
     from hit.schema import metric
     from hit.store import Store
 
-    options = build(TrainOptions, parsed["run"])
-    if options.resume:
-        config = resume_config(options.resume, parsed[CONFIG]["state_dir"])
-    else:
-        config = TrainConfig.from_flat(parsed[CONFIG])
+    config = resume_config(options.resume, asked.state_dir) if options.resume else asked
     stop.check()
     experiment = chosen_experiment(options.experiment)
     recover(state_folder(config), experiment)

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 def parser() -> Parser:
     """The options of the command."""
     options = Parser(
-        "sweeps", "Train what a grid over β lacks, each model evaluated, in a pool of processes.", ["grid_"]
+        "sweeps",
+        "Train what a grid over β lacks, each model evaluated, in a pool of processes.",
+        ["grid_"],
+        {"beta_": "grid_"},
     )
     options.add_options("sweep", SweepOptions)
     options.add_group("grid", GRID_DEFAULTS, GRID_HELP)

@@ -32,7 +32,12 @@ class PageOptions:
 
 def parser() -> Parser:
     """The options of the command."""
-    options = Parser("sweeps.main", "A small sweep over β on one data set, its evaluation and its report.", ["grid_"])
+    options = Parser(
+        "sweeps.main",
+        "A small sweep over β on one data set, its evaluation and its report.",
+        ["grid_"],
+        {"beta_": "grid_"},
+    )
     options.add_config(leave_out=("beta_1", "beta_2", "seed"), **DEFAULTS)
     options.add_options("sweep", SweepOptions)
     options.add_group("grid", GRID_DEFAULTS, GRID_HELP)
@@ -49,6 +54,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     print("loading", file=sys.stderr, flush=True)
 
     from analysis.publish import Selection, publish
+    from hit.connection import runs_page
     from hit.errors import StoreError
     from sweeps.grid_sweep import GridSweep
 
@@ -62,6 +68,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
         models = Selection.of(plan.options.experiment, identities=plan.driver.identities)
         path = publish(run, models, page.output)
     print(f"report: {path}")
+    print(f"runs in the MLflow UI (make ui): http://127.0.0.1:5000{runs_page(run.experiment_id)}")
 
 
 if __name__ == "__main__":

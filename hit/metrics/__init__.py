@@ -16,6 +16,7 @@ __all__ = [
     "check_information",
     "check_reconstruction",
     "entropy",
+    "held_out",
     "information_density",
     "information_needed",
     "mixed_ksg",
@@ -44,6 +45,6 @@ from hit.metrics.information import (
     mutual_information,
 )
 from hit.metrics.mixed_ksg import mixed_ksg
-from hit.metrics.probes import accuracies
+from hit.metrics.probes import accuracies, held_out
 from hit.metrics.projection import Projection, principal_components
 from hit.metrics.reconstruction import SquaredError, bits_per_dim, psnr, squared_error

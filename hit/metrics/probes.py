@@ -1,6 +1,6 @@
 """Classifiers on latents: how well the label can be read off a layer."""
 
-__all__ = ["accuracies", "split"]
+__all__ = ["accuracies", "held_out", "split"]
 
 import math
 import warnings
@@ -76,6 +76,11 @@ def accuracies(features: ArrayLike, labels: ArrayLike, *, threads: int = 1) -> d
             return {name: pending[name].result() for name in PROBES}
 
 
+def held_out(points: int) -> int:
+    """How many of so many test points accuracies are measured on; the others fit the classifiers."""
+    return int(points * EVALUATOR.held_out)
+
+
 def split(points: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Indices of the points to fit on and of those held out: the last fifth of a fixed permutation.
 
@@ -87,7 +92,7 @@ def split(points: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     [3, 6]
     """
     order = np.random.RandomState(EVALUATOR.split_seed).permutation(points)
-    kept = points - int(points * EVALUATOR.held_out)
+    kept = points - held_out(points)
     return order[:kept], order[kept:]
 
 

@@ -23,7 +23,7 @@ def test_a_report_is_a_run_and_a_mistake_is_none(commands: Commands) -> None:
         ("--sweep", "0" * 32): f"sweep='{'0' * 32}'",
         ("--application", "representatoin"): "did you mean 'representation'",
         ("--output", "nowhere/report.html"): "output must lie in an existing folder",
-        ("--output", "."): "output must be a file",
+        ("--output", "report.pdf"): "output must end in .html, got 'report.pdf'",
     }
     said = commands.mistakes("analysis.__main__", list(mistakes))
     for expected, (line, code) in zip(mistakes.values(), said, strict=True):

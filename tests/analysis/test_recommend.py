@@ -17,7 +17,7 @@ MakeFrame = Callable[..., pd.DataFrame]
     ("name", "metric", "best"),
     [
         ("reconstruction", "test/psnr", "max"),
-        ("representation", "test/accuracy_svm_rbf_z2", "max"),
+        ("representation", "test/accuracy_svm_rbf_z2_sampled", "max"),
         ("density", "test/elbo", "max"),
     ],
 )
@@ -132,7 +132,7 @@ def test_replicates_of_the_best_run_tell_how_sure_it_is(make_frame: MakeFrame) -
 @pytest.mark.parametrize(("count", "side"), [(1, 5), (3, 3)])
 def test_other_numbers_of_layers(make_frame: MakeFrame, count: int, side: int) -> None:
     found = recommend(make_frame(side, layers=count), "representation")
-    assert found.metric.name == f"test/accuracy_svm_rbf_z{count}"
+    assert found.metric.name == f"test/accuracy_svm_rbf_z{count}_sampled"
     assert len(found.region.low) == count
 
 
@@ -148,4 +148,4 @@ def test_an_unknown_application_is_named() -> None:
 
 def test_a_missing_metric_says_what_to_run(grid: pd.DataFrame) -> None:
     with pytest.raises(StoreError, match=r"mlflow run \. -e evaluate"):
-        recommend(grid.drop(columns="test/accuracy_svm_rbf_z2"), "representation")
+        recommend(grid.drop(columns="test/accuracy_svm_rbf_z2_sampled"), "representation")

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import math
 import re
 import stat
 from collections.abc import Callable, Iterator
@@ -19,6 +20,8 @@ from plotly.offline import get_plotlyjs
 from analysis import report
 from analysis.recommend import recommend
 from analysis.report import build, write
+from analysis.style import number
+from analysis.tables import target_row
 from hit.errors import StoreError
 from hit.metrics.bounds import accuracy_bound
 from hit.schema import PROBES
@@ -95,6 +98,16 @@ def test_the_table_names_the_best_run_of_each_application(grid: pd.DataFrame, pa
         assert found.run["run_name"] in row
         assert f"R 1 = {found.run['test/rate_1']:.3g}".replace("R 1", "R1") in row
         assert "runs with equal β" in row or "none: the best run has equal β" in row
+
+
+def test_an_accuracy_states_its_standard_error(grid: pd.DataFrame) -> None:
+    found = recommend(grid.assign(**{"test/held_out": 72.0}), "representation")
+    error = math.sqrt(found.value * (1 - found.value) / 72)
+    assert f"± {number(error, 2)}" in target_row(found, "").value
+    assert "±" not in target_row(recommend(grid, "representation"), "").value, "not without the number of images"
+    assert "±" not in target_row(recommend(grid.assign(**{"test/held_out": 72.0}), "reconstruction"), "").value
+    assert found.gain is not None
+    assert ("standard error" in target_row(found, "").gain) == (0 < found.gain < 2 * error)
 
 
 def test_one_application_can_be_asked_for(grid: pd.DataFrame) -> None:
