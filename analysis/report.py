@@ -191,7 +191,7 @@ def _section(
 
 def _galleries(setting: Setting, found: Sequence[Recommendation]) -> list[_Gallery]:
     frame, count = setting.frame, setting.layers
-    accuracy = f"test/accuracy_svm_rbf_z{count}"
+    accuracy = application("representation").metric_of(count).name
     rates = [f"test/rate_{layer}" for layer in range(1, count + 1)]
     scores = [
         declared.name

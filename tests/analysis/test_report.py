@@ -205,7 +205,7 @@ def test_a_metric_that_is_missing_leaves_its_picture_out_and_says_what_measures_
     core = grid.drop(columns=[name for name in grid if "accuracy" in name or "mi_z" in name])
     page = Page(build(core))
     assert len(page.figures) == 11
-    assert "No finished run has accuracy of z_2, SVM (RBF) on means, so that no picture shows it" in page.text
+    assert "No finished run has accuracy of z_2, SVM (RBF) on samples, so that no picture shows it" in page.text
     assert "mlflow run . -e evaluate -P where=\"params.dataset = 'binary_mnist'" in page.text
     assert "No recommendation for representation" in page.text
     assert "Were the bounds kept?" not in page.text
