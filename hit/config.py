@@ -54,7 +54,7 @@ class TrainConfig:
         Literal["bernoulli", "gaussian", "gaussian_learned", "mol"],
         Field(
             description="p(x|z_1): bernoulli, gaussian (fixed σ), gaussian_learned (one learned σ) "
-            "or mol (discretised mixture of logistics)"
+            "or mol (discretised mixture of logistics, for colour)"
         ),
     ] = "bernoulli"
     sigma: Annotated[

@@ -11,6 +11,7 @@ from torch import Tensor
 from hit.distributions.likelihoods import Likelihood
 
 _COMPONENTS = 10
+_CHANNELS = 3
 #: Half the distance of two levels on [−1, 1].
 _HALF = 1 / 255
 #: The lower limit of log s is the research code's; above the upper one, float32 has no number for a bin's share.
@@ -19,37 +20,30 @@ _LOWEST_LOG_SCALE, _HIGHEST_LOG_SCALE = -7.0, 80.0
 
 @dataclass(frozen=True)
 class _Parts:
-    """A decoder's output, cut up. K components, C channels."""
+    """A decoder's output, cut up. K components, C = 3 channels."""
 
     logits: Tensor  # batch × K × H × W
     means: Tensor  # batch × C × K × H × W
     log_scales: Tensor  # the same
-    couplings: Tensor | None  # c_10, c_20, c_21 in place of C, within (−1, 1); None for grey images
+    couplings: Tensor  # c_10, c_20, c_21 in place of C, within (−1, 1)
 
 
 class MixtureOfLogistics(Likelihood):
     """p(x|z_1) = Π_pixels Σ_k π_k Π_channels P_k(x_c | x_<c), of K = 10 components (https://arxiv.org/abs/1701.05517).
 
     With x on [−1, 1] and a = (x − m + 1/255)/s, b = (x − m − 1/255)/s, a level has P(x) = σ(a) − σ(b), where
-    a = ∞ at the highest and b = −∞ at the lowest level, so that the 256 add up to one. In colour, the channels
-    of a component lean on those before: m_0 = μ_0, m_1 = μ_1 + c_10 x_0, m_2 = μ_2 + c_20 x_0 + c_21 x_1.
+    a = ∞ at the highest and b = −∞ at the lowest level, so that the 256 add up to one. The channels of a
+    component lean on those before: m_0 = μ_0, m_1 = μ_1 + c_10 x_0, m_2 = μ_2 + c_20 x_0 + c_21 x_1.
 
-    `output` holds K logits of π, then for each channel K means μ, K log s and, in colour, K numbers whose tanh
-    is a coupling: 10 K channels in colour, 3 K in grey. x itself stays in [0, 1], as everywhere.
-
-    Args:
-        image_channels: 1 or 3.
+    x is in colour, and stays in [0, 1] as everywhere. `output` has 10 K channels: K logits of π, then for each
+    channel K means μ, K log s and K numbers whose tanh is a coupling.
     """
 
     discrete = True
 
-    def __init__(self, image_channels: int) -> None:
-        super().__init__()
-        assert image_channels in (1, 3)
-        self.image_channels = image_channels
-
     def outputs(self, image_channels: int) -> int:
-        return _COMPONENTS * (10 if image_channels == 3 else 3)
+        assert image_channels == _CHANNELS
+        return _COMPONENTS * (1 + 3 * _CHANNELS)
 
     def log_prob(self, x: Tensor, output: Tensor) -> Tensor:
         parts = self._cut(output)
@@ -68,7 +62,7 @@ class MixtureOfLogistics(Likelihood):
         parts = self._cut(output)
         scales = parts.log_scales.exp()
         means: list[Tensor] = []
-        for channel in range(self.image_channels):
+        for channel in range(_CHANNELS):
             m = _coupled(parts, means, channel)
             means.append(_cut_off_mean(m, scales[:, channel]))
         weights = parts.logits.softmax(1).unsqueeze(1)
@@ -83,7 +77,7 @@ class MixtureOfLogistics(Likelihood):
         batch, _, height, width = parts.logits.shape
         index = chosen.view(batch, 1, height, width)
         levels: list[Tensor] = []
-        for channel in range(self.image_channels):
+        for channel in range(_CHANNELS):
             m = _coupled(parts, [level.expand_as(parts.means[:, channel]) for level in levels], channel).gather(
                 1, index
             )
@@ -95,21 +89,19 @@ class MixtureOfLogistics(Likelihood):
 
     def _cut(self, output: Tensor) -> _Parts:
         batch, _, height, width = output.shape
-        rest = output[:, _COMPONENTS:].view(batch, self.image_channels, -1, height, width)
-        means, log_scales, *couplings = rest.split(_COMPONENTS, 2)
+        rest = output[:, _COMPONENTS:].view(batch, _CHANNELS, -1, height, width)
+        means, log_scales, couplings = rest.split(_COMPONENTS, 2)
         return _Parts(
             output[:, :_COMPONENTS],
             means,
             log_scales.clamp(_LOWEST_LOG_SCALE, _HIGHEST_LOG_SCALE),
-            couplings[0].tanh() if couplings else None,
+            couplings.tanh(),
         )
 
     def _conditioned(self, parts: _Parts, x: Tensor) -> Tensor:
         """m of every channel, given the channels of x (batch × C × 1 × H × W)."""
-        if parts.couplings is None:
-            return parts.means
-        before = [x[:, channel] for channel in range(self.image_channels)]
-        return torch.stack([_coupled(parts, before[:channel], channel) for channel in range(self.image_channels)], 1)
+        before = [x[:, channel] for channel in range(_CHANNELS)]
+        return torch.stack([_coupled(parts, before[:channel], channel) for channel in range(_CHANNELS)], 1)
 
 
 def _coupled(parts: _Parts, before: list[Tensor], channel: int) -> Tensor:
@@ -117,7 +109,6 @@ def _coupled(parts: _Parts, before: list[Tensor], channel: int) -> Tensor:
     m = parts.means[:, channel]
     first = channel * (channel - 1) // 2  # c_10 | c_20, c_21
     for offset, value in enumerate(before):
-        assert parts.couplings is not None
         m = torch.addcmul(m, parts.couplings[:, first + offset], value)
     return m
 

@@ -64,16 +64,16 @@ def check_fit(config: TrainConfig, image_shape: tuple[int, int, int]) -> None:
             "likelihood must be gaussian, gaussian_learned or mol for colour images, got 'bernoulli' "
             f"(dataset {config.dataset} has {channels} channels)"
         )
-    if config.likelihood == "mol" and channels not in (1, 3):
+    if config.likelihood == "mol" and channels != 3:
         raise ConfigError(
-            "likelihood must be gaussian or gaussian_learned for images of neither 1 nor 3 channels, got 'mol' "
-            f"(dataset {config.dataset} has {channels} channels)"
+            "likelihood must be bernoulli, gaussian or gaussian_learned for grey images, got 'mol' "
+            f"(dataset {config.dataset} has {channels} channel)"
         )
 
 
 def _build(config: TrainConfig, image_shape: tuple[int, int, int]) -> HierarchicalVAE:
     image_channels, side, _ = image_shape
-    likelihood = _likelihood(config, image_channels)
+    likelihood = _likelihood(config)
     outputs = likelihood.outputs(image_channels)
     # The ladder's mixture of logistics has no layer before its last.
     wide = config.likelihood == "mol" and config.model != "lvae"
@@ -100,7 +100,7 @@ def _build(config: TrainConfig, image_shape: tuple[int, int, int]) -> Hierarchic
     return HierarchicalVAE(posteriors, priors, geometry.decoder(outputs, wide=wide), likelihood, shapes, top)
 
 
-def _likelihood(config: TrainConfig, image_channels: int) -> Likelihood:
+def _likelihood(config: TrainConfig) -> Likelihood:
     match config.likelihood:
         case "bernoulli":
             return Bernoulli()
@@ -109,4 +109,4 @@ def _likelihood(config: TrainConfig, image_channels: int) -> Likelihood:
         case "gaussian_learned":
             return LearnedGaussian()
         case "mol":
-            return MixtureOfLogistics(image_channels)
+            return MixtureOfLogistics()

@@ -17,6 +17,7 @@ from hit import data
 from hit.backbones import build_classifier
 from hit.classifier import fit_classifier
 from hit.config import TrainConfig
+from hit.cpus import available_cpus
 from hit.evaluation import evaluate
 from hit.judge import Judge
 from hit.models import build_model
@@ -41,6 +42,7 @@ def test_shares_of_the_evaluation(
 ) -> None:
     if not benchmark.enabled:
         pytest.skip("trains for a minute: run it with --benchmark-enable")
+    torch.set_num_threads(available_cpus())
     dataset = data.load("binary_mnist", str(mnist_root))
     config = TrainConfig(dataset="binary_mnist", epochs=3)
     model = build_model(config, dataset.image_shape)

@@ -37,7 +37,7 @@ CONFIGS = [
         ("lvae", {"model": "lvae"}, GREY),
         ("lvae-3-layers", {"model": "lvae", "z_dims": "3,5"}, GREY),
         ("vae", {"model": "vae", "likelihood": "gaussian_learned"}, COLOUR),
-        ("ghvae-conv-mol", {"latent": "conv", "likelihood": "mol", "channels": 2}, GREY),
+        ("ghvae-conv-mol", {"latent": "conv", "likelihood": "mol", "channels": 2}, COLOUR),
         ("lvae-conv-3-layers", {"model": "lvae", "latent": "conv", "z_dims": "3,5"}, GREY),
         ("lvae-linear-mol", {"model": "lvae", "linear_z1": 6, "likelihood": "mol"}, COLOUR),
         ("ghvae-gumbel", {"posterior": "gumbel_softmax"}, GREY),
