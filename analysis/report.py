@@ -28,6 +28,7 @@ from analysis.runs import column, evaluate_command, finished, values
 from analysis.verdicts import Verdict, verdict
 from hit import schema
 from hit.errors import StoreError
+from hit.metric_groups import OPTIONAL
 
 #: A picture of fewer runs than these says less than the table.
 _FEWEST = 3
@@ -258,7 +259,8 @@ def _gallery(
         try:
             pictures.append(_picture(name, draw()))
         except StoreError:
-            absent.append(label)
+            if name not in OPTIONAL:
+                absent.append(label)
             continue
         if measured < len(done):
             partly.append(f"{label} ({len(done) - measured} of {len(done)})")

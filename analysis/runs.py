@@ -21,6 +21,7 @@ import pandas as pd
 
 from hit import schema
 from hit.errors import StoreError, nearest
+from hit.metric_groups import OPTIONAL
 
 #: Column that names the evaluator → scores that depend on it.
 _BY_EVALUATOR = {
@@ -113,7 +114,7 @@ def require(frame: pd.DataFrame, *names: str) -> pd.DataFrame:
             judged = " once its classifier is trained (`-e classifier`)" if _BY_EVALUATOR["judge"].match(name) else ""
             raise StoreError(
                 f"no finished run has {name} ({schema.metric(name).label}): "
-                f"measure it by `{evaluate_command(frame)}`{judged}"
+                f"measure it by `{evaluate_command(frame, name)}`{judged}"
             )
         rows = measured
     for tag, scores in _BY_EVALUATOR.items():
@@ -123,15 +124,16 @@ def require(frame: pd.DataFrame, *names: str) -> pd.DataFrame:
     return rows.reset_index(drop=True)
 
 
-def evaluate_command(frame: pd.DataFrame) -> str:
-    """The command that measures what is missing in these runs, ready for a shell."""
+def evaluate_command(frame: pd.DataFrame, name: str = "") -> str:
+    """The command that measures what is missing in these runs, or one metric of them, ready for a shell."""
     clauses = []
-    for name in ("dataset", "model"):
-        known = column(frame, name).dropna().astype(str).unique()
+    for param in ("dataset", "model"):
+        known = column(frame, param).dropna().astype(str).unique()
         if len(known) == 1 and re.fullmatch(r"[\w./-]+", known[0]):
-            clauses.append(f"params.{name} = '{known[0]}'")
+            clauses.append(f"params.{param} = '{known[0]}'")
     where = " and ".join(clauses) or "metrics.epochs > 0"
-    return f'mlflow run . -e evaluate -P where="{where}"'
+    group = OPTIONAL.get(name)
+    return f'mlflow run . -e evaluate -P where="{where}"' + (f" -P metrics={group}" if group else "")
 
 
 def one_dataset(frame: pd.DataFrame) -> str:

@@ -1,6 +1,6 @@
 """The groups that metrics are measured in: what can be asked for, and how a run tells that it has them."""
 
-__all__ = ["ALL", "GROUPS", "GROUPS_HELP", "Group", "Groups", "parse_groups"]
+__all__ = ["ALL", "GROUPS", "GROUPS_HELP", "OPTIONAL", "Group", "Groups", "parse_groups"]
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -39,6 +39,8 @@ GROUPS = {
         Group("inception", "sample/fid_inception", Tag.INCEPTION, usual=False),
     )
 }
+#: Metric → its group, of groups that are measured only where they are asked for by name.
+OPTIONAL = {group.witness: group.name for group in GROUPS.values() if not group.usual}
 ALL = "all"
 
 

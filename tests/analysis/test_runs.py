@@ -60,6 +60,11 @@ def test_an_empty_store_says_which_command_makes_runs(store: type[FakeStore]) ->
         runs()
 
 
+def test_a_metric_that_must_be_asked_for_says_how(grid: pd.DataFrame) -> None:
+    with pytest.raises(StoreError, match=r"no finished run has sample/fid_inception .* -P metrics=inception"):
+        require(grid, "sample/fid_inception")
+
+
 def test_an_experiment_that_is_not_there_is_named(store: type[FakeStore]) -> None:
     with pytest.raises(StoreError, match=r"there is no experiment 'hti'; did you mean 'hit'\?; make one by"):
         runs("hti")
