@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from hit.axes import GRID_DEFAULTS, GRID_HELP
 from hit.cli import Parser, entry_point
 from hit.schema import Kind
+from hit.targets import TARGET_LAYERED
 from sweeps.options import SweepOptions, SweepRequest
 
 if TYPE_CHECKING:
@@ -16,9 +17,8 @@ if TYPE_CHECKING:
 
 def parser() -> Parser:
     """The options of the command."""
-    options = Parser(
-        "sweeps", "Train what a grid over β lacks, each model evaluated, in a pool of processes.", ["grid_"]
-    )
+    says = "Train what a grid over β lacks, each model evaluated, in a pool of processes."
+    options = Parser("sweeps", says, ["grid_", *TARGET_LAYERED])
     options.add_options("sweep", SweepOptions)
     options.add_group("grid", GRID_DEFAULTS, GRID_HELP)
     options.add_config(leave_out=("beta_1", "beta_2", "seed"))

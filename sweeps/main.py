@@ -13,6 +13,7 @@ from hit.axes import GRID_DEFAULTS, GRID_HELP
 from hit.cli import Parser, entry_point
 from hit.options import build, output_file
 from hit.schema import Kind
+from hit.targets import TARGET_LAYERED
 from sweeps.options import SweepOptions, SweepRequest
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ class PageOptions:
 
 def parser() -> Parser:
     """The options of the command."""
-    options = Parser("sweeps.main", "A small sweep over β on one data set, its evaluation and its report.", ["grid_"])
+    says = "A small sweep over β on one data set, its evaluation and its report."
+    options = Parser("sweeps.main", says, ["grid_", *TARGET_LAYERED])
     options.add_config(leave_out=("beta_1", "beta_2", "seed"), **DEFAULTS)
     options.add_options("sweep", SweepOptions)
     options.add_group("grid", GRID_DEFAULTS, GRID_HELP)
