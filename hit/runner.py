@@ -132,6 +132,7 @@ def train_run(
             check=stop.check,
             checkpoint=checkpoint,
             identity=identity,
+            unseen=dataset.test,
         )
         on_progress(Progress(config.epochs, config.epochs, "evaluating"))
         stop.check()

@@ -4,6 +4,7 @@ __all__ = [
     "Steering",
     "SteeringPlan",
     "SteeringState",
+    "calibrate",
     "initial_state",
     "log_betas",
     "pinned",
@@ -14,7 +15,7 @@ __all__ = [
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -37,6 +38,8 @@ ERROR_BOUND = 1.0
 #: Errors count as at least and at most this many nepers in what moves β for good. A rate that is too low may be that of
 #: a layer that has learned nothing yet, which no β mends at once; one that is too high follows β without delay.
 MOVE_DOWN, MOVE_UP = -0.1, 0.5
+#: How much of what an epoch tells of the gap between unseen and training images is believed, and up to which size.
+BELIEF, GAP_BOUND = 0.3, 0.2
 
 
 @dataclass(frozen=True)
@@ -65,13 +68,15 @@ class SteeringState:
 
     Attributes:
         offsets: what log β has been moved by for good, nepers.
-        errors: running average of log(R / target).
+        errors: running average of log(R / target), R being that of unseen images as far as it is known.
         pulls: what log β is moved by in addition while there is an error, nepers.
+        gaps: log of the rate of unseen images over that of training images.
     """
 
     offsets: Tensor
     errors: Tensor
     pulls: Tensor
+    gaps: Tensor
 
 
 def plan_steering(config: TrainConfig, device: torch.device | str = "cpu") -> SteeringPlan | None:
@@ -103,7 +108,7 @@ def plan_steering(config: TrainConfig, device: torch.device | str = "cpu") -> St
 
 def initial_state(plan: SteeringPlan) -> SteeringState:
     """The state before the first step: β as asked for, no error seen."""
-    return SteeringState(*(torch.zeros_like(plan.targets) for _ in range(3)))
+    return SteeringState(*(torch.zeros_like(plan.targets) for _ in range(4)))
 
 
 def log_betas(plan: SteeringPlan, state: SteeringState, *, pulled: bool = True) -> Tensor:
@@ -136,7 +141,8 @@ def steer(
 ) -> SteeringState:
     """The state after a batch: a proportional-integral controller of log β on errors log(R / target).
 
-    errors ← mean of errors; pulls ← strength · 3 · errors; offsets ← offsets + strength · 0.1 · errors.
+    errors ← running mean of log(R / target) + gaps; pulls ← strength · 3 · errors;
+    offsets ← offsets + strength · 0.1 · errors.
     Relative errors have no unit, so that the same gains serve rates of a tenth of a nat and of thousands, and a
     pull lets go as soon as the rate moves, however long it stood still. Errors are bounded before they are
     averaged, and offsets where β has its bounds: nothing winds up, and nothing overflows.
@@ -151,10 +157,30 @@ def steer(
     rates = rates.double()
     seen = torch.cat([rates, rates.sum().view(1)])
     memory = MEMORY**weight
-    now = (seen / plan.targets).log().clamp(-ERROR_BOUND, ERROR_BOUND)
+    now = ((seen / plan.targets).log() + state.gaps).clamp(-ERROR_BOUND, ERROR_BOUND)
     errors = (memory * state.errors + (1 - memory) * now).where(plan.steered, 0.0)
     moves = strength * weight * MOVE * errors.clamp(MOVE_DOWN, MOVE_UP)
-    return SteeringState((state.offsets + moves).clamp(plan.low, plan.high), errors, strength * PULL * errors)
+    offsets = (state.offsets + moves).clamp(plan.low, plan.high)
+    return SteeringState(offsets, errors, strength * PULL * errors, state.gaps)
+
+
+def calibrate(plan: SteeringPlan, state: SteeringState, rates: Tensor) -> SteeringState:
+    """The state after an epoch: gaps ← gaps + 0.3 · (log(R / target) of unseen images − errors).
+
+    Where images are few, a model's rates on images that it was not trained on differ by some per cent from those
+    on its training images, and a target is one for the former.
+
+    Args:
+        plan: what is steered.
+        state: after the epoch's last batch.
+        rates: R_1 … R_L of unseen images, mean nats per image, (L,).
+    """
+    rates = rates.double()
+    seen = torch.cat([rates, rates.sum().view(1)])
+    unseen = (seen / plan.targets).log()
+    near = plan.steered & (unseen.abs() < ERROR_BOUND) & (state.errors.abs() < ERROR_BOUND / 2)
+    gaps = (state.gaps + BELIEF * (unseen - state.errors)).clamp(-GAP_BOUND, GAP_BOUND).where(near, state.gaps)
+    return replace(state, gaps=gaps)
 
 
 def pinned(plan: SteeringPlan, state: SteeringState) -> tuple[float | None, ...]:
@@ -206,6 +232,10 @@ class Steering:
         """Learn of the mean rates (L,) of the batch of `step`, counted from 0."""
         now = strength(step, self._begun, step_size(self._config.schedule, 1.0, step, self._steps))
         self.state = steer(self.plan, self.state, rates, now, images / self._config.batch_size)
+
+    def see_unseen(self, rates: Tensor) -> None:
+        """Learn of the mean rates (L,) of images that are not trained on, after an epoch."""
+        self.state = calibrate(self.plan, self.state, rates)
 
     def infeasible(self, metrics: Mapping[str, float]) -> str:
         """Which targets are missed with β at a bound, and by how much; '' where none is.

@@ -21,6 +21,9 @@ from hit.randomness import generator
 from hit.schedules import apply_schedule
 from hit.steering import Steering
 
+#: How many unseen images tell the rates of all of them well enough, and how many at a time.
+_UNSEEN, _UNSEEN_BATCH = 2000, 100
+
 
 @dataclass(frozen=True)
 class Epoch:
@@ -57,6 +60,7 @@ def fit(
     check: Callable[[], None] = lambda: None,
     checkpoint: Path | None = None,
     identity: str = "",
+    unseen: LabelledImages | None = None,
 ) -> Fitted:
     """Train `model` in place, from its checkpoint if there is one; the β that it ended with.
 
@@ -72,6 +76,8 @@ def fit(
         check: called before every step; raises to stop (`StopRequest.check`).
         checkpoint: file to go on from and to write after every epoch.
         identity: config hash that the checkpoint must carry.
+        unseen: images whose rates alone are looked at, once an epoch, where the config has rate targets: these are
+            for images that are not trained on. None: those of the training images stand for them.
 
     Raises:
         Diverged: the objective of an epoch is not finite.
@@ -92,6 +98,8 @@ def fit(
         means = _run_epoch(model, optimiser, train, config, epoch, steering, check) / len(train)
         metrics = _epoch_metrics(means, _betas(config, steering, device) * warmup_factor(config, epoch))
         metrics |= config.targets.relative_errors("train", metrics)
+        if steering is not None and unseen is not None:
+            steering.see_unseen(_mean_rates(model, unseen, config.seed, check))
         if (temperature := gumbel_temperature(config, epoch)) is not None:
             metrics["train/temperature"] = temperature
         metrics["train/seconds"] = time.perf_counter() - started
@@ -144,6 +152,19 @@ def _run_epoch(
                 steering.see(totals[2:] / len(x), step, len(x))
                 betas = _betas(config, steering, device) * warmth
     return sums
+
+
+@torch.no_grad()
+def _mean_rates(model: HierarchicalVAE, images: LabelledImages, seed: int, check: Callable[[], None]) -> Tensor:
+    """R_1 … R_L of some of the images, always the same with the same noise, (L,)."""
+    chosen = torch.randperm(len(images), generator=generator("unseen", seed))[:_UNSEEN].to(images.device)
+    noise = generator("unseen noise", seed, device=images.device)
+    sums = torch.zeros(model.layers, dtype=torch.float64, device=images.device)
+    for batch in batches(images, _UNSEEN_BATCH, chosen):
+        check()
+        x = model.prepare(batch)
+        sums += torch.stack([rate.sum() for rate in model(x, model.noise(len(x), noise)).rates])
+    return sums / len(chosen)
 
 
 def _betas(config: TrainConfig, steering: Steering | None, device: torch.device) -> Tensor:

@@ -29,7 +29,7 @@ PROTOCOLS = {
 def train(dataset: Dataset, config: TrainConfig) -> tuple[dict[str, float], tuple[float, ...]]:
     """Core metrics of a model trained with this config, and the β that it ended with."""
     model = build_model(config, dataset.image_shape)
-    fitted = fit(model, dataset.train, config, on_epoch=lambda epoch: None)
+    fitted = fit(model, dataset.train, config, on_epoch=lambda epoch: None, unseen=dataset.test)
     return evaluate(model, dataset, fitted.betas, metrics="core"), fitted.betas
 
 

@@ -16,7 +16,7 @@ from hit.data import Dataset, Split
 from hit.errors import ConfigError, Interrupted
 from hit.evaluation import evaluate
 from hit.models import HierarchicalVAE, build_model, check_fit
-from hit.steering import Steering, initial_state, log_betas, pinned, plan_steering, steer, strength
+from hit.steering import Steering, calibrate, initial_state, log_betas, pinned, plan_steering, steer, strength
 from hit.targets import BETA_HIGH, BETA_LOW, RateTarget, RateTargets
 from hit.training import Epoch, Fitted, fit
 
@@ -168,6 +168,28 @@ def test_a_short_batch_counts_for_its_share() -> None:
     assert torch.allclose(whole.errors, halves.errors)
 
 
+def test_rates_of_unseen_images_are_what_meets_the_target() -> None:
+    """A plant whose rates on unseen images are 8 % above those of its training images."""
+    plan = plan_steering(config(target_rate_1=30))
+    assert plan is not None
+    state, plant = initial_state(plan), Plant([20, 5], [0.8, 0.8], noise=0.02)
+    for step in range(2000):
+        rates = plant.step(log_betas(plan, state))
+        state = steer(plan, state, rates)
+        if step % 20 == 19:
+            state = calibrate(plan, state, 1.08 * plant.log_rates.exp())
+    assert 1.08 * plant.log_rates[0].exp() == pytest.approx(30, rel=0.02)
+    assert state.gaps.tolist() == pytest.approx([math.log(1.08), 0, 0], abs=0.02)
+
+
+def test_a_gap_is_not_believed_far_from_the_target() -> None:
+    plan = plan_steering(config(target_rate_1=30))
+    assert plan is not None
+    state = steer(plan, initial_state(plan), torch.tensor([30.0, 1.0]))
+    assert calibrate(plan, state, torch.tensor([2.0, 1.0])).gaps.tolist() == [0, 0, 0]
+    assert calibrate(plan, state, torch.tensor([40.0, 1.0])).gaps[0] == pytest.approx(0.3 * math.log(40 / 30))
+
+
 class TestInfeasible:
     def test_too_low_and_too_high(self) -> None:
         steering, rates = run(config(target_rate_1=500, target_rate_2=10), Plant([20, 15], [0.2, 0.8]))
@@ -269,7 +291,14 @@ def train(
             raise Interrupted(15)
 
     fitted = fit(
-        model, digits.train, asked, on_epoch=epochs.append, check=check, checkpoint=checkpoint, identity=str(asked)
+        model,
+        digits.train,
+        asked,
+        on_epoch=epochs.append,
+        check=check,
+        checkpoint=checkpoint,
+        identity=str(asked),
+        unseen=digits.test,
     )
     return model, fitted, epochs
 
