@@ -29,6 +29,8 @@ from hit.targets import BETA_HIGH, BETA_LOW, MISSED_ABOVE
 PULL, MOVE = 3.0, 0.1
 #: Steps over which the controller gains its strength, so that the rates of untrained weights do not count.
 RAMP_STEPS = 50
+#: From this share of training on it has less, so that rates come to rest where they answer β sharply.
+SETTLING_FROM, SETTLING = 0.6, 0.3
 #: It loses it where Adam's step size is below this share of its peak: rates cannot follow β any more.
 SLOW = 0.2
 #: What is left of an average of relative errors after one batch.
@@ -125,15 +127,17 @@ def log_betas(plan: SteeringPlan, state: SteeringState, *, pulled: bool = True) 
     return bounded.where(plan.steered[:-1] | plan.shares, plan.start)
 
 
-def strength(step: int, begun: int = 0, step_share: float = 1.0) -> float:
+def strength(step: int, begun: int = 0, step_share: float = 1.0, steps: float = math.inf) -> float:
     """The controller's strength at `step`, 0 to 1.
 
     Args:
         step: counted from 0.
         begun: step at which it begins to steer; it has its whole strength 50 steps later.
         step_share: Adam's step size as a share of its peak.
+        steps: of the whole training.
     """
-    return min(1.0, max(0, step - begun + 1) / RAMP_STEPS) * min(1.0, step_share / SLOW)
+    settled = SETTLING if step >= SETTLING_FROM * steps else 1.0
+    return settled * min(1.0, max(0, step - begun + 1) / RAMP_STEPS) * min(1.0, step_share / SLOW)
 
 
 def steer(
@@ -230,7 +234,7 @@ class Steering:
 
     def see(self, rates: Tensor, step: int, images: int) -> None:
         """Learn of the mean rates (L,) of the batch of `step`, counted from 0."""
-        now = strength(step, self._begun, step_size(self._config.schedule, 1.0, step, self._steps))
+        now = strength(step, self._begun, step_size(self._config.schedule, 1.0, step, self._steps), self._steps)
         self.state = steer(self.plan, self.state, rates, now, images / self._config.batch_size)
 
     def see_unseen(self, rates: Tensor) -> None:
