@@ -30,7 +30,7 @@ PULL, MOVE = 3.0, 0.1
 #: Steps over which the controller gains its strength, so that the rates of untrained weights do not count.
 RAMP_STEPS = 50
 #: From this share of training on it has less, so that rates come to rest where they answer β sharply.
-SETTLING_FROM, SETTLING = 0.6, 0.3
+SETTLING_FROM, SETTLING = 0.6, 0.5
 #: It loses it where Adam's step size is below this share of its peak: rates cannot follow β any more.
 SLOW = 0.2
 #: What is left of an average of relative errors after one batch.
