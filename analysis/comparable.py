@@ -13,8 +13,8 @@ from analysis.runs import column, finished, layers, values
 from hit.config import TrainConfig, flat_defaults, machine_fields
 from hit.errors import ConfigError
 
-#: What belongs to one layer (beta_1, …) is what a sweep varies; so is the seed.
-_VARIED = re.compile(r"seed\Z|.*_[1-9][0-9]*\Z")
+#: What belongs to one layer (beta_1, …) is what a sweep varies; so are the seed and targets of the total rate.
+_VARIED = re.compile(r"seed\Z|(target|max)_rate\Z|.*_[1-9][0-9]*\Z")
 _FIELDS = [name for name in flat_defaults() if name not in machine_fields() and not _VARIED.match(name)]
 _HEADLINE = ("dataset", "model", "likelihood")
 

@@ -1,10 +1,11 @@
 """Checkpoints and weights as safetensors: numbers and JSON, nothing that could run."""
 
-__all__ = ["load_checkpoint", "load_weights", "save_checkpoint", "save_weights", "weights_digest"]
+__all__ = ["checkpoint_extra", "load_checkpoint", "load_weights", "save_checkpoint", "save_weights", "weights_digest"]
 
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -46,16 +47,26 @@ def weights_digest(model: nn.Module) -> str:
 
 
 def save_checkpoint(
-    path: Path, model: nn.Module, optimiser: torch.optim.Optimizer, *, epoch: int, identity: str
+    path: Path,
+    model: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    *,
+    epoch: int,
+    identity: str,
+    extra: Mapping[str, Tensor] | None = None,
 ) -> None:
     """Write all that a killed run needs to go on after `epoch` finished epochs. Atomic.
 
     Noise and batches are functions of (seed, epoch), so there is no generator state to keep.
+
+    Args:
+        extra: further tensors by name, which `checkpoint_extra` gives back.
     """
     tensors = {f"model.{key}": value for key, value in model.state_dict().items()}
     for index, parameter in enumerate(_parameters(optimiser)):
         for key, value in optimiser.state.get(parameter, {}).items():
             tensors[f"optimiser.{index}.{key}"] = torch.as_tensor(value)
+    tensors |= {f"extra.{key}": value for key, value in (extra or {}).items()}
     _save(path, tensors, {"identity": identity, "epoch": str(epoch)})
 
 
@@ -80,6 +91,16 @@ def load_checkpoint(path: Path, model: nn.Module, optimiser: torch.optim.Optimiz
         return int(metadata["epoch"])
     except (KeyError, ValueError):
         raise CheckpointError(f"checkpoint must say its epoch, got none in {path}") from None
+
+
+def checkpoint_extra(path: Path) -> dict[str, Tensor]:
+    """The further tensors of a checkpoint, on the CPU.
+
+    Raises:
+        CheckpointError: missing or damaged.
+    """
+    tensors, _ = _load(path)
+    return {key.removeprefix("extra."): value for key, value in tensors.items() if key.startswith("extra.")}
 
 
 def _parameters(optimiser: torch.optim.Optimizer) -> list[Tensor]:

@@ -1,12 +1,12 @@
 """What decides a run: one frozen, validated dataclass, flat in the command line and in the store."""
 
-__all__ = ["BETA", "TrainConfig", "describe", "flat_defaults", "machine_fields"]
+__all__ = ["BETA", "TrainConfig", "beta_numbers", "describe", "flat_defaults", "machine_fields"]
 
 import hashlib
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Annotated, Any, Literal
 
@@ -17,6 +17,7 @@ from pydantic.dataclasses import dataclass
 from hit.errors import ConfigError, nearest
 from hit.metric_groups import GROUPS_HELP, Groups
 from hit.options import CROP_HELP, infos, one_line
+from hit.targets import TARGET, TARGET_DEFAULTS, RateTargets
 
 #: A flat name of one layer's β: `beta_1` weighs R_1, the rate of the layer next to the data.
 BETA = re.compile(r"beta_([1-9][0-9]*)\Z")
@@ -85,7 +86,15 @@ class TrainConfig:
     warmup: Annotated[bool, Field(description="lvae: raise all β from 0 over the first fifth of the epochs")] = True
     epochs: Annotated[PositiveInt, Field(description="passes over the training set")] = 10
     batch_size: Annotated[PositiveInt, Field(description="images a step")] = 256
-    learning_rate: Annotated[float, Field(gt=0, description="step size of Adam")] = 3e-4
+    learning_rate: Annotated[float, Field(gt=0, description="step size of Adam, the peak of its schedule")] = 3e-4
+    schedule: Annotated[
+        Literal["constant", "one_cycle", "cosine"],
+        Field(description="of the step size: constant, one_cycle (rises, then falls to 0) or cosine (falls to 0)"),
+    ] = "constant"
+    targets: Annotated[RateTargets, Field(description="rates to end with, for which β is moved from where it is")] = (
+        RateTargets()
+    )
+    init_from: Annotated[Text, Field(description="run id of a finished run whose weights training starts from")] = ""
     seed: Annotated[int, Field(ge=0, lt=2**31, description="seeds weights, batches and noise")] = 0
     metrics: Annotated[Groups, _machine(f"measured after training, core in any case; {GROUPS_HELP}")] = "all"
     device: Annotated[Text, _machine("auto, cpu, cuda or cuda:<n>")] = "auto"
@@ -103,6 +112,7 @@ class TrainConfig:
                 "posterior must be gaussian where z_L is a map, got 'gumbel_softmax' with "
                 f"model={self.model}, latent={self.latent} and L = {self.layers}"
             )
+        self.targets.check_betas(self.betas)
 
     @property
     def _top_is_vector(self) -> bool:
@@ -128,12 +138,16 @@ class TrainConfig:
         flat = {**flat, **overrides}
         values: dict[str, Any] = {}
         betas: dict[int, Any] = {}
-        names = [entry.name for entry in fields(cls) if entry.name != "betas"]
+        targets: dict[str, Any] = {}
+        names = [entry.name for entry in fields(cls) if entry.name not in ("betas", "targets")]
         for name, value in flat.items():
             if match := BETA.match(name):
                 betas[int(match[1])] = value
+            elif TARGET.match(name):
+                targets[name] = value
             elif name not in names:
-                raise ConfigError(f"unknown parameter {name!r}{nearest(name, [*names, 'beta_1', 'beta_2'])}")
+                known = [*names, "beta_1", "beta_2", *TARGET_DEFAULTS]
+                raise ConfigError(f"unknown parameter {name!r}{nearest(name, known)}")
             elif name == "z_dims":
                 values[name] = _dims(value)
             else:
@@ -146,6 +160,7 @@ class TrainConfig:
                     f"beta_{layer} needs a model of {layer} layers or more, but L = {layers}, got {value!r}"
                 )
         values["betas"] = tuple(betas.get(layer, 1.0) for layer in range(1, layers + 1))
+        values["targets"] = RateTargets.parse(targets, layers)
         try:
             return cls(**values)
         except pydantic.ValidationError as error:
@@ -158,6 +173,8 @@ class TrainConfig:
             value = getattr(self, entry.name)
             if entry.name == "betas":
                 flat.update({f"beta_{layer}": beta for layer, beta in enumerate(value, start=1)})
+            elif entry.name == "targets":
+                flat.update(value.to_flat())
             elif entry.name == "z_dims":
                 flat[entry.name] = ",".join(map(str, value))
             else:
@@ -166,11 +183,7 @@ class TrainConfig:
 
     def numbers(self) -> dict[str, float]:
         """The numeric fields that decide a run, as metrics in schema names, so that people can filter on them."""
-        numbers: dict[str, float] = {}
-        for layer, beta in enumerate(self.betas, start=1):
-            numbers[f"beta_{layer}"] = beta
-            if beta > 0:
-                numbers[f"log10_beta_{layer}"] = math.log10(beta)
+        numbers = beta_numbers(self.betas)
         if self.model != "vae":
             for layer, dim in enumerate(reversed(self.z_dims), start=2):
                 numbers[f"dim_z{layer}"] = float(dim)
@@ -182,7 +195,7 @@ class TrainConfig:
             numbers[name] = float(getattr(self, name))
         if self.likelihood == "gaussian":
             numbers["sigma"] = self.sigma
-        return numbers
+        return numbers | self.targets.to_flat()
 
     def identity(self, data_digest: str) -> str:
         """Hash of every field that decides the result, and of the data themselves (tag `hit.config_hash`)."""
@@ -212,7 +225,22 @@ class TrainConfig:
             del deciding["warmup"]
         if self.likelihood != "gaussian":
             del deciding["sigma"]
+        del deciding["targets"]
+        deciding |= self.targets.to_flat()
+        for name, neutral in (("schedule", "constant"), ("init_from", "")):
+            if deciding[name] == neutral:
+                del deciding[name]
         return deciding
+
+
+def beta_numbers(betas: Sequence[float]) -> dict[str, float]:
+    """β_1 … β_L as metrics in schema names."""
+    numbers: dict[str, float] = {}
+    for layer, beta in enumerate(betas, start=1):
+        numbers[f"beta_{layer}"] = beta
+        if beta > 0:
+            numbers[f"log10_beta_{layer}"] = math.log10(beta)
+    return numbers
 
 
 def machine_fields() -> frozenset[str]:
@@ -222,13 +250,21 @@ def machine_fields() -> frozenset[str]:
 
 def flat_defaults() -> dict[str, Any]:
     """Default of every flat parameter, in the order of the command line."""
-    return TrainConfig().to_flat()
+    flat: dict[str, Any] = {}
+    for name, value in TrainConfig().to_flat().items():
+        if name == "init_from":
+            flat |= TARGET_DEFAULTS
+        flat[name] = value
+    return flat
 
 
 def describe(name: str) -> str:
     """One line on the flat parameter `name`, for help texts."""
     if match := BETA.match(name):
-        return f"weight of the rate R_{match[1]} of z_{match[1]} in the objective"
+        return f"weight of the rate R_{match[1]} of z_{match[1]} in the objective; where it starts, with a target"
+    if match := TARGET.match(name):
+        rate = f"R_{match[2]}" if match[2] else "the total rate R"
+        return f"{'upper bound of' if match[1] == 'max' else 'target of'} {rate}, nats per image; empty: none"
     return infos(TrainConfig)[name].description or ""
 
 

@@ -167,7 +167,9 @@ def _measure(
         load_weights(store.download(run.info.run_id, _WEIGHTS, Path(folder)), model, config.identity(dataset.digest))
     model.eval()
     uri = str(store.client.tracking_uri)
-    return measure(model, dataset, config.betas, groups, uri=uri, judge=judge, check=stop.check)
+    # Rate targets move β: the run's metrics hold those that it ended with.
+    betas = [run.data.metrics.get(f"beta_{layer}", beta) for layer, beta in enumerate(config.betas, start=1)]
+    return measure(model, dataset, betas, groups, uri=uri, judge=judge, check=stop.check)
 
 
 def _candidate(run: Run, asked: frozenset[str], again: bool) -> Candidate:

@@ -16,7 +16,7 @@ __all__ = [
 import contextlib
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -26,7 +26,7 @@ import torch
 from hit import data
 from hit.checkpoint import save_weights
 from hit.claims import assert_claim
-from hit.config import TrainConfig
+from hit.config import TrainConfig, beta_numbers
 from hit.data import Dataset
 from hit.errors import CheckpointError, Interrupted, StoreAway, StoreError
 from hit.findings import log_measurement, log_pictures
@@ -40,6 +40,7 @@ from hit.stop import StopRequest
 from hit.store import Store
 from hit.tracking import RunWriter
 from hit.training import Epoch, fit
+from hit.warm_start import find_source, load_source
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,7 @@ def train_run(
     device = select_device(config.device)
     dataset = load_once(config.dataset, config.data_root, device, config.crop)
     check_fit(config, dataset.image_shape)
+    source = find_source(Store(uri), config, dataset.image_shape) if config.init_from else None
     dataset.test.verify(stop.check)  # a training image shows in the first epoch, a test image would after the last
     stop.check()
     with model_run(
@@ -109,6 +111,9 @@ def train_run(
             assert_claim(store, experiment, identity, run.run_id)
         model = build_model(config, dataset.image_shape).to(device)
         describe_run(run, config, dataset, model)
+        checkpoint = run.folder / "checkpoint.safetensors"
+        if source is not None and not checkpoint.exists():
+            load_source(Store(uri), source, model)
 
         def on_epoch(epoch: Epoch) -> None:
             nonlocal store
@@ -120,13 +125,13 @@ def train_run(
             on_progress(Progress(epoch.number, config.epochs, "training"))
 
         try:
-            fit(
+            fitted = fit(
                 model,
                 dataset.train,
                 config,
                 on_epoch=on_epoch,
                 check=stop.check,
-                checkpoint=run.folder / "checkpoint.safetensors",
+                checkpoint=checkpoint,
                 identity=identity,
             )
         except Interrupted as error:
@@ -134,7 +139,11 @@ def train_run(
             raise
         on_progress(Progress(config.epochs, config.epochs, "evaluating"))
         stop.check()
-        measure_run(run, config, dataset, model, stop)
+        measured = measure_run(run, config, dataset, model, stop, betas=fitted.betas)
+        if fitted.steering is not None:
+            run.metrics(beta_numbers(fitted.betas), step=config.epochs)
+            if missed := fitted.steering.infeasible(measured):
+                run.tags({Tag.INFEASIBLE: missed})
     return run.run_id
 
 
@@ -204,6 +213,7 @@ def model_run(
             Tag.GROUP: config.group(dataset.digest),
             Tag.DATA_DIGEST: dataset.digest,
             Tag.DEVICE: str(device),
+            **({Tag.INIT_FROM: config.init_from} if config.init_from else {}),
             **(tags or {}),
         },
         stop=stop,
@@ -230,19 +240,29 @@ def log_dataset(run: RunWriter, dataset: Dataset) -> None:
 
 
 def measure_run(
-    run: RunWriter, config: TrainConfig, dataset: Dataset, model: HierarchicalVAE, stop: StopRequest
-) -> None:
-    """Evaluate a trained model; its metrics, weights and pictures go to its run.
+    run: RunWriter,
+    config: TrainConfig,
+    dataset: Dataset,
+    model: HierarchicalVAE,
+    stop: StopRequest,
+    *,
+    betas: Sequence[float] | None = None,
+) -> dict[str, float]:
+    """Evaluate a trained model; its metrics, weights and pictures go to its run. The metrics.
 
     The store of the run is asked for the classifier that scores samples. Where there is none, a tag and
     a line on stderr say so: `python -m hit.evaluate` adds what is missing later.
+
+    Args:
+        betas: those that training ended with, where they are not the config's.
 
     Raises:
         Diverged: the model gives numbers that are not finite.
         Interrupted: `stop` was requested.
     """
     groups = parse_groups(config.metrics) | {"core"}
-    measured = measure(model, dataset, config.betas, groups, uri=run.uri, check=stop.check)
+    measured = measure(model, dataset, betas or config.betas, groups, uri=run.uri, check=stop.check)
+    measured.metrics.update(config.targets.relative_errors("test", measured.metrics))
     log_measurement(run, measured, config.epochs, dataset.test.labels)
     for group, why in measured.skipped.items():
         report_skipped(group, why)
@@ -250,8 +270,10 @@ def measure_run(
     save_weights(weights, model, config.identity(dataset.digest))
     run.artifact(weights, "model")
     log_pictures(run, model, dataset)
+    return measured.metrics
 
 
 def _name(config: TrainConfig) -> str:
     betas = ", ".join(f"{beta:.3g}" for beta in config.betas)
-    return f"{config.model} {Path(config.dataset).name} β=({betas}) seed {config.seed}"
+    targets = "".join(f" {name}={nats:.4g}" for name, nats in config.targets.to_flat().items())
+    return f"{config.model} {Path(config.dataset).name} β=({betas}){targets} seed {config.seed}"

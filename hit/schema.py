@@ -49,6 +49,8 @@ class Tag(StrEnum):
     IMPORTED = "hit.imported"
     AMORTISED = "hit.amortised"
     COLLAPSED = "hit.collapsed"
+    INFEASIBLE = "hit.infeasible"
+    INIT_FROM = "hit.init_from"
     EVALUATOR = "hit.evaluator"
     JUDGE = "hit.judge"
     JUDGE_RUN = "hit.judge_run"
@@ -133,6 +135,10 @@ _DECLARED = [
     # what decides a run, mirrored as numbers (MLflow's params are strings without order)
     Metric("beta_{l}", "", None, "β_{l}"),
     Metric("log10_beta_{l}", "", None, "log10 β_{l}"),
+    Metric("target_rate_{l}", "nats per image", None, "target of R_{l}"),
+    Metric("target_rate", "nats per image", None, "target of R"),
+    Metric("max_rate_{l}", "nats per image", None, "upper bound asked of R_{l}"),
+    Metric("max_rate", "nats per image", None, "upper bound asked of R"),
     Metric("learning_rate", "", None, "learning rate"),
     Metric("batch_size", "images", None, "batch size"),
     Metric("channels", "", None, "channels"),
@@ -148,11 +154,15 @@ _DECLARED = [
     Metric("train/rate", "nats per image", None, "training rate R"),
     Metric("train/rate_{l}", "nats per image", None, "training rate R_{l}"),
     Metric("train/beta_{l}", "", None, "β_{l} in force"),
+    Metric("train/rate_error_{l}", "", None, "training R_{l} relative to its target, minus 1"),
+    Metric("train/rate_error", "", None, "training R relative to its target, minus 1"),
     Metric("train/temperature", "", None, "temperature of the Gumbel-softmax"),
     Metric("train/seconds", "s", "minimize", "seconds an epoch"),
     # the model on the test set
     Metric("test/rate_{l}", "nats per image", None, "R_{l}"),
     Metric("test/rate", "nats per image", None, "total rate R"),
+    Metric("test/rate_error_{l}", "", None, "R_{l} relative to its target, minus 1"),
+    Metric("test/rate_error", "", None, "R relative to its target, minus 1"),
     Metric("test/distortion", "nats per image", "minimize", "distortion D"),
     Metric("test/elbo", "nats per image", "maximize", "ELBO"),
     Metric("test/objective", "nats per image", "minimize", "objective D + Σ β_l R_l"),

@@ -18,6 +18,7 @@ from hit.connection import connect, is_permanent
 from hit.errors import StoreAway, StoreError
 from hit.schema import DEFAULT_EXPERIMENT, Kind, Tag
 from hit.stop import process_identity
+from hit.targets import TARGET
 
 _PAGE = 1000
 #: A run of another machine whose heart has not beaten for so long is lost.
@@ -172,7 +173,8 @@ def to_frame(runs: Sequence[Run]) -> pd.DataFrame:
     Columns: run_id, run_name, experiment_id, status, start_time, end_time (UTC), kind, sweep, parent, amortised,
     config_hash, group, data_digest, evaluator, judge, inception, status_reason, schema, every field of the config
     with its type, and every metric under its schema name as float (NaN where the run lacks it). A param that
-    `mlflow run` logged as typed ("1e-3") and one that we logged (0.001) read the same.
+    `mlflow run` logged as typed ("1e-3") and one that we logged (0.001) read the same. β_l of a run with rate
+    targets is the one that it ended with.
     """
     defaults = flat_defaults()
     columns: dict[str, list[Any]] = {
@@ -187,10 +189,13 @@ def to_frame(runs: Sequence[Run]) -> pd.DataFrame:
     for column, tag in _COLUMNS.items():
         columns[column] = [some.get(tag) for some in tags]
     params = [run.data.params for run in runs]
-    betas = {name for some in params for name in some if BETA.match(name)}
-    for name in [*defaults, *sorted(betas - defaults.keys())]:
-        columns[name] = [_typed(defaults.get(name, 1.0), some.get(name)) for some in params]
     metrics = [run.data.metrics for run in runs]
+    layered = {name for some in params for name in some if _is_layered(name)}
+    for name in [*defaults, *sorted(layered - defaults.keys())]:
+        default = 1.0 if _is_layered(name) else defaults[name]
+        columns[name] = [_typed(default, some.get(name)) for some in params]
+        if BETA.match(name):  # where rate targets moved β, what it ended as decides what the model is
+            columns[name] = [own.get(name, asked) for own, asked in zip(metrics, columns[name], strict=True)]
     # β, epochs and the like stand as typed params already; their mirrors are for MLflow's own filters.
     for name in sorted({name for some in metrics for name in some} - columns.keys()):
         columns[name] = [some.get(name, float("nan")) for some in metrics]
@@ -222,7 +227,12 @@ def is_lost(run: Run, now: float | None = None) -> bool:
 def config_of(run: Run) -> dict[str, Any]:
     """The flat config of a run, as it was logged."""
     known = flat_defaults()
-    return {name: value for name, value in run.data.params.items() if name in known or BETA.match(name)}
+    return {name: value for name, value in run.data.params.items() if name in known or _is_layered(name)}
+
+
+def _is_layered(name: str) -> bool:
+    """Whether a param is a number that a layer, or the total rate, has."""
+    return bool(BETA.match(name) or TARGET.match(name))
 
 
 def _alive(pid: int) -> bool:

@@ -14,6 +14,7 @@ from hit.cli import CONFIG, Parser, entry_point
 from hit.config import TrainConfig
 from hit.options import EXPERIMENT_HELP, build
 from hit.schema import Kind
+from hit.targets import TARGET_DEFAULTS
 
 if TYPE_CHECKING:
     from hit.stop import StopRequest
@@ -35,7 +36,7 @@ class SurfaceOptions:
 def parser() -> Parser:
     """The options of the command."""
     options = Parser("hit.surface", "Train one model for every β, and measure a grid of β read off it.", ["grid_"])
-    options.add_config(leave_out=("beta_1", "beta_2"), **DEFAULTS)
+    options.add_config(leave_out=("beta_1", "beta_2", "schedule", "init_from", *TARGET_DEFAULTS), **DEFAULTS)
     options.add_options("run", SurfaceOptions)
     options.add_group("grid", GRID_DEFAULTS, GRID_HELP)
     return options

@@ -107,7 +107,8 @@ class SurfacePlan:
 
     def params(self) -> dict[str, Any]:
         """Flat params of the surface's run."""
-        flat = {name: value for name, value in self.config.to_flat().items() if not name.startswith("beta_")}
+        own = ("schedule", "init_from")  # a surface has its own schedule, and starts from nothing
+        flat = {name: value for name, value in self.config.to_flat().items() if not name.startswith(("beta_", *own))}
         return flat | dict(self.grids) | {"beta_low": self.beta_low, "beta_high": self.beta_high}
 
     @property

@@ -13,6 +13,7 @@ from hit.cli import CONFIG, Parser, entry_point
 from hit.config import TrainConfig
 from hit.options import EXPERIMENT_HELP, build
 from hit.schema import Kind
+from hit.targets import TARGET_LAYERED
 
 if TYPE_CHECKING:
     from hit.stop import StopRequest
@@ -28,7 +29,8 @@ class TrainOptions:
 
 def parser() -> Parser:
     """The options of the command."""
-    options = Parser("hit.train", "Train one hierarchical VAE and measure it, in one run of the store.", ["beta_"])
+    says = "Train one hierarchical VAE and measure it, in one run of the store."
+    options = Parser("hit.train", says, ["beta_", *TARGET_LAYERED])
     options.add_config()
     options.add_options("run", TrainOptions)
     return options
@@ -45,7 +47,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     from hit.connection import chosen_experiment
     from hit.recovery import recover
     from hit.runner import Progress, resume_config, state_folder, train_run
-    from hit.schema import metric
+    from hit.schema import Tag, metric
     from hit.store import Store
 
     config = resume_config(options.resume, asked.state_dir) if options.resume else asked
@@ -65,11 +67,19 @@ def main(argv: list[str], stop: "StopRequest") -> None:
             stop=stop,
             on_progress=show,
         )
-    measured = Store().run(run_id).data.metrics
+    data = Store().run(run_id).data
+    measured = data.metrics
     rates = [f"test/rate_{layer}" for layer in range(config.layers, 0, -1)]
     for name in ("test/elbo", "test/distortion", *rates, "test/psnr"):
         if name in measured:
             print(f"{metric(name).axis:28} {measured[name]:10.4g}", file=sys.stderr)
+    if config.targets:
+        for layer in range(config.layers, 0, -1):
+            print(f"{metric(f'beta_{layer}').axis:28} {measured[f'beta_{layer}']:10.4g}", file=sys.stderr)
+        for name, error in config.targets.relative_errors("test", measured).items():
+            print(f"{metric(name).axis:50} {error:+.1%}", file=sys.stderr)
+    if missed := data.tags.get(Tag.INFEASIBLE):
+        print(f"infeasible: {missed}", file=sys.stderr)
     print(run_id)
 
 

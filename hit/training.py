@@ -1,6 +1,6 @@
 """The loop that fits a model: Adam on the Lagrangian, an epoch at a time."""
 
-__all__ = ["Epoch", "fit"]
+__all__ = ["Epoch", "Fitted", "fit"]
 
 import math
 import time
@@ -11,13 +11,15 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from hit.checkpoint import load_checkpoint, save_checkpoint
+from hit.checkpoint import checkpoint_extra, load_checkpoint, save_checkpoint
 from hit.config import TrainConfig
 from hit.data import LabelledImages, batches
 from hit.errors import Diverged
 from hit.models import HierarchicalVAE
 from hit.objective import gumbel_temperature, objective, warmup_factor
 from hit.randomness import generator
+from hit.schedules import apply_schedule
+from hit.steering import Steering
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,19 @@ class Epoch:
     metrics: dict[str, float]
 
 
+@dataclass(frozen=True)
+class Fitted:
+    """What a training ended with, beside the model.
+
+    Attributes:
+        betas: β_1 … β_L: those of the config or, where rate targets moved them, those that they came to rest at.
+        steering: what moved them; None without rate targets.
+    """
+
+    betas: tuple[float, ...]
+    steering: Steering | None = None
+
+
 def fit(
     model: HierarchicalVAE,
     train: LabelledImages,
@@ -42,10 +57,10 @@ def fit(
     check: Callable[[], None] = lambda: None,
     checkpoint: Path | None = None,
     identity: str = "",
-) -> int:
-    """Train `model` in place, from its checkpoint if there is one; which epoch it started after.
+) -> Fitted:
+    """Train `model` in place, from its checkpoint if there is one; the β that it ended with.
 
-    An epoch is a function of (weights, optimiser, seed, epoch): its batches, crops and noise come from
+    An epoch is a function of (weights, optimiser, β, seed, epoch): its batches, crops and noise come from
     generators seeded with the last two, so that a resumed run equals an uninterrupted one. The sums
     of an epoch stay on the device and are read once, at its end.
 
@@ -65,15 +80,18 @@ def fit(
     """
     device = next(model.parameters()).device
     optimiser = torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=True)
+    steering = Steering.of(config, math.ceil(len(train) / config.batch_size), device)
     finished = 0
     if checkpoint is not None and checkpoint.exists():
         finished = load_checkpoint(checkpoint, model, optimiser, identity=identity)
+        if steering is not None:
+            steering.restore(checkpoint_extra(checkpoint))
     model.train()
     for epoch in range(finished, config.epochs):
         started = time.perf_counter()
-        betas = torch.tensor(config.betas, device=device) * warmup_factor(config, epoch)
-        sums = _run_epoch(model, optimiser, train, config, epoch, betas, check)
-        metrics = _epoch_metrics(sums / len(train.labels), betas)
+        means = _run_epoch(model, optimiser, train, config, epoch, steering, check) / len(train)
+        metrics = _epoch_metrics(means, _betas(config, steering, device) * warmup_factor(config, epoch))
+        metrics |= config.targets.relative_errors("train", metrics)
         if (temperature := gumbel_temperature(config, epoch)) is not None:
             metrics["train/temperature"] = temperature
         metrics["train/seconds"] = time.perf_counter() - started
@@ -84,9 +102,10 @@ def fit(
             )
         on_epoch(Epoch(epoch + 1, metrics))
         if checkpoint is not None:
-            save_checkpoint(checkpoint, model, optimiser, epoch=epoch + 1, identity=identity)
+            extra = steering.tensors() if steering is not None else None
+            save_checkpoint(checkpoint, model, optimiser, epoch=epoch + 1, identity=identity, extra=extra)
     model.eval()
-    return finished
+    return Fitted(config.betas if steering is None else steering.resting_betas, steering)
 
 
 def _run_epoch(
@@ -95,18 +114,23 @@ def _run_epoch(
     train: LabelledImages,
     config: TrainConfig,
     epoch: int,
-    betas: Tensor,
+    steering: Steering | None,
     check: Callable[[], None],
 ) -> Tensor:
     """Sums over the images of [objective, distortion, R_1, …, R_L]."""
-    device = betas.device
-    order = torch.randperm(len(train.labels), generator=generator("batches", config.seed, epoch))
+    device = train.device
+    order = torch.randperm(len(train), generator=generator("batches", config.seed, epoch))
     noise = generator("noise", config.seed, epoch, device)
     temperature = gumbel_temperature(config, epoch)
+    warmth = warmup_factor(config, epoch)
+    betas = _betas(config, steering, device) * warmth
     sums = torch.zeros(2 + model.layers, dtype=torch.float64, device=device)
     crops = generator("crops", config.seed, epoch)
-    for images in batches(train, config.batch_size, order.to(device), crops=crops):
+    steps = math.ceil(len(train) / config.batch_size)
+    pictures = batches(train, config.batch_size, order.to(device), crops=crops)
+    for step, images in enumerate(pictures, start=epoch * steps):
         check()
+        apply_schedule(optimiser, config, step, config.epochs * steps)
         x = model.prepare(images)
         outcome = model(x, model.noise(len(x), noise), temperature=temperature)
         losses = objective(outcome, betas)
@@ -114,8 +138,17 @@ def _run_epoch(
         losses.mean().backward()
         optimiser.step()
         with torch.no_grad():
-            sums += torch.stack([losses.sum(), outcome.distortion.sum(), *(rate.sum() for rate in outcome.rates)])
+            totals = torch.stack([losses.sum(), outcome.distortion.sum(), *(rate.sum() for rate in outcome.rates)])
+            sums += totals
+            if steering is not None:
+                steering.see(totals[2:] / len(x), step, len(x))
+                betas = _betas(config, steering, device) * warmth
     return sums
+
+
+def _betas(config: TrainConfig, steering: Steering | None, device: torch.device) -> Tensor:
+    """β_1 … β_L in force, before warm-up."""
+    return torch.tensor(config.betas, device=device) if steering is None else steering.betas.float()
 
 
 def _epoch_metrics(means: Tensor, betas: Tensor) -> dict[str, float]:

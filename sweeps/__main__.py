@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from hit.axes import GRID_DEFAULTS, GRID_HELP
 from hit.cli import Parser, entry_point
 from hit.schema import Kind
+from hit.targets import TARGET_LAYERED
 from sweeps.options import SweepOptions, SweepRequest
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ def parser() -> Parser:
     options = Parser(
         "sweeps",
         "Train what a grid over β lacks, each model evaluated, in a pool of processes.",
-        ["grid_"],
+        ["grid_", *TARGET_LAYERED],
         {"beta_": "grid_"},
     )
     options.add_options("sweep", SweepOptions)

@@ -14,7 +14,9 @@ from hit.models import check_fit
 from hit.runner import load_once, state_folder
 from hit.schema import Kind
 from hit.stop import StopRequest
+from hit.store import Store
 from hit.tracking import RunWriter
+from hit.warm_start import find_source
 from sweeps.grid import GridDriver
 from sweeps.loop import SweepResult, run_sweep
 from sweeps.options import SweepOptions, SweepRequest
@@ -48,6 +50,8 @@ class GridSweep:
         select_device(base.device)
         dataset = load_once(base.dataset, base.data_root, select_device("cpu"), base.crop)
         check_fit(base, dataset.image_shape)
+        if base.init_from:
+            find_source(Store(), base, dataset.image_shape)
         model_params = {
             name: value for name, value in base.to_flat().items() if not name.startswith("beta_") and name != "seed"
         }

@@ -13,6 +13,7 @@ from hit.axes import GRID_DEFAULTS, GRID_HELP
 from hit.cli import Parser, entry_point
 from hit.options import build, output_file
 from hit.schema import Kind
+from hit.targets import TARGET_LAYERED
 from sweeps.options import SweepOptions, SweepRequest
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def parser() -> Parser:
     options = Parser(
         "sweeps.main",
         "A small sweep over β on one data set, its evaluation and its report.",
-        ["grid_"],
+        ["grid_", *TARGET_LAYERED],
         {"beta_": "grid_"},
     )
     options.add_config(leave_out=("beta_1", "beta_2", "seed"), **DEFAULTS)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from hit.axes import axis_layer
+from hit.axes import GRID_DEFAULTS, axis_layer
 from hit.cli import CONFIG
 from hit.config import TrainConfig
 from hit.cpus import default_workers
@@ -60,9 +60,18 @@ class SweepRequest:
         """
         options = build(SweepOptions, parsed["sweep"])
         base = TrainConfig.from_flat(parsed[CONFIG])
-        texts = {axis_layer(name): text for name, text in parsed["grid"].items()}
-        grid = BetaGrid.parse(texts, base.layers, base.betas)
-        return cls(base=base, options=options, grid=grid, seeds=parse_seeds(options.seeds), axes=parsed["grid"])
+        axes = dict(parsed["grid"])
+        for name, text in axes.items():
+            if base.targets.steered(axis_layer(name)) and text == GRID_DEFAULTS.get(name):
+                axes[name] = ""  # the target says where this layer goes
+        grid = BetaGrid.parse({axis_layer(name): text for name, text in axes.items()}, base.layers, base.betas)
+        for layer, axis in enumerate(grid.axes, start=1):
+            if base.targets.steered(layer) and len(axis) > 1:
+                raise ConfigError(
+                    f"grid_{layer} must be one value, where β_{layer} starts, or empty where a rate target moves it, "
+                    f"got {axes[f'grid_{layer}']!r}"
+                )
+        return cls(base=base, options=options, grid=grid, seeds=parse_seeds(options.seeds), axes=axes)
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:

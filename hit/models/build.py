@@ -24,6 +24,7 @@ from hit.models.hierarchy import HierarchicalVAE
 from hit.models.lvae import LadderInference
 from hit.models.networks import DensePrior
 from hit.models.vae import OneLayerInference, one_layer_decoder
+from hit.targets import check_targets
 
 #: Sides of the images that models exist for, and where those of 256 pixels do.
 _SIDES, _LARGE = (28, 32), 256
@@ -64,6 +65,7 @@ def check_fit(config: TrainConfig, image_shape: tuple[int, int, int]) -> None:
             "likelihood must be gaussian, gaussian_learned or mol for colour images, got 'bernoulli' "
             f"(dataset {config.dataset} has {channels} channels)"
         )
+    check_targets(config.targets, image_shape, levels=2 if config.likelihood == "bernoulli" else 256)
     if config.likelihood == "mol" and channels != 3:
         raise ConfigError(
             "likelihood must be bernoulli, gaussian or gaussian_learned for grey images, got 'mol' "

@@ -1,0 +1,260 @@
+"""The controller that moves β so that rates meet their targets: state and rates in, new state out."""
+
+__all__ = [
+    "Steering",
+    "SteeringPlan",
+    "SteeringState",
+    "initial_state",
+    "log_betas",
+    "pinned",
+    "plan_steering",
+    "steer",
+    "strength",
+]
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from hit.config import TrainConfig
+from hit.objective import warmup_factor
+from hit.schedules import step_size
+from hit.targets import BETA_HIGH, BETA_LOW, MISSED_ABOVE
+
+#: Nepers that log β is pulled by for a relative error of one neper, and that it moves by for good at every step.
+PULL, MOVE = 3.0, 0.1
+#: Steps over which the controller gains its strength, so that the rates of untrained weights do not count.
+RAMP_STEPS = 50
+#: From this share of training on it has less, so that rates come to rest where they answer β sharply.
+SETTLING_FROM, SETTLING = 0.6, 0.5
+#: It loses it where Adam's step size is below this share of its peak: rates cannot follow β any more.
+SLOW = 0.2
+#: What is left of an average of relative errors after one batch.
+MEMORY = 0.9
+#: A batch's error counts as at most this many nepers: whatever the rates, β is pulled by a bounded factor.
+ERROR_BOUND = 1.0
+#: Errors count as at least and at most this many nepers in what moves β for good. A rate that is too low may be that of
+#: a layer that has learned nothing yet, which no β mends at once; one that is too high follows β without delay.
+MOVE_DOWN, MOVE_UP = -0.1, 0.5
+
+
+@dataclass(frozen=True)
+class SteeringPlan:
+    """What is steered, as tensors. Index l − 1 is layer l; in tensors of L + 1 entries the last is the total rate.
+
+    Attributes:
+        start: log β_l as asked for, (L,).
+        targets: nats per image, (L + 1,); 1 where there is none.
+        steered: which of them there are, (L + 1,).
+        low, high: bounds of what log β is moved by, (L + 1,).
+        shares: which layers the total's target moves, (L,).
+    """
+
+    start: Tensor
+    targets: Tensor
+    steered: Tensor
+    low: Tensor
+    high: Tensor
+    shares: Tensor
+
+
+@dataclass(frozen=True)
+class SteeringState:
+    """What the controller remembers from one step to the next, each (L + 1,), float64.
+
+    Attributes:
+        offsets: what log β has been moved by for good, nepers.
+        errors: running average of log(R / target).
+        pulls: what log β is moved by in addition while there is an error, nepers.
+    """
+
+    offsets: Tensor
+    errors: Tensor
+    pulls: Tensor
+
+
+def plan_steering(config: TrainConfig, device: torch.device | str = "cpu") -> SteeringPlan | None:
+    """The plan of a config's rate targets; None where it has none.
+
+    A target of a layer moves that layer's β. A target of the total rate moves the β of all layers that have no
+    exact target of their own by one common factor. An upper bound never lowers β below what was asked for.
+    """
+    if not config.targets:
+        return None
+    own = config.targets.layers or (None,) * config.layers
+    wanted = [*own, config.targets.total]
+    start = torch.tensor(config.betas, dtype=torch.float64).log()
+    shares = torch.tensor([config.targets.total is not None and (one is None or one.upper) for one in own])
+    moved = start[shares] if shares.any() else torch.zeros(1, dtype=torch.float64)
+    steered = torch.tensor([target is not None for target in wanted])
+    upper = torch.tensor([target is not None and target.upper for target in wanted])
+    low = math.log(BETA_LOW) - torch.cat([start, moved.max().view(1)])
+    high = math.log(BETA_HIGH) - torch.cat([start, moved.min().view(1)])
+    return SteeringPlan(
+        start=start.to(device),
+        targets=torch.tensor([1.0 if one is None else one.nats for one in wanted], dtype=torch.float64).to(device),
+        steered=steered.to(device),
+        low=low.where(steered & ~upper, 0.0).to(device),
+        high=high.where(steered, 0.0).to(device),
+        shares=shares.to(device),
+    )
+
+
+def initial_state(plan: SteeringPlan) -> SteeringState:
+    """The state before the first step: β as asked for, no error seen."""
+    return SteeringState(*(torch.zeros_like(plan.targets) for _ in range(3)))
+
+
+def log_betas(plan: SteeringPlan, state: SteeringState, *, pulled: bool = True) -> Tensor:
+    """log β_1 … log β_L, (L,).
+
+    Args:
+        plan: what is steered.
+        state: the controller's.
+        pulled: those in force; False gives those at which the rates come to rest, without what errors pull by.
+    """
+    offsets = (state.offsets + state.pulls).clamp(plan.low, plan.high) if pulled else state.offsets
+    moved = plan.start + offsets[:-1] + plan.shares * offsets[-1]
+    bounded = moved.clamp(math.log(BETA_LOW), math.log(BETA_HIGH))
+    return bounded.where(plan.steered[:-1] | plan.shares, plan.start)
+
+
+def strength(step: int, begun: int = 0, step_share: float = 1.0, steps: float = math.inf) -> float:
+    """The controller's strength at `step`, 0 to 1.
+
+    Args:
+        step: counted from 0.
+        begun: step at which it begins to steer; it has its whole strength 50 steps later.
+        step_share: Adam's step size as a share of its peak.
+        steps: of the whole training.
+    """
+    settled = SETTLING if step >= SETTLING_FROM * steps else 1.0
+    return settled * min(1.0, max(0, step - begun + 1) / RAMP_STEPS) * min(1.0, step_share / SLOW)
+
+
+def steer(
+    plan: SteeringPlan, state: SteeringState, rates: Tensor, strength: float = 1.0, weight: float = 1.0
+) -> SteeringState:
+    """The state after a batch: a proportional-integral controller of log β on errors log(R / target).
+
+    errors ← running mean of log(R / target); pulls ← strength · 3 · errors;
+    offsets ← offsets + strength · 0.1 · errors.
+    Relative errors have no unit, so that the same gains serve rates of a tenth of a nat and of thousands, and a
+    pull lets go as soon as the rate moves, however long it stood still. Errors are bounded before they are
+    averaged, and offsets where β has its bounds: nothing winds up, and nothing overflows.
+
+    Args:
+        plan: what is steered.
+        state: before the batch.
+        rates: R_1 … R_L of the batch, mean nats per image, (L,).
+        strength: of the controller now (`strength`).
+        weight: size of the batch relative to a whole one.
+    """
+    rates = rates.double()
+    seen = torch.cat([rates, rates.sum().view(1)])
+    memory = MEMORY**weight
+    now = (seen / plan.targets).log().clamp(-ERROR_BOUND, ERROR_BOUND)
+    errors = (memory * state.errors + (1 - memory) * now).where(plan.steered, 0.0)
+    moves = strength * weight * MOVE * errors.clamp(MOVE_DOWN, MOVE_UP)
+    offsets = (state.offsets + moves).clamp(plan.low, plan.high)
+    return SteeringState(offsets, errors, strength * PULL * errors)
+
+
+def pinned(plan: SteeringPlan, state: SteeringState) -> tuple[float | None, ...]:
+    """The bound of β at which each of the L + 1 targets stands still, None where it does not.
+
+    The total's stands still where the β of all layers that it moves are at one bound.
+    """
+    betas = log_betas(plan, state, pulled=False).tolist()
+    steered, shares = plan.steered.tolist(), plan.shares.tolist()
+    movers = [[beta] for beta in betas] + [[beta for beta, shared in zip(betas, shares, strict=True) if shared]]
+    return tuple(_common_bound(own) if there else None for own, there in zip(movers, steered, strict=True))
+
+
+class Steering:
+    """The controller of one training: its plan, its state, and where in the training it is.
+
+    Args:
+        plan: what is steered.
+        config: of the run.
+        steps_per_epoch: batches an epoch.
+    """
+
+    def __init__(self, plan: SteeringPlan, config: TrainConfig, steps_per_epoch: int) -> None:
+        self.plan = plan
+        self.state = initial_state(plan)
+        self._config = config
+        self._steps = config.epochs * steps_per_epoch
+        # A ladder's warm-up weighs no rate at first: what the rates are then says nothing of β.
+        warm = next(epoch for epoch in range(config.epochs) if warmup_factor(config, epoch) == 1)
+        self._begun = warm * steps_per_epoch
+
+    @classmethod
+    def of(cls, config: TrainConfig, steps_per_epoch: int, device: torch.device) -> "Steering | None":
+        """That of a config; None where it has no rate targets."""
+        plan = plan_steering(config, device)
+        return None if plan is None else cls(plan, config, steps_per_epoch)
+
+    @property
+    def betas(self) -> Tensor:
+        """β_1 … β_L in force, (L,), float64."""
+        return log_betas(self.plan, self.state).exp()
+
+    @property
+    def resting_betas(self) -> tuple[float, ...]:
+        """β_1 … β_L at which the rates come to rest: those of a run without targets that ends with these rates."""
+        return tuple(log_betas(self.plan, self.state, pulled=False).exp().tolist())
+
+    def see(self, rates: Tensor, step: int, images: int) -> None:
+        """Learn of the mean rates (L,) of the batch of `step`, counted from 0."""
+        now = strength(step, self._begun, step_size(self._config.schedule, 1.0, step, self._steps), self._steps)
+        self.state = steer(self.plan, self.state, rates, now, images / self._config.batch_size)
+
+    def infeasible(self, metrics: Mapping[str, float]) -> str:
+        """Which targets are missed with β at a bound, and by how much; '' where none is.
+
+        Args:
+            metrics: of the test set, by schema names.
+        """
+        targets = self._config.targets
+        bounds = {
+            name: bound
+            for name, bound in zip(self._names(), pinned(self.plan, self.state), strict=True)
+            if bound is not None
+        }
+        faults = []
+        for (asked, nats), (name, error) in zip(
+            targets.to_flat().items(), targets.relative_errors("test", metrics).items(), strict=True
+        ):
+            missed = error if asked.startswith("max") else abs(error)
+            if name in bounds and missed > MISSED_ABOVE:
+                rate = name.replace("rate_error", "rate")
+                moved = f"beta_{name.rpartition('_')[2]}" if name[-1].isdigit() else "every β that it moves"
+                faults.append(
+                    f"{asked}={nats:g} is missed by {error:+.1%}: {rate} is {metrics[rate]:.4g} nats "
+                    f"with {moved} at its bound of {bounds[name]:g}"
+                )
+        return "; ".join(faults)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The state by name, for a checkpoint."""
+        return {f"steering.{name}": value for name, value in vars(self.state).items()}
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take the state back from a checkpoint."""
+        device = self.plan.start.device
+        self.state = SteeringState(**{name: tensors[f"steering.{name}"].to(device) for name in vars(self.state)})
+
+    def _names(self) -> list[str]:
+        return [*(f"test/rate_error_{layer}" for layer in range(1, self._config.layers + 1)), "test/rate_error"]
+
+
+def _common_bound(betas: list[float]) -> float | None:
+    """The bound at which all of these log β are."""
+    for bound in (BETA_LOW, BETA_HIGH):
+        if all(math.isclose(beta, math.log(bound), abs_tol=1e-9) for beta in betas):
+            return bound
+    return None

@@ -1,0 +1,170 @@
+"""Rate targets: the rates that a run is asked to end with, in place of the β that would give them."""
+
+__all__ = [
+    "BETA_HIGH",
+    "BETA_LOW",
+    "MISSED_ABOVE",
+    "TARGET",
+    "TARGET_DEFAULTS",
+    "TARGET_LAYERED",
+    "RateTarget",
+    "RateTargets",
+    "check_targets",
+]
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hit.errors import ConfigError
+
+#: A flat name of one target: of layer 1 (`target_rate_1`), or of the total rate (`target_rate`); `max_…`: upper bounds.
+TARGET = re.compile(r"(target|max)_rate(?:_([1-9][0-9]*))?\Z")
+
+#: Every target that has an option of its own; further layers' are taken, too. Empty: none.
+TARGET_DEFAULTS = dict.fromkeys(
+    ("target_rate_1", "target_rate_2", "target_rate", "max_rate_1", "max_rate_2", "max_rate"), ""
+)
+
+#: Beginnings of the options that exist for every layer.
+TARGET_LAYERED = ("target_rate_", "max_rate_")
+
+#: What β of a layer with a target is kept between.
+BETA_LOW, BETA_HIGH = 1e-4, 1e4
+#: A target is missed where the rate's relative error is above this.
+MISSED_ABOVE = 0.05
+
+
+@dataclass(frozen=True)
+class RateTarget:
+    """One rate that is asked for.
+
+    Attributes:
+        nats: per image.
+        upper: whether it is an upper bound rather than the rate itself.
+    """
+
+    nats: float
+    upper: bool = False
+
+
+@dataclass(frozen=True)
+class RateTargets:
+    """All targets of a run.
+
+    Attributes:
+        layers: of R_1, …, R_L, None for a layer without one; empty where no layer has one and L does not matter.
+        total: of R.
+    """
+
+    layers: tuple[RateTarget | None, ...] = ()
+    total: RateTarget | None = None
+
+    def __bool__(self) -> bool:
+        return self.total is not None or any(self.layers)
+
+    @classmethod
+    def parse(cls, flat: Mapping[str, Any], layers: int) -> "RateTargets":
+        """From flat parameters, as strings or numbers; empty ones are none.
+
+        Args:
+            flat: names that `TARGET` matches → values.
+            layers: L.
+
+        Raises:
+            ConfigError: a value is no positive number, a layer does not exist, or targets exclude each other.
+
+        >>> RateTargets.parse({"target_rate_1": "30", "max_rate": "50"}, 2).to_flat()
+        {'target_rate_1': 30.0, 'max_rate': 50.0}
+        """
+        found: dict[int, tuple[str, RateTarget]] = {}  # 0: the total
+        for name, value in flat.items():
+            match = TARGET.match(name)
+            assert match
+            nats = _nats(name, value)
+            layer = int(match[2] or 0)
+            if nats is None:
+                continue
+            if layer > layers:
+                raise ConfigError(f"{name} needs a model of {layer} layers or more, but L = {layers}, got {value!r}")
+            if layer in found:
+                raise ConfigError(f"{name} must be empty where {found[layer][0]} is given, got {value!r}")
+            found[layer] = name, RateTarget(nats, match[1] == "max")
+        if not found:
+            return cls()
+        own = [found[layer][1] if layer in found else None for layer in range(1, layers + 1)]
+        if 0 in found:
+            _check_total(*found[0], own)
+        return cls(tuple(own), found[0][1] if 0 in found else None)
+
+    def to_flat(self) -> dict[str, float]:
+        """Flat names → nats, of the targets that there are; `parse` inverts it."""
+        named = [(f"_{layer}", target) for layer, target in enumerate(self.layers, start=1)] + [("", self.total)]
+        return {f"{'max' if one.upper else 'target'}_rate{end}": one.nats for end, one in named if one is not None}
+
+    def relative_errors(self, split: str, metrics: Mapping[str, float]) -> dict[str, float]:
+        """R / target − 1 of every target, from and as metrics in schema names (`{split}/rate_…`)."""
+        named = [(f"_{layer}", target) for layer, target in enumerate(self.layers, start=1)] + [("", self.total)]
+        return {
+            f"{split}/rate_error{end}": metrics[f"{split}/rate{end}"] / one.nats - 1
+            for end, one in named
+            if one is not None
+        }
+
+    def steered(self, layer: int) -> bool:
+        """Whether a target moves β of this layer: its own, or that of the total rate."""
+        own = self.layers[layer - 1] if layer <= len(self.layers) else None
+        return own is not None or self.total is not None
+
+    def check_betas(self, betas: Sequence[float]) -> None:
+        """Raise ConfigError unless steering can begin at these β_1 … β_L."""
+        for layer, beta in enumerate(betas, start=1):
+            if self.steered(layer) and not BETA_LOW <= beta <= BETA_HIGH:
+                raise ConfigError(
+                    f"beta_{layer} must be from {BETA_LOW:g} to {BETA_HIGH:g} where a rate target moves it, "
+                    f"got {beta:g}"
+                )
+
+
+def check_targets(targets: RateTargets, image_shape: tuple[int, int, int], levels: int) -> None:
+    """Raise ConfigError where exact targets are above what images of this shape can hold.
+
+    A code for an image needs no more than ln(levels) nats a pixel and channel.
+
+    Args:
+        targets: of the run.
+        image_shape: (C, H, W).
+        levels: that a pixel can have for the likelihood.
+    """
+    capacity = math.prod(image_shape) * math.log(levels)
+    for name, nats in targets.to_flat().items():
+        if name.startswith("target") and nats > capacity:
+            shape = "×".join(map(str, image_shape))
+            raise ConfigError(
+                f"{name} must be at most {capacity:.4g} nats, what {shape} pixels of {levels} levels can hold, "
+                f"got {nats:g}"
+            )
+
+
+def _nats(name: str, value: Any) -> float | None:
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return None
+    try:
+        nats = float(value)
+    except (TypeError, ValueError):
+        raise ConfigError(f"{name} must be a number of nats or empty, got {value!r}") from None
+    if not 0 < nats < math.inf:
+        raise ConfigError(f"{name} must be a finite number greater than 0, got {value!r}")
+    return nats
+
+
+def _check_total(name: str, total: RateTarget, own: Sequence[RateTarget | None]) -> None:
+    exact = [target.nats for target in own if target is not None and not target.upper]
+    if len(exact) == len(own):
+        raise ConfigError(f"{name} must be empty where every layer has a target_rate of its own, got {total.nats:g}")
+    if total.nats <= sum(exact):
+        raise ConfigError(
+            f"{name} must be greater than the sum of the layers' target rates ({sum(exact):g}), got {total.nats:g}"
+        )

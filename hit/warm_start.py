@@ -1,0 +1,76 @@
+"""Weights to start from: those of a finished run of the same architecture, found in the store."""
+
+__all__ = ["find_source", "load_source"]
+
+import json
+import tempfile
+from pathlib import Path
+
+from mlflow.entities import Run
+
+from hit.checkpoint import load_weights
+from hit.config import TrainConfig
+from hit.errors import ConfigError, StoreAway, StoreError
+from hit.models import HierarchicalVAE
+from hit.schema import Kind, Tag
+from hit.store import Store, config_of
+
+WEIGHTS = "model/weights.safetensors"
+
+#: What a model's architecture is made of; what else a config says decides the training alone.
+_ARCHITECTURE = ("model", "likelihood", "posterior", "latent", "linear_z1", "channels", "z_dims")
+
+
+def find_source(store: Store, config: TrainConfig, image_shape: tuple[int, int, int]) -> Run:
+    """The run that `config.init_from` names, if training can start from it.
+
+    Args:
+        store: where it is.
+        config: of the new run.
+        image_shape: (C, H, W) of the new run's data.
+
+    Raises:
+        ConfigError: it is no finished model, or one of another architecture or for images of another shape.
+        StoreAway: the store does not answer.
+    """
+    named = f"init_from must name a finished run of the same architecture, got {config.init_from!r}"
+    try:
+        run = store.run(config.init_from)
+    except StoreAway:
+        raise
+    except StoreError:
+        raise ConfigError(f"{named}, which the store does not know") from None
+    kind = run.data.tags.get(Tag.KIND)
+    if kind != Kind.TRAIN or run.info.status != "FINISHED":
+        raise ConfigError(f"{named}, of kind {kind!r} and {run.info.status}")
+    theirs = TrainConfig.from_flat(config_of(run))
+    for name in _ARCHITECTURE:
+        if getattr(theirs, name) != getattr(config, name):
+            own, other = config.to_flat()[name], theirs.to_flat()[name]
+            raise ConfigError(f"{named}, which has {name}={other} where this run has {own}")
+    shape = _image_shape(run)
+    if shape is not None and shape != image_shape:
+        their_shape, own_shape = ("×".join(map(str, one)) for one in (shape, image_shape))
+        raise ConfigError(f"{named}, which is for images of {their_shape} where this run's are of {own_shape}")
+    return run
+
+
+def load_source(store: Store, run: Run, model: HierarchicalVAE) -> None:
+    """Read the weights of a run of the store into `model`.
+
+    Raises:
+        StoreError: the run has no weights.
+        CheckpointError: they are damaged, or of another model.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        load_weights(store.download(run.info.run_id, WEIGHTS, Path(folder)), model)
+
+
+def _image_shape(run: Run) -> tuple[int, ...] | None:
+    """Shape of the images that a run was trained on, if its input tells."""
+    for entry in run.inputs.dataset_inputs if run.inputs else []:
+        try:
+            return tuple(json.loads(entry.dataset.profile)["image_shape"])
+        except (TypeError, ValueError, KeyError):
+            continue
+    return None
