@@ -49,7 +49,7 @@ def settings(frame: pd.DataFrame) -> list[Setting]:
     for part, fact, headline in zip(parts, facts, headlines, strict=True):
         namesakes = [other for other, title in zip(facts, headlines, strict=True) if title == headline]
         telling = [name for name in fact if name not in _HEADLINE and len({other[name] for other in namesakes}) > 1]
-        title = " · ".join([headline, *(f"{name} {fact[name]}" for name in telling)])
+        title = " · ".join([headline, *(f"{name} {fact[name] or 0}" for name in telling)])
         details = {name: value for name, value in fact.items() if name not in _HEADLINE and value}
         found.append(Setting(title, details, part, layers(part)))
     return found

@@ -111,7 +111,11 @@ def require(frame: pd.DataFrame, *names: str) -> pd.DataFrame:
             raise StoreError(f"no metric is called {name!r}{nearest(name, known)}")
         measured = rows[values(rows, name).notna()]
         if measured.empty:
-            judged = " once its classifier is trained (`-e classifier`)" if _BY_EVALUATOR["judge"].match(name) else ""
+            judged = (
+                " (it takes a classifier of the data: `python -m hit.classify`)"
+                if _BY_EVALUATOR["judge"].match(name)
+                else ""
+            )
             raise StoreError(
                 f"no finished run has {name} ({schema.metric(name).label}): "
                 f"measure it by `{evaluate_command(frame, name)}`{judged}"
@@ -133,7 +137,7 @@ def evaluate_command(frame: pd.DataFrame, name: str = "") -> str:
             clauses.append(f"params.{param} = '{known[0]}'")
     where = " and ".join(clauses) or "metrics.epochs > 0"
     group = OPTIONAL.get(name)
-    return f'mlflow run . -e evaluate -P where="{where}"' + (f" -P metrics={group}" if group else "")
+    return f'python -m hit.evaluate --where "{where}"' + (f" --metrics {group}" if group else "")
 
 
 def one_dataset(frame: pd.DataFrame) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hit.errors import Diverged, UserError
+from hit.errors import Claimed, Diverged, UserError
 from hit.reevaluation import Candidate, reevaluate, reevaluate_run
 from hit.stop import StopRequest
 from hit.store import Store
@@ -60,6 +60,8 @@ def evaluate_runs(
 def _here(store: Store, candidate: Candidate, stop: StopRequest, options: dict[str, Any]) -> Verdict:
     try:
         return Verdict(candidate, reevaluate(store, candidate, stop=stop, **options).summary())
+    except Claimed as error:
+        return Verdict(candidate, str(error))
     except (UserError, Diverged) as error:
         return Verdict(candidate, f"error: {error}", failed=True)
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from hit.backbones import Classifier, build_classifier
 from hit.checkpoint import load_weights, weights_digest
-from hit.data import Dataset, labelled_batches
+from hit.data import Dataset, Split, labelled_batches
 from hit.errors import CheckpointError, ConfigError, NoJudge
 
 if TYPE_CHECKING:  # the science does not need MLflow
@@ -108,6 +108,8 @@ def find_judge(store: "Store", dataset: Dataset) -> Judge:
     """
     trained = store.classifiers(dataset.digest)
     command = f"python -m hit.classify --dataset {shlex.quote(dataset.name)}"
+    if not isinstance(dataset.train, Split):  # streamed, as crops
+        command += f" --crop {dataset.image_shape[1]}"
     if not trained:
         raise NoJudge(f"the store has no classifier of {dataset.name} (digest {dataset.digest}); train one: {command}")
     needed = needed_accuracy(dataset.test.labels)

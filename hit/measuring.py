@@ -102,7 +102,7 @@ def current_judge(dataset: Dataset, uri: str | None = None) -> Judge | None:
 
 
 def skipped_tag(group: str) -> str:
-    """Name of the tag that says why a group was not measured; empty once it was."""
+    """Name of the tag that says why a group was not measured; gone once it was."""
     return f"{Tag.SKIPPED}.{group}"
 
 

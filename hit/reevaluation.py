@@ -140,7 +140,7 @@ def reevaluate(
         measured = _measure(store, run, config, dataset, groups, judge, stop)
         done = groups - measured.skipped.keys()
         log_measurement(writer, measured, config.epochs, dataset.test.labels, run.data.metrics)
-        writer.tags({skipped_tag(group): "" for group in done if run.data.tags.get(skipped_tag(group))})
+        writer.untag(tag for group in done if (tag := skipped_tag(group)) in run.data.tags)
     return Reevaluation(done, measured.skipped)
 
 

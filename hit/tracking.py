@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -122,7 +122,7 @@ class RunWriter:
         if amend:
             return
         if self._taken_over:  # how it ended before is no longer true
-            self._append([{"kind": "untag", "key": str(key)} for key in (Tag.STATUS_REASON, Tag.DIVERGED)])
+            self.untag((Tag.STATUS_REASON, Tag.DIVERGED))
         self.tags(all_tags)
 
     def params(self, values: Mapping[str, Any]) -> None:
@@ -153,6 +153,10 @@ class RunWriter:
     def tags(self, values: Mapping[str, str]) -> None:
         """Set tags."""
         self._append({"kind": "tag", "key": str(key), "value": str(value)} for key, value in values.items())
+
+    def untag(self, names: Iterable[str]) -> None:
+        """Remove tags, those that are there."""
+        self._append([{"kind": "untag", "key": str(name)} for name in names])
 
     def dataset(self, name: str, digest: str, profile: Mapping[str, Any], context: str = "training") -> None:
         """Log the data set as the run's input."""

@@ -93,9 +93,9 @@ def check_information(
         error: its standard error, three of which are forgiven.
         rate: R_l + … + R_L, nats per image.
         label_entropy: H(y).
-        bias: how far the estimate exceeds the truth on average; forgiven, too.
+        bias: how far the estimate exceeds the truth on average; taken off.
     """
-    return BoundCheck(min(rate, label_entropy) - information, _STANDARD_ERRORS * error + bias + _ROUNDING)
+    return BoundCheck(min(rate, label_entropy) - (information - bias), _STANDARD_ERRORS * error + _ROUNDING)
 
 
 def check_reconstruction(negative_elbo: float, error: float, data_entropy: float) -> BoundCheck:

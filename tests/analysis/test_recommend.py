@@ -37,7 +37,7 @@ def test_every_application_has_a_declared_metric_and_a_direction(count: int) -> 
 
 
 def test_generation_wants_the_highest_inception_score_of_one_judge(grid: pd.DataFrame) -> None:
-    with pytest.raises(StoreError, match=r"no finished run has sample/inception_score .* -e evaluate .*-e classifier"):
+    with pytest.raises(StoreError, match=r"no finished run has sample/inception_score .*hit\.evaluate .*hit\.classify"):
         recommend(grid, "generation")
     grid["sample/inception_score"] = 9 - grid["test/rate"] / 20
     grid["judge"] = "judge-1"
@@ -147,5 +147,5 @@ def test_an_unknown_application_is_named() -> None:
 
 
 def test_a_missing_metric_says_what_to_run(grid: pd.DataFrame) -> None:
-    with pytest.raises(StoreError, match=r"mlflow run \. -e evaluate"):
+    with pytest.raises(StoreError, match=r"python -m hit\.evaluate"):
         recommend(grid.drop(columns="test/accuracy_svm_rbf_z2_sampled"), "representation")

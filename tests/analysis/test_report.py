@@ -206,7 +206,7 @@ def test_a_metric_that_is_missing_leaves_its_picture_out_and_says_what_measures_
     page = Page(build(core))
     assert len(page.figures) == 11
     assert "No finished run has accuracy of z_2, SVM (RBF) on samples, so that no picture shows it" in page.text
-    assert "mlflow run . -e evaluate -P where=\"params.dataset = 'binary_mnist'" in page.text
+    assert "python -m hit.evaluate --where \"params.dataset = 'binary_mnist'" in page.text
     assert "No recommendation for representation" in page.text
     assert "Were the bounds kept?" not in page.text
 
@@ -260,7 +260,7 @@ def test_a_violated_bound_is_flagged_with_its_run(grid: pd.DataFrame) -> None:
 )
 def test_any_violated_bound_is_listed(grid: pd.DataFrame, check: str, slack: float, told: str) -> None:
     grid[f"test/bound_slack_{check}"], grid[f"test/bound_holds_{check}"] = 0.5, 1.0
-    assert "and so do 25 other quantities theirs" in Page(build(grid)).text
+    assert "and 25 other quantities (information, −ELBO, scores of samples) keep theirs" in Page(build(grid)).text
     grid.loc[7, [f"test/bound_slack_{check}", f"test/bound_holds_{check}"]] = [slack, 0.0]
     text = Page(build(grid)).text
     assert "No. 1 of 25 runs exceed a bound" in text

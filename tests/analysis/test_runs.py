@@ -61,7 +61,7 @@ def test_an_empty_store_says_which_command_makes_runs(store: type[FakeStore]) ->
 
 
 def test_a_metric_that_must_be_asked_for_says_how(grid: pd.DataFrame) -> None:
-    with pytest.raises(StoreError, match=r"no finished run has sample/fid_inception .* -P metrics=inception"):
+    with pytest.raises(StoreError, match=r"no finished run has sample/fid_inception .* --metrics inception"):
         require(grid, "sample/fid_inception")
 
 
@@ -105,7 +105,7 @@ def test_require_keeps_finished_rows_that_have_all_metrics(grid: pd.DataFrame) -
 
 def test_require_says_what_measures_a_missing_metric(grid: pd.DataFrame) -> None:
     wanted = (
-        "no finished run has test/mi_z2 (I(y; z_2)): measure it by `mlflow run . -e evaluate "
+        "no finished run has test/mi_z2 (I(y; z_2)): measure it by `python -m hit.evaluate "
         "-P where=\"params.dataset = 'binary_mnist' and params.model = 'ghvae'\"`"
     )
     for frame in (grid.drop(columns="test/mi_z2"), grid.assign(**{"test/mi_z2": np.nan})):

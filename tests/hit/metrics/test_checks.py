@@ -45,7 +45,9 @@ def test_information_is_bounded_by_rate_and_by_entropy() -> None:
     assert check_information(2.0, 0.0, rate=50.0, label_entropy=LN10).slack == pytest.approx(LN10 - 2.0)
     assert not check_information(1.5, 0.02, rate=1.4, label_entropy=LN10).holds
     assert check_information(1.5, 0.04, rate=1.4, label_entropy=LN10).holds
-    assert check_information(1.5, 0.02, rate=1.4, label_entropy=LN10, bias=0.05).holds
+    biased = check_information(1.5, 0.02, rate=1.4, label_entropy=LN10, bias=0.05)
+    assert biased.holds
+    assert biased.slack == pytest.approx(-0.05), "what is known to be bias is no slack"
 
 
 def test_no_code_of_distinct_images_is_shorter_than_their_entropy() -> None:
