@@ -159,8 +159,6 @@ class TrainConfig:
                 raise ConfigError(
                     f"beta_{layer} needs a model of {layer} layers or more, but L = {layers}, got {value!r}"
                 )
-        if values.get("model") == "vae" and values.get("z_dims", cls.z_dims) not in (cls.z_dims, _dims("20")):
-            raise ConfigError(f"z_dims must be left out for model=vae, whose z_1 is a map, got {flat['z_dims']!r}")
         values["betas"] = tuple(betas.get(layer, 1.0) for layer in range(1, layers + 1))
         values["targets"] = RateTargets.parse(targets, layers)
         try:

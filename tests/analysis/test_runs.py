@@ -106,7 +106,7 @@ def test_require_keeps_finished_rows_that_have_all_metrics(grid: pd.DataFrame) -
 def test_require_says_what_measures_a_missing_metric(grid: pd.DataFrame) -> None:
     wanted = (
         "no finished run has test/mi_z2 (I(y; z_2)): measure it by `python -m hit.evaluate "
-        "-P where=\"params.dataset = 'binary_mnist' and params.model = 'ghvae'\"`"
+        "--where \"params.dataset = 'binary_mnist' and params.model = 'ghvae'\"`"
     )
     for frame in (grid.drop(columns="test/mi_z2"), grid.assign(**{"test/mi_z2": np.nan})):
         with pytest.raises(StoreError) as caught:
