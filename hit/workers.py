@@ -91,11 +91,6 @@ class WorkerPool:
         """Workers without a job."""
         return sum(worker.job is None for worker in self._workers)
 
-    @property
-    def busy(self) -> int:
-        """Workers with a job."""
-        return len(self._workers) - self.free
-
     def submit(self, job: Job) -> None:
         """Give a free worker a job; there must be one."""
         worker = next(worker for worker in self._workers if worker.job is None)
