@@ -83,9 +83,10 @@ def load_checkpoint(path: Path, model: nn.Module, optimiser: torch.optim.Optimiz
         prefix = f"optimiser.{index}."
         state = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
         if state:
-            # Adam keeps its step count on the CPU and its moments where the parameter is.
+            # Adam keeps its step count on the CPU and its moments where the parameter is, in the same memory format.
             optimiser.state[parameter] = {
-                key: value if value.dim() == 0 else value.to(parameter.device) for key, value in state.items()
+                key: value if value.dim() == 0 else torch.empty_like(parameter).copy_(value)
+                for key, value in state.items()
             }
     try:
         return int(metadata["epoch"])
