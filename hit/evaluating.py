@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hit.errors import Claimed, Diverged, UserError
-from hit.reevaluation import Candidate, reevaluate, reevaluate_run
+from hit.jobs import run_jobs
+from hit.reevaluation import Candidate, reevaluate_run
 from hit.stop import StopRequest
 from hit.store import Store
-from hit.workers import Job, Outcome, WorkerPool
+from hit.workers import Job, Outcome
 
 
 @dataclass(frozen=True)
@@ -43,44 +43,15 @@ def evaluate_runs(
     Raises:
         Interrupted: `stop` was requested.
     """
-    todo = []
-    for candidate in asked:
-        if candidate.skip:
-            yield Verdict(candidate, candidate.skip)
-        else:
-            todo.append(candidate)
-    if workers == 1 or len(todo) <= 1:
-        for candidate in todo:
-            stop.check()
-            yield _here(store, candidate, stop, options)
-    else:
-        yield from _in_processes(str(store.client.tracking_uri), todo, min(workers, len(todo)), stop, options)
-
-
-def _here(store: Store, candidate: Candidate, stop: StopRequest, options: dict[str, Any]) -> Verdict:
-    try:
-        return Verdict(candidate, reevaluate(store, candidate, stop=stop, **options).summary())
-    except Claimed as error:
-        return Verdict(candidate, str(error))
-    except (UserError, Diverged) as error:
-        return Verdict(candidate, f"error: {error}", failed=True)
-
-
-def _in_processes(
-    uri: str, todo: list[Candidate], workers: int, stop: StopRequest, options: dict[str, Any]
-) -> Iterator[Verdict]:
-    left = {candidate.run.info.run_id: candidate for candidate in todo}
-    waiting = list(left)
-    with WorkerPool(workers, options["threads"]) as pool:
-        while left:
-            stop.check()
-            while waiting and pool.free:
-                run_id = waiting.pop(0)
-                arguments = {"run_id": run_id, "groups": sorted(left[run_id].groups), "uri": uri, **options}
-                pool.submit(Job(run_id, reevaluate_run, arguments))
-            for outcome in pool.outcomes(timeout=0.5):
-                if outcome.state != "progress":
-                    yield _verdict(left.pop(outcome.job.identity), outcome)
+    yield from (Verdict(candidate, candidate.skip) for candidate in asked if candidate.skip)
+    todo = {candidate.run.info.run_id: candidate for candidate in asked if not candidate.skip}
+    uri = str(store.client.tracking_uri)
+    jobs = [
+        Job(run_id, reevaluate_run, {"run_id": run_id, "groups": sorted(candidate.groups), "uri": uri, **options})
+        for run_id, candidate in todo.items()
+    ]
+    for outcome in run_jobs(jobs, workers=workers, threads=options["threads"], stop=stop):
+        yield _verdict(todo[outcome.job.identity], outcome)
 
 
 def _verdict(candidate: Candidate, outcome: Outcome) -> Verdict:

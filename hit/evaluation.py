@@ -123,8 +123,9 @@ def _pass_over_test_set(
     for images in batches(dataset.test, min(_BATCH, max(1, _BATCH_PIXELS // (height * width)))):
         check()
         x = model.prepare(images)
-        sampled = model(x, model.noise(len(x), generator))
-        means = model(x, sample=False)
+        evidence = model.inference.evidence(x)
+        sampled = model(x, model.noise(len(x), generator), evidence=evidence)
+        means = model(x, sample=False, evidence=evidence)
         rates += torch.stack([rate.double().sum() for rate in sampled.rates]).cpu()
         distortion += sampled.distortion.double().sum().item()
         negative_elbos.append(sampled.distortion.double().cpu() + sum(rate.double().cpu() for rate in sampled.rates))

@@ -59,6 +59,7 @@ def train_run(
     uri: str | None = None,
     run_id: str | None = None,
     sweep: str | None = None,
+    parent: str | None = None,
     tags: Mapping[str, str] | None = None,
     exclusive: bool = False,
     stop: StopRequest | None = None,
@@ -74,6 +75,7 @@ def train_run(
         uri: the store; see `hit.connection.tracking_uri`.
         run_id: take over this run, going on from its checkpoint if it has one here.
         sweep: run id of the sweep that this run is a child of.
+        parent: run id of another run that it is a child of.
         tags: further tags.
         exclusive: leave the config to another process that trains or has trained it (`hit.claims`).
         stop: told about by SIGTERM and Ctrl-C.
@@ -101,7 +103,7 @@ def train_run(
         experiment=experiment,
         uri=uri,
         run_id=run_id,
-        parent=sweep,
+        parent=sweep or parent,
         tags={**({Tag.SWEEP: sweep} if sweep else {}), **(tags or {})},
         stop=stop,
     ) as run:

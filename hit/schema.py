@@ -206,6 +206,11 @@ _DECLARED = [
     Metric("train/accuracy", "", "maximize", "training accuracy"),
     Metric("test/cross_entropy", "nats per image", "minimize", "cross-entropy"),
     Metric("test/accuracy", "", "maximize", "accuracy of the classifier"),
+    # a surface beside models that were trained for one β each
+    Metric("certificate/objective_gap", "", "minimize", "objective at equal β, surface over dedicated models, mean"),
+    Metric("certificate/objective_gap_worst", "", "minimize", "the same, worst"),
+    Metric("certificate/distortion_gap", "", "minimize", "distortion at equal rates, surface over dedicated, mean"),
+    Metric("certificate/distortion_gap_worst", "", "minimize", "the same, worst"),
     # sweeps
     Metric("sweep/finished", "runs", "maximize", "runs finished"),
     Metric("sweep/failed", "runs", "minimize", "runs failed"),

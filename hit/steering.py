@@ -14,7 +14,7 @@ __all__ = [
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -39,6 +39,8 @@ ERROR_BOUND = 1.0
 #: Errors count as at least and at most this many nepers in what moves β for good. A rate that is too low may be that of
 #: a layer that has learned nothing yet, which no β mends at once; one that is too high follows β without delay.
 MOVE_DOWN, MOVE_UP = -0.1, 0.5
+#: What is left of the average gap between unseen and seen images after one epoch, and what one epoch's is bounded by.
+GAP_MEMORY, GAP_BOUND = 0.5, 0.5
 
 
 @dataclass(frozen=True)
@@ -69,11 +71,13 @@ class SteeringState:
         offsets: what log β has been moved by for good, nepers.
         errors: running average of log(R / target).
         pulls: what log β is moved by in addition while there is an error, nepers.
+        gaps: log of the rates of unseen images over those of the images trained on (`hit.held_out`).
     """
 
     offsets: Tensor
     errors: Tensor
     pulls: Tensor
+    gaps: Tensor
 
 
 def plan_steering(config: TrainConfig, device: torch.device | str = "cpu") -> SteeringPlan | None:
@@ -105,7 +109,7 @@ def plan_steering(config: TrainConfig, device: torch.device | str = "cpu") -> St
 
 def initial_state(plan: SteeringPlan) -> SteeringState:
     """The state before the first step: β as asked for, no error seen."""
-    return SteeringState(*(torch.zeros_like(plan.targets) for _ in range(3)))
+    return SteeringState(*(torch.zeros_like(plan.targets) for _ in range(4)))
 
 
 def log_betas(plan: SteeringPlan, state: SteeringState, *, pulled: bool = True) -> Tensor:
@@ -140,7 +144,7 @@ def steer(
 ) -> SteeringState:
     """The state after a batch: a proportional-integral controller of log β on errors log(R / target).
 
-    errors ← running mean of log(R / target); pulls ← strength · 3 · errors;
+    errors ← running mean of log(R / target) + gap, the error on unseen images; pulls ← strength · 3 · errors;
     offsets ← offsets + strength · 0.1 · errors.
     Relative errors have no unit, so that the same gains serve rates of a tenth of a nat and of thousands, and a
     pull lets go as soon as the rate moves, however long it stood still. Errors are bounded before they are
@@ -156,11 +160,11 @@ def steer(
     rates = rates.double()
     seen = torch.cat([rates, rates.sum().view(1)])
     memory = MEMORY**weight
-    now = (seen / plan.targets).log().clamp(-ERROR_BOUND, ERROR_BOUND)
+    now = ((seen / plan.targets).log() + state.gaps).clamp(-ERROR_BOUND, ERROR_BOUND)
     errors = (memory * state.errors + (1 - memory) * now).where(plan.steered, 0.0)
     moves = strength * weight * MOVE * errors.clamp(MOVE_DOWN, MOVE_UP)
     offsets = (state.offsets + moves).clamp(plan.low, plan.high)
-    return SteeringState(offsets, errors, strength * PULL * errors)
+    return SteeringState(offsets, errors, strength * PULL * errors, state.gaps)
 
 
 def pinned(plan: SteeringPlan, state: SteeringState) -> tuple[float | None, ...]:
@@ -212,6 +216,18 @@ class Steering:
         """Learn of the mean rates (L,) of the batch of `step`, counted from 0."""
         now = strength(step, self._begun, step_size(self._config.schedule, 1.0, step, self._steps), self._steps)
         self.state = steer(self.plan, self.state, rates, now, images / self._config.batch_size)
+
+    def hear(self, log_gaps: Tensor) -> None:
+        """Learn of log(R_unseen / R_seen) of R_1 … R_L and R after an epoch, (L + 1,); averaged over epochs."""
+        gaps = GAP_MEMORY * self.state.gaps + (1 - GAP_MEMORY) * log_gaps.clamp(-GAP_BOUND, GAP_BOUND)
+        self.state = replace(self.state, gaps=gaps)
+
+    def relative_errors(self, metrics: Mapping[str, float]) -> dict[str, float]:
+        """R / target − 1 of every target on unseen images, as far as the training rates and the gaps tell."""
+        factors = self.state.gaps.exp().tolist()
+        names = [*(f"train/rate_{layer}" for layer in range(1, self._config.layers + 1)), "train/rate"]
+        unseen = {name: metrics[name] * factor for name, factor in zip(names, factors, strict=True)}
+        return self._config.targets.relative_errors("train", unseen)
 
     def infeasible(self, metrics: Mapping[str, float]) -> str:
         """Which targets are missed with β at a bound, and by how much; '' where none is.

@@ -1,9 +1,10 @@
 """`python -m hit.surface`: train one model for every β, and read a grid of models off it."""
 
-__all__ = ["DEFAULTS", "SurfaceOptions", "main", "parser"]
+__all__ = ["DEFAULTS", "RATES", "SurfaceOptions", "main", "parser"]
 
 import os
 import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import ConfigDict, Field
@@ -12,15 +13,21 @@ from pydantic.dataclasses import dataclass
 from hit.axes import GRID_DEFAULTS, GRID_HELP
 from hit.cli import CONFIG, Parser, entry_point
 from hit.config import TrainConfig
-from hit.options import EXPERIMENT_HELP, build
+from hit.errors import ConfigError
+from hit.options import EXPERIMENT_HELP, WORKERS_HELP, build
 from hit.schema import Kind
-from hit.targets import TARGET_DEFAULTS
+from hit.targets import TARGET_DEFAULTS, RateTargets
 
 if TYPE_CHECKING:
     from hit.stop import StopRequest
 
 #: Where a surface differs from a single model: it has more to learn, and its schedule ends at a small step.
-DEFAULTS = {"epochs": 30, "learning_rate": 3e-3}
+DEFAULTS = {"epochs": 30, "learning_rate": 3e-3, "schedule": "one_cycle"}
+
+#: What a model has and a surface has not: β of its own, weights to start from, and targets while it trains.
+_LEFT_OUT = ("beta_1", "beta_2", "init_from", *TARGET_DEFAULTS)
+RATES = {"target_rate_1": "", "target_rate_2": ""}
+_RATES_HELP = {name: f"with surface: the cell with this R_{name[-1]}, nats; empty: none" for name in RATES}
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))
@@ -29,34 +36,54 @@ class SurfaceOptions:
 
     beta_low: Annotated[float, Field(gt=0, description="lowest β_l that the model is trained for")] = 0.08
     beta_high: Annotated[float, Field(gt=0, description="highest β_l that the model is trained for")] = 12.0
+    certificate: Annotated[
+        str,
+        Field(
+            description="β_1:β_2 with commas, or 'corners' (and centre) of the grid, at which dedicated models are "
+            "trained and compared; empty: none"
+        ),
+    ] = ""
+    certificate_learning_rate: Annotated[float, Field(gt=0, description="step size of the dedicated models")] = 1e-3
+    surface: Annotated[str, Field(description="run id of a finished surface to read off; nothing is trained")] = ""
+    workers: Annotated[int, Field(ge=0, description=f"after training: {WORKERS_HELP}")] = 0
     experiment: Annotated[str, Field(description=EXPERIMENT_HELP)] = ""
     resume: Annotated[str, Field(description="run id of an interrupted surface to go on with; takes its options")] = ""
 
 
 def parser() -> Parser:
     """The options of the command."""
-    options = Parser("hit.surface", "Train one model for every β, and measure a grid of β read off it.", ["grid_"])
-    options.add_config(leave_out=("beta_1", "beta_2", "schedule", "init_from", *TARGET_DEFAULTS), **DEFAULTS)
+    options = Parser(
+        "hit.surface",
+        "Train one model for every β, and measure a grid of β read off it.",
+        ["grid_", "target_rate_"],
+        {"beta_": "grid_"},
+    )
+    options.add_config(leave_out=_LEFT_OUT, **DEFAULTS)
     options.add_options("run", SurfaceOptions)
     options.add_group("grid", GRID_DEFAULTS, GRID_HELP)
+    options.add_group("rates", RATES, _RATES_HELP)
     return options
 
 
 def main(argv: list[str], stop: "StopRequest") -> None:
-    """Parse the options, train, measure the grid, print the span of the rates and the surface's run id."""
+    """Parse the options, train or fetch the surface, measure the cells, print their span and the surface's run id."""
     parsed = parser().parse(argv)
     options = build(SurfaceOptions, parsed["run"])
     asked = TrainConfig.from_flat(parsed[CONFIG])
+    rates = _rates(parsed["rates"], options)
 
     from tqdm import tqdm
 
     from hit.connection import chosen_experiment
+    from hit.cpus import default_workers
     from hit.recovery import recover
     from hit.runner import Progress, state_folder
     from hit.schema import Tag, metric
     from hit.store import Store
-    from hit.surface_run import SurfacePlan, resume_plan, surface_run
+    from hit.surfaces.plan import SurfacePlan
+    from hit.surfaces.run import read_surface, resume_plan, surface_run
 
+    workers = options.workers or default_workers()
     if options.resume:
         plan = resume_plan(options.resume, asked.state_dir)
     else:
@@ -64,30 +91,68 @@ def main(argv: list[str], stop: "StopRequest") -> None:
             config=asked,
             beta_low=options.beta_low,
             beta_high=options.beta_high,
-            grids=parsed["grid"],
+            grids={} if options.surface else parsed["grid"],
+            certificate=options.certificate,
+            certificate_learning_rate=options.certificate_learning_rate,
             experiment=chosen_experiment(options.experiment),
         )
     stop.check()
     recover(state_folder(plan.config), plan.experiment)
-    with tqdm(total=plan.config.epochs, unit="epoch", desc="training", disable=None) as bar:
+    with tqdm(total=0 if options.surface else plan.config.epochs, unit="epoch", desc="surface", disable=None) as bar:
 
         def show(progress: Progress) -> None:
             bar.set_description(progress.doing)
             bar.update(progress.epoch - bar.n)
 
-        run_id = surface_run(
-            plan, run_id=options.resume or os.environ.get("MLFLOW_RUN_ID") or None, stop=stop, on_progress=show
-        )
+        if options.surface:
+            run_id = options.surface
+            plan, children = read_surface(
+                run_id, grids=parsed["grid"], rates=rates, config=asked, workers=workers, stop=stop, on_progress=show
+            )
+            named = {child.info.run_id for child in children}
+        else:
+            run_id = surface_run(
+                plan,
+                run_id=options.resume or os.environ.get("MLFLOW_RUN_ID") or None,
+                workers=workers,
+                stop=stop,
+                on_progress=show,
+            )
+            named = set()
     store = Store()
     cells = store.history(plan.experiment, where=f"tags.`{Tag.AMORTISED}` = '{run_id}'")
-    rates = [f"test/rate_{layer}" for layer in range(plan.config.layers, 0, -1)]
-    for name in ("test/elbo", "test/distortion", *rates, "test/psnr"):
+    if named:
+        cells = cells[cells["run_id"].isin(named)]
+    layers = range(plan.config.layers, 0, -1)
+    for name in ("test/elbo", "test/distortion", *(f"test/rate_{layer}" for layer in layers), "test/psnr"):
         if name in cells:
             low, high = cells[name].min(), cells[name].max()
             print(f"{metric(name).axis:28} {low:10.4g} to {high:.4g} over {len(cells)} cells", file=sys.stderr)
-    if collapsed := store.run(run_id).data.tags.get(Tag.COLLAPSED):
+    if rates:
+        betas = [f"β_{layer} = {cells[f'beta_{layer}'].iloc[0]:.4g}" for layer in layers]
+        print(", ".join(betas), file=sys.stderr)
+    record = store.run(run_id).data
+    if collapsed := record.tags.get(Tag.COLLAPSED):
         print(f"collapsed: the layers {collapsed} carry next to nothing at every β of the grid", file=sys.stderr)
-    print(run_id)
+    for name, value in record.metrics.items():
+        if name.startswith("certificate/"):
+            print(f"{metric(name).axis}: {value:+.2%}", file=sys.stderr)
+    print(cells["run_id"].iloc[0] if rates else run_id)
+
+
+def _rates(texts: Mapping[str, str], options: SurfaceOptions) -> dict[int, float]:
+    """Layer → nats.
+
+    Raises:
+        ConfigError: a rate that is none, or rates without a surface to read them off.
+    """
+    if not options.surface:
+        for name, text in texts.items():
+            if text:
+                raise ConfigError(f"{name} needs surface, the run id of a finished one to read it off, got {text!r}")
+    layers = max((int(name.rpartition("_")[2]) for name in texts), default=1)
+    targets = RateTargets.parse(texts, layers)
+    return {layer: target.nats for layer, target in enumerate(targets.layers, start=1) if target is not None}
 
 
 if __name__ == "__main__":

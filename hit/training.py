@@ -15,6 +15,7 @@ from hit.checkpoint import checkpoint_extra, load_checkpoint, save_checkpoint
 from hit.config import TrainConfig
 from hit.data import LabelledImages, batches
 from hit.errors import Diverged
+from hit.held_out import hold_out
 from hit.models import HierarchicalVAE
 from hit.objective import gumbel_temperature, objective, warmup_factor
 from hit.randomness import generator
@@ -62,7 +63,8 @@ def fit(
 
     An epoch is a function of (weights, optimiser, β, seed, epoch): its batches, crops and noise come from
     generators seeded with the last two, so that a resumed run equals an uninterrupted one. The sums
-    of an epoch stay on the device and are read once, at its end.
+    of an epoch stay on the device and are read once, at its end. Where rate targets move β, a few images are
+    held out, so that it is the rates of unseen images that meet the targets.
 
     Args:
         model: on its device.
@@ -80,7 +82,9 @@ def fit(
     """
     device = next(model.parameters()).device
     optimiser = torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=True)
-    steering = Steering.of(config, math.ceil(len(train) / config.batch_size), device)
+    held_out = hold_out(train, config.seed) if config.targets else None
+    trained = torch.arange(len(train)) if held_out is None else held_out.trained
+    steering = Steering.of(config, math.ceil(len(trained) / config.batch_size), device)
     finished = 0
     if checkpoint is not None and checkpoint.exists():
         finished = load_checkpoint(checkpoint, model, optimiser, identity=identity)
@@ -89,9 +93,11 @@ def fit(
     model.train()
     for epoch in range(finished, config.epochs):
         started = time.perf_counter()
-        means = _run_epoch(model, optimiser, train, config, epoch, steering, check) / len(train)
+        means = _run_epoch(model, optimiser, train, trained, config, epoch, steering, check) / len(trained)
         metrics = _epoch_metrics(means, _betas(config, steering, device) * warmup_factor(config, epoch))
-        metrics |= config.targets.relative_errors("train", metrics)
+        if steering is not None and held_out is not None:
+            steering.hear(held_out.log_gap(model, train, config.seed))
+            metrics |= steering.relative_errors(metrics)
         if (temperature := gumbel_temperature(config, epoch)) is not None:
             metrics["train/temperature"] = temperature
         metrics["train/seconds"] = time.perf_counter() - started
@@ -112,6 +118,7 @@ def _run_epoch(
     model: HierarchicalVAE,
     optimiser: torch.optim.Optimizer,
     train: LabelledImages,
+    trained: Tensor,
     config: TrainConfig,
     epoch: int,
     steering: Steering | None,
@@ -119,14 +126,14 @@ def _run_epoch(
 ) -> Tensor:
     """Sums over the images of [objective, distortion, R_1, …, R_L]."""
     device = train.device
-    order = torch.randperm(len(train), generator=generator("batches", config.seed, epoch))
+    order = trained[torch.randperm(len(trained), generator=generator("batches", config.seed, epoch))]
     noise = generator("noise", config.seed, epoch, device)
     temperature = gumbel_temperature(config, epoch)
     warmth = warmup_factor(config, epoch)
     betas = _betas(config, steering, device) * warmth
     sums = torch.zeros(2 + model.layers, dtype=torch.float64, device=device)
     crops = generator("crops", config.seed, epoch)
-    steps = math.ceil(len(train) / config.batch_size)
+    steps = math.ceil(len(order) / config.batch_size)
     pictures = batches(train, config.batch_size, order.to(device), crops=crops)
     for step, images in enumerate(pictures, start=epoch * steps):
         check()

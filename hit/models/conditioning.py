@@ -1,15 +1,17 @@
 """One model for every β: layers scaled and shifted by small functions of each example's (log β_1, …, log β_L)."""
 
-__all__ = ["Condition", "ModulatedLayer", "SurfaceModel", "condition_on_betas"]
+__all__ = ["Condition", "ModulatedLayer", "SurfaceModel", "condition_on_betas", "fold"]
 
 import copy
 import math
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 
+from hit.errors import ConfigError
 from hit.models.hierarchy import HierarchicalVAE, Pass
 
 _HIDDEN = 64
@@ -138,29 +140,12 @@ class SurfaceModel(nn.Module):
             betas: β_1 … β_L > 0, of shape (L,) for the whole batch or (batch, L), a row an example.
             noise, sample, temperature: see there.
         """
-        with self._condition.holding(self._standardised(betas)):
+        with self._condition.holding(self.standardised(betas)):
             outcome: Pass = self.model(x, noise, sample=sample, temperature=temperature)
         return outcome
 
-    @torch.no_grad()
-    def at(self, betas: Sequence[float]) -> HierarchicalVAE:
-        """The plain model at one β, a copy with weights of its own, ready for evaluation.
-
-        At a fixed β every modulated layer is an affine layer, so the result has the layers and the
-        weights' names of `build_model` and costs what a plain model costs.
-
-        Args:
-            betas: β_1 … β_L > 0.
-        """
-        row = self._standardised(torch.tensor(betas, dtype=self.log_mean.dtype, device=self.log_mean.device))
-        plain = copy.deepcopy(self.model)
-        for name, module in list(plain.named_modules()):
-            if isinstance(module, ModulatedLayer):
-                plain.set_submodule(name, module.folded(row))
-        return plain.eval()
-
-    def _standardised(self, betas: Tensor) -> Tensor:
-        """(log β − mean) / std, (batch or 1) × L."""
+    def standardised(self, betas: Tensor) -> Tensor:
+        """(log β − mean) / std, (batch or 1) × L: what the layers are conditioned on."""
         return ((betas.log() - self.log_mean) / self.log_std).view(-1, self.layers)
 
 
@@ -191,3 +176,36 @@ def condition_on_betas(
             modulated = ModulatedLayer(module, model.layers, condition)
             model.set_submodule(name, modulated.to(module.weight))
     return SurfaceModel(model, condition, beta_low, beta_high)
+
+
+@torch.no_grad()
+def fold(surface: SurfaceModel, betas: Sequence[float]) -> HierarchicalVAE:
+    """The plain model that a surface is at one β, a copy with weights of its own, ready for evaluation.
+
+    At a fixed β every modulated layer is an affine layer, so the result has the layers and the weights' names of
+    `build_model`, costs what a plain model costs, and gives the surface's numbers up to rounding.
+
+    Args:
+        surface: trained; it is left as it is.
+        betas: β_1 … β_L. Outside the range that the surface was trained for a warning says so.
+
+    Raises:
+        ConfigError: not L numbers, or one that is not finite and above 0.
+    """
+    if len(betas) != surface.layers:
+        raise ConfigError(f"betas must be {surface.layers} numbers, one a layer, got {len(betas)}")
+    for layer, beta in enumerate(betas, start=1):
+        if not 0 < beta < math.inf:
+            raise ConfigError(f"beta_{layer} must be finite and greater than 0, got {beta:g}")
+        if not surface.beta_low <= beta <= surface.beta_high:
+            warnings.warn(
+                f"beta_{layer} = {beta:g} is outside {surface.beta_low:g} … {surface.beta_high:g}, "
+                "the range that the surface was trained for: the model is an extrapolation",
+                stacklevel=2,
+            )
+    row = surface.standardised(torch.tensor(betas, dtype=surface.log_mean.dtype, device=surface.log_mean.device))
+    plain = copy.deepcopy(surface.model)
+    for name, module in list(plain.named_modules()):
+        if isinstance(module, ModulatedLayer):
+            plain.set_submodule(name, module.folded(row))
+    return plain.eval()

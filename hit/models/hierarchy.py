@@ -109,6 +109,7 @@ class HierarchicalVAE(nn.Module):
         *,
         sample: bool = True,
         temperature: float | None = None,
+        evidence: Sequence[Tensor | LatentDistribution] | None = None,
     ) -> Pass:
         """Infer z_L … z_1, paying each layer's rate, and decode z_1.
 
@@ -117,10 +118,12 @@ class HierarchicalVAE(nn.Module):
             noise: one tensor a layer (`noise`); drawn here where absent.
             sample: False takes the posterior means instead, so that numbers can be compared.
             temperature: of a categorical z_L in training; None leaves it one-hot. Others take no heed of it.
+            evidence: `inference.evidence(x)`, where several passes of the same images share it.
         """
         if sample and noise is None:
             noise = self.noise(x.shape[0])
-        evidence = self.inference.evidence(x)
+        if evidence is None:
+            evidence = self.inference.evidence(x)
         z: Tensor | None = None
         latents, posteriors, priors, rates = [], [], [], []
         for layer in range(self.layers, 0, -1):

@@ -16,14 +16,15 @@ from hit.data import Dataset, Split
 from hit.errors import CheckpointError, ConfigError, Diverged, Interrupted
 from hit.evaluation import evaluate
 from hit.models import HierarchicalVAE, Pass, build_model
-from hit.models.conditioning import ModulatedLayer, SurfaceModel, condition_on_betas
+from hit.models.conditioning import ModulatedLayer, SurfaceModel, condition_on_betas, fold
 from hit.objective import objective
 from hit.runner import Progress
 from hit.schema import Kind, Tag
 from hit.stop import StopRequest
 from hit.store import Store
-from hit.surface_run import SurfacePlan, resume_plan, surface_run
-from hit.surface_training import draw_betas, fit_surface
+from hit.surfaces.plan import SurfacePlan
+from hit.surfaces.run import resume_plan, surface_run
+from hit.surfaces.training import draw_betas, fit_surface
 from hit.training import Epoch
 
 GREY, COLOUR = (1, 28, 28), (3, 32, 32)
@@ -125,7 +126,7 @@ class TestConditioning:
         surface = perturb(condition_on_betas(build_model(config, shape)).double())
         before = {name: weight.clone() for name, weight in surface.state_dict().items()}
         noise = self.noise(surface)
-        plain = surface.at(betas[1].tolist())
+        plain = fold(surface, betas[1].tolist())
         assert_same(plain(x, noise), surface(x, betas[1], noise))
         assert_same(plain(x, sample=False), surface(x, betas[1], sample=False))
         build_model(config, shape).double().load_state_dict(plain.state_dict(), strict=True)
@@ -182,7 +183,7 @@ def test_betas_are_log_uniform_over_the_range(digits: Dataset) -> None:
     assert logs.mean(0).tolist() == pytest.approx([0, 0], abs=0.02)
     assert logs.std(0).tolist() == pytest.approx([2 / math.sqrt(12)] * 2, rel=0.02)
     assert abs(torch.corrcoef(logs.T)[0, 1]) < 0.03
-    standardised = surface._standardised(betas)
+    standardised = surface.standardised(betas)
     assert standardised.std(0).tolist() == pytest.approx([1, 1], rel=0.02)
 
 
@@ -237,7 +238,7 @@ class TestTraining:
         whole = small_digits(1000)
         config = replace(SMALL, epochs=8, learning_rate=1e-2)
         model, _ = train(whole, config)
-        cheap, dear = (evaluate(model.at((beta, 1.0)), whole, (beta, 1.0), metrics="core") for beta in (0.1, 10.0))
+        cheap, dear = (evaluate(fold(model, (beta, 1.0)), whole, (beta, 1.0), metrics="core") for beta in (0.1, 10.0))
         assert cheap["test/rate_1"] > 2 * dear["test/rate_1"] + 1
         assert cheap["test/distortion"] < dear["test/distortion"] - 5
 
@@ -290,14 +291,15 @@ class TestStore:
     def plan(
         self, tmp_path: Path, digits: Dataset, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
     ) -> SurfacePlan:
-        monkeypatch.setattr("hit.surface_run.load_once", lambda name, root, device, crop: digits)
+        for module in ("run", "cells"):
+            monkeypatch.setattr(f"hit.surfaces.{module}.load_once", lambda name, root, device, crop: digits)
         config = replace(SMALL, epochs=2, metrics="core", state_dir=str(tmp_path / "state"))
         return SurfacePlan(config=config, grids={"grid_1": "0.1,10", "grid_2": "0.5"}, experiment=request.node.name)
 
     def test_a_parent_and_a_child_a_cell(
         self, plan: SurfacePlan, uri: str, digits: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("hit.surface_run.COLLAPSED_BELOW", 1e9)  # as if no layer carried anything
+        monkeypatch.setattr("hit.surfaces.run.COLLAPSED_BELOW", 1e9)  # as if no layer carried anything
         run_id = surface_run(plan, uri=uri)
         store, client = Store(uri), MlflowClient(uri)
         parent = store.run(run_id)
@@ -323,7 +325,7 @@ class TestStore:
         # What the child's numbers say is what the surface's weights give, and its own weights are a plain model's.
         surface = condition_on_betas(build_model(plan.config, digits.image_shape))
         load_weights(store.download(run_id, "model/weights.safetensors", tmp_path), surface)
-        expected = evaluate(surface.at((10.0, 0.5)), digits, (10.0, 0.5), metrics="core")
+        expected = evaluate(fold(surface, (10.0, 0.5)), digits, (10.0, 0.5), metrics="core")
         assert cells["test/rate_1"].iloc[1] == pytest.approx(expected["test/rate_1"])
         plain = build_model(plan.cells[1], digits.image_shape)
         weights = store.download(cells["run_id"].iloc[1], "model/weights.safetensors", tmp_path / "child")
@@ -339,12 +341,12 @@ class TestStore:
 
         def on_progress(progress: Progress) -> None:
             told.append(progress.doing)
-            if progress.doing == "cell 2 of 2":
+            if progress.doing == "cell 1 of 2":
                 stop.request()
 
         with pytest.raises(Interrupted):
             surface_run(plan, uri=uri, stop=stop, on_progress=on_progress)
-        assert told == ["training", "training", "cell 1 of 2", "cell 2 of 2"]
+        assert told == ["training", "training", "cell 1 of 2"]
         store = Store(uri)
         (parent,) = store.runs(plan.experiment, kind=Kind.SURFACE)
         assert parent.info.status == "KILLED"
@@ -355,7 +357,7 @@ class TestStore:
         assert saved == plan
         told.clear()
         assert surface_run(saved, uri=uri, run_id=parent.info.run_id, on_progress=lambda p: told.append(p.doing))
-        assert told == ["cell 1 of 2", "cell 2 of 2"], "neither an epoch nor a finished cell is done twice"
+        assert told == ["cell 2 of 2"], "neither an epoch nor a finished cell is done twice"
         assert store.run(parent.info.run_id).info.status == "FINISHED"
         after = store.history(plan.experiment)
         assert list(after["status"]) == ["FINISHED", "FINISHED"]

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from torch.optim.lr_scheduler import OneCycleLR
 
 from hit.checkpoint import load_checkpoint, save_checkpoint
 from hit.config import TrainConfig
@@ -18,6 +17,7 @@ from hit.errors import Diverged
 from hit.models.conditioning import SurfaceModel
 from hit.objective import gumbel_temperature, objective, warmup_factor
 from hit.randomness import generator
+from hit.schedules import apply_schedule
 from hit.training import Epoch
 
 #: An example's loss is divided by (mean β + 0.3): D + Σ β_l R_l grows with β, and large β would drown small ones.
@@ -57,16 +57,13 @@ def fit_surface(
         CheckpointError: the checkpoint is damaged or of another model.
     """
     optimiser = torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=True)
-    steps = math.ceil(len(train) / config.batch_size)
-    schedule = OneCycleLR(optimiser, max_lr=config.learning_rate, total_steps=config.epochs * steps)
     finished = 0
     if checkpoint is not None and checkpoint.exists():
         finished = load_checkpoint(checkpoint, model, optimiser, identity=identity)
-        _advance(schedule, finished * steps)
     model.train()
     for epoch in range(finished, config.epochs):
         started = time.perf_counter()
-        sums = _run_epoch(model, optimiser, schedule, train, config, epoch, check)
+        sums = _run_epoch(model, optimiser, train, config, epoch, check)
         metrics = _epoch_metrics(sums / len(train))
         if (temperature := gumbel_temperature(config, epoch)) is not None:
             metrics["train/temperature"] = temperature
@@ -93,7 +90,6 @@ def draw_betas(model: SurfaceModel, count: int, source: torch.Generator) -> Tens
 def _run_epoch(
     model: SurfaceModel,
     optimiser: torch.optim.Optimizer,
-    schedule: OneCycleLR,
     train: LabelledImages,
     config: TrainConfig,
     epoch: int,
@@ -109,15 +105,18 @@ def _run_epoch(
     sums = torch.zeros(2 + model.layers, dtype=torch.float64, device=device)
     crops = generator("crops", config.seed, epoch)
     pictures = batches(train, config.batch_size, order.to(device), crops=crops)
-    for images, betas in zip(pictures, drawn.split(config.batch_size), strict=True):
+    steps = math.ceil(len(train) / config.batch_size)
+    for step, (images, betas) in enumerate(
+        zip(pictures, drawn.split(config.batch_size), strict=True), start=epoch * steps
+    ):
         check()
+        apply_schedule(optimiser, config, step, config.epochs * steps)
         x = model.prepare(images)
         outcome = model(x, betas, model.noise(len(x), noise), temperature=temperature)
         losses = objective(outcome, betas * warmth) / (betas.mean(1) + _LOSS_OFFSET)
         optimiser.zero_grad(set_to_none=True)
         losses.mean().backward()
         optimiser.step()
-        schedule.step()
         with torch.no_grad():
             sums += torch.stack([losses.sum(), outcome.distortion.sum(), *(rate.sum() for rate in outcome.rates)])
     return sums
@@ -132,10 +131,3 @@ def _epoch_metrics(means: Tensor) -> dict[str, float]:
         "train/elbo": -distortion - sum(rates),
         **{f"train/rate_{layer}": rate for layer, rate in enumerate(rates, start=1)},
     }
-
-
-def _advance(schedule: OneCycleLR, steps: int) -> None:
-    """Put a fresh schedule where it stands after so many steps: what it sets depends on their number alone."""
-    if steps:
-        schedule.load_state_dict({"last_epoch": steps - 1, "_step_count": steps + 1})
-        schedule.step()

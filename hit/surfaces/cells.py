@@ -1,0 +1,157 @@
+"""Cells of a surface: each read off as a plain model, measured, and kept as a run of its own."""
+
+__all__ = ["Source", "load_surface", "measure_cell", "measure_cells"]
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from mlflow.entities import Run
+
+from hit.checkpoint import load_weights
+from hit.config import TrainConfig
+from hit.errors import Diverged, StoreError
+from hit.jobs import run_jobs
+from hit.machine import keep_freed_memory, select_device, set_threads
+from hit.models import build_model
+from hit.models.conditioning import SurfaceModel, condition_on_betas, fold
+from hit.runner import describe_run, load_once, measure_run, model_run
+from hit.schema import Tag
+from hit.stop import StopRequest
+from hit.store import Store
+from hit.surfaces.plan import SurfacePlan
+from hit.workers import Job
+
+
+@dataclass(frozen=True)
+class Source:
+    """A trained surface, as a worker process can find it.
+
+    Attributes:
+        plan: what it is.
+        weights: file on this machine.
+        run_id: of the surface's run, the parent of its cells.
+        data_digest: of the data that it was trained on.
+    """
+
+    plan: SurfacePlan
+    weights: Path
+    run_id: str
+    data_digest: str
+
+
+def measure_cells(
+    source: Source,
+    cells: Sequence[TrainConfig],
+    *,
+    uri: str | None,
+    workers: int,
+    stop: StopRequest,
+    on_cell: Callable[[int], None] = lambda done: None,
+) -> list[Run]:
+    """Every cell as a finished child run of the surface, measured by its config's metrics; in the order of `cells`.
+
+    A cell that the store holds as finished is left as it is, so that an interrupted call goes on.
+
+    Args:
+        source: the surface.
+        cells: configs that differ in β.
+        uri: the store.
+        workers: processes, which divide the CPUs.
+        stop: told about by SIGTERM and Ctrl-C.
+        on_cell: told how many are done, after each.
+
+    Raises:
+        Diverged: metrics of some cells are not finite; the others are measured.
+        StoreError: some cells could not be measured; the others are.
+        Interrupted: `stop` was requested.
+    """
+    store = Store(uri)
+    begun = _begun(store, source)
+    finished: dict[str, str] = {}
+    jobs = []
+    for cell in cells:
+        identity = source.plan.cell_tags(cell, source.data_digest, source.run_id)[Tag.CONFIG_HASH]
+        earlier = begun.get(identity)
+        if earlier is not None and earlier.info.status == "FINISHED":
+            finished[identity] = earlier.info.run_id
+            continue
+        arguments = {"source": source, "cell": cell, "uri": uri, "run_id": earlier and earlier.info.run_id}
+        jobs.append(Job(identity, measure_cell, arguments))
+    faults: dict[str, str] = {}
+    diverged = False
+    for outcome in run_jobs(jobs, workers=workers, threads=source.plan.config.threads, stop=stop):
+        if outcome.state == "finished":
+            finished[outcome.job.identity] = outcome.text
+        else:
+            betas = ", ".join(f"{beta:g}" for beta in outcome.job.arguments["cell"].betas)
+            faults[f"β=({betas})"] = outcome.text.strip().splitlines()[-1]
+            diverged |= outcome.state == "diverged"
+        on_cell(len(finished) + len(faults))
+    if faults:
+        where, why = next(iter(faults.items()))
+        said = f"{len(faults)} of {len(cells)} cells, the first at {where}: {why}"
+        raise Diverged(said) if diverged else StoreError(said)
+    return [store.run(run_id) for run_id in finished.values()]
+
+
+def measure_cell(
+    *,
+    source: Source,
+    cell: TrainConfig,
+    uri: str | None,
+    run_id: str | None,
+    stop: StopRequest,
+    tell: Callable[[str, int], None],
+) -> str:
+    """Read one cell off and measure it in a run of its own (work of `hit.workers.Job`); its run's id."""
+    set_threads(cell.threads)
+    keep_freed_memory()
+    device = select_device(cell.device)
+    dataset = load_once(cell.dataset, cell.data_root, device, cell.crop)
+    surface = load_surface(source, dataset.image_shape, device)
+    with model_run(
+        cell,
+        dataset,
+        device,
+        experiment=source.plan.experiment,
+        uri=uri,
+        run_id=run_id,
+        parent=source.run_id,
+        tags=source.plan.cell_tags(cell, dataset.digest, source.run_id),
+        stop=stop,
+    ) as child:
+        plain = fold(surface, cell.betas)
+        describe_run(child, cell, dataset, plain)
+        measure_run(child, cell, dataset, plain, stop)
+    return child.run_id
+
+
+def load_surface(source: Source, image_shape: tuple[int, int, int], device: torch.device) -> SurfaceModel:
+    """The trained surface on the device, ready for evaluation; read once by a process that measures many cells.
+
+    Raises:
+        CheckpointError: its weights are damaged or of another surface.
+    """
+    return _load(str(source.weights), json.dumps(source.plan.to_json()), source.data_digest, image_shape, device)
+
+
+@lru_cache(maxsize=1)
+def _load(
+    weights: str, plan_text: str, data_digest: str, image_shape: tuple[int, int, int], device: torch.device
+) -> SurfaceModel:
+    plan = SurfacePlan.from_json(json.loads(plan_text))
+    surface = condition_on_betas(
+        build_model(plan.config, image_shape), beta_low=plan.beta_low, beta_high=plan.beta_high
+    ).to(device)
+    load_weights(Path(weights), surface, plan.identity(data_digest))
+    return surface.eval()
+
+
+def _begun(store: Store, source: Source) -> dict[str, Run]:
+    """Config hash → the child of this surface that an earlier, interrupted process made."""
+    children = store.runs(source.plan.experiment, where=f"tags.`{Tag.AMORTISED}` = '{source.run_id}'")
+    return {child.data.tags[Tag.CONFIG_HASH]: child for child in children}

@@ -1,0 +1,150 @@
+"""What a surface is: its model, its training, the range of β, and what is read off and checked."""
+
+__all__ = ["SurfacePlan"]
+
+import hashlib
+import itertools
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from hit.axes import axis_layer, parse_axes
+from hit.config import TrainConfig
+from hit.errors import ConfigError
+from hit.schema import DEFAULT_EXPERIMENT, Tag
+
+
+@dataclass(frozen=True, kw_only=True)
+class SurfacePlan:
+    """What a surface is: its model and training, the range of β, and the cells that are read off.
+
+    Attributes:
+        config: its betas are 1 and mean nothing.
+        beta_low, beta_high: range of β in training.
+        grids: `grid_1` … `grid_L`, each `low:high:count` or values with commas.
+        certificate: β at which dedicated models are trained and compared, `β_1:…:β_L` with commas, or `corners`:
+            the corners and the centre of the grid; empty for none.
+        certificate_learning_rate: peak step size of the dedicated models.
+        experiment: name of the MLflow experiment.
+
+    Raises:
+        ConfigError: a range that is none, an axis that is none, or a β outside the range.
+    """
+
+    config: TrainConfig
+    beta_low: float = 0.08
+    beta_high: float = 12.0
+    grids: Mapping[str, str]
+    certificate: str = ""
+    certificate_learning_rate: float = 1e-3
+    experiment: str = DEFAULT_EXPERIMENT
+
+    def __post_init__(self) -> None:
+        if not 0 < self.beta_low < self.beta_high:
+            raise ConfigError(
+                f"beta_low must be above 0 and below beta_high, got {self.beta_low:g} and {self.beta_high:g}"
+            )
+        for layer, axis in enumerate(self.axes, start=1):
+            for beta in axis:
+                self._check_range(f"grid_{layer}", beta)
+        for betas in self.certified:
+            for beta in betas:
+                self._check_range("certificate", beta)
+
+    @property
+    def axes(self) -> tuple[tuple[float, ...], ...]:
+        """Values of β_1, …, β_L."""
+        texts = {axis_layer(name): text for name, text in self.grids.items()}
+        return parse_axes(texts, self.config.layers, (1.0,) * self.config.layers)
+
+    @property
+    def cells(self) -> list[TrainConfig]:
+        """The config that a model trained for one cell alone would have, cell by cell."""
+        grid = itertools.product(*self.axes)
+        return [replace(self.config, betas=betas) for betas in dict.fromkeys([*grid, *self.certified])]
+
+    @property
+    def certified(self) -> list[tuple[float, ...]]:
+        """β_1 … β_L of the dedicated models."""
+        if self.certificate.strip() == "corners":
+            ends = [(min(axis), max(axis)) for axis in self.axes]
+            centre = tuple(float(f"{math.sqrt(low * high):.6g}") for low, high in ends)
+            return list(dict.fromkeys([*itertools.product(*ends), centre]))
+        return [self._point(text) for text in self.certificate.split(",") if text.strip()]
+
+    @property
+    def dedicated(self) -> list[TrainConfig]:
+        """The configs of the dedicated models: the surface's data, epochs and schedule, a step size of their own."""
+        base = replace(self.config, learning_rate=self.certificate_learning_rate)
+        return [replace(base, betas=betas) for betas in self.certified]
+
+    def identity(self, data_digest: str) -> str:
+        """Hash of what decides the surface; the grid that is read off does not."""
+        return self._hash(self._neutral.identity(data_digest))
+
+    def group(self, data_digest: str) -> str:
+        """The same without the seed."""
+        return self._hash(self._neutral.group(data_digest))
+
+    def cell_tags(self, cell: TrainConfig, data_digest: str, run_id: str) -> dict[str, str]:
+        """Identity and group of a cell: never those of a model that was trained for it alone."""
+        return {
+            Tag.CONFIG_HASH: _hash([self.identity(data_digest), cell.betas]),
+            Tag.GROUP: _hash([self.group(data_digest), cell.betas]),
+            Tag.AMORTISED: run_id,
+        }
+
+    def params(self) -> dict[str, Any]:
+        """Flat params of the surface's run."""
+        # A surface starts from nothing.
+        flat = {name: value for name, value in self.config.to_flat().items() if not name.startswith(("beta_", "init"))}
+        own = ("beta_low", "beta_high", "certificate", "certificate_learning_rate")
+        return flat | dict(self.grids) | {name: getattr(self, name) for name in own}
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it as plain values; `from_json` inverts it."""
+        return {entry.name: getattr(self, entry.name) for entry in fields(self)} | {
+            "config": self.config.to_flat(),
+            "grids": dict(self.grids),
+        }
+
+    @classmethod
+    def from_json(cls, saved: Mapping[str, Any]) -> "SurfacePlan":
+        """The plan that `to_json` wrote.
+
+        Raises:
+            ConfigError, TypeError, KeyError: it is of another form.
+        """
+        return cls(**{**saved, "config": TrainConfig.from_flat(saved["config"])})
+
+    def _check_range(self, name: str, beta: float) -> None:
+        if not self.beta_low <= beta <= self.beta_high:
+            raise ConfigError(
+                f"{name} must lie within beta_low … beta_high, the range that the model is trained for "
+                f"({self.beta_low:g} … {self.beta_high:g}), got {beta:g}"
+            )
+
+    def _point(self, text: str) -> tuple[float, ...]:
+        try:
+            point = tuple(map(float, text.split(":")))
+        except ValueError:
+            point = ()
+        if len(point) != self.config.layers:
+            raise ConfigError(
+                f"certificate must be 'corners' or β_1:…:β_L with commas, here {self.config.layers} numbers each, "
+                f"got {text.strip()!r}"
+            )
+        return point
+
+    @property
+    def _neutral(self) -> TrainConfig:
+        return replace(self.config, betas=(1.0,) * self.config.layers)
+
+    def _hash(self, of_config: str) -> str:
+        return _hash(["surface", of_config, self.beta_low, self.beta_high])
+
+
+def _hash(parts: Any) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]

@@ -1,0 +1,247 @@
+"""One model for every β from config to measured grid: the surface's run in the store, and a child a cell."""
+
+__all__ = ["read_surface", "resume_plan", "surface_run"]
+
+import json
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from mlflow.entities import Run
+
+from hit.checkpoint import save_weights
+from hit.config import TrainConfig, machine_fields
+from hit.data import Dataset
+from hit.errors import ConfigError, StoreAway, StoreError
+from hit.machine import keep_freed_memory, select_device, set_threads
+from hit.models import build_model, check_fit
+from hit.models.conditioning import SurfaceModel, condition_on_betas
+from hit.runner import Progress, load_once, log_dataset, nothing_to_resume, state_folder
+from hit.schema import Kind, Tag
+from hit.state import run_folder
+from hit.stop import StopRequest
+from hit.store import Store
+from hit.surfaces.cells import Source, load_surface, measure_cells
+from hit.surfaces.certificate import certify
+from hit.surfaces.inverse import betas_for
+from hit.surfaces.plan import SurfacePlan
+from hit.surfaces.training import fit_surface
+from hit.tracking import RunWriter
+from hit.training import Epoch
+
+#: A layer whose rate is below this at every β of the grid carries nothing, nats per image.
+COLLAPSED_BELOW = 0.05
+
+_PLAN, _WEIGHTS = "surface.json", "model/weights.safetensors"
+
+
+def surface_run(
+    plan: SurfacePlan,
+    *,
+    uri: str | None = None,
+    run_id: str | None = None,
+    workers: int = 1,
+    stop: StopRequest | None = None,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+) -> str:
+    """Train a surface in one run and measure every cell of its grid in a child run; the surface's run id.
+
+    Where the plan asks for a certificate, dedicated models are trained and compared, too. A cell or dedicated model
+    that the store holds as finished is left as it is, so that an interrupted surface goes on.
+
+    Args:
+        plan: what to do.
+        uri: the store; see `hit.connection.tracking_uri`.
+        run_id: take over this run, going on from its checkpoint if it has one here.
+        workers: processes for what comes after training, which divide the CPUs.
+        stop: told about by SIGTERM and Ctrl-C.
+        on_progress: told after every epoch, every cell and every dedicated model.
+
+    Raises:
+        UserError: the request is wrong, or the store does not answer.
+        Diverged: the loss, or a metric of a cell, is not finite; what was measured is kept.
+        Interrupted: `stop` was requested; the checkpoint of the last whole epoch is kept.
+    """
+    stop = stop or StopRequest()
+    config = plan.config
+    set_threads(config.threads)
+    keep_freed_memory()
+    device = select_device(config.device)
+    dataset = load_once(config.dataset, config.data_root, device, config.crop)
+    check_fit(config, dataset.image_shape)
+    dataset.test.verify(stop.check)
+    stop.check()
+    identity = plan.identity(dataset.digest)
+    with RunWriter(
+        kind=Kind.SURFACE,
+        name=f"surface {config.model} {Path(config.dataset).name} seed {config.seed}",
+        state_dir=state_folder(config),
+        experiment=plan.experiment,
+        uri=uri,
+        run_id=run_id,
+        tags={
+            Tag.CONFIG_HASH: identity,
+            Tag.GROUP: plan.group(dataset.digest),
+            Tag.DATA_DIGEST: dataset.digest,
+            Tag.DEVICE: str(device),
+        },
+        stop=stop,
+    ) as run:
+        model = condition_on_betas(
+            build_model(config, dataset.image_shape),
+            beta_low=plan.beta_low,
+            beta_high=plan.beta_high,
+            seed=config.seed,
+        ).to(device)
+        _describe(run, plan, dataset, model)
+
+        def on_epoch(epoch: Epoch) -> None:
+            run.metrics(epoch.metrics, step=epoch.number, sync=True)
+            on_progress(Progress(epoch.number, config.epochs, "training"))
+
+        fit_surface(
+            model,
+            dataset.train,
+            config,
+            on_epoch=on_epoch,
+            check=stop.check,
+            checkpoint=run.folder / "checkpoint.safetensors",
+            identity=identity,
+        )
+        weights = run.folder / "weights.safetensors"
+        save_weights(weights, model, identity)
+        run.artifact(weights, "model")
+
+        def tell(what: str, count: int) -> Callable[[int], None]:
+            return lambda done: on_progress(Progress(config.epochs, config.epochs, f"{what} {done} of {count}"))
+
+        cells = measure_cells(
+            Source(plan, weights, run.run_id, dataset.digest),
+            plan.cells,
+            uri=uri,
+            workers=workers,
+            stop=stop,
+            on_cell=tell("cell", len(plan.cells)),
+        )
+        _tag_collapsed(run, cells, model.layers)
+        if plan.certified:
+            on_model = tell("dedicated model", len(plan.certified))
+            certify(run, plan, dataset, model, cells, workers=workers, stop=stop, on_model=on_model)
+    return run.run_id
+
+
+def read_surface(
+    run_id: str,
+    *,
+    grids: Mapping[str, str],
+    rates: Mapping[int, float],
+    config: TrainConfig,
+    uri: str | None = None,
+    workers: int = 1,
+    stop: StopRequest | None = None,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+) -> tuple[SurfacePlan, list[Run]]:
+    """Read more off a surface that the store holds, training nothing: its plan, and a child run a cell.
+
+    Args:
+        run_id: a finished surface.
+        grids: axes of β, as in `SurfacePlan`.
+        rates: layer → R_l, nats per image: in place of the grid, the one cell that has these rates on the test set;
+            the other layers' β are 1.
+        config: says where and how to run, and what to measure; the rest of it is the surface's.
+        uri: the store.
+        workers: processes, which divide the CPUs.
+        stop: told about by SIGTERM and Ctrl-C.
+        on_progress: told after every cell.
+
+    Raises:
+        UserError: no finished surface, data that are not those it was trained on, a grid outside its range.
+        OutsideSurface: no cell has these rates.
+        Diverged: a metric of a cell is not finite.
+        Interrupted: `stop` was requested.
+    """
+    stop = stop or StopRequest()
+    store = Store(uri)
+    with tempfile.TemporaryDirectory() as folder:
+        source = _stored(store, run_id, Path(folder))
+        machine = {name: getattr(config, name) for name in machine_fields()}
+        plan = replace(source.plan, config=replace(source.plan.config, **machine), grids=grids, certificate="")
+        source = replace(source, plan=plan)
+        set_threads(config.threads)
+        keep_freed_memory()
+        device = select_device(config.device)
+        dataset = load_once(plan.config.dataset, config.data_root, device, plan.config.crop)
+        if dataset.digest != source.data_digest:
+            raise StoreError(
+                f"dataset {plan.config.dataset} must be what surface {run_id} was trained on "
+                f"(digest {source.data_digest}), got digest {dataset.digest}"
+            )
+        cells = plan.cells
+        if rates:
+            model = load_surface(source, dataset.image_shape, device)
+            found = betas_for(model, dataset.test, rates, check=stop.check)
+            cells = [replace(plan.config, betas=tuple(float(f"{beta:.6g}") for beta in found.betas))]
+        measured = measure_cells(
+            source,
+            cells,
+            uri=uri,
+            workers=workers,
+            stop=stop,
+            on_cell=lambda done: on_progress(Progress(0, 0, f"cell {done} of {len(cells)}")),
+        )
+    return plan, measured
+
+
+def _stored(store: Store, run_id: str, folder: Path) -> Source:
+    """A finished surface of the store, its weights under `folder`.
+
+    Raises:
+        ConfigError: the run is no finished surface.
+    """
+    named = f"surface must be the run id of a finished surface, got {run_id!r}"
+    try:
+        run = store.run(run_id)
+    except StoreAway:
+        raise
+    except StoreError:
+        raise ConfigError(f"{named}, which the store does not know") from None
+    kind = run.data.tags.get(Tag.KIND)
+    if kind != Kind.SURFACE or run.info.status != "FINISHED":
+        raise ConfigError(f"{named}, of kind {kind!r} and {run.info.status}")
+    plan = SurfacePlan.from_json(json.loads(store.download(run_id, _PLAN, folder).read_text()))
+    return Source(plan, store.download(run_id, _WEIGHTS, folder), run_id, run.data.tags[Tag.DATA_DIGEST])
+
+
+def resume_plan(run_id: str, state_dir: str = "") -> SurfacePlan:
+    """The plan of an interrupted surface, from its folder under `state_dir`.
+
+    Raises:
+        CheckpointError: the run left nothing there.
+    """
+    path = run_folder(state_folder(TrainConfig(state_dir=state_dir)), run_id) / _PLAN
+    try:
+        plan = SurfacePlan.from_json(json.loads(path.read_text()))
+        return replace(plan, config=replace(plan.config, state_dir=state_dir))
+    except (OSError, ValueError, TypeError, KeyError):
+        raise nothing_to_resume(run_id, path) from None
+
+
+def _describe(run: RunWriter, plan: SurfacePlan, dataset: Dataset, model: SurfaceModel) -> None:
+    """What decides the surface, in the store before its first step."""
+    run.params(plan.params())
+    numbers = {name: value for name, value in plan.config.numbers().items() if "beta_" not in name}
+    run.metrics(numbers | {"parameters": float(sum(p.numel() for p in model.parameters()))})
+    log_dataset(run, dataset)
+    run.json_artifact(_PLAN, plan.to_json())
+
+
+def _tag_collapsed(run: RunWriter, cells: Sequence[Run], layers: int) -> None:
+    """Say which layers carry next to nothing at every cell."""
+    dead = [
+        str(layer)
+        for layer in range(1, layers + 1)
+        if all(cell.data.metrics[f"test/rate_{layer}"] < COLLAPSED_BELOW for cell in cells)
+    ]
+    if dead:
+        run.tags({Tag.COLLAPSED: ",".join(dead)})
