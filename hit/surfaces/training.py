@@ -1,6 +1,6 @@
 """The loop that fits one model for every β: as `hit.training`, with β drawn anew for every example."""
 
-__all__ = ["draw_betas", "fit_surface"]
+__all__ = ["draw_betas", "fit_surface", "reach"]
 
 import math
 import time
@@ -20,8 +20,11 @@ from hit.randomness import generator
 from hit.schedules import apply_schedule
 from hit.training import Epoch
 
-#: An example's loss is divided by (mean β + 0.3): D + Σ β_l R_l grows with β, and large β would drown small ones.
-_LOSS_OFFSET = 0.3
+#: An example's loss is divided by (mean β + 0.3)^p: D + Σ β_l R_l grows with β, and large β would drown small ones.
+LOSS_OFFSET, LOSS_POWER = 0.3, 0.6
+#: Training begins on this lowest share of the range of log β, and has widened to all of it after this share of steps.
+#: Under strong β untrained layers collapse before they are of any use, and stay so at every β.
+REACH_FROM, WIDENED_AT = 0.4, 0.2
 
 
 def fit_surface(
@@ -36,11 +39,10 @@ def fit_surface(
 ) -> int:
     """Train `model` in place, from its checkpoint if there is one; which epoch it started after.
 
-    Minimises the mean of (D + Σ β_l R_l) / (mean β + 0.3) over images and over log β uniform in the
-    model's range, by Adam on a one-cycle schedule that peaks at `config.learning_rate`
-    (https://arxiv.org/abs/1708.07120). An epoch is a function of (weights, optimiser, seed, epoch):
-    batches, crops, noise and β come from generators seeded with the last two, and the schedule is a function
-    of the step, so that a resumed run equals an uninterrupted one.
+    Minimises the mean of (D + Σ β_l R_l) / (mean β + 0.3)^0.6 over images and over log β uniform in the model's
+    range, by Adam on `config.schedule`, which peaks at `config.learning_rate`. An epoch is a function of (weights,
+    optimiser, seed, epoch): batches, crops, noise and β come from generators seeded with the last two, and the
+    schedule is a function of the step, so that a resumed run equals an uninterrupted one.
 
     Args:
         model: on its device.
@@ -80,11 +82,31 @@ def fit_surface(
     return finished
 
 
-def draw_betas(model: SurfaceModel, count: int, source: torch.Generator) -> Tensor:
-    """β of `count` examples, count × L, each log β_l uniform over the model's range."""
+def draw_betas(model: SurfaceModel, count: int, source: torch.Generator, reach: float = 1.0) -> Tensor:
+    """β of the `count` examples of a batch, count × L, each log β_l uniform over the model's range.
+
+    A Latin hypercube (https://doi.org/10.2307/1268522): of `count` equal parts of the range of log β_l every one holds
+    one example, in an order drawn for every layer, so that batches differ less than independent draws would.
+
+    Args:
+        model: says the range.
+        count: images of the batch.
+        source: generator on the CPU.
+        reach: the lowest share of the range of log β to draw from.
+    """
     low, high = math.log(model.beta_low), math.log(model.beta_high)
-    uniform = torch.rand(count, model.layers, generator=source, device=source.device)
-    return (low + (high - low) * uniform).exp()
+    parts = torch.stack([torch.randperm(count, generator=source) for _ in range(model.layers)], 1)
+    uniform = (parts + torch.rand(count, model.layers, generator=source)) / count
+    return (low + (high - low) * reach * uniform).exp()
+
+
+def reach(step: int, steps: int) -> float:
+    """The share of the range of log β, from its low end up, that training draws from at `step` of `steps`.
+
+    >>> [reach(step, 100) for step in (0, 10, 20, 99)]
+    [0.4, 0.7, 1.0, 1.0]
+    """
+    return min(1.0, REACH_FROM + (1 - REACH_FROM) * step / (WIDENED_AT * steps))
 
 
 def _run_epoch(
@@ -99,21 +121,20 @@ def _run_epoch(
     device = train.device
     order = torch.randperm(len(train), generator=generator("batches", config.seed, epoch))
     noise = generator("noise", config.seed, epoch, device)
-    drawn = draw_betas(model, len(train), generator("betas", config.seed, epoch)).to(device)
+    source = generator("betas", config.seed, epoch)
     warmth = warmup_factor(config, epoch)
     temperature = gumbel_temperature(config, epoch)
     sums = torch.zeros(2 + model.layers, dtype=torch.float64, device=device)
     crops = generator("crops", config.seed, epoch)
     pictures = batches(train, config.batch_size, order.to(device), crops=crops)
     steps = math.ceil(len(train) / config.batch_size)
-    for step, (images, betas) in enumerate(
-        zip(pictures, drawn.split(config.batch_size), strict=True), start=epoch * steps
-    ):
+    for step, images in enumerate(pictures, start=epoch * steps):
         check()
         apply_schedule(optimiser, config, step, config.epochs * steps)
         x = model.prepare(images)
+        betas = draw_betas(model, len(x), source, reach(step, config.epochs * steps)).to(device)
         outcome = model(x, betas, model.noise(len(x), noise), temperature=temperature)
-        losses = objective(outcome, betas * warmth) / (betas.mean(1) + _LOSS_OFFSET)
+        losses = objective(outcome, betas * warmth) / (betas.mean(1) + LOSS_OFFSET) ** LOSS_POWER
         optimiser.zero_grad(set_to_none=True)
         losses.mean().backward()
         optimiser.step()

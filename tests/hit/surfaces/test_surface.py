@@ -176,13 +176,18 @@ def test_a_condition_does_not_outlive_its_pass(digits: Dataset) -> None:
 
 def test_betas_are_log_uniform_over_the_range(digits: Dataset) -> None:
     surface = condition_on_betas(build_model(SMALL, digits.image_shape), beta_low=0.1, beta_high=10)
-    betas = draw_betas(surface, 20_000, torch.Generator().manual_seed(0))
+    source = torch.Generator().manual_seed(0)
+    betas = torch.cat([draw_betas(surface, 100, source) for _ in range(200)])
     assert 0.1 <= betas.min() < 0.101
     assert 9.9 < betas.max() <= 10.0001
     logs = betas.log10()
-    assert logs.mean(0).tolist() == pytest.approx([0, 0], abs=0.02)
+    assert logs.mean(0).tolist() == pytest.approx([0, 0], abs=0.002), "every batch is spread evenly"
     assert logs.std(0).tolist() == pytest.approx([2 / math.sqrt(12)] * 2, rel=0.02)
     assert abs(torch.corrcoef(logs.T)[0, 1]) < 0.03
+    parts = ((logs[:100] + 1) / 2 * 100).floor().long()
+    assert sorted(parts[:, 0].tolist()) == list(range(100)), "one example in every hundredth of the range"
+    low = draw_betas(surface, 1000, source, reach=0.5)
+    assert 0.99 < low.max() <= 1.0
     standardised = surface.standardised(betas)
     assert standardised.std(0).tolist() == pytest.approx([1, 1], rel=0.02)
 
