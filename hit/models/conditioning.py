@@ -47,7 +47,8 @@ class ModulatedLayer(nn.Module):
     """y · (1 + s) + t with y the layer's output and (s, t) = head(b), one number a channel.
 
     FiLM (https://arxiv.org/abs/1709.07871) by b, the standardised log β of the example; the head is
-    L → 64 → 2 · channels, and its last layer starts at zero, so that the layer starts as it was.
+    L → 64 → 64 → 2 · channels, and its last layer starts at zero, so that the layer starts as it was. With two hidden
+    layers it can change as sharply with β as a layer of latents that collapses at some β.
 
     Args:
         layer: a convolution, transposed convolution or linear layer with bias.
@@ -62,7 +63,7 @@ class ModulatedLayer(nn.Module):
         last = nn.Linear(_HIDDEN, 2 * channels)
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
-        self.head = nn.Sequential(nn.Linear(layers, _HIDDEN), nn.SiLU(), last)
+        self.head = nn.Sequential(nn.Linear(layers, _HIDDEN), nn.SiLU(), nn.Linear(_HIDDEN, _HIDDEN), nn.SiLU(), last)
         self._condition = condition
 
     def forward(self, h: Tensor) -> Tensor:

@@ -3,6 +3,8 @@
 __all__ = ["read_surface", "resume_plan", "surface_run"]
 
 import json
+import math
+import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -26,7 +28,7 @@ from hit.surfaces.cells import Source, load_surface, measure_cells
 from hit.surfaces.certificate import certify
 from hit.surfaces.inverse import betas_for
 from hit.surfaces.plan import SurfacePlan
-from hit.surfaces.training import fit_surface
+from hit.surfaces.training import WIDENED_AT, fit_surface
 from hit.tracking import RunWriter
 from hit.training import Epoch
 
@@ -98,6 +100,7 @@ def surface_run(
 
         def on_epoch(epoch: Epoch) -> None:
             run.metrics(epoch.metrics, step=epoch.number, sync=True)
+            _warn_of_collapse(run, epoch, config.epochs)
             on_progress(Progress(epoch.number, config.epochs, "training"))
 
         fit_surface(
@@ -234,6 +237,21 @@ def _describe(run: RunWriter, plan: SurfacePlan, dataset: Dataset, model: Surfac
     run.metrics(numbers | {"parameters": float(sum(p.numel() for p in model.parameters()))})
     log_dataset(run, dataset)
     run.json_artifact(_PLAN, plan.to_json())
+
+
+def _warn_of_collapse(run: RunWriter, epoch: Epoch, epochs: int) -> None:
+    """Say once, as soon as it can be told, that a layer carries nothing at any β."""
+    if epoch.number != math.ceil(WIDENED_AT * epochs) + 1:
+        return
+    dead = [name for name, rate in epoch.metrics.items() if name.startswith("train/rate_") and rate < COLLAPSED_BELOW]
+    for name in dead:
+        layer = name.rpartition("_")[2]
+        print(
+            f"collapsed: z_{layer} carries {epoch.metrics[name]:.2g} nats over all β after {epoch.number} of "
+            f"{epochs} epochs, and seldom comes back; a smaller learning_rate or larger batches help",
+            file=sys.stderr,
+            flush=True,
+        )
 
 
 def _tag_collapsed(run: RunWriter, cells: Sequence[Run], layers: int) -> None:

@@ -67,7 +67,7 @@ def perturb(model: SurfaceModel) -> SurfaceModel:
     with torch.no_grad():
         for module in model.modules():
             if isinstance(module, ModulatedLayer):
-                last = module.head[2].weight
+                last = module.head[-1].weight
                 last += 0.3 * torch.randn(last.shape, generator=generator) / math.sqrt(last.shape[1])
     return model
 
