@@ -26,7 +26,7 @@ class HeldOut:
     Attributes:
         trained: indices into the training set of the images that are trained on.
         unseen: of those that are not; none where the data set is too small to spare any.
-        seen: of as many that are, to compare with.
+        seen: of those that are, at most five times as many, to compare with.
     """
 
     trained: Tensor
@@ -49,7 +49,7 @@ def hold_out(train: LabelledImages, seed: int) -> HeldOut:
     if count < FEWEST:
         count = 0
     unseen, trained = order[:count], order[count:]
-    return HeldOut(trained, unseen, trained[:count])
+    return HeldOut(trained, unseen, trained[: 5 * count])
 
 
 def _rates(model: HierarchicalVAE, train: LabelledImages, indices: Tensor, seed: int) -> Tensor:

@@ -26,6 +26,9 @@ from hit.targets import BETA_HIGH, BETA_LOW, MISSED_ABOVE
 
 #: Nepers that log β is pulled by for a relative error of one neper, and that it moves by for good at every step.
 PULL, MOVE = 3.0, 0.1
+#: From this share of training on it moves by so many times as much: layers have learned something by then, and what β
+#: went too far by is to be made good in time, also where steps are few.
+SWIFT_FROM, SWIFT = 0.25, 4.0
 #: Steps over which the controller gains its strength, so that the rates of untrained weights do not count.
 RAMP_STEPS = 50
 #: From this share of training on it has less, so that rates come to rest where they answer β sharply.
@@ -140,12 +143,17 @@ def strength(step: int, begun: int = 0, step_share: float = 1.0, steps: float = 
 
 
 def steer(
-    plan: SteeringPlan, state: SteeringState, rates: Tensor, strength: float = 1.0, weight: float = 1.0
+    plan: SteeringPlan,
+    state: SteeringState,
+    rates: Tensor,
+    strength: float = 1.0,
+    weight: float = 1.0,
+    move: float = MOVE,
 ) -> SteeringState:
     """The state after a batch: a proportional-integral controller of log β on errors log(R / target).
 
     errors ← running mean of log(R / target) + gap, the error on unseen images; pulls ← strength · 3 · errors;
-    offsets ← offsets + strength · 0.1 · errors.
+    offsets ← offsets + strength · move · errors.
     Relative errors have no unit, so that the same gains serve rates of a tenth of a nat and of thousands, and a
     pull lets go as soon as the rate moves, however long it stood still. Errors are bounded before they are
     averaged, and offsets where β has its bounds: nothing winds up, and nothing overflows.
@@ -156,13 +164,14 @@ def steer(
         rates: R_1 … R_L of the batch, mean nats per image, (L,).
         strength: of the controller now (`strength`).
         weight: size of the batch relative to a whole one.
+        move: nepers that log β moves by for good for an error of one neper.
     """
     rates = rates.double()
     seen = torch.cat([rates, rates.sum().view(1)])
     memory = MEMORY**weight
     now = ((seen / plan.targets).log() + state.gaps).clamp(-ERROR_BOUND, ERROR_BOUND)
     errors = (memory * state.errors + (1 - memory) * now).where(plan.steered, 0.0)
-    moves = strength * weight * MOVE * errors.clamp(MOVE_DOWN, MOVE_UP)
+    moves = strength * weight * move * errors.clamp(MOVE_DOWN, MOVE_UP)
     offsets = (state.offsets + moves).clamp(plan.low, plan.high)
     return SteeringState(offsets, errors, strength * PULL * errors, state.gaps)
 
@@ -215,7 +224,8 @@ class Steering:
     def see(self, rates: Tensor, step: int, images: int) -> None:
         """Learn of the mean rates (L,) of the batch of `step`, counted from 0."""
         now = strength(step, self._begun, step_size(self._config.schedule, 1.0, step, self._steps), self._steps)
-        self.state = steer(self.plan, self.state, rates, now, images / self._config.batch_size)
+        move = MOVE * (SWIFT if step >= SWIFT_FROM * self._steps else 1.0)
+        self.state = steer(self.plan, self.state, rates, now, images / self._config.batch_size, move)
 
     def hear(self, log_gaps: Tensor) -> None:
         """Learn of log(R_unseen / R_seen) of R_1 … R_L and R after an epoch, (L + 1,); averaged over epochs."""
