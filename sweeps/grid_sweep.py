@@ -72,7 +72,7 @@ class GridSweep:
             sweep,
             experiment=self.options.experiment,
             folder=state_folder(self.base),
-            workers=min(self.options.worker_count, max(1, self.driver.wanted)),
+            workers=min(self.options.worker_count, max(1, self.driver.wanted or self.options.worker_count)),
             budget=self.options.budget,
             stop=stop,
         )

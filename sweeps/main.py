@@ -57,6 +57,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     from analysis.publish import Selection, publish
     from hit.connection import runs_page
     from hit.errors import StoreError
+    from hit.store import Store
     from sweeps.grid_sweep import GridSweep
 
     plan = GridSweep.plan(request)
@@ -66,7 +67,8 @@ def main(argv: list[str], stop: "StopRequest") -> None:
             reason = next(iter(result.faults.values()), "the budget allowed none").splitlines()[-1]
             raise StoreError(f"no run of the sweep finished: {reason}")
         print("writing the report", file=sys.stderr, flush=True)
-        models = Selection.of(plan.options.experiment, identities=plan.driver.identities)
+        mine = plan.driver.mine(Store().history(plan.options.experiment))
+        models = Selection.of(plan.options.experiment, identities=set(mine["config_hash"]))
         path = publish(run, models, page.output)
     print(f"report: {path}")
     print(f"runs in the MLflow UI (make ui): http://127.0.0.1:5000{runs_page(run.experiment_id)}")
