@@ -59,6 +59,7 @@ class Tag(StrEnum):
     BOUND_VIOLATIONS = "hit.bound_violations"
     STATUS_REASON = "hit.status_reason"
     DIVERGED = "hit.diverged"
+    ENDED_EARLY = "hit.ended_early"
     HEARTBEAT = "hit.heartbeat"
     HOST = "hit.host"
     PROCESS = "hit.process"
@@ -208,7 +209,9 @@ _DECLARED = [
     Metric("test/accuracy", "", "maximize", "accuracy of the classifier"),
     # sweeps
     Metric("sweep/finished", "runs", "maximize", "runs finished"),
+    Metric("sweep/running", "runs", None, "runs running"),
     Metric("sweep/failed", "runs", "minimize", "runs failed"),
+    Metric("sweep/ended_early", "runs", None, "runs ended early"),
     Metric("sweep/wanted", "runs", None, "runs wanted"),
 ]
 
