@@ -2,6 +2,7 @@
 
 __all__ = [
     "DEFAULT_EXPERIMENT",
+    "HOPELESS",
     "PROBES",
     "SCHEMA_VERSION",
     "Direction",
@@ -23,6 +24,9 @@ SCHEMA_VERSION = "1"
 DEFAULT_EXPERIMENT = "hit"
 
 Direction = Literal["minimize", "maximize"]
+
+#: How the reasons begin (tag `hit.status_reason`) of runs whose model nobody is to train again: it would end so again.
+HOPELESS = ("diverged", "outside the region", "pruned")
 
 
 class Kind(StrEnum):
