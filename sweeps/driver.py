@@ -10,7 +10,7 @@ import pandas as pd
 
 from hit.config import TrainConfig
 from hit.frames import stack
-from hit.schema import Kind
+from hit.schema import HOPELESS, Kind
 from hit.targets import TARGET
 
 
@@ -62,6 +62,10 @@ class Driver(ABC):
         """Why its goal is reached, in words; empty where it is not, or where it has none."""
         return ""
 
+    def situation(self, history: pd.DataFrame) -> str:
+        """How far it has come, in words, for people; empty where the counts say it all."""
+        return ""
+
     def finished(self, history: pd.DataFrame) -> int:
         """How many of the wanted models the history holds finished."""
         return len(self.identities(history))
@@ -76,9 +80,10 @@ class Driver(ABC):
 
     @staticmethod
     def taken(history: pd.DataFrame) -> frozenset[str]:
-        """Config hashes that are not to be proposed: finished, running, or diverged, which would diverge again."""
+        """Config hashes that are not to be proposed: finished, running, diverged, which would diverge again, or
+        ended early by a rule, which would end them again."""
         reasons = history["status_reason"].fillna("").astype(str)
-        gone = history["status"].isin(["FINISHED", "RUNNING"]) | reasons.str.startswith("diverged")
+        gone = history["status"].isin(["FINISHED", "RUNNING"]) | reasons.str.startswith(HOPELESS)
         return frozenset(history.loc[gone, "config_hash"].dropna())
 
 
@@ -90,7 +95,9 @@ def with_pending(history: pd.DataFrame, pending: Iterable[Proposal], data_digest
         pending: what the caller has in flight.
         data_digest: of the data set that they are trained on.
     """
-    known = _with_status(history, "RUNNING") | _with_status(history, "FINISHED")
+    # A run that has just begun stands in the store without its params, and says nothing of where it is bound for.
+    told = history["status"].isin(["RUNNING", "FINISHED"]) & history["model"].notna()
+    known = set(history.loc[told, "config_hash"])
     rows = [
         {name: value for name, value in one.config.to_flat().items() if name in history or TARGET.match(name)}
         | {"run_id": f"pending {one.identity}", "config_hash": one.identity}

@@ -83,6 +83,6 @@ class GridDriver(Driver):
         unknown = sorted({config.betas for config in configs if min(config.betas) > 0} - measured.keys())
         if unknown and len(measured) >= _RUNS_A_LAYER * self._base.layers:
             asked = np.array(unknown)
-            chances = RateSurrogate.fit(betas, rates).chance_inside(asked, self._region)
+            chances = self._region.contains(RateSurrogate.fit(betas, rates).draws(asked)).mean(0)
             outside |= {cell for cell, chance in zip(unknown, chances, strict=True) if chance < _HARDLY}
         return outside

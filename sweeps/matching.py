@@ -26,7 +26,7 @@ def comparable(history: pd.DataFrame, base: TrainConfig, data_digest: str, free:
     """
     if history.empty:
         return history
-    keep = (history["data_digest"] == data_digest).to_numpy(bool)
+    keep = (history["data_digest"] == data_digest).to_numpy(bool, copy=True)
     if "amortised" in history:
         keep &= history["amortised"].isna().to_numpy(bool)
     usual = TrainConfig().to_flat()

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtr
+from scipy.special import ndtri
+from scipy.stats import qmc
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
-
-from sweeps.space import RateRegion
 
 Floats = npt.NDArray[np.float64]
 
@@ -61,6 +60,8 @@ class RateSurrogate:
             betas: β_l > 0, M×L.
         """
         inputs = np.log(betas)
+        if not len(inputs):
+            return np.empty_like(inputs), np.empty_like(inputs)
         means, deviations = zip(*(one.predict(inputs, return_std=True) for one in self.residuals), strict=True)
         return _with_one(inputs) @ self.planes.T + np.stack(means, 1), np.maximum(np.stack(deviations, 1), 1e-6)
 
@@ -68,27 +69,16 @@ class RateSurrogate:
         """The rates that are expected, nats per image, M×L."""
         return np.maximum(np.exp(self.predict(betas)[0]) - _SOFT_FLOOR, 0.0)
 
-    def chances(self, betas: Floats, lows: Floats, highs: Floats) -> Floats:
-        """Probability that a model's rates end in a box, layers taken as independent, M×C.
+    def draws(self, betas: Floats, count: int = 128) -> Floats:
+        """Rates that models of these β may end with, nats per image, count×M×L: the same for the same history.
 
         Args:
             betas: β_l > 0, M×L.
-            lows: lower ends of C boxes, nats per image, C×L.
-            highs: upper ends, C×L.
+            count: how many for each.
         """
         mean, deviation = self.predict(betas)
-        ends = [np.log(np.maximum(end, 0.0) + _SOFT_FLOOR)[None] for end in (lows, highs)]
-        # An end at 0 is no end: no rate lies below.
-        ends[0] = np.where(lows[None] <= 0, -np.inf, ends[0])
-        below = [ndtr((end - mean[:, None]) / deviation[:, None]) for end in ends]
-        return np.asarray((below[1] - below[0]).prod(-1))
-
-    def chance_inside(self, betas: Floats, region: RateRegion, seed: int = 0) -> Floats:
-        """Probability that a model's rates end in the region, by 256 draws, M."""
-        mean, deviation = self.predict(betas)
-        draws = np.random.default_rng(seed).standard_normal((256, 1, mean.shape[1]))
-        rates = np.maximum(np.exp(mean + deviation * draws) - _SOFT_FLOOR, 0.0)
-        return np.asarray(region.contains(rates).mean(0))
+        normal = ndtri(qmc.Sobol(mean.shape[1], seed=0).random(count))
+        return np.asarray(np.maximum(np.exp(mean + deviation * normal[:, None]) - _SOFT_FLOOR, 0.0))
 
 
 def thinned(points: Floats, limit: int) -> npt.NDArray[np.intp]:
