@@ -99,4 +99,4 @@ class RegionCells:
         if not len(points):
             return np.ones(len(self))
         distances, _ = cKDTree(points).query(self.region.scaled(self.aims), p=np.inf)
-        return np.minimum(distances, 1.0)
+        return np.asarray(np.minimum(distances, 1.0))
