@@ -53,17 +53,21 @@ def reserve_run(store: Store, experiment: str, name: str, params: Mapping[str, A
             run_name=name,
             tags={str(key): str(value) for key, value in (own | dict(tags)).items()},
         )
-        run_id = str(run.info.run_id)
+    except MlflowException as error:
+        raise StoreAway(str(error).splitlines()[0]) from None
+    run_id = str(run.info.run_id)
+    # Who trains it logs its params and asks for its claim again, so that a store that is away now is no matter.
+    with contextlib.suppress(MlflowException):
         logged = [Param(key, str(value)) for key, value in params.items()]
         for start in range(0, len(logged), _PARAMS_A_BATCH):
             store.client.log_batch(run_id, params=logged[start : start + _PARAMS_A_BATCH])
-    except MlflowException as error:
-        raise StoreAway(str(error).splitlines()[0]) from None
     try:
         assert_claim(store, experiment, tags[Tag.CONFIG_HASH], run_id)
     except Claimed:
         release_run(store.client, run_id)
         raise
+    except StoreAway:
+        pass
     return run_id
 
 

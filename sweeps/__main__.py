@@ -10,6 +10,7 @@ from hit.cli import Parser, entry_point
 from hit.schema import Kind
 from hit.targets import TARGET_LAYERED
 from sweeps.options import SweepOptions, SweepRequest
+from sweeps.running import RunningOptions
 
 if TYPE_CHECKING:
     from hit.stop import StopRequest
@@ -24,6 +25,7 @@ def parser() -> Parser:
         {"beta_": "grid_"},
     )
     options.add_options("sweep", SweepOptions)
+    options.add_options("running", RunningOptions)
     options.add_group("grid", GRID_DEFAULTS, GRID_HELP)
     options.add_config(leave_out=("beta_1", "beta_2", "seed"))
     return options

@@ -4,11 +4,12 @@ __all__ = ["GridSweep"]
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from hit.config import TrainConfig
 from hit.connection import chosen_experiment
+from hit.early_stopping import EarlyStopping
 from hit.machine import select_device
 from hit.models import check_fit
 from hit.runner import load_once, state_folder
@@ -17,9 +18,13 @@ from hit.stop import StopRequest
 from hit.store import Store
 from hit.tracking import RunWriter
 from hit.warm_start import find_source
+from sweeps.budget import Budget
 from sweeps.grid import GridDriver
-from sweeps.loop import SweepResult, run_sweep
+from sweeps.launchers import build_launcher, check_launcher
+from sweeps.loop import run_sweep
 from sweeps.options import SweepOptions, SweepRequest
+from sweeps.running import RunningOptions
+from sweeps.setting import SweepResult, SweepSetting
 
 
 @dataclass(frozen=True)
@@ -29,12 +34,16 @@ class GridSweep:
     Attributes:
         base: config of every model but for β and seed.
         options: budget, workers, experiment.
+        running: launcher, hours, early stopping.
+        data_digest: of the data set.
         driver: the grid driver.
         params: what the sweep's run shows as params.
     """
 
     base: TrainConfig
     options: SweepOptions
+    running: RunningOptions
+    data_digest: str
     driver: GridDriver
     params: Mapping[str, Any]
 
@@ -46,6 +55,9 @@ class GridSweep:
             UserError: naming what is wrong.
         """
         base = request.base
+        running = request.running
+        rules = EarlyStopping.parse(running.early_stopping, base.layers)
+        check_launcher(running)
         options = replace(request.options, experiment=chosen_experiment(request.options.experiment))
         select_device(base.device)
         dataset = load_once(base.dataset, base.data_root, select_device("cpu"), base.crop)
@@ -57,7 +69,9 @@ class GridSweep:
         }
         own = {"driver": options.driver, "seeds": options.seeds, "budget": options.budget, "workers": options.workers}
         driver = GridDriver(base, request.grid, request.seeds, dataset.digest)
-        return cls(base, options, driver, own | dict(request.axes) | model_params)
+        running = replace(running, early_stopping=str(rules))
+        params = own | asdict(running) | dict(request.axes) | model_params
+        return cls(base, options, running, dataset.digest, driver, params)
 
     def run(self, sweep: RunWriter, stop: StopRequest) -> SweepResult:
         """Run it as children of `sweep`, and say on stderr what came of it.
@@ -67,19 +81,27 @@ class GridSweep:
             Interrupted: `stop` was requested.
         """
         sweep.params(self.params)
-        result = run_sweep(
-            self.driver,
-            sweep,
-            experiment=self.options.experiment,
-            folder=state_folder(self.base),
-            workers=min(self.options.worker_count, max(1, self.driver.wanted or self.options.worker_count)),
-            budget=self.options.budget,
-            stop=stop,
+        folder = state_folder(self.base)
+        workers = (
+            self.options.worker_count
+            if self.driver.wanted is None
+            else min(self.options.worker_count, max(1, self.driver.wanted))
         )
+        setting = SweepSetting(
+            experiment=self.options.experiment,
+            folder=folder,
+            data_digest=self.data_digest,
+            budget=Budget(self.options.budget, self.running.hours),
+            early_stopping=self.running.early_stopping,
+        )
+        launcher = build_launcher(self.running, workers, folder)
+        result = run_sweep(self.driver, sweep, launcher, setting, stop, self.params)
+        of_all = f" of {result.wanted}" if result.wanted is not None else ""
         started = sum(result.counts.values())
         print(
-            f"sweep: {result.finished} of {result.wanted} cells are finished, {started} runs were started now"
-            + "".join(f", {count} {state}" for state, count in sorted(result.counts.items()) if state != "finished"),
+            f"sweep: {result.finished}{of_all} cells are finished, {started} runs were started now"
+            + "".join(f", {count} {state}" for state, count in sorted(result.counts.items()) if state != "finished")
+            + f"; {result.ended}",
             file=sys.stderr,
         )
         return result

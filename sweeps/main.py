@@ -15,6 +15,7 @@ from hit.options import build, output_file
 from hit.schema import Kind
 from hit.targets import TARGET_LAYERED
 from sweeps.options import SweepOptions, SweepRequest
+from sweeps.running import RunningOptions
 
 if TYPE_CHECKING:
     from hit.stop import StopRequest
@@ -41,6 +42,7 @@ def parser() -> Parser:
     )
     options.add_config(leave_out=("beta_1", "beta_2", "seed"), **DEFAULTS)
     options.add_options("sweep", SweepOptions)
+    options.add_options("running", RunningOptions)
     options.add_group("grid", GRID_DEFAULTS, GRID_HELP)
     options.add_options("report", PageOptions)
     return options

@@ -14,6 +14,7 @@ from hit.config import TrainConfig
 from hit.cpus import default_workers
 from hit.errors import ConfigError
 from hit.options import EXPERIMENT_HELP, WORKERS_HELP, build
+from sweeps.running import RunningOptions
 from sweeps.space import BetaGrid
 
 
@@ -43,6 +44,7 @@ class SweepRequest:
         grid: the cells.
         seeds: replicates.
         axes: `grid_1` … as typed, for the sweep's params.
+        running: where the models are trained, and what ends the sweep or a run.
     """
 
     base: TrainConfig
@@ -50,6 +52,7 @@ class SweepRequest:
     grid: BetaGrid
     seeds: tuple[int, ...]
     axes: Mapping[str, str]
+    running: RunningOptions
 
     @classmethod
     def parse(cls, parsed: Mapping[str, Mapping[str, Any]]) -> "SweepRequest":
@@ -59,6 +62,7 @@ class SweepRequest:
             ConfigError: naming what is wrong.
         """
         options = build(SweepOptions, parsed["sweep"])
+        running = build(RunningOptions, parsed["running"])
         base = TrainConfig.from_flat(parsed[CONFIG])
         axes = dict(parsed["grid"])
         for name, text in axes.items():
@@ -71,7 +75,8 @@ class SweepRequest:
                     f"grid_{layer} must be one value, where β_{layer} starts, or empty where a rate target moves it, "
                     f"got {axes[f'grid_{layer}']!r}"
                 )
-        return cls(base=base, options=options, grid=grid, seeds=parse_seeds(options.seeds), axes=axes)
+        seeds = parse_seeds(options.seeds)
+        return cls(base=base, options=options, grid=grid, seeds=seeds, axes=axes, running=running)
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:
