@@ -11,10 +11,11 @@ import pandas as pd
 from analysis.runs import require
 from analysis.runs import values as numbers
 from hit.errors import ConfigError, StoreError
+from sweeps.choosing import Sampler
 from sweeps.driver import Driver, Proposal
 from sweeps.matching import comparable
 from sweeps.objectives import Constraint, Objective, hypervolume
-from sweeps.samplers import Sampler, Trials, suggest
+from sweeps.samplers import Trials, suggest
 from sweeps.searchspace import SearchSpace
 
 Floats = npt.NDArray[np.float64]

@@ -14,6 +14,7 @@ from hit.cli import Parser, entry_point
 from hit.options import build, output_file
 from hit.schema import Kind
 from hit.targets import TARGET_LAYERED
+from sweeps.choosing import ChoosingOptions
 from sweeps.options import SweepOptions, SweepRequest
 from sweeps.running import RunningOptions
 
@@ -42,6 +43,7 @@ def parser() -> Parser:
     )
     options.add_config(leave_out=("beta_1", "beta_2", "seed"), **DEFAULTS)
     options.add_options("sweep", SweepOptions)
+    options.add_options("choosing", ChoosingOptions)
     options.add_options("running", RunningOptions)
     options.add_group("grid", GRID_DEFAULTS, GRID_HELP)
     options.add_options("report", PageOptions)
@@ -60,9 +62,9 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     from hit.connection import runs_page
     from hit.errors import StoreError
     from hit.store import Store
-    from sweeps.grid_sweep import GridSweep
+    from sweeps.sweep import Sweep
 
-    plan = GridSweep.plan(request)
+    plan = Sweep.plan(request)
     with plan.writer(stop, os.environ.get("MLFLOW_RUN_ID") or None) as run:
         result = plan.run(run, stop)
         if result.finished == 0:

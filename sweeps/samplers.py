@@ -1,11 +1,11 @@
 """Optuna's samplers over a study that is rebuilt in memory from the history at every decision."""
 
-__all__ = ["SAMPLERS", "Trials", "suggest"]
+__all__ = ["Trials", "suggest"]
 
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,14 +23,13 @@ from optuna.samplers import (
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from scipy.stats import qmc
 
+from sweeps.choosing import Sampler
 from sweeps.objectives import Objective, non_dominated
 from sweeps.searchspace import Dimension
 from sweeps.surrogate import thinned
 
 Floats = npt.NDArray[np.float64]
-Sampler = Literal["gp", "tpe", "nsga2", "nsga3", "cmaes", "qmc", "random"]
 
-SAMPLERS = get_args(Sampler)
 #: Finished runs that a sampler learns from at most: a Gaussian process takes time with their cube. Those kept are the
 #: best ones, and then those that lie far from the ones that are kept already.
 _MOST = {"gp": 80, "tpe": 400, "nsga2": 400, "nsga3": 400, "cmaes": 400}
@@ -71,7 +70,7 @@ def suggest(
     Until there are a few runs a dimension, and for `qmc`, suggestions are points of a Sobol sequence.
 
     Args:
-        sampler: one of `SAMPLERS`.
+        sampler: its name.
         trials: the history.
         objectives: one for `cmaes`, one or more for the others.
         dimensions: of the search space.
@@ -111,26 +110,24 @@ def suggest(
         yield dict(asked.params), True
 
 
-class _QuickGP(GPSampler):
+def _quick(sampler: GPSampler) -> GPSampler:
     """Optuna's Gaussian processes with a coarser search for the best next point.
 
-    With the usual numbers a decision for three objectives takes up to 20 s of CPU time at 100 trials, nearly all of it
-    for the improvement of 2048 × 128 draws over a large front. What is found hardly differs. An Optuna that calls
-    these otherwise searches at its usual pace.
+    With the usual numbers a decision for three objectives takes up to 20 s of CPU time at 100 trials, nearly all of
+    it for the improvement of 2048 × 128 draws over a large front. An Optuna that calls these numbers otherwise
+    searches at its usual pace.
     """
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        self._n_preliminary_samples = 256
-        self._n_local_search = 4
-        self._n_qmc_samples_ehvi = self._n_qmc_samples_qei = 32
+    sampler._n_preliminary_samples = 256
+    sampler._n_local_search = 4
+    sampler._n_qmc_samples_ehvi = sampler._n_qmc_samples_qei = 32
+    return sampler
 
 
 def _sampler(name: Sampler, trials: Trials, completed: list[FrozenTrial]) -> BaseSampler:
     seed = trials.seen
     match name:
         case "gp":
-            return _QuickGP(seed=seed, n_startup_trials=1, warn_independent_sampling=False)
+            return _quick(GPSampler(seed=seed, n_startup_trials=1, warn_independent_sampling=False))
         case "tpe":
             return TPESampler(seed=seed, n_startup_trials=1, constant_liar=True, warn_independent_sampling=False)
         case "nsga2":

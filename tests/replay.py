@@ -89,9 +89,7 @@ class Surface:
         """Metrics of a model of fixed β, interpolated in log β."""
         point = [np.clip(np.log(beta), *np.log(axis[[0, -1]])) for beta, axis in zip(betas, self.axes, strict=True)]
         grid = tuple(map(np.log, self.axes))
-        return {
-            name: float(RegularGridInterpolator(grid, values)([point])[0]) for name, values in self.metrics.items()
-        }
+        return {name: float(RegularGridInterpolator(grid, values)([point])[0]) for name, values in self.metrics.items()}
 
     def steered(self, targets: Floats) -> tuple[dict[str, float], tuple[float, ...], str]:
         """Metrics and β of a model with a target for both rates, and why the targets are infeasible, if they are."""
@@ -165,7 +163,7 @@ class Laboratory:
     def run(
         self, driver: Driver, budget: int, *, at_once: int = 1, until: Callable[[pd.DataFrame], bool] | None = None
     ) -> int:
-        """Propose and answer until the budget is spent, nothing is left, or `until` says so; how many runs that took."""
+        """Propose and answer until the budget is spent, nothing is left, or `until` says so; how many runs it took."""
         for spent in range(0, budget, at_once):
             history = self.history
             if until is not None and until(history):

@@ -1,6 +1,6 @@
-"""A grid sweep from its options: checked before anything starts, then run under its own run in the store."""
+"""A sweep from its options: checked before anything starts, then run under its own run in the store."""
 
-__all__ = ["GridSweep"]
+__all__ = ["Sweep"]
 
 import sys
 from collections.abc import Mapping
@@ -19,36 +19,39 @@ from hit.store import Store
 from hit.tracking import RunWriter
 from hit.warm_start import find_source
 from sweeps.budget import Budget
-from sweeps.grid import GridDriver
+from sweeps.driver import Driver
 from sweeps.launchers import build_launcher, check_launcher
 from sweeps.loop import run_sweep
 from sweeps.options import SweepOptions, SweepRequest
+from sweeps.plan import build_driver
 from sweeps.running import RunningOptions
 from sweeps.setting import SweepResult, SweepSetting
 
 
 @dataclass(frozen=True)
-class GridSweep:
-    """A checked grid sweep.
+class Sweep:
+    """A checked sweep.
 
     Attributes:
-        base: config of every model but for β and seed.
+        base: config of every model but for what the driver varies.
         options: budget, workers, experiment.
         running: launcher, hours, early stopping.
         data_digest: of the data set.
-        driver: the grid driver.
+        driver: who chooses the models.
         params: what the sweep's run shows as params.
+        best: metric whose best value is told while it runs.
     """
 
     base: TrainConfig
     options: SweepOptions
     running: RunningOptions
     data_digest: str
-    driver: GridDriver
+    driver: Driver
     params: Mapping[str, Any]
+    best: str
 
     @classmethod
-    def plan(cls, request: SweepRequest) -> "GridSweep":
+    def plan(cls, request: SweepRequest) -> "Sweep":
         """Check what needs the data: that they are there, and that the models fit them; find the experiment.
 
         Raises:
@@ -56,7 +59,7 @@ class GridSweep:
         """
         base = request.base
         running = request.running
-        rules = EarlyStopping.parse(running.early_stopping, base.layers)
+        rules = EarlyStopping.parse(running.early_stopping, base.layers, request.choosing.region)
         check_launcher(running)
         options = replace(request.options, experiment=chosen_experiment(request.options.experiment))
         select_device(base.device)
@@ -68,10 +71,11 @@ class GridSweep:
             name: value for name, value in base.to_flat().items() if not name.startswith("beta_") and name != "seed"
         }
         own = {"driver": options.driver, "seeds": options.seeds, "budget": options.budget, "workers": options.workers}
-        driver = GridDriver(base, request.grid, request.seeds, dataset.digest)
+        driver = build_driver(request.choice, dataset.digest)
         running = replace(running, early_stopping=str(rules))
-        params = own | asdict(running) | dict(request.axes) | model_params
-        return cls(base, options, running, dataset.digest, driver, params)
+        params = own | asdict(request.choosing) | asdict(running) | dict(request.axes) | model_params
+        best = request.choice.objectives[0].name if request.choice.objectives else SweepSetting.best
+        return cls(base, options, running, dataset.digest, driver, params, best)
 
     def run(self, sweep: RunWriter, stop: StopRequest) -> SweepResult:
         """Run it as children of `sweep`, and say on stderr what came of it.
@@ -93,24 +97,30 @@ class GridSweep:
             data_digest=self.data_digest,
             budget=Budget(self.options.budget, self.running.hours),
             early_stopping=self.running.early_stopping,
+            best=self.best,
         )
         launcher = build_launcher(self.running, workers, folder)
         result = run_sweep(self.driver, sweep, launcher, setting, stop, self.params)
         of_all = f" of {result.wanted}" if result.wanted is not None else ""
         started = sum(result.counts.values())
         print(
-            f"sweep: {result.finished}{of_all} cells are finished, {started} runs were started now"
+            f"sweep: {result.finished}{of_all or ' runs'}{' cells' if of_all else ''} are finished, "
+            f"{started} runs were started now"
             + "".join(f", {count} {state}" for state, count in sorted(result.counts.items()) if state != "finished")
             + f"; {result.ended}",
             file=sys.stderr,
         )
         return result
 
+    @property
+    def _what(self) -> str:
+        return self.options.driver if self.driver.wanted is None else f"{self.driver.wanted} cells"
+
     def writer(self, stop: StopRequest, run_id: str | None) -> RunWriter:
         """The sweep's own run: a new one, or the one that `mlflow run` has made."""
         return RunWriter(
             kind=Kind.SWEEP,
-            name=f"sweep {self.base.model} {self.base.dataset} ({self.driver.wanted} cells)",
+            name=f"sweep {self.base.model} {self.base.dataset} ({self._what})",
             state_dir=state_folder(self.base),
             experiment=self.options.experiment,
             run_id=run_id,
