@@ -42,6 +42,8 @@ class Decisions:
             chosen: proposals, each with the id of its run, or with why it has none.
             why: the reason for proposing nothing.
         """
+        if not chosen and self._rows and not self._rows[-1][_COLUMNS.index("proposed")]:
+            return  # it waits, and has said so
         counts = history["status"].value_counts()
         seen: list[object] = [
             datetime.now(UTC).isoformat(timespec="milliseconds"),

@@ -1,6 +1,6 @@
 """The runs that a sweep has under way: how one is begun, so that nobody else begins it, and how it ends."""
 
-__all__ = ["Flight", "Flights"]
+__all__ = ["Flight", "Flights", "last_line"]
 
 import time
 from collections import Counter
@@ -139,7 +139,7 @@ class Flights:
         if outcome.state == "claimed" and flight.reserved:
             release_run(self._store.client, flight.training.run_id)
         elif outcome.state != "finished" and outcome.state != "claimed":
-            reason = f"lost: {outcome.text}" if outcome.state == "lost" else outcome.text.strip().splitlines()[-1]
+            reason = f"lost: {outcome.text}" if outcome.state == "lost" else last_line(outcome.text)
             settle_run(self._store.client, flight.training.run_id, _STATUS.get(outcome.state, "FAILED"), reason)
         if outcome.state == "lost":
             self._deaths[outcome.job.identity] += 1
@@ -187,6 +187,11 @@ class Flights:
                 _assert_free(folder, run_id)
                 return str(run_id)
         return None
+
+
+def last_line(text: str) -> str:
+    """What a traceback, or a message, comes to."""
+    return text.strip().rpartition("\n")[2]
 
 
 def _epochs_logged(rows: pd.DataFrame) -> list[bool]:

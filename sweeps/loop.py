@@ -20,7 +20,7 @@ from hit.tracking import RunWriter
 from hit.workers import Outcome
 from sweeps.decisions import Decisions
 from sweeps.driver import Driver, Proposal, with_pending
-from sweeps.flights import Flight, Flights
+from sweeps.flights import Flight, Flights, last_line
 from sweeps.launchers import Launcher
 from sweeps.note import SweepNote
 from sweeps.progress import Best, Progress, Standing
@@ -58,7 +58,10 @@ def run_sweep(
         StoreError: the store does not answer, or holds runs of another schema.
         Interrupted: `stop` was requested; the children ended as KILLED.
     """
-    return _Sweep(driver, sweep, launcher, setting, stop, definition or {}).run()
+    try:
+        return _Sweep(driver, sweep, launcher, setting, stop, definition or {}).run()
+    finally:
+        launcher.stop()
 
 
 class _Sweep:
@@ -87,23 +90,23 @@ class _Sweep:
         self._result = SweepResult(sweep.run_id, driver.wanted)
         self._history = pd.DataFrame()
         self._read_at = 0.0
+        #: What the driver makes of the history; asked once a reading.
+        self._best: Best | None = None
+        self._situation = ""
         #: Whether the driver has not been asked since the history changed.
         self._ask = True
         self._waiting = False
 
     def run(self) -> SweepResult:
-        try:
-            deliver_leftovers(self._setting.folder, self._setting.uri)
-            self._read()
-            with self._progress:
-                try:
-                    while not self._result.ended:
-                        self._stop.check()
-                        self._result.ended = self._go_on()
-                finally:
-                    self._land()
-        finally:
-            self._launcher.stop()
+        deliver_leftovers(self._setting.folder, self._setting.uri)
+        self._read()
+        with self._progress:
+            try:
+                while not self._result.ended:
+                    self._stop.check()
+                    self._result.ended = self._go_on()
+            finally:
+                self._land()
         return self._result
 
     def _go_on(self) -> str:
@@ -174,7 +177,7 @@ class _Sweep:
             self._result.counts[outcome.state] += 1
             self._progress.note_duration(time.monotonic() - flight.began)
             if outcome.state != "finished":
-                self._progress.say(f"run {outcome.state}: {outcome.text.strip().splitlines()[-1]}")
+                self._progress.say(f"run {outcome.state}: {last_line(outcome.text)}")
             if outcome.state not in ("finished", "ended early"):
                 self._result.faults[outcome.job.identity] = outcome.text
 
@@ -184,8 +187,7 @@ class _Sweep:
             with contextlib.suppress(StoreError):  # whoever reads the store next finds that it is lost
                 self._flights.see(outcome)
         with contextlib.suppress(StoreError):
-            self._history = self._reader.read()
-        self._result.finished = self._driver.finished(self._history)
+            self._take_in(self._reader.read())
         error = sys.exception()
         self._log(f"ended: {self._result.ended}" if self._result.ended else f"stopped: {error}", now=True)
 
@@ -196,9 +198,15 @@ class _Sweep:
             end_lost(self._store, self._setting.experiment)
             return self._reader.read()
 
-        self._history = self._patiently(read)
+        self._take_in(self._patiently(read))
+
+    def _take_in(self, history: pd.DataFrame) -> None:
+        self._history = history
         self._read_at = time.monotonic()
         self._ask = True
+        self._result.finished = self._driver.finished(history)
+        self._best = Best.of(self._driver.mine(history), self._setting.best)
+        self._situation = self._driver.situation(history)
 
     def _patiently(self, ask: Callable[[], AnswerT]) -> AnswerT:
         """What the store answers; one that is away is waited for: the children go on meanwhile.
@@ -226,7 +234,7 @@ class _Sweep:
         return self._setting.budget.left(self._started)
 
     def _standing(self) -> Standing:
-        finished = self._driver.finished(self._history)
+        finished = self._result.finished
         left = self._budget_left
         if self._result.wanted is not None:
             unfinished = self._result.wanted - finished - len(self._flights) - len(self._result.faults)
@@ -238,9 +246,9 @@ class _Sweep:
             wanted=self._result.wanted,
             running=len(self._flights),
             counts=self._result.counts,
-            best=Best.of(self._driver.mine(self._history), self._setting.best),
+            best=self._best,
             seconds_left=min(seconds, bound) if seconds is not None else (bound if bound < float("inf") else None),
-            situation=self._driver.situation(self._history),
+            situation=self._situation,
         )
 
     def _log(self, state: str, *, now: bool = False) -> None:

@@ -51,7 +51,7 @@ def check_ray(address: str) -> Any:
         socket.create_connection((host, port), timeout=_ANSWER_SECONDS).close()
     except OSError as error:
         why = error.strerror or str(error) or type(error).__name__
-        raise Unavailable(f"ray_address must be that of a Ray cluster that answers, got {address!r}: {why}") from None
+        raise _silent(address, why) from None
     return ray
 
 
@@ -86,11 +86,12 @@ class RayLauncher(Launcher):
                 log_to_driver=False,
                 configure_logging=False,
             )
-        except (ConnectionError, RuntimeError, TimeoutError) as error:
-            reason = str(error).strip().splitlines()[0]
-            raise Unavailable(
-                f"ray_address must be that of a Ray cluster that answers, got {address!r}: {reason}"
-            ) from None
+        except Exception as error:  # Ray raises what its parts raise, plain exceptions among them
+            reason = str(error).strip().partition("\n")[0]
+            self._ray.shutdown()
+            if not address:
+                raise Unavailable(f"launcher=ray must be able to start Ray on this machine, got: {reason}") from None
+            raise _silent(address, reason) from None
         self._mailbox = self._ray.remote(num_cpus=0)(_Mailbox).remote()
         threads = max(1, int(cpus))
         self._train = self._ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=0)(_train)
@@ -140,6 +141,10 @@ class RayLauncher(Launcher):
         except self._ray.exceptions.RayError as error:
             return Outcome(job, "lost", f"its Ray worker died ({type(error).__name__})")
         return Outcome(job, state, text)
+
+
+def _silent(address: str, why: str) -> Unavailable:
+    return Unavailable(f"ray_address must be that of a Ray cluster that answers, got {address!r}: {why}")
 
 
 class _Mailbox:
