@@ -5,7 +5,7 @@
 Asserts that it is; prints how many were killed and how long it took.
 """
 
-__all__ = ["main"]
+__all__ = ["chaos", "main"]
 
 import argparse
 import os
@@ -30,33 +30,44 @@ def main() -> None:
     options.add_argument("--epochs", type=int, default=12)
     asked = options.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        _chaos(Commands(Path(folder)), asked)
+        print(chaos(Commands(Path(folder)), **vars(asked)))
 
 
-def _chaos(commands: Commands, asked: argparse.Namespace) -> None:
-    seeds = ",".join(map(str, range(asked.proposals // 4)))
-    words = ["sweeps", *SMALL, "--epochs", str(asked.epochs), "--grid_1", "0.1,10", "--grid_2", "0.1,10"]
-    words += ["--seeds", seeds, "--workers", str(asked.workers)]
+def chaos(commands: Commands, *, proposals: int, workers: int, every: float, epochs: int) -> str:
+    """Assert that every proposal is FINISHED once, with every epoch once; what happened, in words.
+
+    Args:
+        commands: with a store of their own.
+        proposals: how many, a multiple of 4.
+        workers: of each of the two sweeps.
+        every: seconds between two kills.
+        epochs: of each run.
+    """
+    seeds = ",".join(map(str, range(proposals // 4)))
+    words = ["sweeps", *SMALL, "--epochs", str(epochs), "--grid_1", "0.1,10", "--grid_2", "0.1,10"]
+    words += ["--seeds", seeds, "--workers", str(workers)]
     began = time.monotonic()
     sweeps = [commands.start(*words) for _ in range(2)]
     killed = 0
     last = time.monotonic()
     while any(sweep.poll() is None for sweep in sweeps):
         time.sleep(0.5)
-        if time.monotonic() - last >= asked.every:
+        if time.monotonic() - last >= every:
             last = time.monotonic()
             killed += _kill_one(commands, {pid for sweep in sweeps for pid in descendants(sweep.pid)})
     codes = [sweep.wait() for sweep in sweeps]
     models = Store(commands.uri).history("hit")
-    print(f"{time.monotonic() - began:.0f} s, {killed} workers killed, exit codes {codes}")
-    print(f"statuses {dict(Counter(models['status']))}, {models['config_hash'].nunique()} models")
-    print((commands.folder / "said.log").read_text()[-600:])
-    assert codes == [0, 0]
-    assert Counter(models["status"]) == {"FINISHED": asked.proposals}
-    assert models["config_hash"].nunique() == asked.proposals
+    happened = (
+        f"{time.monotonic() - began:.0f} s, {killed} workers killed, exit codes {codes}, "
+        f"{dict(Counter(models['status']))}, {models['config_hash'].nunique()} models"
+    )
+    assert codes == [0, 0], (happened, (commands.folder / "said.log").read_text()[-2000:])
+    assert Counter(models["status"]) == {"FINISHED": proposals}, happened
+    assert models["config_hash"].nunique() == proposals, happened
     for run_id in models["run_id"]:
         steps = [point.step for point in commands.client.get_metric_history(run_id, "train/objective")]
-        assert sorted(steps) == list(range(1, asked.epochs + 1)), (run_id, steps)
+        assert sorted(steps) == list(range(1, epochs + 1)), (run_id, steps)
+    return happened
 
 
 def _kill_one(commands: Commands, below: set[int]) -> int:
