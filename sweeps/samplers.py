@@ -32,7 +32,7 @@ Floats = npt.NDArray[np.float64]
 
 #: Finished runs that a sampler learns from at most: a Gaussian process takes time with their cube. Those kept are the
 #: best ones, and then those that lie far from the ones that are kept already.
-_MOST = {"gp": 80, "tpe": 400, "nsga2": 400, "nsga3": 400, "cmaes": 400}
+_MOST = {"gp": 60, "tpe": 200, "nsga2": 200, "nsga3": 200, "cmaes": 200}
 _POPULATION = 20
 
 

@@ -18,7 +18,7 @@ Floats = npt.NDArray[np.float64]
 #: Rates are modelled as log(R + this), nats: a layer that has collapsed is flat rather than without bottom.
 _SOFT_FLOOR = 0.1
 #: Runs that the kernel's scales are fitted to, and that predictions rest on; more cost time and add little.
-_FITTED, _CONDITIONED = 80, 240
+_FITTED, _CONDITIONED = 60, 160
 
 
 @dataclass(frozen=True, eq=False)
