@@ -33,7 +33,8 @@ Floats = npt.NDArray[np.float64]
 #: Finished runs that a sampler learns from at most: a Gaussian process takes time with their cube. Those kept are the
 #: best ones, and then those that lie far from the ones that are kept already.
 _MOST = {"gp": 60, "tpe": 200, "nsga2": 200, "nsga3": 200, "cmaes": 200}
-_POPULATION = 20
+#: Parents of what NSGA-II and NSGA-III propose: the best runs that there are.
+_POPULATION = 10
 
 
 @dataclass(frozen=True, eq=False)

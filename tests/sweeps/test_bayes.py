@@ -28,7 +28,7 @@ def history(runs: int = 20) -> Laboratory:
 
 @pytest.mark.parametrize("sampler", ["gp", "tpe", "cmaes", "nsga2"])
 def test_proposals_are_better_than_chance(sampler: str) -> None:
-    lab = history(24)
+    lab = history(40)
     best = driver(sampler, objectives="test/psnr").propose(lab.history, 6)
     psnr = [SURFACE.at(one.config.betas)["test/psnr"] for one in best]
     assert np.median(psnr) > lab.history["test/psnr"].quantile(0.75)
