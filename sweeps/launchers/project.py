@@ -70,6 +70,8 @@ class ProjectLauncher(Launcher):
         log = self._folder / f"{training.run_id}.log"
         environment = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_RUN_ID")}
         environment |= dict.fromkeys(THREAD_VARIABLES, str(self._threads))
+        if self._env_manager == "local":  # whose `python` is this one, activated or not
+            environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), environment.get("PATH", "")])
         environment |= {"MLFLOW_TRACKING_URI": training.uri, WATCHED: process_identity()[1]}
         with log.open("wb") as said:
             process = subprocess.Popen(
