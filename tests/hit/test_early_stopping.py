@@ -170,5 +170,5 @@ class TestRun:
     def test_a_pruner_reads_what_others_logged(self, tmp_path: Path) -> None:
         for seed in range(5):
             self.train(tmp_path, "", seed=seed, learning_rate=1e-2)
-        with pytest.raises(EndedEarly, match="over 6 runs.* in epoch 2 of 3"):  # the same, but it learns nothing
+        with pytest.raises(EndedEarly, match=r"over 6 runs.* in epoch 2 of 3"):  # the same, but it learns nothing
             self.train(tmp_path, "median:1", learning_rate=1e-9)
