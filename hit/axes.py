@@ -1,4 +1,4 @@
-"""Axes of β as text: `low:high:count`, or values with commas."""
+"""Axes of β as text: `low:high:count`, `low:high:count:linear`, or values with commas."""
 
 __all__ = ["GRID_DEFAULTS", "GRID_HELP", "axis_layer", "parse_axes", "parse_axis"]
 
@@ -10,7 +10,8 @@ from hit.errors import ConfigError
 #: Axes of a grid, flat: `grid_1` holds the values of β_1.
 GRID_DEFAULTS = {"grid_1": "0.1:10:4", "grid_2": "0.1:10:4"}
 GRID_HELP = {
-    name: f"values of β_{name[-1]}: low:high:count (log-spaced), or values with commas; empty: 1 alone"
+    name: f"values of β_{name[-1]}: low:high:count (log-spaced; with :linear evenly spaced), "
+    "or values with commas; empty: 1 alone"
     for name in GRID_DEFAULTS
 }
 
@@ -20,23 +21,27 @@ def parse_axis(name: str, text: str) -> tuple[float, ...]:
 
     Args:
         name: of the option, for the error message.
-        text: `low:high:count` (log-spaced) or values ≥ 0 with commas.
+        text: `low:high:count` (log-spaced), `low:high:count:linear` (evenly spaced) or values ≥ 0 with commas.
 
     Raises:
-        ConfigError: the text is neither.
+        ConfigError: the text is none of these.
 
     >>> parse_axis("grid_1", "0.1:10:3")
     (0.1, 1.0, 10.0)
+    >>> parse_axis("grid_1", "0:2:5:linear")
+    (0.0, 0.5, 1.0, 1.5, 2.0)
     >>> parse_axis("grid_1", "2,1")
     (1.0, 2.0)
     """
     try:
         if ":" in text:
-            low_text, high_text, count_text = text.split(":")
+            low_text, high_text, count_text, *spacing = (word.strip() for word in text.split(":"))
             low, high, count = float(low_text), float(high_text), int(count_text)
-            if not (0 < low < high < math.inf and count >= 2):
+            linear = spacing == ["linear"]
+            if not (0 <= low < high < math.inf and count >= 2 and (linear or (low > 0 and not spacing))):
                 raise ValueError
-            steps = [low * (high / low) ** (index / (count - 1)) for index in range(count)]
+            shares = [index / (count - 1) for index in range(count)]
+            steps = [low + (high - low) * share if linear else low * (high / low) ** share for share in shares]
             values = tuple(float(f"{step:.6g}") for step in steps)  # 0.1, not 0.10000000000000002
         else:
             values = tuple(sorted({float(part) for part in text.split(",")}))
@@ -44,7 +49,8 @@ def parse_axis(name: str, text: str) -> tuple[float, ...]:
                 raise ValueError
     except ValueError:
         raise ConfigError(
-            f"{name} must be low:high:count with 0 < low < high and count ≥ 2, or values ≥ 0 with commas, got {text!r}"
+            f"{name} must be low:high:count with 0 < low < high and count ≥ 2, the same with :linear after it, "
+            f"or values ≥ 0 with commas, got {text!r}"
         ) from None
     return values
 

@@ -15,11 +15,11 @@ from itertools import chain
 from typing import Any, NoReturn
 
 from hit.config import describe, flat_defaults
-from hit.errors import ConfigError, Diverged, Interrupted, UserError, nearest
+from hit.errors import ConfigError, Diverged, EndedEarly, Interrupted, UserError, nearest
 from hit.options import defaults, infos
 from hit.restate import restate_later
 from hit.schema import Kind
-from hit.stop import StopRequest
+from hit.stop import WATCHED, StopRequest
 
 CONFIG = "model and training"
 EXIT_FAILED, EXIT_USAGE = 1, 2
@@ -105,13 +105,16 @@ def entry_point(main: Callable[[list[str], StopRequest], None], kind: Kind) -> N
     """
     run_id = os.environ.get("MLFLOW_RUN_ID", "")
     try:
-        with StopRequest(watch_parent=bool(run_id)) as stop:
+        with StopRequest(watch_parent=bool(run_id), watch=os.environ.get(WATCHED)) as stop:
             main(sys.argv[1:], stop)
     except UserError as error:
         _end_project_run(run_id, kind, str(error), "FAILED")
         _leave(f"error: {error}", EXIT_USAGE)
     except Diverged as error:
         _leave(f"diverged: {error}", EXIT_FAILED)
+    except EndedEarly as error:
+        _end_project_run(run_id, kind, str(error), "KILLED")
+        _leave(f"ended early: {error}", EXIT_FAILED)
     except Interrupted as error:
         _end_project_run(run_id, kind, str(error), "KILLED")
         _leave(f"{error}{error.advice}", 128 + error.signal_number)

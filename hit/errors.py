@@ -6,6 +6,7 @@ __all__ = [
     "ConfigError",
     "DataError",
     "Diverged",
+    "EndedEarly",
     "Interrupted",
     "NoJudge",
     "StoreAway",
@@ -57,6 +58,10 @@ class Unavailable(UserError):
 
 class Diverged(Exception):
     """The training loss stopped being finite. Carries the reason that the run records."""
+
+
+class EndedEarly(Exception):
+    """A rule says that training on is no use: the run ends as KILLED with the reason, and nobody goes on with it."""
 
 
 class Interrupted(Exception):

@@ -4,9 +4,8 @@ __all__ = ["run_jobs"]
 
 from collections.abc import Iterator, Sequence
 
-from hit.errors import Claimed, Diverged, UserError
 from hit.stop import StopRequest
-from hit.workers import Job, Outcome, WorkerPool
+from hit.workers import Job, Outcome, WorkerPool, attempt
 
 
 def run_jobs(jobs: Sequence[Job], *, workers: int, threads: int = 0, stop: StopRequest) -> Iterator[Outcome]:
@@ -24,7 +23,10 @@ def run_jobs(jobs: Sequence[Job], *, workers: int, threads: int = 0, stop: StopR
     if workers <= 1 or len(jobs) <= 1:
         for job in jobs:
             stop.check()
-            yield _here(job, stop)
+            outcome = attempt(job, stop, lambda progress: None)
+            if outcome.state == "interrupted":
+                stop.check()
+            yield outcome
         return
     waiting = list(jobs)
     left = len(jobs)
@@ -37,14 +39,3 @@ def run_jobs(jobs: Sequence[Job], *, workers: int, threads: int = 0, stop: StopR
                 if outcome.state != "progress":
                     left -= 1
                     yield outcome
-
-
-def _here(job: Job, stop: StopRequest) -> Outcome:
-    try:
-        return Outcome(job, "finished", job.work(**job.arguments, stop=stop, tell=lambda doing, epoch=0: None))
-    except Diverged as error:
-        return Outcome(job, "diverged", str(error))
-    except Claimed as error:
-        return Outcome(job, "claimed", str(error))
-    except UserError as error:
-        return Outcome(job, "failed", str(error))

@@ -34,6 +34,7 @@ from hit.machine import keep_freed_memory, select_device, set_threads
 from hit.measuring import measure, report_skipped
 from hit.metric_groups import parse_groups
 from hit.models import HierarchicalVAE, build_model, check_fit
+from hit.naming import run_name
 from hit.schema import DEFAULT_EXPERIMENT, Kind, Tag
 from hit.state import run_folder
 from hit.stop import StopRequest
@@ -62,6 +63,7 @@ def train_run(
     parent: str | None = None,
     tags: Mapping[str, str] | None = None,
     exclusive: bool = False,
+    watch: Callable[[str, Epoch], None] = lambda run_id, epoch: None,
     stop: StopRequest | None = None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> str:
@@ -78,6 +80,7 @@ def train_run(
         parent: run id of another run that it is a child of.
         tags: further tags.
         exclusive: leave the config to another process that trains or has trained it (`hit.claims`).
+        watch: shown every epoch (with the run's id) once its numbers are logged; raises `EndedEarly` to end the run.
         stop: told about by SIGTERM and Ctrl-C.
         on_progress: told after every epoch, and when the evaluation begins.
 
@@ -85,6 +88,7 @@ def train_run(
         UserError: the request is wrong, or the store does not answer.
         Claimed: `exclusive`, and somebody else trains it; no run is left behind.
         Diverged: the loss is not finite; what was measured is kept.
+        EndedEarly: `watch` says so; what was measured is kept.
         Interrupted: `stop` was requested; the checkpoint of the last whole epoch is kept.
     """
     stop = stop or StopRequest()
@@ -125,6 +129,7 @@ def train_run(
                     assert_claim(store, experiment, identity, run.run_id)
                     store = None
             on_progress(Progress(epoch.number, config.epochs, "training"))
+            watch(run.run_id, epoch)
 
         try:
             fitted = fit(
@@ -204,7 +209,7 @@ def model_run(
     """
     return RunWriter(
         kind=Kind.TRAIN,
-        name=_name(config),
+        name=run_name(config),
         state_dir=state_folder(config),
         experiment=experiment,
         uri=uri,
@@ -273,23 +278,3 @@ def measure_run(
     run.artifact(weights, "model")
     log_pictures(run, model, dataset)
     return measured.metrics
-
-
-def _name(config: TrainConfig) -> str:
-    """Model, data and β, and whatever else of its form is not the default, so that runs can be told apart."""
-    usual = TrainConfig()
-    form = [
-        str(getattr(config, field))
-        for field in ("likelihood", "posterior", "latent")
-        if getattr(config, field) != getattr(usual, field)
-    ]
-    if config.linear_z1:
-        form.append(f"z_1 of {config.linear_z1}")
-    if config.layers > 2:
-        form.append(f"L = {config.layers}")
-    if config.crop:
-        form.append(f"crop {config.crop}")
-    betas = ", ".join(f"{beta:.3g}" for beta in config.betas)
-    targets = "".join(f" {name}={nats:.4g}" for name, nats in config.targets.to_flat().items())
-    words = [config.model, Path(config.dataset).name, *form]
-    return f"{' '.join(words)} β=({betas}){targets} seed {config.seed}"

@@ -2,6 +2,7 @@
 
 __all__ = [
     "DEFAULT_EXPERIMENT",
+    "HOPELESS",
     "PROBES",
     "SCHEMA_VERSION",
     "Direction",
@@ -23,6 +24,9 @@ SCHEMA_VERSION = "1"
 DEFAULT_EXPERIMENT = "hit"
 
 Direction = Literal["minimize", "maximize"]
+
+#: How the reasons begin (tag `hit.status_reason`) of runs whose model nobody is to train again: it would end so again.
+HOPELESS = ("diverged", "outside the region", "pruned")
 
 
 class Kind(StrEnum):
@@ -59,6 +63,7 @@ class Tag(StrEnum):
     BOUND_VIOLATIONS = "hit.bound_violations"
     STATUS_REASON = "hit.status_reason"
     DIVERGED = "hit.diverged"
+    ENDED_EARLY = "hit.ended_early"
     HEARTBEAT = "hit.heartbeat"
     HOST = "hit.host"
     PROCESS = "hit.process"
@@ -213,7 +218,9 @@ _DECLARED = [
     Metric("certificate/distortion_gap_worst", "", "minimize", "the same, worst"),
     # sweeps
     Metric("sweep/finished", "runs", "maximize", "runs finished"),
+    Metric("sweep/running", "runs", None, "runs running"),
     Metric("sweep/failed", "runs", "minimize", "runs failed"),
+    Metric("sweep/ended_early", "runs", None, "runs ended early"),
     Metric("sweep/wanted", "runs", None, "runs wanted"),
 ]
 

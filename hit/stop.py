@@ -1,6 +1,6 @@
 """Requests to stop: SIGTERM, Ctrl-C, and the death of the process that started this one."""
 
-__all__ = ["StopRequest", "process_identity"]
+__all__ = ["WATCHED", "StopRequest", "process_identity"]
 
 import contextlib
 import os
@@ -14,6 +14,9 @@ from typing import Any, Self
 
 from hit.errors import Interrupted
 
+#: Environment variable with the process (as `process_identity` names it) that a command does not outlive.
+WATCHED = "HIT_WATCHED_PROCESS"
+
 _SHELLS = {"bash", "sh", "dash", "zsh"}
 _POLL_SECONDS = 1.0
 
@@ -26,12 +29,14 @@ class StopRequest:
     Args:
         watch_parent: stop, too, when the process that started this one is gone. `mlflow run` needs it:
             killed itself, it leaves its child behind.
+        watch: stop, too, when this process (`process_identity`) is gone.
     """
 
-    def __init__(self, *, watch_parent: bool = False) -> None:
+    def __init__(self, *, watch_parent: bool = False, watch: str | None = None) -> None:
         self._signal = 0
         self._previous: dict[int, Any] = {}
         self._watch_parent = watch_parent
+        self._watched = watch
         self._closed = threading.Event()
 
     @property
@@ -56,8 +61,9 @@ class StopRequest:
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGTERM, signal.SIGINT):
                 self._previous[number] = signal.signal(number, self._handle)
-        if self._watch_parent:
-            threading.Thread(target=self._watch, args=(_ancestors(),), daemon=True).start()
+        if self._watch_parent or self._watched:
+            ancestors = _ancestors() if self._watch_parent else None
+            threading.Thread(target=self._watch, args=(ancestors,), daemon=True).start()
         return self
 
     def __exit__(
@@ -72,10 +78,13 @@ class StopRequest:
             raise KeyboardInterrupt
         self.request(signal_number)
 
-    def _watch(self, ancestors: list[int]) -> None:
-        while not self._closed.wait(_POLL_SECONDS):
-            if _ancestors() != ancestors:
+    def _watch(self, ancestors: list[int] | None) -> None:
+        while True:
+            gone = self._watched and process_identity(int(self._watched.partition(":")[0]))[1] != self._watched
+            if gone or (ancestors is not None and _ancestors() != ancestors):
                 self.request(signal.SIGTERM)
+                return
+            if self._closed.wait(_POLL_SECONDS):
                 return
 
 

@@ -1,6 +1,6 @@
 """The run store, read: typed, paged, a row a run. Nothing here writes."""
 
-__all__ = ["Store", "config_of", "is_lost", "to_frame"]
+__all__ = ["BASE_COLUMNS", "Store", "config_of", "is_layered", "is_lost", "to_frame"]
 
 import os
 import time
@@ -35,9 +35,12 @@ _COLUMNS = {
     "evaluator": Tag.EVALUATOR,
     "judge": Tag.JUDGE,
     "inception": Tag.INCEPTION,
+    "infeasible": Tag.INFEASIBLE,
     "status_reason": Tag.STATUS_REASON,
     "schema": Tag.SCHEMA,
 }
+#: Columns that every frame begins with, before the fields of the config.
+BASE_COLUMNS = ("run_id", "run_name", "experiment_id", "status", "start_time", "end_time", *_COLUMNS)
 
 
 class Store:
@@ -171,8 +174,8 @@ def to_frame(runs: Sequence[Run]) -> pd.DataFrame:
     """A tidy frame, one row a run.
 
     Columns: run_id, run_name, experiment_id, status, start_time, end_time (UTC), kind, sweep, parent, amortised,
-    config_hash, group, data_digest, evaluator, judge, inception, status_reason, schema, every field of the config
-    with its type, and every metric under its schema name as float (NaN where the run lacks it). A param that
+    config_hash, group, data_digest, evaluator, judge, inception, infeasible, status_reason, schema, every field of the
+    config with its type, and every metric under its schema name as float (NaN where the run lacks it). A param that
     `mlflow run` logged as typed ("1e-3") and one that we logged (0.001) read the same. β_l of a run with rate
     targets is the one that it ended with.
     """
@@ -190,9 +193,9 @@ def to_frame(runs: Sequence[Run]) -> pd.DataFrame:
         columns[column] = [some.get(tag) for some in tags]
     params = [run.data.params for run in runs]
     metrics = [run.data.metrics for run in runs]
-    layered = {name for some in params for name in some if _is_layered(name)}
+    layered = {name for some in params for name in some if is_layered(name)}
     for name in [*defaults, *sorted(layered - defaults.keys())]:
-        default = 1.0 if _is_layered(name) else defaults[name]
+        default = 1.0 if is_layered(name) else defaults[name]
         columns[name] = [_typed(default, some.get(name)) for some in params]
         if BETA.match(name):  # where rate targets moved β, what it ended as decides what the model is
             columns[name] = [own.get(name, asked) for own, asked in zip(metrics, columns[name], strict=True)]
@@ -201,7 +204,7 @@ def to_frame(runs: Sequence[Run]) -> pd.DataFrame:
         columns[name] = [some.get(name, float("nan")) for some in metrics]
     frame = pd.DataFrame(columns)
     for name in ("start_time", "end_time"):
-        frame[name] = pd.to_datetime(frame[name], unit="ms", utc=True)
+        frame[name] = pd.to_datetime(frame[name], unit="ms", utc=True).astype("datetime64[ms, UTC]")
     return frame
 
 
@@ -227,10 +230,10 @@ def is_lost(run: Run, now: float | None = None) -> bool:
 def config_of(run: Run) -> dict[str, Any]:
     """The flat config of a run, as it was logged."""
     known = flat_defaults()
-    return {name: value for name, value in run.data.params.items() if name in known or _is_layered(name)}
+    return {name: value for name, value in run.data.params.items() if name in known or is_layered(name)}
 
 
-def _is_layered(name: str) -> bool:
+def is_layered(name: str) -> bool:
     """Whether a param is a number that a layer, or the total rate, has."""
     return bool(BETA.match(name) or TARGET.match(name))
 

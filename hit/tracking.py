@@ -24,7 +24,7 @@ from mlflow.exceptions import MlflowException
 from hit import schema
 from hit.connection import connect, experiment_id, show_as_training
 from hit.delivery import Delivery
-from hit.errors import Claimed, Diverged, Interrupted, StoreError, UserError
+from hit.errors import Claimed, Diverged, EndedEarly, Interrupted, StoreError, UserError
 from hit.journal import Journal, Record
 from hit.schema import Kind, Tag
 from hit.state import lock_run, make_writable, run_folder, store_mark
@@ -38,8 +38,8 @@ _DRAIN_SECONDS_WHEN_STOPPED = 20.0
 class RunWriter:
     """One run, from its first param to its end. A context manager: how the block ends is how the run ends.
 
-    Normally: FINISHED. `Interrupted`: KILLED. `Claimed`: taken back, unless it was taken over. Any other
-    exception: FAILED, with the reason in a tag.
+    Normally: FINISHED. `Interrupted` and `EndedEarly`: KILLED. `Claimed`: taken back, unless it was taken over.
+    Any other exception: FAILED. The reason stands in a tag.
     Everything goes through a journal on local disk, so that neither a crash nor a store that is away
     loses a number; leaving the block waits until the store has it all.
 
@@ -122,7 +122,7 @@ class RunWriter:
         if amend:
             return
         if self._taken_over:  # how it ended before is no longer true
-            self.untag((Tag.STATUS_REASON, Tag.DIVERGED))
+            self.untag((Tag.STATUS_REASON, Tag.DIVERGED, Tag.ENDED_EARLY))
         self.tags(all_tags)
 
     def params(self, values: Mapping[str, Any]) -> None:
@@ -169,7 +169,9 @@ class RunWriter:
     def json_artifact(self, name: str, value: Any, folder: str = "") -> None:
         """Log a value as a JSON file."""
         path = self.folder / name
-        path.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n")
+        half = path.with_name(f"{name}.new")
+        half.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n")
+        half.replace(path)  # whoever sends it now, sends a whole file
         self.artifact(path, folder)
 
     @property
@@ -194,6 +196,8 @@ class RunWriter:
         tags: dict[str, str] = {Tag.STATUS_REASON: reason} if reason else {}
         if isinstance(error, Diverged):
             tags[Tag.DIVERGED] = "true"
+        if isinstance(error, EndedEarly):
+            tags[Tag.ENDED_EARLY] = "true"
         self.end(status, tags)
         if isinstance(error, Claimed) and not self._taken_over:
             self._withdraw()
@@ -245,8 +249,10 @@ def _ending(error: BaseException | None) -> tuple[str, str]:
     match error:
         case None:
             return "FINISHED", ""
-        case Interrupted() | KeyboardInterrupt() | Claimed():
-            return "KILLED", str(error) or "interrupted"
+        case Claimed():
+            return "KILLED", f"claimed: {error}"
+        case Interrupted() | KeyboardInterrupt() | EndedEarly():
+            return "KILLED", str(error)[:REASON_LENGTH] or "interrupted"
         case Diverged():
             return "FAILED", f"diverged: {error}"[:REASON_LENGTH]
         case UserError():

@@ -11,12 +11,15 @@ from pydantic.dataclasses import dataclass
 
 from hit.cli import CONFIG, Parser, entry_point
 from hit.config import TrainConfig
+from hit.early_stopping import EARLY_STOPPING_HELP, EarlyStopping
 from hit.options import EXPERIMENT_HELP, build
 from hit.schema import Kind
 from hit.targets import TARGET_LAYERED
 
 if TYPE_CHECKING:
     from hit.stop import StopRequest
+
+SWEEP_HELP = "run id of the sweep that it is a child of; a model that another process trains is then left to it"
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
@@ -25,6 +28,8 @@ class TrainOptions:
 
     experiment: Annotated[str, Field(description=EXPERIMENT_HELP)] = ""
     resume: Annotated[str, Field(description="run id of an interrupted run to go on with; takes its config")] = ""
+    sweep: Annotated[str, Field(description=SWEEP_HELP)] = ""
+    early_stopping: Annotated[str, Field(description=EARLY_STOPPING_HELP)] = ""
 
 
 def parser() -> Parser:
@@ -41,6 +46,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     parsed = parser().parse(argv)
     options = build(TrainOptions, parsed["run"])
     asked = TrainConfig.from_flat(parsed[CONFIG])
+    EarlyStopping.parse(options.early_stopping, asked.layers)
 
     from tqdm import tqdm
 
@@ -49,6 +55,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     from hit.runner import Progress, resume_config, state_folder, train_run
     from hit.schema import Tag, metric
     from hit.store import Store
+    from hit.watching import watch
 
     config = resume_config(options.resume, asked.state_dir) if options.resume else asked
     stop.check()
@@ -64,6 +71,9 @@ def main(argv: list[str], stop: "StopRequest") -> None:
             config,
             experiment=experiment,
             run_id=options.resume or os.environ.get("MLFLOW_RUN_ID") or None,
+            sweep=options.sweep or None,
+            exclusive=bool(options.sweep),
+            watch=watch(EarlyStopping.parse(options.early_stopping, config.layers), config, experiment),
             stop=stop,
             on_progress=show,
         )

@@ -1,6 +1,6 @@
 """A pool of long-lived worker processes that divide the machine's threads."""
 
-__all__ = ["Job", "Outcome", "WorkerPool"]
+__all__ = ["THREAD_VARIABLES", "Job", "Outcome", "WorkerPool", "attempt"]
 
 import contextlib
 import multiprocessing
@@ -16,10 +16,11 @@ from multiprocessing.context import SpawnProcess
 from typing import Any, Literal
 
 from hit.cpus import available_cpus
-from hit.errors import Claimed, Diverged, Interrupted, UserError
+from hit.errors import Claimed, Diverged, EndedEarly, Interrupted, UserError
 from hit.stop import StopRequest
 
-_THREAD_VARIABLES = ("HIT_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+#: What OpenMP and BLAS read when they are loaded, and we when a model is trained.
+THREAD_VARIABLES = ("HIT_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _IDLE_POLL_SECONDS = 0.5
 _STOP_SECONDS = 90.0
 
@@ -46,14 +47,14 @@ class Outcome:
 
     Attributes:
         job: which.
-        state: progress, or how it ended; claimed where another process trains the model, lost where the worker
-            died without a word.
+        state: progress, or how it ended; claimed where another process trains the model, ended early where a rule
+            said that training on is no use, lost where the worker died without a word.
         text: what it is doing, what the work returned, or why it failed.
         epoch: epochs done.
     """
 
     job: Job
-    state: Literal["progress", "finished", "claimed", "diverged", "failed", "interrupted", "lost"]
+    state: Literal["progress", "finished", "claimed", "diverged", "ended early", "failed", "interrupted", "lost"]
     text: str = ""
     epoch: int = 0
 
@@ -135,9 +136,9 @@ class WorkerPool:
 
     def _start(self) -> _Worker:
         ours, theirs = self._context.Pipe()
-        before = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
+        before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
         # Read by OpenMP and BLAS when they are loaded, so it must stand before the process starts.
-        os.environ.update(dict.fromkeys(_THREAD_VARIABLES, str(self._threads)))
+        os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(self._threads)))
         try:
             process = self._context.Process(target=_work, args=(theirs,), daemon=False)
             process.start()
@@ -180,20 +181,32 @@ def _work(pipe: Connection) -> None:
                 return
             if job is None:
                 return
-            outcome = _attempt(job, stop, pipe)
-            with contextlib.suppress(OSError):  # the parent is gone: the run is in the store all the same
-                pipe.send(outcome)
+
+            def tell(outcome: Outcome) -> None:
+                with contextlib.suppress(OSError):  # the parent is gone: the run is in the store all the same
+                    pipe.send(outcome)
+
+            tell(attempt(job, stop, tell))
 
 
-def _attempt(job: Job, stop: StopRequest, pipe: Connection) -> Outcome:
-    def tell(doing: str, epoch: int = 0) -> None:
-        with contextlib.suppress(OSError):
-            pipe.send(Outcome(job, "progress", doing, epoch))
+def attempt(job: Job, stop: StopRequest, tell: Callable[[Outcome], None]) -> Outcome:
+    """Do a job and say what came of it, whatever that is.
+
+    Args:
+        job: what to do.
+        stop: handed on to it.
+        tell: told of its progress.
+    """
+
+    def say(doing: str, epoch: int = 0) -> None:
+        tell(Outcome(job, "progress", doing, epoch))
 
     try:
-        return Outcome(job, "finished", job.work(**job.arguments, stop=stop, tell=tell))
+        return Outcome(job, "finished", job.work(**job.arguments, stop=stop, tell=say))
     except Diverged as error:
         return Outcome(job, "diverged", str(error))
+    except EndedEarly as error:
+        return Outcome(job, "ended early", str(error))
     except Interrupted as error:
         return Outcome(job, "interrupted", str(error))
     except Claimed as error:

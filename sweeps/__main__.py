@@ -9,7 +9,9 @@ from hit.axes import GRID_DEFAULTS, GRID_HELP
 from hit.cli import Parser, entry_point
 from hit.schema import Kind
 from hit.targets import TARGET_LAYERED
+from sweeps.choosing import ChoosingOptions
 from sweeps.options import SweepOptions, SweepRequest
+from sweeps.running import RunningOptions
 
 if TYPE_CHECKING:
     from hit.stop import StopRequest
@@ -19,11 +21,13 @@ def parser() -> Parser:
     """The options of the command."""
     options = Parser(
         "sweeps",
-        "Train what a grid over β lacks, each model evaluated, in a pool of processes.",
+        "Let a driver choose models by what the store holds, train them, each evaluated.",
         ["grid_", *TARGET_LAYERED],
         {"beta_": "grid_"},
     )
     options.add_options("sweep", SweepOptions)
+    options.add_options("choosing", ChoosingOptions)
+    options.add_options("running", RunningOptions)
     options.add_group("grid", GRID_DEFAULTS, GRID_HELP)
     options.add_config(leave_out=("beta_1", "beta_2", "seed"))
     return options
@@ -34,9 +38,9 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     request = SweepRequest.parse(parser().parse(argv))
 
     from hit.errors import StoreError
-    from sweeps.grid_sweep import GridSweep
+    from sweeps.sweep import Sweep
 
-    sweep = GridSweep.plan(request)
+    sweep = Sweep.plan(request)
     with sweep.writer(stop, os.environ.get("MLFLOW_RUN_ID") or None) as run:
         result = sweep.run(run, stop)
         if result.faults and not result.counts["finished"]:

@@ -1,13 +1,17 @@
 """What every driver is: a rule that reads the history and says what to run next."""
 
-__all__ = ["Driver", "Proposal"]
+__all__ = ["Driver", "Proposal", "with_pending"]
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import pandas as pd
 
 from hit.config import TrainConfig
+from hit.frames import stack
+from hit.schema import HOPELESS, Kind
+from hit.targets import TARGET
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,11 @@ class Proposal:
 
 
 class Driver(ABC):
-    """Chooses what to run next from what the store holds. Keeps no state of its own."""
+    """Chooses what to run next from what the store holds. Keeps no state of its own.
+
+    The same history gives the same answer, in whatever order its rows stand: a driver that was killed is
+    started again, and one on another machine decides alike.
+    """
 
     @property
     @abstractmethod
@@ -37,15 +45,68 @@ class Driver(ABC):
     def propose(self, history: pd.DataFrame, n: int) -> list[Proposal]:
         """Up to `n` models that the history lacks; an empty list where there is nothing left to do.
 
+        A model that is finished or running anywhere, or that diverged, is not proposed. Runs that are on
+        their way count as if they had come to what is expected of them.
+
         Args:
-            history: one row a run (`hit.store.to_frame`), whoever started it.
+            history: one row a run (`hit.store.to_frame`), whoever started it. `with_pending` adds what the
+                caller has begun and the store does not show yet.
             n: how many are asked for.
         """
 
     @abstractmethod
-    def finished(self, history: pd.DataFrame) -> int:
-        """How many of the wanted runs the history holds finished."""
+    def mine(self, history: pd.DataFrame) -> pd.DataFrame:
+        """The rows of the history that this driver counts as its own, whoever started them."""
 
-    @abstractmethod
+    def done(self, history: pd.DataFrame) -> str:
+        """Why its goal is reached, in words; empty where it is not, or where it has none."""
+        return ""
+
+    def situation(self, history: pd.DataFrame) -> str:
+        """How far it has come, in words, for people; empty where the counts say it all."""
+        return ""
+
+    def finished(self, history: pd.DataFrame) -> int:
+        """How many of the wanted models the history holds finished."""
+        return len(self.identities(history))
+
     def running(self, history: pd.DataFrame) -> int:
-        """How many of the wanted runs the history holds running, whoever runs them."""
+        """How many of the wanted models the history holds running and not finished, whoever runs them."""
+        return len(_with_status(self.mine(history), "RUNNING") - self.identities(history))
+
+    def identities(self, history: pd.DataFrame) -> frozenset[str]:
+        """Config hashes of the wanted models that are finished."""
+        return _with_status(self.mine(history), "FINISHED")
+
+    @staticmethod
+    def taken(history: pd.DataFrame) -> frozenset[str]:
+        """Config hashes that are not to be proposed: finished, running, diverged, which would diverge again, or
+        ended early by a rule, which would end them again."""
+        reasons = history["status_reason"].fillna("").astype(str)
+        gone = history["status"].isin(["FINISHED", "RUNNING"]) | reasons.str.startswith(HOPELESS)
+        return frozenset(history.loc[gone, "config_hash"].dropna())
+
+
+def with_pending(history: pd.DataFrame, pending: Iterable[Proposal], data_digest: str) -> pd.DataFrame:
+    """The history with a RUNNING row for each model that was begun and that it does not show running or finished.
+
+    Args:
+        history: one row a run.
+        pending: what the caller has in flight.
+        data_digest: of the data set that they are trained on.
+    """
+    # A run that has just begun stands in the store without its params, and says nothing of where it is bound for.
+    told = history["status"].isin(["RUNNING", "FINISHED"]) & history["model"].notna()
+    known = set(history.loc[told, "config_hash"])
+    rows = [
+        {name: value for name, value in one.config.to_flat().items() if name in history or TARGET.match(name)}
+        | {"run_id": f"pending {one.identity}", "config_hash": one.identity}
+        | {"data_digest": data_digest, "kind": Kind.TRAIN.value, "status": "RUNNING"}
+        for one in pending
+        if one.identity not in known
+    ]
+    return stack([history, pd.DataFrame(rows)]) if rows else history
+
+
+def _with_status(rows: pd.DataFrame, status: str) -> frozenset[str]:
+    return frozenset(rows.loc[rows["status"] == status, "config_hash"].dropna())

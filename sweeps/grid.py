@@ -5,26 +5,47 @@ __all__ = ["GridDriver"]
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 
 from hit.config import TrainConfig
 from sweeps.driver import Driver, Proposal
-from sweeps.space import BetaGrid
+from sweeps.landed import betas_and_rates
+from sweeps.matching import comparable
+from sweeps.space import BetaGrid, RateRegion
+from sweeps.surrogate import RateSurrogate
+
+#: A cell is left out where the chance that its rates lie in the region is below this.
+_HARDLY = 0.02
+#: Runs a layer before a surrogate is asked; until then the coarse cells are visited wherever they lead.
+_RUNS_A_LAYER = 4
 
 
 class GridDriver(Driver):
     """Wants one finished run a cell and seed; what is finished or running anywhere is left out.
 
-    A cell whose run diverged is left out, too: the same config diverges again.
+    A cell whose run diverged is left out, too: the same config diverges again. With a region, so are cells
+    whose rates would lie outside of it: by the run of another seed, or by a surrogate over the history.
 
     Args:
         base: the config of every run but for β and seed.
         grid: the cells.
         seeds: replicates.
         data_digest: of the data set, part of every identity.
+        region: of rate space, the only one of interest; None: all.
     """
 
-    def __init__(self, base: TrainConfig, grid: BetaGrid, seeds: Sequence[int], data_digest: str) -> None:
+    def __init__(
+        self,
+        base: TrainConfig,
+        grid: BetaGrid,
+        seeds: Sequence[int],
+        data_digest: str,
+        region: RateRegion | None = None,
+    ) -> None:
+        self._base = base
+        self._digest = data_digest
+        self._region = region
         self._wanted: dict[str, TrainConfig] = {}
         for seed in seeds:
             for betas in grid:
@@ -32,35 +53,36 @@ class GridDriver(Driver):
                 self._wanted.setdefault(config.identity(data_digest), config)
 
     @property
-    def wanted(self) -> int:
-        return len(self._wanted)
-
-    @property
-    def identities(self) -> frozenset[str]:
-        """Config hashes of all wanted runs."""
-        return frozenset(self._wanted)
+    def wanted(self) -> int | None:
+        return len(self._wanted) if self._region is None else None
 
     def propose(self, history: pd.DataFrame, n: int) -> list[Proposal]:
-        taken = self._with_status(history, "FINISHED") | self._with_status(history, "RUNNING") | self.diverged(history)
-        left = [(identity, config) for identity, config in self._wanted.items() if identity not in taken]
+        taken = self.taken(history)
+        left = {identity: config for identity, config in self._wanted.items() if identity not in taken}
+        order = {identity: place for place, identity in enumerate(self._wanted, start=1)}
+        outside = self._outside(history, list(left.values())) if self._region else set()
+        inside = [(identity, config) for identity, config in left.items() if config.betas not in outside]
+        beside = f", {len(left) - len(inside)} cells lead out of the region" if self._region else ""
         return [
-            Proposal(config, identity, f"cell {self.wanted - len(left) + index + 1} of {self.wanted}, coarse to fine")
-            for index, (identity, config) in enumerate(left[:n])
+            Proposal(config, identity, f"cell {order[identity]} of {len(self._wanted)}, coarse to fine{beside}")
+            for identity, config in inside[:n]
         ]
 
-    def finished(self, history: pd.DataFrame) -> int:
-        return len(self._with_status(history, "FINISHED"))
+    def mine(self, history: pd.DataFrame) -> pd.DataFrame:
+        return history[history["config_hash"].isin(self._wanted)]
 
-    def running(self, history: pd.DataFrame) -> int:
-        return len(self._with_status(history, "RUNNING") - self._with_status(history, "FINISHED"))
-
-    def diverged(self, history: pd.DataFrame) -> set[str]:
-        """Identities of wanted cells whose training diverged."""
-        reasons = history["status_reason"].fillna("").astype(str)
-        return self._mine(history.loc[reasons.str.startswith("diverged"), "config_hash"])
-
-    def _with_status(self, history: pd.DataFrame, status: str) -> set[str]:
-        return self._mine(history.loc[history["status"] == status, "config_hash"])
-
-    def _mine(self, hashes: "pd.Series[str]") -> set[str]:
-        return set(hashes) & self._wanted.keys()
+    def _outside(self, history: pd.DataFrame, configs: list[TrainConfig]) -> set[tuple[float, ...]]:
+        """β of cells whose rates hardly lie in the region."""
+        assert self._region is not None
+        betas, rates = betas_and_rates(comparable(history, self._base, self._digest), self._base.layers)
+        inside = self._region.contains(rates)
+        measured: dict[tuple[float, ...], list[bool]] = {}
+        for cell, well in zip(map(tuple, betas.tolist()), inside.tolist(), strict=True):
+            measured.setdefault(cell, []).append(well)
+        outside = {cell for cell, answers in measured.items() if not any(answers)}
+        unknown = sorted({config.betas for config in configs if min(config.betas) > 0} - measured.keys())
+        if unknown and len(measured) >= _RUNS_A_LAYER * self._base.layers:
+            asked = np.array(unknown)
+            chances = self._region.contains(RateSurrogate.fit(betas, rates).draws(asked)).mean(0)
+            outside |= {cell for cell, chance in zip(unknown, chances, strict=True) if chance < _HARDLY}
+        return outside

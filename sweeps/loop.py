@@ -1,66 +1,47 @@
 """Query the store, let the driver propose, launch, until nothing is left or the budget is spent."""
 
-__all__ = ["SweepResult", "run_sweep"]
+__all__ = ["run_sweep"]
 
+import contextlib
 import sys
 import time
-from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, TypeVar
 
 import pandas as pd
-from tqdm import tqdm
 
-from hit.errors import StoreAway
+from hit.errors import Claimed, StoreAway, StoreError
+from hit.history import HistoryReader
 from hit.recovery import deliver_leftovers, end_lost
-from hit.schema import Kind
-from hit.state import run_folder
 from hit.stop import StopRequest
 from hit.store import Store
 from hit.tracking import RunWriter
-from hit.workers import Job, Outcome, WorkerPool
-from sweeps.driver import Driver, Proposal
-from sweeps.launch import train
+from hit.workers import Outcome
+from sweeps.decisions import Decisions
+from sweeps.driver import Driver, Proposal, with_pending
+from sweeps.flights import Flight, Flights, last_line
+from sweeps.launchers import Launcher
+from sweeps.note import SweepNote
+from sweeps.progress import Best, Progress, Standing
+from sweeps.setting import SweepResult, SweepSetting
 
-_TIMES_A_LOST_RUN_IS_TRIED = 3
 _SECONDS_BETWEEN_QUESTIONS = 2.0
+#: What other processes have come to is asked for so often while there is room for another run.
+_SECONDS_BETWEEN_READINGS = 10.0
 
-
-@dataclass
-class SweepResult:
-    """What came of a sweep.
-
-    Attributes:
-        run_id: the sweep's own run.
-        wanted: how many runs the driver wanted in all, if it knows.
-        finished: how many of them the store holds now.
-        counts: outcomes of the runs that this call started.
-        faults: identity → why its run failed or diverged.
-        waited: whether it waited for runs of other processes.
-    """
-
-    run_id: str
-    wanted: int | None
-    finished: int = 0
-    counts: Counter[str] = field(default_factory=Counter)
-    faults: dict[str, str] = field(default_factory=dict)
-    waited: bool = False
+AnswerT = TypeVar("AnswerT")
 
 
 def run_sweep(
     driver: Driver,
     sweep: RunWriter,
-    *,
-    experiment: str,
-    folder: Path,
-    workers: int,
-    budget: int,
+    launcher: Launcher,
+    setting: SweepSetting,
     stop: StopRequest,
-    uri: str | None = None,
+    definition: Mapping[str, Any] | None = None,
 ) -> SweepResult:
-    """Run a driver's proposals in a pool of processes, each a child of the sweep's run.
+    """Run a driver's proposals, each a child of the sweep's run.
 
     Everything is asked of the store, so a sweep that was killed is simply started again: what is finished
     is left out, and what was interrupted goes on from its checkpoint under the same run.
@@ -68,145 +49,230 @@ def run_sweep(
     Args:
         driver: decides what to run.
         sweep: the sweep's own run.
-        experiment: name of the experiment of the children.
-        folder: journals and checkpoints of this machine.
-        workers: processes; they divide the machine's threads.
-        budget: at most so many runs are started; 0 for no bound.
+        launcher: where the models are trained; stopped in the end, whatever happens.
+        setting: experiment, budget and the like.
         stop: SIGTERM and Ctrl-C end the children cleanly.
-        uri: the store.
+        definition: what the sweep is, for its note.
 
     Raises:
-        StoreError: the store does not answer.
+        StoreError: the store does not answer, or holds runs of another schema.
         Interrupted: `stop` was requested; the children ended as KILLED.
     """
-    store = Store(uri)
-    deliver_leftovers(folder, uri)
-    result = SweepResult(sweep.run_id, driver.wanted)
-    history = _history(store, experiment, stop)
-    # All that was ever proposed here: a run that has just started may not be in the store yet.
-    tried: Counter[str] = Counter()
-    given_up: set[str] = set()
-    in_flight: dict[str, Proposal] = {}
-    bar = tqdm(total=driver.wanted, initial=driver.finished(history), unit="run", desc="sweep", disable=None)
-    with bar, WorkerPool(workers) as pool:
-        while True:
-            stop.check()
-            left = budget - sum(result.counts.values()) - len(in_flight) if budget else pool.free
-            for proposal in _choose(driver, history, given_up | in_flight.keys(), min(pool.free, left)):
-                tried[proposal.identity] += 1
-                in_flight[proposal.identity] = proposal
-                pool.submit(_job(proposal, history, folder, experiment, uri, sweep.run_id))
-            if not in_flight:
-                elsewhere = driver.running(history)
-                if not elsewhere or (budget and left <= 0):
-                    break
-                _tell_waiting(bar, elsewhere, result)
-                time.sleep(_SECONDS_BETWEEN_QUESTIONS)
-                history = _history(store, experiment, stop)
-                _advance(bar, driver.finished(history))
+    try:
+        return _Sweep(driver, sweep, launcher, setting, stop, definition or {}).run()
+    finally:
+        launcher.stop()
+
+
+class _Sweep:
+    def __init__(
+        self,
+        driver: Driver,
+        sweep: RunWriter,
+        launcher: Launcher,
+        setting: SweepSetting,
+        stop: StopRequest,
+        definition: Mapping[str, Any],
+    ) -> None:
+        self._driver = driver
+        self._run = sweep
+        self._launcher = launcher
+        self._setting = setting
+        self._stop = stop
+        self._store = Store(setting.uri)
+        self._reader = HistoryReader(self._store, setting.experiment)
+        self._flights = Flights(
+            self._store, sweep.run_id, setting.experiment, setting.folder, setting.data_digest, setting.early_stopping
+        )
+        self._decisions = Decisions(sweep)
+        self._progress = Progress(driver.wanted)
+        self._note = SweepNote(sweep, definition)
+        self._result = SweepResult(sweep.run_id, driver.wanted)
+        self._history = pd.DataFrame()
+        self._read_at = 0.0
+        #: What the driver makes of the history; asked once a reading.
+        self._best: Best | None = None
+        self._situation = ""
+        #: Whether the driver has not been asked since the history changed.
+        self._ask = True
+        self._waiting = False
+
+    def run(self) -> SweepResult:
+        deliver_leftovers(self._setting.folder, self._setting.uri)
+        self._read()
+        with self._progress:
+            try:
+                while not self._result.ended:
+                    self._stop.check()
+                    self._result.ended = self._go_on()
+            finally:
+                self._land()
+        return self._result
+
+    def _go_on(self) -> str:
+        """Launch what there is room for and hear what the launcher tells; why the sweep is over, '' while it is not."""
+        room = int(min(self._launcher.free, self._budget_left))
+        if room > 0 and self._ask:
+            self._decide(room)
+        if self._flights:
+            self._listen()
+            return ""
+        if spent := self._setting.budget.spent(self._started):
+            return spent
+        if not self._ask:
+            elsewhere = self._driver.running(self._history)
+            if not elsewhere:
+                return self._driver.done(self._history) or "nothing is left to propose"
+            self._tell_waiting(elsewhere)
+            self._patiently(self._flights.sweep_up)
+        time.sleep(_SECONDS_BETWEEN_QUESTIONS if not self._ask else 0.2)
+        self._read()
+        return ""
+
+    def _decide(self, room: int) -> None:
+        """Ask the driver once, claim what it proposes, launch it."""
+        done = self._driver.done(self._history)
+        taken = self._flights.taken
+        known = with_pending(self._history, self._flights.proposals, self._setting.data_digest)
+        proposals = [] if done else self._driver.propose(known, room + len(taken))
+        proposals = [proposal for proposal in proposals if proposal.identity not in taken][:room]
+        self._ask = False
+        chosen: list[tuple[Proposal, str]] = []
+        for proposal in proposals:
+            try:
+                flight = self._patiently(partial(self._flights.begin, proposal, self._history))
+            except Claimed as error:
+                chosen.append((proposal, f"none: {error}"))
+                self._progress.say(f"left to another process: {error}")
+                self._ask = True  # once the history shows what the other one does
+                self._read_at = 0.0
                 continue
-            ended = False
-            for outcome in pool.outcomes(timeout=0.5):
-                bar.set_postfix_str(_doing(in_flight[outcome.job.identity], outcome), refresh=False)
-                bar.refresh()
-                if outcome.state == "progress":
-                    continue
+            chosen.append((proposal, flight.training.run_id))
+            self._launcher.submit(flight.training)
+        if proposals or not self._flights:
+            self._decisions.add(known, chosen, done or "nothing to propose")
+
+    def _listen(self) -> None:
+        ended = False
+        doing = ""
+        for outcome in self._launcher.outcomes(timeout=0.5):
+            flight = self._patiently(partial(self._flights.see, outcome))
+            doing = _doing(flight, outcome)
+            if outcome.state != "progress":
                 ended = True
-                identity = outcome.job.identity
-                proposal = in_flight.pop(identity)
-                if outcome.state == "lost" and tried[identity] < _TIMES_A_LOST_RUN_IS_TRIED:
-                    tqdm.write(f"{outcome.text}: its run goes on from its checkpoint", file=sys.stderr)
-                elif outcome.state == "claimed":
-                    tqdm.write(f"left to another process: {outcome.text}", file=sys.stderr)
-                elif outcome.state == "finished":
-                    result.counts["finished"] += 1
-                    if bar.disable:  # no terminal to draw a bar on
-                        print(f"sweep: {_doing(proposal, outcome)}", file=sys.stderr, flush=True)
-                else:
-                    result.counts[outcome.state] += 1
-                    given_up.add(identity)
-                    result.faults[identity] = outcome.text
-                    tqdm.write(f"run {outcome.state}: {outcome.text.strip().splitlines()[-1]}", file=sys.stderr)
-            if ended:
-                history = _history(store, experiment, stop)
-                _advance(bar, driver.finished(history))
-                sweep.metrics(_state(driver, history, result), step=sum(result.counts.values()))
-        result.finished = driver.finished(history)
-    sweep.metrics(_state(driver, history, result), step=sum(result.counts.values()))
-    return result
+                self._count(flight, outcome)
+        if ended or (self._launcher.free and time.monotonic() - self._read_at > _SECONDS_BETWEEN_READINGS):
+            self._read()
+        self._progress.show(self._standing(), doing, news=ended)
+        if ended:
+            self._log("running")
+
+    def _count(self, flight: Flight, outcome: Outcome) -> None:
+        """Note how a run ended, for the counts and for people."""
+        if outcome.state == "claimed":
+            self._progress.say(f"left to another process: {outcome.text}")
+        elif outcome.state == "lost" and not self._flights.is_given_up(outcome):
+            self._progress.say(f"{outcome.text}: its run goes on from its checkpoint")
+        else:
+            self._result.counts[outcome.state] += 1
+            self._progress.note_duration(time.monotonic() - flight.began)
+            if outcome.state != "finished":
+                self._progress.say(f"run {outcome.state}: {last_line(outcome.text)}")
+            if outcome.state not in ("finished", "ended early"):
+                self._result.faults[outcome.job.identity] = outcome.text
+
+    def _land(self) -> None:
+        """Stop what still runs, and leave behind how the sweep stands."""
+        for outcome in self._launcher.stop():
+            with contextlib.suppress(StoreError):  # whoever reads the store next finds that it is lost
+                self._flights.see(outcome)
+        with contextlib.suppress(StoreError):
+            self._take_in(self._reader.read())
+        error = sys.exception()
+        self._log(f"ended: {self._result.ended}" if self._result.ended else f"stopped: {error}", now=True)
+
+    def _read(self) -> None:
+        """All models of the experiment, after the runs that have nobody behind them were marked as lost."""
+
+        def read() -> pd.DataFrame:
+            end_lost(self._store, self._setting.experiment)
+            return self._reader.read()
+
+        self._take_in(self._patiently(read))
+
+    def _take_in(self, history: pd.DataFrame) -> None:
+        self._history = history
+        self._read_at = time.monotonic()
+        self._ask = True
+        self._result.finished = self._driver.finished(history)
+        self._best = Best.of(self._driver.mine(history), self._setting.best)
+        self._situation = self._driver.situation(history)
+
+    def _patiently(self, ask: Callable[[], AnswerT]) -> AnswerT:
+        """What the store answers; one that is away is waited for: the children go on meanwhile.
+
+        Raises:
+            Interrupted: `stop` was requested.
+        """
+        told = False
+        while True:
+            self._stop.check()
+            try:
+                return ask()
+            except StoreAway as error:
+                if not told:
+                    print(f"waiting for the store: {error}", file=sys.stderr, flush=True)
+                told = True
+                time.sleep(_SECONDS_BETWEEN_QUESTIONS)
+
+    @property
+    def _started(self) -> int:
+        return sum(self._result.counts.values()) + len(self._flights)
+
+    @property
+    def _budget_left(self) -> float:
+        return self._setting.budget.left(self._started)
+
+    def _standing(self) -> Standing:
+        finished = self._result.finished
+        left = self._budget_left
+        if self._result.wanted is not None:
+            unfinished = self._result.wanted - finished - len(self._flights) - len(self._result.faults)
+            left = min(left, max(0, unfinished))
+        seconds = self._progress.seconds_left(left + self._flights.runs_left, self._launcher.free + len(self._flights))
+        bound = self._setting.budget.seconds_left
+        return Standing(
+            finished=finished,
+            wanted=self._result.wanted,
+            running=len(self._flights),
+            counts=self._result.counts,
+            best=self._best,
+            seconds_left=min(seconds, bound) if seconds is not None else (bound if bound < float("inf") else None),
+            situation=self._situation,
+        )
+
+    def _log(self, state: str, *, now: bool = False) -> None:
+        """How the sweep stands, into its run."""
+        standing = self._standing()
+        self._note.write(standing, state, now=now)
+        numbers = {
+            "sweep/finished": standing.finished,
+            "sweep/running": standing.running,
+            "sweep/failed": standing.failed,
+            "sweep/ended_early": standing.counts.get("ended early", 0),
+        }
+        if standing.wanted is not None:
+            numbers["sweep/wanted"] = standing.wanted
+        self._run.metrics({name: float(number) for name, number in numbers.items()}, step=self._started)
+
+    def _tell_waiting(self, runs: int) -> None:
+        doing = f"waiting for {runs} run{'s' if runs > 1 else ''} of other processes"
+        self._progress.show(self._standing(), doing, news=not self._waiting)
+        self._waiting = True
 
 
-def _history(store: Store, experiment: str, stop: StopRequest) -> pd.DataFrame:
-    """All models of the experiment, after the runs that have nobody behind them were marked as lost.
-
-    A store that is away is waited for: the children go on meanwhile.
-    """
-    told = False
-    while True:
-        stop.check()
-        try:
-            end_lost(store, experiment)
-            return store.history(experiment, kind=Kind.TRAIN)
-        except StoreAway as error:
-            if not told:
-                tqdm.write(f"waiting for the store: {error}", file=sys.stderr)
-            told = True
-            time.sleep(_SECONDS_BETWEEN_QUESTIONS)
-
-
-def _advance(bar: "tqdm[Any]", finished: int) -> None:
-    """Other processes' runs count, too."""
-    bar.update(finished - bar.n)
-
-
-def _tell_waiting(bar: "tqdm[Any]", runs: int, result: SweepResult) -> None:
-    doing = f"waiting for {runs} run{'s' if runs > 1 else ''} of other processes"
-    if bar.disable and not result.waited:
-        print(f"sweep: {doing}", file=sys.stderr, flush=True)
-    result.waited = True
-    bar.set_postfix_str(doing)
-
-
-def _choose(driver: Driver, history: pd.DataFrame, taken: set[str], n: int) -> list[Proposal]:
-    if n <= 0:
-        return []
-    proposals = driver.propose(history, n + len(taken))
-    return [proposal for proposal in proposals if proposal.identity not in taken][:n]
-
-
-def _job(proposal: Proposal, history: pd.DataFrame, folder: Path, experiment: str, uri: str | None, sweep: str) -> Job:
-    arguments: Mapping[str, Any] = {
-        "config": proposal.config,
-        "experiment": experiment,
-        "uri": uri,
-        "sweep": sweep,
-        "exclusive": True,
-        "run_id": _interrupted_run(proposal.identity, history, folder),
-    }
-    return Job(proposal.identity, train, dict(arguments))
-
-
-def _interrupted_run(identity: str, history: pd.DataFrame, folder: Path) -> str | None:
-    """A run of this config that ended badly and left a checkpoint here: it goes on under its own id."""
-    unfinished = history[(history["config_hash"] == identity) & history["status"].isin(["KILLED", "FAILED"])]
-    for run_id in reversed(list(unfinished["run_id"])):
-        if (run_folder(folder, run_id) / "checkpoint.safetensors").exists():
-            return str(run_id)
-    return None
-
-
-def _doing(proposal: Proposal, outcome: Outcome) -> str:
-    betas = ", ".join(f"{beta:.3g}" for beta in proposal.config.betas)
-    epochs = f"epoch {outcome.epoch}/{proposal.config.epochs}" if outcome.state == "progress" else outcome.state
-    what = outcome.text if outcome.text == "evaluating" else epochs
+def _doing(flight: Flight, outcome: Outcome) -> str:
+    betas = ", ".join(f"{beta:.3g}" for beta in flight.proposal.config.betas)
+    epochs = f"epoch {outcome.epoch}/{flight.proposal.config.epochs}"
+    what = outcome.state if outcome.state != "progress" else outcome.text if outcome.text == "evaluating" else epochs
     return f"β=({betas}) {what}"
-
-
-def _state(driver: Driver, history: pd.DataFrame, result: SweepResult) -> dict[str, float]:
-    state = {
-        "sweep/finished": float(driver.finished(history)),
-        "sweep/failed": float(sum(result.counts.values()) - result.counts["finished"]),
-    }
-    if driver.wanted is not None:
-        state["sweep/wanted"] = float(driver.wanted)
-    return state

@@ -14,7 +14,9 @@ from hit.cli import Parser, entry_point
 from hit.options import build, output_file
 from hit.schema import Kind
 from hit.targets import TARGET_LAYERED
+from sweeps.choosing import ChoosingOptions
 from sweeps.options import SweepOptions, SweepRequest
+from sweeps.running import RunningOptions
 
 if TYPE_CHECKING:
     from hit.stop import StopRequest
@@ -41,6 +43,8 @@ def parser() -> Parser:
     )
     options.add_config(leave_out=("beta_1", "beta_2", "seed"), **DEFAULTS)
     options.add_options("sweep", SweepOptions)
+    options.add_options("choosing", ChoosingOptions)
+    options.add_options("running", RunningOptions)
     options.add_group("grid", GRID_DEFAULTS, GRID_HELP)
     options.add_options("report", PageOptions)
     return options
@@ -57,16 +61,18 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     from analysis.publish import Selection, publish
     from hit.connection import runs_page
     from hit.errors import StoreError
-    from sweeps.grid_sweep import GridSweep
+    from hit.store import Store
+    from sweeps.sweep import Sweep
 
-    plan = GridSweep.plan(request)
+    plan = Sweep.plan(request)
     with plan.writer(stop, os.environ.get("MLFLOW_RUN_ID") or None) as run:
         result = plan.run(run, stop)
         if result.finished == 0:
             reason = next(iter(result.faults.values()), "the budget allowed none").splitlines()[-1]
             raise StoreError(f"no run of the sweep finished: {reason}")
         print("writing the report", file=sys.stderr, flush=True)
-        models = Selection.of(plan.options.experiment, identities=plan.driver.identities)
+        mine = plan.driver.mine(Store().history(plan.options.experiment))
+        models = Selection.of(plan.options.experiment, identities=set(mine["config_hash"]))
         path = publish(run, models, page.output)
     print(f"report: {path}")
     print(f"runs in the MLflow UI (make ui): http://127.0.0.1:5000{runs_page(run.experiment_id)}")

@@ -14,6 +14,8 @@ from hit.config import TrainConfig
 from hit.cpus import default_workers
 from hit.errors import ConfigError
 from hit.options import EXPERIMENT_HELP, WORKERS_HELP, build
+from sweeps.choosing import Choice, ChoosingOptions
+from sweeps.running import RunningOptions
 from sweeps.space import BetaGrid
 
 
@@ -21,9 +23,17 @@ from sweeps.space import BetaGrid
 class SweepOptions:
     """What to visit, and with how much."""
 
-    driver: Annotated[Literal["grid"], Field(description="who chooses the next models: grid")] = "grid"
+    driver: Annotated[
+        Literal["grid", "bayes", "coverage"],
+        Field(
+            description="who chooses the next models: grid (every cell), bayes (improves objectives) or coverage "
+            "(fills a region of rate space)"
+        ),
+    ] = "grid"
     seeds: Annotated[str, Field(description="seeds of the replicates, with commas")] = "0"
-    budget: Annotated[int, Field(ge=0, description="start at most so many runs; 0: all that are left")] = 0
+    budget: Annotated[
+        int, Field(ge=0, description="start at most so many runs; 0: until the driver has what it wants")
+    ] = 0
     workers: Annotated[int, Field(ge=0, description=WORKERS_HELP)] = 0
     experiment: Annotated[str, Field(description=EXPERIMENT_HELP)] = ""
 
@@ -35,21 +45,25 @@ class SweepOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class SweepRequest:
-    """A grid sweep as it was asked for, checked as far as that goes without data, store and heavy imports.
+    """A sweep as it was asked for, checked as far as that goes without data, store and heavy imports.
 
     Attributes:
         base: config of every model but for β and seed.
         options: driver, budget, workers, experiment.
-        grid: the cells.
-        seeds: replicates.
+        choosing: what the driver chooses by, as typed.
+        choice: the same, checked.
+        grid: the cells, or the range of β.
         axes: `grid_1` … as typed, for the sweep's params.
+        running: where the models are trained, and what ends the sweep or a run.
     """
 
     base: TrainConfig
     options: SweepOptions
+    choosing: ChoosingOptions
+    choice: Choice
     grid: BetaGrid
-    seeds: tuple[int, ...]
     axes: Mapping[str, str]
+    running: RunningOptions
 
     @classmethod
     def parse(cls, parsed: Mapping[str, Mapping[str, Any]]) -> "SweepRequest":
@@ -59,6 +73,7 @@ class SweepRequest:
             ConfigError: naming what is wrong.
         """
         options = build(SweepOptions, parsed["sweep"])
+        running = build(RunningOptions, parsed["running"])
         base = TrainConfig.from_flat(parsed[CONFIG])
         axes = dict(parsed["grid"])
         for name, text in axes.items():
@@ -71,7 +86,11 @@ class SweepRequest:
                     f"grid_{layer} must be one value, where β_{layer} starts, or empty where a rate target moves it, "
                     f"got {axes[f'grid_{layer}']!r}"
                 )
-        return cls(base=base, options=options, grid=grid, seeds=parse_seeds(options.seeds), axes=axes)
+        choosing = build(ChoosingOptions, parsed["choosing"])
+        choice = Choice.check(options.driver, choosing, base, grid, parse_seeds(options.seeds))
+        return cls(
+            base=choice.base, options=options, choosing=choosing, choice=choice, grid=grid, axes=axes, running=running
+        )
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:

@@ -2,11 +2,12 @@
 
 from itertools import pairwise
 
+import numpy as np
 import pytest
 
 from hit.axes import GRID_DEFAULTS
 from hit.errors import ConfigError
-from sweeps.space import BetaGrid, subdivision_levels
+from sweeps.space import BetaGrid, RateRegion, subdivision_levels
 
 
 def test_log_axis_has_its_ends_and_equal_ratios() -> None:
@@ -56,3 +57,57 @@ def test_corners_come_first() -> None:
     first = list(grid)[:4]
     assert set(first) == {(0.1, 0.1), (0.1, 10.0), (10.0, 0.1), (10.0, 10.0)}
     assert set(list(grid)[:9]) == {(a, b) for a in (0.1, 1.0, 10.0) for b in (0.1, 1.0, 10.0)}
+
+
+class TestRegion:
+    def test_contains_what_its_text_says(self) -> None:
+        region = RateRegion.parse("rate_2=2:20, rate_1=5:40, rate=:50", 2)
+        assert list(region.contains([[5, 2], [40, 10], [40, 10.1], [4.9, 10], [10, 20.1], [np.nan, 5]])) == [
+            True,
+            True,
+            False,
+            False,
+            False,
+            False,
+        ]
+        assert RateRegion.parse(str(region), 2) == region
+
+    def test_open_ends_end_where_the_total_rate_does(self) -> None:
+        region = RateRegion.parse("rate_1=5:,rate=:30", 2)
+        assert (region.low, region.high) == ((5.0, 0.0), (30.0, 25.0))
+        assert not RateRegion.parse("rate_1=5:", 2).bounded
+        with pytest.raises(ConfigError, match="must have an upper end"):
+            RateRegion.parse("rate_1=5:", 2).sample(1)
+
+    @pytest.mark.parametrize(
+        "text", ["rate_1=5:40,rate_2=2:20,rate=:50", "rate_1=:1,rate_2=:1,rate_3=:1,rate=1:2", "rate=:9", "rate_1=2:3"]
+    )
+    def test_samples_are_even_and_the_volume_is_theirs(self, text: str) -> None:
+        region = RateRegion.parse(text, max(2, text.count("rate_")) if text != "rate_1=2:3" else 1)
+        drawn = region.sample(20_000)
+        assert region.contains(drawn).all()
+        box = np.random.default_rng(1).random((200_000, region.layers))
+        share = region.contains(region.unscaled(box)).mean()
+        sides = np.prod(np.array(region.high) - region.low)
+        assert region.volume() == pytest.approx(share * sides, rel=0.02)
+        np.testing.assert_allclose(region.unscaled(region.scaled(drawn)), drawn)
+
+    @pytest.mark.parametrize(
+        ("text", "said"),
+        [
+            ("rate_1=40:5", "region must have 0 ≤ low < high for rate_1, got '40:5'"),
+            ("rate_1=-1:5", "0 ≤ low < high"),
+            ("rate_1=nan:5", "0 ≤ low < high"),
+            ("rate_1=5", "rate_1=low:high in nats, either of them left out, got '5'"),
+            ("rate_1=a:b", "rate_1=low:high"),
+            ("rate_3=1:2", "rate_3 needs a model of 3 layers or more, but L = 2"),
+            ("ratee_1=1:2", "did you mean 'rate_1'"),
+            ("rate_1=1:2,rate_1=1:3", "must name rate_1 once"),
+            ("rate_1=20:40,rate_2=10:20,rate=:30", "R is at least 30, .* and at most 30"),
+            ("rate_1=:4,rate_2=:5,rate=9:", "R is at most 9, .* and at least 9"),
+            ("", "such as rate_1=5:40"),
+        ],
+    )
+    def test_a_wrong_or_empty_region_is_one_line(self, text: str, said: str) -> None:
+        with pytest.raises(ConfigError, match=said):
+            RateRegion.parse(text, 2)

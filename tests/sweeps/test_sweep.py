@@ -18,6 +18,7 @@ from hit.store import Store
 from hit.tracking import RunWriter
 from sweeps.grid import GridDriver
 from sweeps.space import BetaGrid
+from tests.benchmarks.chaos import chaos
 from tests.commands import SMALL, Commands, alive, descendants, wait_until
 
 BASE = TrainConfig(channels=4, z_dims=(5,))
@@ -104,6 +105,11 @@ def test_two_sweeps_at_once_train_every_cell_once(commands: Commands) -> None:
     assert models["config_hash"].nunique() == 4
     said = (commands.folder / "said.log").read_text()
     assert said.count("4 of 4 cells are finished") == 2, "each waits for what the other one trains"
+
+
+@pytest.mark.timeout(900)
+def test_two_sweeps_whose_workers_are_killed_train_every_model_once(commands: Commands) -> None:
+    chaos(commands, proposals=8, workers=2, every=6.0, epochs=30)
 
 
 class TestClaims:

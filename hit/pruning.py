@@ -1,0 +1,202 @@
+"""Optuna's pruners over the run store: a run that does worse than others did at its age ends early."""
+
+__all__ = ["PrunerWatch", "Trace", "prunes"]
+
+import contextlib
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import optuna
+from optuna.pruners import (
+    BasePruner,
+    HyperbandPruner,
+    MedianPruner,
+    PercentilePruner,
+    SuccessiveHalvingPruner,
+    ThresholdPruner,
+)
+from optuna.samplers import RandomSampler
+from optuna.trial import TrialState
+
+from hit.config import TrainConfig
+from hit.early_stopping import PrunerRule
+from hit.errors import EndedEarly, StoreAway
+from hit.schema import Tag, metric
+from hit.store import Store
+
+_REFRESH_SECONDS = 5.0
+_STARTUP_RUNS = 5
+_REDUCTION = 3
+
+#: How a pruner is made from the numbers after its name and the epochs of a run.
+_MAKERS: dict[str, Callable[[Sequence[float], int], BasePruner]] = {
+    "median": lambda numbers, epochs: MedianPruner(_STARTUP_RUNS, _warmup(numbers, epochs)),
+    "percentile": lambda numbers, epochs: PercentilePruner(numbers[0], _STARTUP_RUNS, _warmup(numbers[1:], epochs)),
+    "halving": lambda numbers, epochs: SuccessiveHalvingPruner(
+        _first_rung(numbers, epochs), reduction_factor=_REDUCTION
+    ),
+    "hyperband": lambda numbers, epochs: HyperbandPruner(
+        _first_rung(numbers, epochs), epochs, reduction_factor=_REDUCTION
+    ),
+    "threshold": lambda numbers, epochs: ThresholdPruner(lower=numbers[0], upper=numbers[1]),
+}
+
+
+@dataclass
+class Trace:
+    """One metric of one run over its epochs.
+
+    Attributes:
+        run_id: whose.
+        status: the run's.
+        values: epoch → value.
+        times: epoch → when it was logged, in ms.
+    """
+
+    run_id: str
+    status: str
+    values: dict[int, float] = field(default_factory=dict)
+    times: dict[int, int] = field(default_factory=dict)
+
+
+def prunes(rule: PrunerRule, traces: Sequence[Trace], subject: str, epochs: int) -> bool:
+    """Whether the run `subject` should end.
+
+    The study is rebuilt from the traces each time: nothing is kept between two questions.
+
+    Args:
+        rule: the pruner.
+        traces: of all comparable runs, the subject's among them, in the order in which they began.
+        subject: its run id.
+        epochs: of a whole run.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(
+        study_name="hit",
+        sampler=RandomSampler(seed=0),
+        pruner=_MAKERS[rule.name](rule.numbers, epochs),
+        direction=metric(rule.metric).direction or "minimize",
+    )
+    # Only these have a memory of what they saw before, of which every rung's first look is a part.
+    remembers = rule.name in ("halving", "hyperband")
+    rungs = _rungs(_first_rung(rule.numbers, epochs), epochs) if remembers else set()
+    trials = {trace.run_id: study.ask() for trace in traces}
+    (own,) = (trace for trace in traces if trace.run_id == subject)
+    last = max(own.values)
+    events = sorted(
+        (trace.times[step], step, trace.run_id)
+        for trace in traces
+        for step in trace.values
+        if step in rungs or trace is own or (step == last and not remembers)
+    )
+    values = {trace.run_id: trace.values for trace in traces}
+    for _, step, run_id in events:
+        trial = trials[run_id]
+        if (run_id, step) == (subject, last):
+            continue
+        trial.report(values[run_id][step], step)
+        if remembers and step in rungs:
+            trial.should_prune()
+    for trace in traces:
+        if trace.status == "FINISHED" and trace.values and trace is not own:
+            study.tell(trials[trace.run_id], trace.values[max(trace.values)])
+        elif trace.status == "KILLED":
+            study.tell(trials[trace.run_id], state=TrialState.PRUNED)
+    trials[subject].report(own.values[last], last)
+    return bool(trials[subject].should_prune())
+
+
+class PrunerWatch:
+    """Asks a pruner after every epoch of a run, on what the store knows of the others.
+
+    Comparable are the models of the same data with the same likelihood and number of epochs; those that failed
+    are left out.
+
+    Args:
+        rule: the pruner.
+        config: of the run.
+        experiment: name of the experiment.
+        store: opens the run store.
+    """
+
+    def __init__(self, rule: PrunerRule, config: TrainConfig, experiment: str, store: Callable[[], Store]) -> None:
+        self._rule = rule
+        self._open = store
+        self._store: Store | None = None
+        self._experiment = experiment
+        self._config = config
+        self._traces: dict[str, Trace] = {}
+        self._read_at = -math.inf
+
+    def see(self, run_id: str, epoch: int, metrics: Mapping[str, float]) -> None:
+        """Judge a finished epoch.
+
+        Args:
+            run_id: of the run.
+            epoch: counted from 1.
+            metrics: of the epoch, in schema names.
+
+        Raises:
+            EndedEarly: "pruned: …".
+        """
+        if self._rule.metric not in metrics:
+            return
+        if time.monotonic() - self._read_at > _REFRESH_SECONDS:
+            with contextlib.suppress(StoreAway):  # asked again after the next epoch
+                self._read(run_id)
+        own = self._traces.setdefault(run_id, Trace(run_id, "RUNNING"))
+        own.values[epoch] = value = metrics[self._rule.metric]
+        own.times[epoch] = int(time.time() * 1000)
+        if prunes(self._rule, list(self._traces.values()), run_id, self._config.epochs):
+            raise EndedEarly(
+                f"pruned: {self._rule} over {len(self._traces)} runs, at {value:.4g} in epoch {epoch} of "
+                f"{self._config.epochs}"
+            )
+
+    def _read(self, own_id: str) -> None:
+        store = self._store = self._store or self._open()
+        own = store.run(own_id)
+        where = (
+            f"tags.`{Tag.DATA_DIGEST}` = '{own.data.tags.get(Tag.DATA_DIGEST, '')}' "
+            f"and params.likelihood = '{self._config.likelihood}'"
+        )
+        traces: dict[str, Trace] = {}
+        for run in store.runs(self._experiment, where=where):
+            old = self._traces.get(run.info.run_id)
+            status = run.info.status
+            interrupted = status == "KILLED" and run.data.tags.get(Tag.ENDED_EARLY) != "true"
+            if (
+                status == "FAILED"
+                or interrupted
+                or run.data.metrics.get("epochs", self._config.epochs) != self._config.epochs
+            ):
+                continue
+            if old is None or old.status == "RUNNING":
+                old = Trace(run.info.run_id, run.info.status)
+                for point in store.client.get_metric_history(run.info.run_id, self._rule.metric):
+                    old.values[point.step] = point.value
+                    old.times[point.step] = point.timestamp
+            traces[run.info.run_id] = old
+        if own_id in self._traces and own_id in traces:
+            traces[own_id].values |= self._traces[own_id].values
+            traces[own_id].times |= self._traces[own_id].times
+        self._traces = traces
+        self._read_at = time.monotonic()
+
+
+def _warmup(numbers: Sequence[float], epochs: int) -> int:
+    return 1 + (int(numbers[0]) if numbers else epochs // 4)  # Optuna counts from 0
+
+
+def _first_rung(numbers: Sequence[float], epochs: int) -> int:
+    return max(1, int(numbers[0]) if numbers else epochs // _REDUCTION**2)
+
+
+def _rungs(first: int, epochs: int) -> set[int]:
+    rungs = set()
+    while first <= epochs:
+        rungs.add(first)
+        first *= _REDUCTION
+    return rungs

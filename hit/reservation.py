@@ -1,0 +1,94 @@
+"""Runs that stand in the store before the process that trains them does."""
+
+__all__ = ["release_run", "reserve_run", "settle_run"]
+
+import contextlib
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from mlflow import MlflowClient
+from mlflow.entities import Param, RunTag
+from mlflow.exceptions import MlflowException
+
+from hit import schema
+from hit.claims import assert_claim
+from hit.connection import experiment_id
+from hit.errors import Claimed, StoreAway
+from hit.schema import Kind, Tag
+from hit.stop import process_identity
+from hit.store import Store
+from hit.tracking import REASON_LENGTH
+
+_PARAMS_A_BATCH = 100
+
+
+def reserve_run(store: Store, experiment: str, name: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> str:
+    """A new run of a model, RUNNING and this process's own until the one that trains it takes it over; its id.
+
+    Whoever reads the store from here on sees the model as being trained: this is what claims it.
+
+    Args:
+        store: the run store.
+        experiment: name of the experiment.
+        name: shown in the UI.
+        params: flat config of the model.
+        tags: the model's (`hit.config_hash` among them).
+
+    Raises:
+        Claimed: another run of the same config has the better claim, or has trained it; none is left behind.
+        StoreError: the store refuses, or does not answer (`StoreAway`).
+    """
+    host, process = process_identity()
+    own: dict[str, str] = {
+        Tag.KIND: Kind.TRAIN,
+        Tag.SCHEMA: schema.SCHEMA_VERSION,
+        Tag.HOST: host,
+        Tag.PROCESS: process,
+        Tag.HEARTBEAT: str(int(time.time())),
+    }
+    try:
+        run = store.client.create_run(
+            experiment_id(store.client, experiment),
+            run_name=name,
+            tags={str(key): str(value) for key, value in (own | dict(tags)).items()},
+        )
+    except MlflowException as error:
+        raise StoreAway(str(error).splitlines()[0]) from None
+    run_id = str(run.info.run_id)
+    # Who trains it logs its params and asks for its claim again, so that a store that is away now is no matter.
+    with contextlib.suppress(MlflowException):
+        logged = [Param(key, str(value)) for key, value in params.items()]
+        for start in range(0, len(logged), _PARAMS_A_BATCH):
+            store.client.log_batch(run_id, params=logged[start : start + _PARAMS_A_BATCH])
+    try:
+        assert_claim(store, experiment, tags[Tag.CONFIG_HASH], run_id)
+    except Claimed:
+        release_run(store.client, run_id)
+        raise
+    except StoreAway:
+        pass
+    return run_id
+
+
+def release_run(client: MlflowClient, run_id: str) -> None:
+    """Take back a run that measured nothing."""
+    with contextlib.suppress(MlflowException):  # it stays, and says how it ended
+        client.set_terminated(run_id, status="KILLED")
+        client.delete_run(run_id)
+
+
+def settle_run(client: MlflowClient, run_id: str, status: str, reason: str) -> None:
+    """End a run that its process did not end itself, with the reason; one that has ended stays as it is.
+
+    Raises:
+        StoreAway: the store does not answer.
+    """
+    try:
+        run = client.get_run(run_id)
+        silent = run.info.status == "FAILED" and Tag.STATUS_REASON not in run.data.tags
+        if run.info.status == "RUNNING" or silent:
+            client.log_batch(run_id, tags=[RunTag(Tag.STATUS_REASON, reason[:REASON_LENGTH])])
+            client.set_terminated(run_id, status=status)
+    except MlflowException as error:
+        raise StoreAway(str(error).splitlines()[0]) from None

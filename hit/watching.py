@@ -1,0 +1,89 @@
+"""Watching a run epoch by epoch, to end it early."""
+
+__all__ = ["RateWatch", "watch"]
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from itertools import pairwise
+
+from hit.config import TrainConfig
+from hit.early_stopping import EarlyStopping, RateBound
+from hit.errors import EndedEarly
+from hit.objective import warmup_factor
+from hit.pruning import PrunerWatch
+from hit.store import Store
+from hit.training import Epoch
+
+#: The pace of a rate is that of so many epochs.
+_WINDOW = 5
+#: Rates of training batches and of the test set may differ by so much.
+_MARGIN = 0.05
+
+
+def watch(
+    rules: EarlyStopping, config: TrainConfig, experiment: str, uri: str | None = None
+) -> Callable[[str, Epoch], None]:
+    """What `hit.runner.train_run` is to show every epoch of a run to; the last epoch is never judged.
+
+    Args:
+        rules: when to end it.
+        config: of the run.
+        experiment: name of the experiment with the runs to compare with.
+        uri: the store, which pruners read.
+    """
+    rates = RateWatch(rules.bounds, config)
+    pruner = PrunerWatch(rules.pruner, config, experiment, lambda: Store(uri)) if rules.pruner else None
+
+    def see(run_id: str, epoch: Epoch) -> None:
+        if epoch.number < config.epochs:
+            rates.see(epoch.number, epoch.metrics)
+            if pruner is not None:
+                pruner.see(run_id, epoch.number, epoch.metrics)
+
+    return see
+
+
+class RateWatch:
+    """Ends a run whose rates have settled out of bounds.
+
+    A rate R has settled outside [low, high] when it is outside by more than 5 % now and would be in the last epoch,
+    too, if every epoch until then brought it as far as the best of the last five: R + max dR · (epochs left) < low,
+    or R + min dR · (epochs left) > high, where a step away from the bound counts as none. It is not judged while
+    the warm-up of β lasts.
+
+    Args:
+        bounds: on its rates.
+        config: of the run.
+    """
+
+    def __init__(self, bounds: tuple[RateBound, ...], config: TrainConfig) -> None:
+        self._bounds = bounds
+        self._config = config
+        self._seen: deque[Mapping[str, float]] = deque(maxlen=_WINDOW + 1)
+
+    def see(self, epoch: int, metrics: Mapping[str, float]) -> None:
+        """Judge a finished epoch.
+
+        Args:
+            epoch: counted from 1.
+            metrics: of the epoch, in schema names.
+
+        Raises:
+            EndedEarly: "outside the region: …".
+        """
+        if warmup_factor(self._config, epoch - 1) < 1:
+            return
+        self._seen.append(metrics)
+        if len(self._seen) <= _WINDOW:
+            return
+        left = self._config.epochs - epoch
+        for bound in self._bounds:
+            rates = [seen[bound.metric] for seen in self._seen]
+            steps = [after - before for before, after in pairwise(rates)]
+            highest = rates[-1] + max(0.0, *steps) * left
+            lowest = rates[-1] + min(0.0, *steps) * left
+            if highest < bound.low * (1 - _MARGIN) or lowest > bound.high * (1 + _MARGIN):
+                raise EndedEarly(
+                    f"outside the region: {bound.metric} has settled at {rates[-1]:.4g} nats per image in epoch "
+                    f"{epoch} of {self._config.epochs}, out of {bound}"
+                )

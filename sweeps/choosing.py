@@ -1,0 +1,207 @@
+"""What a driver is given to choose by, checked as far as that goes without data and store."""
+
+__all__ = ["SAMPLERS", "Choice", "ChoosingOptions", "Sampler"]
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, Literal, get_args
+
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass as options_dataclass
+
+from hit.axes import GRID_DEFAULTS, parse_axis
+from hit.config import TrainConfig
+from hit.errors import ConfigError
+from hit.metric_groups import parse_groups
+from sweeps.objectives import Constraint, Objective, parse_constraints, parse_objectives
+from sweeps.searchspace import Dimension, SearchSpace, parse_fields
+from sweeps.space import BetaGrid, RateRegion
+
+Sampler = Literal["gp", "tpe", "nsga2", "nsga3", "cmaes", "qmc", "random"]
+SAMPLERS: tuple[Sampler, ...] = get_args(Sampler)
+
+#: Candidates along each axis of β, by how many axes there are.
+_COVERAGE_POINTS = {1: 401, 2: 61, 3: 21}
+_COVERAGE_POINTS_OTHERWISE = 9
+
+
+@options_dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
+class ChoosingOptions:
+    """What a driver chooses by; what a driver has no use for it leaves alone."""
+
+    region: Annotated[
+        str, Field(description="of rate space, nats: rate_1=5:40,rate_2=2:20,rate=:60, any end left out; empty: all")
+    ] = ""
+    over: Annotated[
+        Literal["auto", "betas", "rates"],
+        Field(
+            description="what bayes and coverage propose: betas (in the range of grid_1, …) or rates (as targets, in "
+            "the region); auto: betas for bayes, rates for coverage"
+        ),
+    ] = "auto"
+    hole: Annotated[
+        float,
+        Field(gt=0, le=1, description="of coverage: the largest hole to be left, as a share of the region's extent"),
+    ] = 0.2
+    objectives: Annotated[
+        str, Field(description="of bayes: metrics with commas, =min or =max after those without a direction")
+    ] = "test/elbo"
+    constraints: Annotated[
+        str, Field(description="of bayes: metric>=number or metric<=number, with commas; the region is one, too")
+    ] = ""
+    sampler: Annotated[
+        Sampler,
+        Field(description="of bayes: Optuna's gp, tpe, nsga2, nsga3, cmaes, qmc or random"),
+    ] = "gp"
+    space: Annotated[
+        str,
+        Field(description="of bayes: further fields, learning_rate=1e-4:1e-2,channels=8|16; :linear after an interval"),
+    ] = ""
+    patience: Annotated[
+        int, Field(ge=0, description="of bayes: end when so many runs have not improved the objectives; 0: never")
+    ] = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """What a driver is built from.
+
+    Attributes:
+        driver: grid, bayes or coverage.
+        base: config that all models share but for what is varied.
+        grid: cells in β, or the candidates of a coverage by fixed β.
+        seeds: replicates.
+        region: of rate space, if one is asked for.
+        rates: whether rate targets are proposed rather than β.
+        hole: see `ChoosingOptions`.
+        space: of a search.
+        objectives: of a search.
+        constraints: of a search, those of the region included.
+        sampler: of a search.
+        patience: of a search.
+    """
+
+    driver: str
+    base: TrainConfig
+    grid: BetaGrid
+    seeds: tuple[int, ...] = (0,)
+    region: RateRegion | None = None
+    rates: bool = False
+    hole: float = ChoosingOptions.hole
+    space: SearchSpace | None = None
+    objectives: tuple[Objective, ...] = ()
+    constraints: tuple[Constraint, ...] = ()
+    sampler: Sampler = ChoosingOptions.sampler
+    patience: int = ChoosingOptions.patience
+
+    @classmethod
+    def check(
+        cls, driver: str, options: ChoosingOptions, base: TrainConfig, grid: BetaGrid, seeds: Sequence[int]
+    ) -> "Choice":
+        """What was asked for, as a driver takes it.
+
+        Args:
+            driver: its name.
+            options: as typed.
+            base: config of the models.
+            grid: from `grid_1`, …
+            seeds: from `seeds`.
+
+        Raises:
+            ConfigError: naming what is wrong, or does not go together.
+        """
+        region = RateRegion.parse(options.region, base.layers) if options.region.strip() else None
+        rates = options.over == "rates" or (options.over == "auto" and driver == "coverage")
+        if driver == "grid":
+            if options.over == "rates":
+                raise ConfigError("over must be betas for driver=grid, got 'rates'")
+            return cls(driver=driver, base=base, grid=grid, seeds=tuple(seeds), region=region)
+        if len(seeds) > 1:
+            raise ConfigError(f"seeds must be one for driver={driver}, got {','.join(map(str, seeds))}")
+        base = replace(base, seed=seeds[0])
+        if (driver == "coverage" or rates) and region is None:
+            raise ConfigError(
+                f"region must be given for driver={driver}{' and over=rates' if driver == 'bayes' else ''}"
+            )
+        if rates:
+            base = _free_to_steer(base, grid)
+            assert region is not None
+            if not region.bounded:
+                raise ConfigError(f"region must have an upper end for every rate, or for R, got {options.region!r}")
+        else:
+            _check_positive(grid)
+        if driver == "coverage":
+            grid = grid if rates else _candidates(grid)
+            return cls(driver=driver, base=base, grid=grid, region=region, rates=rates, hole=options.hole)
+        groups = parse_groups(base.metrics) | {"core"}
+        inner = _targets(region) if rates and region else _betas(grid)
+        base = base if rates else replace(base, betas=tuple(axis[0] for axis in grid.axes))
+        dimensions = (*inner, *parse_fields(options.space, base))
+        if not dimensions:
+            raise ConfigError("space or a grid_l with two ends must say what bayes may vary, got neither")
+        return cls(
+            driver=driver,
+            base=base,
+            grid=grid,
+            region=region,
+            rates=rates,
+            space=SearchSpace(base, dimensions),
+            objectives=parse_objectives(options.objectives, base.layers, groups),
+            constraints=(
+                *parse_constraints(options.constraints, base.layers, groups),
+                *(Constraint.of_region(region) if region else ()),
+            ),
+            sampler=options.sampler,
+            patience=options.patience,
+        )
+
+
+def _free_to_steer(base: TrainConfig, grid: BetaGrid) -> TrainConfig:
+    """The base with β where steering begins: the one value of each axis, or 1."""
+    if named := base.targets.to_flat():
+        name, nats = next(iter(named.items()))
+        raise ConfigError(f"{name} must be empty where the driver chooses the rates (over=rates), got {nats:g}")
+    starts = []
+    for layer, axis in enumerate(grid.axes, start=1):
+        default = GRID_DEFAULTS.get(f"grid_{layer}")
+        if len(axis) > 1 and axis != (default and parse_axis(f"grid_{layer}", default)):
+            raise ConfigError(
+                f"grid_{layer} must be one value, where β_{layer} starts, or empty where the driver chooses the rates "
+                f"(over=rates), got {len(axis)} values"
+            )
+        starts.append(1.0 if len(axis) > 1 else axis[0])
+    return replace(base, betas=tuple(starts))
+
+
+def _check_positive(grid: BetaGrid) -> None:
+    for layer, axis in enumerate(grid.axes, start=1):
+        if len(axis) > 1 and axis[0] <= 0:
+            raise ConfigError(f"grid_{layer} must be above 0, its logarithm being searched, got {axis[0]:g}")
+
+
+def _candidates(grid: BetaGrid) -> BetaGrid:
+    """A finer grid between the same ends."""
+    free = sum(len(axis) > 1 for axis in grid.axes)
+    points = _COVERAGE_POINTS.get(free, _COVERAGE_POINTS_OTHERWISE)
+    return BetaGrid(
+        tuple(
+            parse_axis(f"grid_{layer}", f"{axis[0]!r}:{axis[-1]!r}:{points}") if len(axis) > 1 else axis
+            for layer, axis in enumerate(grid.axes, start=1)
+        )
+    )
+
+
+def _betas(grid: BetaGrid) -> list[Dimension]:
+    return [
+        Dimension(f"beta_{layer}", axis[0], axis[-1], log=True)
+        for layer, axis in enumerate(grid.axes, start=1)
+        if len(axis) > 1
+    ]
+
+
+def _targets(region: RateRegion) -> list[Dimension]:
+    """A target for every layer; one of 0 nats cannot be steered to."""
+    return [
+        Dimension(f"target_rate_{layer}", max(low, high * 1e-2), high)
+        for layer, (low, high) in enumerate(zip(region.low, region.high, strict=True), start=1)
+    ]

@@ -1,0 +1,163 @@
+"""The coverage driver in its target form: runs are asked for the rates that lie in the largest holes of a region."""
+
+__all__ = ["TargetCoverage", "resting"]
+
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from hit.config import TrainConfig
+from hit.targets import RateTargets
+from sweeps.cells import RegionCells
+from sweeps.driver import Driver, Proposal
+from sweeps.landed import asked_rates, betas_and_rates, betas_of, finished_rates, measured_rates
+from sweeps.matching import comparable
+from sweeps.space import RateRegion
+from sweeps.surrogate import RateSurrogate
+
+Floats = npt.NDArray[np.float64]
+
+#: A cell that was asked for so often, and missed, is left empty.
+_TRIES = 3
+#: How many earlier runs tell by how much test rates differ from their targets, and by how much at most.
+_WITNESSES, _LARGEST_BIAS = 5, 1.25
+_RUNS_A_LAYER = 4
+
+
+class TargetCoverage(Driver):
+    """Asks for the middle of the empty cell that is farthest from every run, and so on, until no cell is empty.
+
+    A cell holds every run that landed in it, whoever made it and however. Runs on their way count where they
+    are bound for. A cell is out of reach, and left empty, where a run that was asked for it was tagged infeasible
+    or diverged, or where several landed elsewhere. Rates of the test set differ from those of training, by which
+    runs steer: targets are corrected by what the nearest earlier runs ended with.
+
+    Args:
+        base: the config of every run but for its targets; β is where it starts.
+        region: to be filled.
+        hole: side of the cells, as a share of the region's extent; see `RegionCells`.
+        data_digest: of the data set, part of every identity.
+
+    Raises:
+        ConfigError: the region has no end.
+    """
+
+    def __init__(self, base: TrainConfig, region: RateRegion, hole: float, data_digest: str) -> None:
+        self._base = base
+        self._digest = data_digest
+        self._cells = RegionCells.cut(region, hole)
+
+    @property
+    def wanted(self) -> int | None:
+        return None
+
+    def mine(self, history: pd.DataFrame) -> pd.DataFrame:
+        return comparable(history, self._base, self._digest)
+
+    def propose(self, history: pd.DataFrame, n: int) -> list[Proposal]:
+        rows = self.mine(history)
+        layers = self._base.layers
+        taken = set(self.taken(history))
+        points = np.concatenate([finished_rates(rows, layers), bound_for(rows, layers)])
+        filled = self._cells.holding(points)
+        closed, missed = self._tried(rows)
+        interrupted = self._interrupted(rows, taken)
+        points = np.concatenate([points, self._cells.aims[closed]])
+        targets, measured = self._steered(rows)
+        proposals: list[Proposal] = []
+        left = ~filled & ~closed
+        while len(proposals) < n and left.any():
+            gaps = np.where(left, self._cells.gaps(points), -1.0)
+            cell = int(gaps.argmax())
+            left[cell] = False
+            config = interrupted.get(cell) or self._aimed(self._cells.aims[cell], targets, measured)
+            identity = config.identity(self._digest)
+            if identity in taken:
+                continue
+            taken.add(identity)
+            points = np.concatenate([points, self._cells.aims[cell][None]])
+            again = f", for the {missed[cell] + 1}th time" if missed[cell] else ""
+            proposals.append(
+                Proposal(config, identity, f"hole of {gaps[cell]:.2f} around {_text(self._cells.aims[cell])}{again}")
+            )
+        return proposals
+
+    def done(self, history: pd.DataFrame) -> str:
+        rows = self.mine(history)
+        held = self._cells.holding(finished_rates(rows, self._base.layers))
+        closed, _ = self._tried(rows)
+        return resting(held, held | closed)
+
+    def situation(self, history: pd.DataFrame) -> str:
+        held = self._cells.holding(finished_rates(self.mine(history), self._base.layers))
+        return f"{held.sum()} of {len(held)} cells of the region hold a run"
+
+    def _tried(self, rows: pd.DataFrame) -> tuple[npt.NDArray[np.bool_], Counter[int]]:
+        """Which cells are out of reach, and how many runs that were asked for a cell ended elsewhere."""
+        aimed_at = self._cells.of(asked_rates(rows, self._base.layers))
+        ended = (rows["status"] == "FINISHED").to_numpy(bool)
+        reasons = rows["status_reason"].fillna("").astype(str)
+        hopeless = (rows["infeasible"].notna() & ended | reasons.str.startswith("diverged")).to_numpy(bool)
+        closed = np.zeros(len(self._cells), bool)
+        closed[aimed_at[hopeless & (aimed_at >= 0)]] = True
+        missed = Counter(aimed_at[ended & (aimed_at >= 0)].tolist())
+        for cell, times in missed.items():
+            closed[cell] |= times >= _TRIES
+        return closed & ~self._cells.holding(finished_rates(rows, self._base.layers)), missed
+
+    def _interrupted(self, rows: pd.DataFrame, taken: set[str]) -> dict[int, TrainConfig]:
+        """Cell → the config of a run that was asked for it and did not end well: it can go on."""
+        stopped = rows[rows["status"].isin(["KILLED", "FAILED"]) & ~rows["config_hash"].isin(taken)]
+        asked = asked_rates(stopped, self._base.layers)
+        found: dict[int, TrainConfig] = {}
+        for cell, rates, identity in zip(self._cells.of(asked).tolist(), asked, stopped["config_hash"], strict=True):
+            if cell >= 0 and (config := self._config(rates)).identity(self._digest) == identity:
+                found[cell] = config
+        return found
+
+    def _steered(self, rows: pd.DataFrame) -> tuple[Floats, Floats]:
+        """Targets, and rates that they led to, of the runs that had one for every layer and came near, N×L each."""
+        near = rows[rows["infeasible"].isna()]
+        asked, ended = asked_rates(near, self._base.layers), measured_rates(near, self._base.layers)
+        known = np.isfinite(asked).all(1) & np.isfinite(ended).all(1)
+        return asked[known], ended[known]
+
+    def _aimed(self, aim: Floats, targets: Floats, measured: Floats) -> TrainConfig:
+        bias = np.ones_like(aim)
+        if len(targets):
+            region = self._cells.region
+            near = np.abs(region.scaled(targets) - region.scaled(aim)).max(1).argsort(kind="stable")[:_WITNESSES]
+            bias = np.clip(np.median(measured[near] / targets[near], axis=0), 1 / _LARGEST_BIAS, _LARGEST_BIAS)
+        return self._config(aim / bias)
+
+    def _config(self, rates: Floats) -> TrainConfig:
+        named = {f"target_rate_{layer}": float(f"{rate:.4g}") for layer, rate in enumerate(rates, start=1)}
+        return replace(self._base, targets=RateTargets.parse(named, self._base.layers))
+
+
+def bound_for(rows: pd.DataFrame, layers: int) -> Floats:
+    """Rates that running runs are expected to end with: their targets, or what a surrogate says of their β, M×L."""
+    running = rows[rows["status"] == "RUNNING"]
+    asked = asked_rates(running, layers)
+    steered = np.isfinite(asked).all(axis=1)
+    betas, rates = betas_and_rates(rows, layers)
+    own = betas_of(running, layers)[~steered]
+    own = own[(own > 0).all(1)]
+    if not len(own) or len(betas) < _RUNS_A_LAYER * layers:
+        return asked[steered]
+    return np.concatenate([asked[steered], RateSurrogate.fit(betas, rates).rates(own)])
+
+
+def resting(held: npt.NDArray[np.bool_], settled: npt.NDArray[np.bool_]) -> str:
+    """Why a region counts as filled, in words; empty where a cell is still to be filled."""
+    if not settled.all():
+        return ""
+    beyond = f", {len(held) - held.sum()} are out of reach" if not held.all() else ""
+    return f"{held.sum()} of {len(held)} cells of the region hold a run{beyond}"
+
+
+def _text(rates: Floats) -> str:
+    return ", ".join(f"R_{layer} = {rate:.3g}" for layer, rate in enumerate(rates, start=1))

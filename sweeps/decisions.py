@@ -1,0 +1,69 @@
+"""What a sweep decided, on which history, and why: a table that the MLflow UI shows."""
+
+__all__ = ["Decisions", "history_digest"]
+
+import hashlib
+import json
+from datetime import UTC, datetime
+
+import pandas as pd
+
+from hit.naming import run_name
+from hit.tracking import RunWriter
+from sweeps.driver import Proposal
+
+_FILE = "decisions.json"
+_COLUMNS = ["time", "history", "finished", "running", "failed", "proposed", "run_id", "config_hash", "why"]
+#: MLflow's own tag: which artifacts its UI shows as tables.
+_TABLES_TAG = "mlflow.loggedArtifacts"
+
+
+class Decisions:
+    """The table `decisions.json` of the sweep's run, in the form of `mlflow.log_table`: one row a proposal.
+
+    A decision that proposed nothing has a row, too. The file is replaced as a whole, and sent by the run's journal:
+    a sweep that is killed leaves all rows that it wrote.
+
+    Args:
+        run: the sweep's run; a table that it has left here before is gone on with.
+    """
+
+    def __init__(self, run: RunWriter) -> None:
+        self._run = run
+        path = run.folder / _FILE
+        self._rows: list[list[object]] = json.loads(path.read_text())["data"] if path.exists() else []
+        run.tags({_TABLES_TAG: json.dumps([{"path": _FILE, "type": "table"}])})
+
+    def add(self, history: pd.DataFrame, chosen: list[tuple[Proposal, str]], why: str = "") -> None:
+        """Add one decision.
+
+        Args:
+            history: what was known.
+            chosen: proposals, each with the id of its run, or with why it has none.
+            why: the reason for proposing nothing.
+        """
+        if not chosen and self._rows and not self._rows[-1][_COLUMNS.index("proposed")]:
+            return  # it waits, and has said so
+        counts = history["status"].value_counts()
+        seen: list[object] = [
+            datetime.now(UTC).isoformat(timespec="milliseconds"),
+            history_digest(history),
+            int(counts.get("FINISHED", 0)),
+            int(counts.get("RUNNING", 0)),
+            int(counts.get("FAILED", 0) + counts.get("KILLED", 0)),
+        ]
+        self._rows += [
+            [*seen, run_name(proposal.config), run_id, proposal.identity, proposal.reason]
+            for proposal, run_id in chosen
+        ] or [[*seen, "", "", "", why]]
+        self._run.json_artifact(_FILE, {"columns": _COLUMNS, "data": self._rows})
+
+
+def history_digest(history: pd.DataFrame) -> str:
+    """Tells one history from another: a hash over run ids and statuses, whatever their order.
+
+    >>> history_digest(pd.DataFrame({"run_id": ["a", "b"], "status": ["FINISHED", "RUNNING"]}))
+    'dc35e6f3d9ea'
+    """
+    rows = sorted(zip(history["run_id"].astype(str), history["status"].astype(str), strict=True))
+    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:12]

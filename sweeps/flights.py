@@ -1,0 +1,208 @@
+"""The runs that a sweep has under way: how one is begun, so that nobody else begins it, and how it ends."""
+
+__all__ = ["Flight", "Flights", "last_line"]
+
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+from filelock import Timeout
+
+from hit.errors import Claimed
+from hit.naming import run_name
+from hit.reservation import release_run, reserve_run, settle_run
+from hit.schema import HOPELESS, Tag
+from hit.state import lock_run, run_folder
+from hit.stop import process_identity
+from hit.store import Store
+from hit.workers import Outcome
+from sweeps.driver import Proposal
+from sweeps.launchers import Training
+
+#: A run is given up when its worker died so often without an epoch finished in between.
+_DEATHS_IN_A_ROW = 3
+
+_STATUS = {"claimed": "KILLED", "interrupted": "KILLED", "ended early": "KILLED"}
+
+
+@dataclass
+class Flight:
+    """A run under way.
+
+    Attributes:
+        proposal: what it was begun for.
+        training: what the launcher was given.
+        reserved: whether its run was made for it, and does not go on from before.
+        began: `time.monotonic()` when it was begun.
+        epoch: epochs done, as far as the launcher told.
+    """
+
+    proposal: Proposal
+    training: Training
+    reserved: bool
+    began: float = field(default_factory=time.monotonic)
+    epoch: int = 0
+
+
+class Flights:
+    """The runs under way. A proposal is claimed by the run that is made for it in the store, before anything trains it.
+
+    Args:
+        store: the run store.
+        sweep: run id of the sweep.
+        experiment: name of the experiment of its children.
+        folder: journals and checkpoints of this machine.
+        data_digest: of the data set.
+        early_stopping: rules that end runs early, as text.
+    """
+
+    def __init__(
+        self, store: Store, sweep: str, experiment: str, folder: Path, data_digest: str, early_stopping: str = ""
+    ) -> None:
+        self._store = store
+        self._sweep = sweep
+        self._experiment = experiment
+        self._folder = folder
+        self._digest = data_digest
+        self._early_stopping = early_stopping
+        self._deaths: Counter[str] = Counter()
+        self._given_up: set[str] = set()
+        self._under_way: dict[str, Flight] = {}
+
+    def __len__(self) -> int:
+        return len(self._under_way)
+
+    @property
+    def proposals(self) -> list[Proposal]:
+        """What is under way."""
+        return [flight.proposal for flight in self._under_way.values()]
+
+    @property
+    def taken(self) -> frozenset[str]:
+        """Identities that this sweep is not to begin: under way, or given up."""
+        return frozenset(self._given_up | self._under_way.keys())
+
+    @property
+    def runs_left(self) -> float:
+        """What those under way have before them, in whole runs."""
+        flights = self._under_way.values()
+        return sum(1 - flight.epoch / flight.proposal.config.epochs for flight in flights)
+
+    def begin(self, proposal: Proposal, history: pd.DataFrame) -> Flight:
+        """Claim a proposal; what is to be launched.
+
+        A run of the same model that was interrupted goes on under its own id. Otherwise a run is made for it; it
+        stands in the store from here on, for other sweeps to see.
+
+        Raises:
+            Claimed: another process trains it, or has trained it.
+            StoreError: the store does not answer.
+        """
+        run_id = self._interrupted(proposal.identity, history)
+        reserved = run_id is None
+        if run_id is None:
+            tags: dict[str, str] = {
+                Tag.CONFIG_HASH: proposal.identity,
+                Tag.GROUP: proposal.config.group(self._digest),
+                Tag.DATA_DIGEST: self._digest,
+                Tag.SWEEP: self._sweep,
+                Tag.PARENT: self._sweep,
+            }
+            name = run_name(proposal.config)
+            run_id = reserve_run(self._store, self._experiment, name, proposal.config.to_flat(), tags)
+        training = Training(
+            identity=proposal.identity,
+            config=proposal.config,
+            run_id=run_id,
+            experiment=self._experiment,
+            sweep=self._sweep,
+            uri=str(self._store.client.tracking_uri),
+            early_stopping=self._early_stopping,
+        )
+        flight = self._under_way[proposal.identity] = Flight(proposal, training, reserved)
+        return flight
+
+    def see(self, outcome: Outcome) -> Flight:
+        """Note what a launcher tells of a run.
+
+        Raises:
+            StoreAway: the store does not answer; to be told again.
+        """
+        flight = self._under_way[outcome.job.identity]
+        if outcome.state == "progress":
+            if outcome.epoch > flight.epoch:
+                self._deaths.pop(outcome.job.identity, None)
+            flight.epoch = outcome.epoch
+            return flight
+        if outcome.state == "claimed" and flight.reserved:
+            release_run(self._store.client, flight.training.run_id)
+        elif outcome.state != "finished" and outcome.state != "claimed":
+            reason = f"lost: {outcome.text}" if outcome.state == "lost" else last_line(outcome.text)
+            settle_run(self._store.client, flight.training.run_id, _STATUS.get(outcome.state, "FAILED"), reason)
+        if outcome.state == "lost":
+            self._deaths[outcome.job.identity] += 1
+        if outcome.state in ("failed", "diverged", "ended early") or self.is_given_up(outcome):
+            self._given_up.add(outcome.job.identity)
+        del self._under_way[outcome.job.identity]
+        return flight
+
+    def is_given_up(self, outcome: Outcome) -> bool:
+        """Whether a run whose worker died is not tried again."""
+        return outcome.state == "lost" and self._deaths[outcome.job.identity] >= _DEATHS_IN_A_ROW
+
+    def sweep_up(self) -> int:
+        """End runs that were made for this sweep and that nothing trains: their making was not answered; how many.
+
+        Raises:
+            StoreAway: the store does not answer.
+        """
+        host, process = process_identity()
+        known = {flight.training.run_id for flight in self._under_way.values()}
+        where = f"attributes.status = 'RUNNING' and tags.`{Tag.SWEEP}` = '{self._sweep}'"
+        strays = [
+            run.info.run_id
+            for run in self._store.runs(self._experiment, where=where)
+            if (run.data.tags.get(Tag.HOST), run.data.tags.get(Tag.PROCESS)) == (host, process)
+            and run.info.run_id not in known
+        ]
+        for run_id in strays:
+            release_run(self._store.client, run_id)
+        return len(strays)
+
+    def _interrupted(self, identity: str, history: pd.DataFrame) -> str | None:
+        """The newest run of this model that was interrupted and that can be gone on with here: it left a checkpoint
+        here, or never finished an epoch, on this machine. What a rule has ended is left alone.
+
+        Raises:
+            Claimed: another process is writing to it.
+        """
+        rows = history[(history["config_hash"] == identity) & history["status"].isin(["KILLED", "FAILED"])]
+        rows = rows[~rows["status_reason"].fillna("").astype(str).str.startswith(HOPELESS)]
+        for run_id, epochs in zip(reversed(list(rows["run_id"])), reversed(_epochs_logged(rows)), strict=True):
+            folder = run_folder(self._folder, run_id)
+            kept = (folder / "checkpoint.safetensors").exists()
+            if kept or (not epochs and self._store.run(run_id).data.tags.get(Tag.HOST) == process_identity()[0]):
+                _assert_free(folder, run_id)
+                return str(run_id)
+        return None
+
+
+def last_line(text: str) -> str:
+    """What a traceback, or a message, comes to."""
+    return text.strip().rpartition("\n")[2]
+
+
+def _epochs_logged(rows: pd.DataFrame) -> list[bool]:
+    """Whether each run has finished an epoch."""
+    if "train/objective" not in rows:
+        return [False] * len(rows)
+    return list(rows["train/objective"].notna())
+
+
+def _assert_free(folder: Path, run_id: str) -> None:
+    try:
+        lock_run(folder).release()
+    except Timeout:
+        raise Claimed(f"run {run_id} is being written by another process") from None

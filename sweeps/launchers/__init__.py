@@ -1,0 +1,17 @@
+"""Where the models of a sweep are trained."""
+
+from sweeps.launchers.build import build_launcher, check_launcher
+from sweeps.launchers.inline import InlineLauncher
+from sweeps.launchers.launcher import Launcher, Training
+from sweeps.launchers.pool import PoolLauncher
+from sweeps.launchers.project import ProjectLauncher
+
+__all__ = [
+    "InlineLauncher",
+    "Launcher",
+    "PoolLauncher",
+    "ProjectLauncher",
+    "Training",
+    "build_launcher",
+    "check_launcher",
+]

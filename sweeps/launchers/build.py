@@ -1,0 +1,51 @@
+"""From a launcher's name to the launcher."""
+
+__all__ = ["build_launcher", "check_launcher"]
+
+from pathlib import Path
+
+from hit.errors import ConfigError
+from sweeps.launchers.inline import InlineLauncher
+from sweeps.launchers.launcher import Launcher
+from sweeps.launchers.pool import PoolLauncher
+from sweeps.launchers.project import ProjectLauncher
+from sweeps.running import RunningOptions
+
+
+def check_launcher(options: RunningOptions) -> None:
+    """Find out what can be wrong before anything is begun: Ray that is not installed, a cluster that does not answer.
+
+    Raises:
+        ConfigError: an option is of another launcher.
+        Unavailable: Ray is not installed, or does not answer.
+    """
+    if options.ray_address and options.launcher != "ray":
+        raise ConfigError(f"ray_address must be empty unless launcher=ray, got {options.ray_address!r}")
+    if options.launcher == "ray":
+        from sweeps.launchers.ray_cluster import check_ray
+
+        check_ray(options.ray_address)
+
+
+def build_launcher(options: RunningOptions, workers: int, folder: Path) -> Launcher:
+    """The launcher that was asked for.
+
+    Args:
+        options: which, and what it takes.
+        workers: models at once; of Ray at most so many, as CPUs and GPUs allow.
+        folder: of this machine's journals and checkpoints.
+
+    Raises:
+        Unavailable: Ray is not installed, or does not answer.
+    """
+    match options.launcher:
+        case "inline":
+            return InlineLauncher()
+        case "project":
+            return ProjectLauncher(workers, options.env_manager, folder)
+        case "ray":
+            from sweeps.launchers.ray_cluster import RayLauncher
+
+            return RayLauncher(workers, options.ray_address, options.cpus_per_run, options.gpus_per_run)
+        case _:
+            return PoolLauncher(workers)

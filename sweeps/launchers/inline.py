@@ -1,0 +1,57 @@
+"""Models trained in this process, one after the other."""
+
+__all__ = ["InlineLauncher"]
+
+import queue
+import threading
+from collections.abc import Iterator
+
+from hit.stop import StopRequest
+from hit.workers import Outcome, attempt
+from sweeps.launchers.launcher import Launcher, Training
+
+
+class InlineLauncher(Launcher):
+    """A thread of this process, so that the sweep can tell what it is doing meanwhile and be stopped."""
+
+    def __init__(self) -> None:
+        self._stop = StopRequest()
+        self._thread: threading.Thread | None = None
+        self._said: queue.Queue[Outcome] = queue.Queue()
+
+    @property
+    def free(self) -> int:
+        return int(self._thread is None)
+
+    def submit(self, training: Training) -> None:
+        job = training.job()
+
+        def work() -> None:
+            self._said.put(attempt(job, self._stop, self._said.put))
+
+        self._thread = threading.Thread(target=work, name=f"train-{training.run_id[:8]}")
+        self._thread.start()
+
+    def outcomes(self, timeout: float) -> Iterator[Outcome]:
+        try:
+            outcome = self._said.get(timeout=timeout)
+        except queue.Empty:
+            return
+        if outcome.state != "progress":
+            self._join()
+        yield outcome
+
+    def stop(self) -> list[Outcome]:
+        self._stop.request()
+        self._join()
+        ended = []
+        while not self._said.empty():
+            outcome = self._said.get()
+            if outcome.state != "progress":
+                ended.append(outcome)
+        return ended
+
+    def _join(self) -> None:
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None

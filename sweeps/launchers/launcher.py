@@ -1,0 +1,122 @@
+"""What every launcher is: a place where models are trained, a few at a time."""
+
+__all__ = ["Launcher", "Training", "train"]
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+from hit.config import TrainConfig
+from hit.stop import StopRequest
+from hit.workers import Job, Outcome
+
+
+@dataclass(frozen=True)
+class Training:
+    """One model to train, in a run that stands in the store already.
+
+    Attributes:
+        identity: config hash of the model.
+        config: the model.
+        run_id: the run; it goes on from its checkpoint if there is one where it is trained.
+        experiment: name of the run's experiment.
+        sweep: run id of the sweep.
+        uri: address of the store.
+        early_stopping: rules that end it early, as text (`hit.early_stopping`).
+    """
+
+    identity: str
+    config: TrainConfig
+    run_id: str
+    experiment: str
+    sweep: str
+    uri: str
+    early_stopping: str = ""
+
+    def job(self) -> Job:
+        """The work for a process that can import this module."""
+        arguments = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "identity"}
+        return Job(self.identity, train, arguments)
+
+    def placed(self) -> "Training":
+        """The same with its paths as they are seen from any folder of this machine."""
+        from hit.data import NAMES
+        from hit.runner import state_folder
+
+        paths: dict[str, Any] = {"state_dir": str(state_folder(self.config))}
+        root = self.config.data_root or os.environ.get("HIT_DATA") or "data"
+        paths["data_root"] = str(Path(root).expanduser().absolute())
+        if self.config.dataset not in NAMES:
+            paths["dataset"] = str(Path(self.config.dataset).expanduser().absolute())
+        return replace(self, config=replace(self.config, **paths))
+
+
+class Launcher(ABC):
+    """Trains models, each in its run, and tells how they fare. A context manager: leaving it stops what still runs.
+
+    Wherever it trains them, a sweep comes to the same runs: a model is trained by `hit.runner.train_run`, which
+    leaves it to another process that has the better claim to it.
+    """
+
+    @property
+    @abstractmethod
+    def free(self) -> int:
+        """How many more models it would take now."""
+
+    @abstractmethod
+    def submit(self, training: Training) -> None:
+        """Begin to train a model; `free` must not be 0."""
+
+    @abstractmethod
+    def outcomes(self, timeout: float) -> Iterator[Outcome]:
+        """What there is to tell, after waiting for it at most `timeout` seconds.
+
+        Every model that was submitted comes to one outcome whose state is not `progress`, whatever happens: a
+        process that dies without a word is told as `lost`.
+        """
+
+    @abstractmethod
+    def stop(self) -> list[Outcome]:
+        """End what still runs, each as KILLED with its checkpoint, leave no process behind; how each ended."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.stop()
+
+
+def train(
+    *,
+    config: TrainConfig,
+    run_id: str,
+    experiment: str,
+    sweep: str,
+    uri: str,
+    early_stopping: str,
+    stop: StopRequest,
+    tell: Callable[[str, int], None],
+) -> str:
+    """Train one model (`hit.runner.train_run`); its run's id."""
+    # In the worker: torch and MLflow take seconds to import.
+    from hit.early_stopping import EarlyStopping
+    from hit.runner import train_run
+    from hit.watching import watch
+
+    options: dict[str, Any] = {}
+    if early_stopping:
+        options["watch"] = watch(EarlyStopping.parse(early_stopping, config.layers), config, experiment, uri)
+    return train_run(
+        config,
+        experiment=experiment,
+        uri=uri,
+        run_id=run_id,
+        sweep=sweep,
+        exclusive=True,
+        stop=stop,
+        on_progress=lambda progress: tell(progress.doing, progress.epoch),
+        **options,
+    )

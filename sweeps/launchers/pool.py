@@ -1,0 +1,32 @@
+"""Models trained by a pool of processes of this machine."""
+
+__all__ = ["PoolLauncher"]
+
+from collections.abc import Iterator
+
+from hit.workers import Outcome, WorkerPool
+from sweeps.launchers.launcher import Launcher, Training
+
+
+class PoolLauncher(Launcher):
+    """Long-lived worker processes (`hit.workers.WorkerPool`): start-up is paid once a worker.
+
+    Args:
+        workers: how many processes; they divide the machine's threads.
+    """
+
+    def __init__(self, workers: int) -> None:
+        self._pool = WorkerPool(workers)
+
+    @property
+    def free(self) -> int:
+        return self._pool.free
+
+    def submit(self, training: Training) -> None:
+        self._pool.submit(training.job())
+
+    def outcomes(self, timeout: float) -> Iterator[Outcome]:
+        return self._pool.outcomes(timeout)
+
+    def stop(self) -> list[Outcome]:
+        return self._pool.stop()

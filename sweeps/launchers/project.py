@@ -1,0 +1,187 @@
+"""Models trained by `mlflow run` children, each in an environment of its own."""
+
+__all__ = ["ENV_MANAGERS", "ProjectLauncher"]
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mlflow import MlflowClient
+from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
+
+from hit.connection import connect
+from hit.cpus import available_cpus
+from hit.schema import Tag
+from hit.stop import WATCHED, process_identity
+from hit.workers import THREAD_VARIABLES, Outcome
+from sweeps.launchers.launcher import Launcher, Training
+
+ENV_MANAGERS = ("local", "virtualenv", "uv", "conda")
+
+_ROOT = Path(__file__).resolve().parent.parent.parent
+_POLL_SECONDS = 0.2
+_SECONDS_BETWEEN_LOOKS = 2.0
+_STOP_SECONDS = 90.0
+
+
+@dataclass
+class _Child:
+    training: Training
+    process: "subprocess.Popen[bytes]"
+    log: Path
+    looked_at: float
+    epoch: int = 0
+
+
+class ProjectLauncher(Launcher):
+    """`mlflow run . -e train --run-id …`: the run is the one that was made for it.
+
+    A child that outlives this process notices and stops: it watches it (`hit.stop.WATCHED`), since `mlflow run`
+    in between would not.
+
+    Args:
+        workers: children at once; they divide the machine's threads.
+        env_manager: of MLflow: local (this environment), virtualenv, uv or conda.
+        folder: where the children's logs lie while they run.
+        threads: CPU threads of each; 0 divides those of this machine.
+    """
+
+    def __init__(self, workers: int, env_manager: str, folder: Path, threads: int = 0) -> None:
+        self._workers = workers
+        self._env_manager = env_manager
+        self._folder = folder / "projects"
+        self._threads = threads or max(1, available_cpus() // workers)
+        self._children: list[_Child] = []
+
+    @property
+    def free(self) -> int:
+        return self._workers - len(self._children)
+
+    def submit(self, training: Training) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        log = self._folder / f"{training.run_id}.log"
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_RUN_ID")}
+        environment |= dict.fromkeys(THREAD_VARIABLES, str(self._threads))
+        if self._env_manager == "local":  # whose `python` is this one, activated or not
+            environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), environment.get("PATH", "")])
+        environment |= {"MLFLOW_TRACKING_URI": training.uri, WATCHED: process_identity()[1]}
+        with log.open("wb") as said:
+            process = subprocess.Popen(
+                self._command(training), env=environment, stdout=said, stderr=said, start_new_session=True
+            )
+        self._children.append(_Child(training, process, log, time.monotonic()))
+
+    def outcomes(self, timeout: float) -> Iterator[Outcome]:
+        deadline = time.monotonic() + timeout
+        while True:
+            said = [outcome for child in list(self._children) for outcome in self._look(child)]
+            yield from said
+            if said or time.monotonic() >= deadline:
+                return
+            time.sleep(_POLL_SECONDS)
+
+    def stop(self) -> list[Outcome]:
+        for child in self._children:
+            _terminate(child)
+        deadline = time.monotonic() + _STOP_SECONDS
+        for child in self._children:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.process.wait(max(0.0, deadline - time.monotonic()))
+        ended = []
+        for child in list(self._children):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(child.process.pid, signal.SIGKILL)
+            child.process.wait()
+            ended += self._look(child)
+        return ended
+
+    def _command(self, training: Training) -> list[str]:
+        words = [sys.executable, "-m", "mlflow", "run", str(_ROOT), "-e", "train", "--env-manager", self._env_manager]
+        words += ["--run-id", training.run_id, "--experiment-name", training.experiment]
+        for name, value in _values(training).items():
+            words += ["-P", f"{name}={value}"]
+        return words
+
+    def _look(self, child: _Child) -> list[Outcome]:
+        """What there is to tell of a child."""
+        job = child.training.job()
+        ended = child.process.poll() is not None
+        if not ended and time.monotonic() - child.looked_at < _SECONDS_BETWEEN_LOOKS:
+            return []
+        child.looked_at = time.monotonic()
+        try:
+            client = connect(child.training.uri)
+            if not ended:
+                epoch = max(
+                    (p.step for p in client.get_metric_history(child.training.run_id, "train/seconds")), default=0
+                )
+                if epoch == child.epoch:
+                    return []
+                child.epoch = epoch
+                doing = "training" if epoch < child.training.config.epochs else "evaluating"
+                return [Outcome(job, "progress", doing, epoch)]
+            self._children.remove(child)
+            said = child.log.read_text(errors="replace").strip()
+            outcome = _verdict(child, client, client.get_run(child.training.run_id), said)
+        except MlflowException as error:
+            if child in self._children:
+                return []
+            return [Outcome(job, "failed", f"the store does not say how it ended: {str(error).splitlines()[0]}")]
+        if outcome.state != "failed":
+            child.log.unlink(missing_ok=True)
+        return [outcome]
+
+
+def _verdict(child: _Child, client: MlflowClient, run: Run, said: str) -> Outcome:
+    """How a child ended, by what its run says; a status that `mlflow run` has overwritten is put right."""
+    job, run_id = child.training.job(), run.info.run_id
+    reason = run.data.tags.get(Tag.STATUS_REASON, "")
+    if run.info.status == "FINISHED":
+        return Outcome(job, "finished", run_id)
+    if run.data.tags.get(Tag.DIVERGED) == "true":
+        return Outcome(job, "diverged", reason)
+    killed = reason.startswith(("claimed:", "stopped by", "interrupted")) or Tag.ENDED_EARLY in run.data.tags
+    if killed and run.info.status == "FAILED":  # see hit.restate
+        client.set_terminated(run_id, status="KILLED", end_time=run.info.end_time)
+    if Tag.ENDED_EARLY in run.data.tags:
+        return Outcome(job, "ended early", reason)
+    if reason.startswith("claimed:"):
+        return Outcome(job, "claimed", reason.removeprefix("claimed: "))
+    if killed:
+        return Outcome(job, "interrupted", reason)
+    lines = [line for line in said.splitlines() if line.startswith("error: ")] or said.splitlines()[-1:]
+    begun = run.data.tags.get(Tag.PROCESS) != process_identity()[1]
+    if begun and not reason:
+        return Outcome(job, "lost", f"its process died ({lines[-1] if lines else 'without a word'})")
+    return Outcome(job, "failed", reason or (lines[-1].removeprefix("error: ") if lines else "mlflow run said nothing"))
+
+
+def _terminate(child: _Child) -> None:
+    """Ask the process that trains to stop; `mlflow run` then ends by itself. While there is none, end them all."""
+    with contextlib.suppress(ProcessLookupError, MlflowException, PermissionError):
+        tags = connect(child.training.uri).get_run(child.training.run_id).data.tags
+        host, own = process_identity()
+        trainer = tags.get(Tag.PROCESS, own)
+        pid = int(trainer.partition(":")[0])
+        if tags.get(Tag.HOST) == host and trainer != own and process_identity(pid)[1] == trainer:
+            os.kill(pid, signal.SIGTERM)
+            return
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(child.process.pid, signal.SIGTERM)
+
+
+def _values(training: Training) -> dict[str, Any]:
+    """The parameters of `mlflow run`."""
+    values = {name: value for name, value in training.placed().config.to_flat().items() if value != ""}
+    # Truth as the MLproject writes it.
+    values = {name: str(value).lower() if isinstance(value, bool) else value for name, value in values.items()}
+    values |= {"experiment": training.experiment, "sweep": training.sweep}
+    return values | ({"early_stopping": training.early_stopping} if training.early_stopping else {})

@@ -1,0 +1,174 @@
+"""Models trained by Ray, on this machine or on a cluster (the extra `ray`)."""
+
+__all__ = ["RayLauncher", "check_ray"]
+
+import contextlib
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from hit.errors import ConfigError, Unavailable
+from hit.stop import StopRequest
+from hit.workers import THREAD_VARIABLES, Outcome, attempt
+from sweeps.launchers.launcher import Launcher, Training
+
+_ROOT = Path(__file__).resolve().parent.parent.parent
+_PACKAGES = ("hit", "sweeps", "analysis")
+_ANSWER_SECONDS = 5.0
+_STOP_SECONDS = 90.0
+
+
+def check_ray(address: str) -> Any:
+    """The package `ray`, where it is installed and its cluster answers.
+
+    Args:
+        address: of the cluster: `host:port` of its head, or `ray://host:port`; empty for this machine alone.
+
+    Raises:
+        ConfigError: the address is none.
+        Unavailable: Ray is not installed, or nothing answers there within seconds.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        import ray
+    except ImportError:
+        raise Unavailable(
+            "launcher=ray needs the package ray, which is not installed: pip install 'hit[ray]'"
+        ) from None
+    if not address:
+        return ray
+    try:
+        parts = urlsplit(address if "://" in address else f"//{address}")
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host, port = None, None
+    if not host or not port or parts.scheme not in ("", "ray"):
+        raise ConfigError(f"ray_address must be host:port or ray://host:port, got {address!r}")
+    try:
+        socket.create_connection((host, port), timeout=_ANSWER_SECONDS).close()
+    except OSError as error:
+        why = error.strerror or str(error) or type(error).__name__
+        raise _silent(address, why) from None
+    return ray
+
+
+class RayLauncher(Launcher):
+    """A Ray task a model. Ray finds the CPUs and GPUs for it; what it says comes back through a small actor.
+
+    On a cluster the project's packages travel along; its machines need the same dependencies, the data under the
+    same path, and a store that they reach. A run goes on from its checkpoint where `state_dir` is a folder that
+    they share.
+
+    Args:
+        workers: tasks at once, at most.
+        address: of a cluster (see `check_ray`); empty: this machine.
+        cpus: CPUs that a run takes.
+        gpus: GPUs that a run takes; 0.5 lets two runs share one.
+
+    Raises:
+        ConfigError: the address is none.
+        Unavailable: Ray is not installed, or does not answer.
+    """
+
+    def __init__(self, workers: int, address: str = "", cpus: float = 1.0, gpus: float = 0.0) -> None:
+        self._ray = check_ray(address)
+        self._workers = workers
+        self._tasks: dict[Any, Training] = {}
+        modules = {"py_modules": [str(_ROOT / name) for name in _PACKAGES]} if address else None
+        try:
+            self._ray.init(
+                address=address or "local",
+                runtime_env=modules,
+                include_dashboard=None if address else False,
+                log_to_driver=False,
+                configure_logging=False,
+            )
+        except Exception as error:  # Ray raises what its parts raise, plain exceptions among them
+            reason = str(error).strip().partition("\n")[0]
+            self._ray.shutdown()
+            if not address:
+                raise Unavailable(f"launcher=ray must be able to start Ray on this machine, got: {reason}") from None
+            raise _silent(address, reason) from None
+        self._mailbox = self._ray.remote(num_cpus=0)(_Mailbox).remote()
+        threads = max(1, int(cpus))
+        self._train = self._ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=0)(_train)
+        self._threads = threads
+
+    @property
+    def free(self) -> int:
+        return self._workers - len(self._tasks)
+
+    def submit(self, training: Training) -> None:
+        task = self._train.remote(training.placed(), self._threads, self._mailbox)
+        self._tasks[task] = training
+
+    def outcomes(self, timeout: float) -> Iterator[Outcome]:
+        if not self._tasks:
+            return
+        ended, _ = self._ray.wait(list(self._tasks), num_returns=1, timeout=timeout)
+        under_way = {training.identity: training for task, training in self._tasks.items() if task not in ended}
+        for identity, state, text, epoch in self._ray.get(self._mailbox.take.remote()):
+            if identity in under_way:
+                yield Outcome(under_way[identity].job(), state, text, epoch)
+        for task in ended:
+            yield self._outcome(task)
+
+    def stop(self) -> list[Outcome]:
+        if not self._ray.is_initialized():
+            return []
+        for task in self._tasks:
+            self._ray.cancel(task)  # a Ctrl-C in its process
+        waiting: list[Any] = []
+        if self._tasks:
+            _, waiting = self._ray.wait(list(self._tasks), num_returns=len(self._tasks), timeout=_STOP_SECONDS)
+        for task in waiting:
+            self._ray.cancel(task, force=True)
+        ended = [self._outcome(task) for task in list(self._tasks)]
+        self._ray.shutdown()
+        return ended
+
+    def _outcome(self, task: Any) -> Outcome:
+        """What a task that has ended came to."""
+        training = self._tasks.pop(task)
+        job = training.job()
+        try:
+            state, text = self._ray.get(task)
+        except self._ray.exceptions.TaskCancelledError:
+            return Outcome(job, "interrupted", "stopped before it began")
+        except self._ray.exceptions.RayError as error:
+            return Outcome(job, "lost", f"its Ray worker died ({type(error).__name__})")
+        return Outcome(job, state, text)
+
+
+def _silent(address: str, why: str) -> Unavailable:
+    return Unavailable(f"ray_address must be that of a Ray cluster that answers, got {address!r}: {why}")
+
+
+class _Mailbox:
+    """An actor that keeps what tasks say until the launcher asks."""
+
+    def __init__(self) -> None:
+        self._said: list[tuple[str, str, str, int]] = []
+
+    def tell(self, said: tuple[str, str, str, int]) -> None:
+        self._said.append(said)
+
+    def take(self) -> list[tuple[str, str, str, int]]:
+        said, self._said = self._said, []
+        return said
+
+
+def _train(training: Training, threads: int, mailbox: Any) -> tuple[str, str]:
+    """In a process of Ray's."""
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))  # read when torch is loaded
+
+    def tell(outcome: Outcome) -> None:
+        with contextlib.suppress(Exception):  # the sweep is gone: Ray ends this process
+            mailbox.tell.remote((training.identity, outcome.state, outcome.text, outcome.epoch))
+
+    with StopRequest() as stop:
+        outcome = attempt(training.job(), stop, tell)
+    return outcome.state, outcome.text

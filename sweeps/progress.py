@@ -1,0 +1,152 @@
+"""How a sweep fares, for people: a line on the terminal, plain lines without one, and a note in the UI."""
+
+__all__ = ["Best", "Progress", "Standing", "seconds_text"]
+
+import math
+import statistics
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+import pandas as pd
+from tqdm import tqdm
+
+from hit.schema import metric
+
+_SECONDS_BETWEEN_LINES = 60.0
+_BAR = "{desc}: {percentage:3.0f}%|{bar:20}| {n_fmt}/{total_fmt} [{elapsed}{postfix}]"
+_BAR_WITHOUT_END = "{desc}: {n_fmt} finished [{elapsed}{postfix}]"
+
+
+@dataclass(frozen=True)
+class Best:
+    """The best value of a metric so far: its name in the store, the value, and the run that has it."""
+
+    name: str
+    value: float
+    run_id: str
+
+    @classmethod
+    def of(cls, history: pd.DataFrame, name: str) -> "Best | None":
+        """From the finished runs of a history; None where no run has the metric, or no end of it is better."""
+        direction = metric(name).direction
+        if name not in history or direction is None:
+            return None
+        rows = history[(history["status"] == "FINISHED") & history[name].notna()]
+        if rows.empty:
+            return None
+        values = rows[name].to_numpy(float)
+        place = int(values.argmax() if direction == "maximize" else values.argmin())
+        return cls(name, float(values[place]), str(rows["run_id"].iloc[place]))
+
+    def __str__(self) -> str:
+        declared = metric(self.name)
+        return f"best {declared.label} {self.value:.4g}{f' {declared.unit}' if declared.unit else ''}"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a sweep stands.
+
+    Attributes:
+        finished: wanted runs that the store holds finished, whoever trained them.
+        wanted: how many are wanted in all; None where nobody knows.
+        running: runs that it has under way.
+        counts: outcomes of the runs that it started (`finished`, `failed`, …).
+        best: of its runs.
+        seconds_left: an estimate; None where there is nothing to estimate it by.
+        situation: what its driver says.
+    """
+
+    finished: int
+    wanted: int | None
+    running: int
+    counts: Mapping[str, int]
+    best: Best | None = None
+    seconds_left: float | None = None
+    situation: str = ""
+
+    @property
+    def failed(self) -> int:
+        """Runs of its own that did not finish and were not ended by a rule."""
+        return sum(count for state, count in self.counts.items() if state not in ("finished", "ended early"))
+
+    def __str__(self) -> str:
+        said = [f"{self.finished}{f' of {self.wanted}' if self.wanted is not None else ''} finished"]
+        said += [f"{self.running} running", f"{self.failed} failed"]
+        if early := self.counts.get("ended early"):
+            said.append(f"{early} ended early")
+        said += [str(part) for part in (self.best, self.situation) if part]
+        if self.seconds_left is not None:
+            said.append(f"about {seconds_text(self.seconds_left)} left")
+        return ", ".join(said)
+
+
+class Progress:
+    """One line on the terminal; without one, a line whenever a run ends, and once a minute.
+
+    Args:
+        wanted: runs wanted in all, if anybody knows.
+    """
+
+    def __init__(self, wanted: int | None) -> None:
+        form = _BAR if wanted is not None else _BAR_WITHOUT_END
+        self._bar = tqdm(total=wanted, desc="sweep", disable=None, bar_format=form)
+        self._told_at = time.monotonic()
+        self._durations: list[float] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._bar.close()
+
+    def note_duration(self, seconds: float) -> None:
+        """A run has taken so long."""
+        self._durations.append(seconds)
+
+    def seconds_left(self, runs_left: float, at_once: int) -> float | None:
+        """Estimate from the runs so far; None before the first has ended, or where nobody knows how many are left."""
+        if not self._durations or not math.isfinite(runs_left):
+            return None
+        return statistics.mean(self._durations) * max(0.0, runs_left) / max(1, at_once)
+
+    def show(self, standing: Standing, doing: str = "", *, news: bool = False) -> None:
+        """Show it.
+
+        Args:
+            standing: how the sweep stands.
+            doing: what one of its runs is doing, or came to.
+            news: whether to say so where there is no terminal.
+        """
+        if self._bar.disable:
+            if news or time.monotonic() - self._told_at > _SECONDS_BETWEEN_LINES:
+                self._told_at = time.monotonic()
+                print(f"sweep: {doing + '; ' if doing else ''}{standing}", file=sys.stderr, flush=True)
+            return
+        self._bar.n = standing.finished
+        self._bar.set_postfix_str(_short(standing) + (f"; {doing}" if doing else ""), refresh=True)
+
+    def say(self, line: str) -> None:
+        """A line of its own."""
+        tqdm.write(line, file=sys.stderr)
+
+
+def seconds_text(seconds: float) -> str:
+    """A duration for people.
+
+    >>> [seconds_text(seconds) for seconds in (7.2, 75, 5000, 200000)]
+    ['7 s', '1 min 15 s', '1 h 23 min', '55 h 33 min']
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def _short(standing: Standing) -> str:
+    """The bar has the counts of finished runs already."""
+    return str(standing).partition("finished, ")[2]

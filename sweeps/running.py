@@ -1,0 +1,39 @@
+"""How a sweep runs what its driver proposes: where, for how long, and when a run is ended early."""
+
+__all__ = ["RunningOptions"]
+
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+from hit.early_stopping import EARLY_STOPPING_HELP
+
+
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
+class RunningOptions:
+    """Where the models of a sweep are trained, and what ends it or one of its runs."""
+
+    hours: Annotated[
+        float, Field(ge=0, allow_inf_nan=False, description="start no run after so many hours; 0: no bound")
+    ] = 0.0
+    launcher: Annotated[
+        Literal["pool", "inline", "project", "ray"],
+        Field(description="where runs are trained: pool (processes), inline (this one), project (mlflow run), ray"),
+    ] = "pool"
+    env_manager: Annotated[
+        Literal["local", "virtualenv", "uv", "conda"],
+        Field(description="of launcher=project: the environment that `mlflow run` makes, or local: this one"),
+    ] = "local"
+    ray_address: Annotated[
+        str, Field(description="of launcher=ray: the cluster, host:port or ray://host:port; empty: this machine")
+    ] = ""
+    cpus_per_run: Annotated[
+        float, Field(gt=0, allow_inf_nan=False, description="of launcher=ray: CPUs that a run takes")
+    ] = 1.0
+    gpus_per_run: Annotated[
+        float, Field(ge=0, allow_inf_nan=False, description="of launcher=ray: GPUs that a run takes, or a share of one")
+    ] = 0.0
+    early_stopping: Annotated[
+        str, Field(description=f"{EARLY_STOPPING_HELP}; region: bounds of the sweep's region")
+    ] = ""

@@ -1,0 +1,116 @@
+"""Which rates a model of given β is expected to end with: a Gaussian process over the history."""
+
+__all__ = ["RateSurrogate", "thinned"]
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import ndtri
+from scipy.stats import qmc
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
+
+Floats = npt.NDArray[np.float64]
+
+#: Rates are modelled as log(R + this), nats: a layer that has collapsed is flat rather than without bottom.
+_SOFT_FLOOR = 0.1
+#: Runs that the kernel's scales are fitted to, and that predictions rest on; more cost time and add little.
+_FITTED, _CONDITIONED = 60, 160
+
+
+@dataclass(frozen=True, eq=False)
+class RateSurrogate:
+    """log(R_l + 0.1) as a plane in log β plus a Gaussian process (Matérn 5/2, a length scale an axis), for each layer.
+
+    Attributes:
+        planes: coefficients of each layer's plane, L×(1 + L).
+        residuals: the process of each layer.
+    """
+
+    planes: Floats
+    residuals: tuple[GaussianProcessRegressor, ...]
+
+    @classmethod
+    def fit(cls, betas: Floats, rates: Floats) -> "RateSurrogate":
+        """From runs, in any order that does not change.
+
+        Args:
+            betas: β_l > 0, N×L.
+            rates: R_l ≥ 0, nats per image, N×L.
+        """
+        chosen = thinned(np.log(betas), _CONDITIONED)
+        inputs, outputs = np.log(betas[chosen]), np.log(rates[chosen] + _SOFT_FLOOR)
+        # A few imagined runs on the plane R = const keep it from being steep where runs are few.
+        planes = np.linalg.solve(
+            _with_one(inputs).T @ _with_one(inputs) + np.diag([1e-6, *[0.1] * inputs.shape[1]]),
+            _with_one(inputs).T @ outputs,
+        ).T
+        left = outputs - _with_one(inputs) @ planes.T
+        return cls(
+            np.asarray(planes, np.float64), tuple(_process(inputs, left[:, layer]) for layer in range(left.shape[1]))
+        )
+
+    def predict(self, betas: Floats) -> tuple[Floats, Floats]:
+        """Mean and standard deviation of log(R_l + 0.1), M×L each.
+
+        Args:
+            betas: β_l > 0, M×L.
+        """
+        inputs = np.log(betas)
+        if not len(inputs):
+            return np.empty_like(inputs), np.empty_like(inputs)
+        means, deviations = zip(*(one.predict(inputs, return_std=True) for one in self.residuals), strict=True)
+        return _with_one(inputs) @ self.planes.T + np.stack(means, 1), np.maximum(np.stack(deviations, 1), 1e-6)
+
+    def rates(self, betas: Floats) -> Floats:
+        """The rates that are expected, nats per image, M×L."""
+        return np.maximum(np.exp(self.predict(betas)[0]) - _SOFT_FLOOR, 0.0)
+
+    def draws(self, betas: Floats, count: int = 128) -> Floats:
+        """Rates that models of these β may end with, nats per image, count×M×L: the same for the same history.
+
+        Args:
+            betas: β_l > 0, M×L.
+            count: how many for each.
+        """
+        mean, deviation = self.predict(betas)
+        normal = ndtri(qmc.Sobol(mean.shape[1], seed=0).random(count))
+        return np.asarray(np.maximum(np.exp(mean + deviation * normal[:, None]) - _SOFT_FLOOR, 0.0))
+
+
+def thinned(points: Floats, limit: int) -> npt.NDArray[np.intp]:
+    """Indices of at most `limit` points that lie as far apart as can be: each is the farthest from those before it.
+
+    Args:
+        points: N×L.
+        limit: how many are kept.
+    """
+    if len(points) <= limit:
+        return np.arange(len(points))
+    spread = np.maximum(np.ptp(points, axis=0), 1e-12)
+    scaled = points / spread
+    chosen = [0]
+    distance = np.full(len(points), np.inf)
+    while len(chosen) < limit:
+        distance = np.minimum(distance, ((scaled - scaled[chosen[-1]]) ** 2).sum(1))
+        chosen.append(int(distance.argmax()))
+    return np.sort(np.array(chosen))
+
+
+def _process(inputs: Floats, outputs: Floats) -> GaussianProcessRegressor:
+    amplitude = max(float(outputs.std()), 0.05)
+    kernel = ConstantKernel(amplitude**2, (1e-4, 1e2)) * Matern(
+        length_scale=[2.0] * inputs.shape[1], length_scale_bounds=(0.3, 30.0), nu=2.5
+    ) + WhiteKernel(1e-2 * amplitude**2, (1e-6, 1e-1))
+    few = thinned(inputs, _FITTED)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # a scale at its bound is an answer like any other
+        fitted = GaussianProcessRegressor(kernel, random_state=0).fit(inputs[few], outputs[few])
+        return GaussianProcessRegressor(fitted.kernel_, optimizer=None).fit(inputs, outputs)
+
+
+def _with_one(inputs: Floats) -> Floats:
+    return np.column_stack([np.ones(len(inputs)), inputs])

@@ -1,0 +1,128 @@
+"""A sweep from its options: checked before anything starts, then run under its own run in the store."""
+
+__all__ = ["Sweep"]
+
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from hit.config import TrainConfig
+from hit.connection import chosen_experiment
+from hit.early_stopping import EarlyStopping
+from hit.machine import select_device
+from hit.models import check_fit
+from hit.runner import load_once, state_folder
+from hit.schema import Kind
+from hit.stop import StopRequest
+from hit.store import Store
+from hit.tracking import RunWriter
+from hit.warm_start import find_source
+from sweeps.budget import Budget
+from sweeps.driver import Driver
+from sweeps.launchers import build_launcher, check_launcher
+from sweeps.loop import run_sweep
+from sweeps.options import SweepOptions, SweepRequest
+from sweeps.plan import build_driver
+from sweeps.running import RunningOptions
+from sweeps.setting import SweepResult, SweepSetting
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A checked sweep.
+
+    Attributes:
+        base: config of every model but for what the driver varies.
+        options: budget, workers, experiment.
+        running: launcher, hours, early stopping.
+        data_digest: of the data set.
+        driver: who chooses the models.
+        params: what the sweep's run shows as params.
+        best: metric whose best value is told while it runs.
+    """
+
+    base: TrainConfig
+    options: SweepOptions
+    running: RunningOptions
+    data_digest: str
+    driver: Driver
+    params: Mapping[str, Any]
+    best: str
+
+    @classmethod
+    def plan(cls, request: SweepRequest) -> "Sweep":
+        """Check what needs the data: that they are there, and that the models fit them; find the experiment.
+
+        Raises:
+            UserError: naming what is wrong.
+        """
+        base = request.base
+        running = request.running
+        rules = EarlyStopping.parse(running.early_stopping, base.layers, request.choosing.region)
+        check_launcher(running)
+        options = replace(request.options, experiment=chosen_experiment(request.options.experiment))
+        select_device(base.device)
+        dataset = load_once(base.dataset, base.data_root, select_device("cpu"), base.crop)
+        check_fit(base, dataset.image_shape)
+        if base.init_from:
+            find_source(Store(), base, dataset.image_shape)
+        model_params = {
+            name: value for name, value in base.to_flat().items() if not name.startswith("beta_") and name != "seed"
+        }
+        own = {"driver": options.driver, "seeds": options.seeds, "budget": options.budget, "workers": options.workers}
+        driver = build_driver(request.choice, dataset.digest)
+        running = replace(running, early_stopping=str(rules))
+        params = own | asdict(request.choosing) | asdict(running) | dict(request.axes) | model_params
+        best = request.choice.objectives[0].name if request.choice.objectives else SweepSetting.best
+        return cls(base, options, running, dataset.digest, driver, params, best)
+
+    def run(self, sweep: RunWriter, stop: StopRequest) -> SweepResult:
+        """Run it as children of `sweep`, and say on stderr what came of it.
+
+        Raises:
+            StoreError: the store does not answer.
+            Interrupted: `stop` was requested.
+        """
+        sweep.params(self.params)
+        folder = state_folder(self.base)
+        workers = (
+            self.options.worker_count
+            if self.driver.wanted is None
+            else min(self.options.worker_count, max(1, self.driver.wanted))
+        )
+        setting = SweepSetting(
+            experiment=self.options.experiment,
+            folder=folder,
+            data_digest=self.data_digest,
+            budget=Budget(self.options.budget, self.running.hours),
+            early_stopping=self.running.early_stopping,
+            best=self.best,
+        )
+        launcher = build_launcher(self.running, workers, folder)
+        result = run_sweep(self.driver, sweep, launcher, setting, stop, self.params)
+        of_all = f" of {result.wanted}" if result.wanted is not None else ""
+        started = sum(result.counts.values())
+        print(
+            f"sweep: {result.finished}{of_all or ' runs'}{' cells' if of_all else ''} are finished, "
+            f"{started} runs were started now"
+            + "".join(f", {count} {state}" for state, count in sorted(result.counts.items()) if state != "finished")
+            + f"; {result.ended}",
+            file=sys.stderr,
+        )
+        return result
+
+    @property
+    def _what(self) -> str:
+        return self.options.driver if self.driver.wanted is None else f"{self.driver.wanted} cells"
+
+    def writer(self, stop: StopRequest, run_id: str | None) -> RunWriter:
+        """The sweep's own run: a new one, or the one that `mlflow run` has made."""
+        return RunWriter(
+            kind=Kind.SWEEP,
+            name=f"sweep {self.base.model} {self.base.dataset} ({self._what})",
+            state_dir=state_folder(self.base),
+            experiment=self.options.experiment,
+            run_id=run_id,
+            stop=stop,
+        )

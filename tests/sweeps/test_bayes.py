@@ -1,0 +1,91 @@
+"""The bayes driver learns from the history, says what it cannot do yet, and knows when to stop."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sweeps.bayes import BayesDriver
+from sweeps.choosing import Choice, ChoosingOptions
+from sweeps.plan import build_driver
+from sweeps.space import BetaGrid
+from tests.replay import ACCURACY, BASE, DIGEST, Laboratory, Surface
+
+SURFACE = Surface.analytic(21)
+
+
+def driver(sampler: str = "tpe", **options: object) -> BayesDriver:
+    choice = Choice.check("bayes", ChoosingOptions(sampler=sampler, **options), BASE, SURFACE.grid, (0,))  # type: ignore[arg-type]
+    built = build_driver(choice, DIGEST)
+    assert isinstance(built, BayesDriver)
+    return built
+
+
+def history(runs: int = 20) -> Laboratory:
+    lab = Laboratory(SURFACE)
+    lab.run(driver("qmc"), runs)
+    return lab
+
+
+@pytest.mark.parametrize("sampler", ["gp", "tpe", "cmaes", "nsga2"])
+def test_proposals_are_better_than_chance(sampler: str) -> None:
+    lab = history(40)
+    best = driver(sampler, objectives="test/psnr").propose(lab.history, 6)
+    psnr = [SURFACE.at(one.config.betas)["test/psnr"] for one in best]
+    assert np.median(psnr) > lab.history["test/psnr"].quantile(0.75)
+
+
+def test_a_constraint_turns_it_round() -> None:
+    lab = history(24)
+    free = driver("gp", objectives="test/psnr").propose(lab.history, 2)
+    bound = driver("gp", objectives="test/psnr", constraints="test/rate<=20").propose(lab.history, 2)
+    rates = [[SURFACE.at(one.config.betas)["test/rate"] for one in some] for some in (free, bound)]
+    assert min(rates[0]) > 40
+    assert max(rates[1]) < 25
+
+
+def test_a_constraint_that_nothing_meets_is_told() -> None:
+    lab = history(16)
+    asked = driver("gp", objectives="test/psnr", constraints="test/psnr>=99,test/rate<=500")
+    (proposal,) = asked.propose(lab.history, 1)
+    assert "no run has met test/psnr>=99 yet: exploring" in proposal.reason
+    assert "test/psnr>=99" in asked.situation(lab.history)
+    together = driver("gp", objectives="test/psnr", constraints=f"test/rate_2<=1,{ACCURACY}>=0.9")
+    assert "no run has met all constraints together yet" in together.propose(lab.history, 1)[0].reason
+
+
+def test_patience_ends_what_does_not_improve() -> None:
+    lab = history(12)
+    ranked = lab.history.sort_values("test/psnr", ignore_index=True)
+    late = pd.to_datetime(np.arange(12), unit="s", utc=True)
+    rising, falling = ranked.assign(end_time=late), ranked.assign(end_time=late[::-1])
+    patient = driver(objectives="test/psnr", patience=4)
+    assert patient.done(rising) == ""
+    assert patient.done(falling) == "the last 4 runs have not improved test/psnr=max"
+    assert patient.done(falling.head(4)) == "", "too few to tell"
+    assert driver(objectives="test/psnr").done(falling) == "", "no patience was asked for"
+
+
+def test_runs_without_the_metric_teach_nothing() -> None:
+    lab = history(12)
+    bare = lab.history.drop(columns="test/psnr")
+    (proposal,) = driver("gp", objectives="test/psnr").propose(bare, 1)
+    assert "0 finished runs are too few for gp" in proposal.reason
+
+
+def test_a_small_space_is_exhausted() -> None:
+    grid = BetaGrid(((1.0,), (1.0,)))
+    choice = Choice.check("bayes", ChoosingOptions(sampler="random", space="channels=4|8|16"), BASE, grid, (0,))
+    proposals = build_driver(choice, DIGEST).propose(Laboratory(SURFACE).history, 10)
+    assert {one.config.channels for one in proposals} == {4, 8, 16}
+    assert len(proposals) == 3
+
+
+def test_fields_that_do_not_go_together_are_not_proposed() -> None:
+    options = ChoosingOptions(sampler="random", space="latent=dense|conv,posterior=gaussian|gumbel_softmax")
+    choice = Choice.check("bayes", options, BASE, SURFACE.grid, (0,))
+    proposals = build_driver(choice, DIGEST).propose(Laboratory(SURFACE).history, 20)
+    assert {(one.config.latent, one.config.posterior) for one in proposals} == {
+        ("dense", "gaussian"),
+        ("dense", "gumbel_softmax"),
+        ("conv", "gaussian"),
+    }

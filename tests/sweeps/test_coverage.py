@@ -1,0 +1,117 @@
+"""Regions are filled evenly, in few runs, and what cannot be reached does not keep a driver going."""
+
+import numpy as np
+import pytest
+
+from hit.errors import ConfigError
+from sweeps.beta_coverage import BetaCoverage
+from sweeps.cells import RegionCells
+from sweeps.coverage import TargetCoverage
+from sweeps.driver import Driver
+from sweeps.grid import GridDriver
+from sweeps.landed import finished_rates
+from sweeps.space import RateRegion
+from tests.replay import BASE, DIGEST, Laboratory, Surface
+
+SURFACE = Surface.analytic(21)
+REGION = RateRegion.parse("rate_1=5:45,rate_2=1:18,rate=:50", 2)
+
+
+class TestCells:
+    cells = RegionCells.cut(RateRegion.parse("rate_1=:10,rate_2=10:30", 2), 0.2)
+
+    def test_a_box_is_cut_evenly(self) -> None:
+        assert len(self.cells) == 25
+        assert self.cells.of(np.array([[0, 10], [1.9, 13.9], [10, 30], [11, 20], [np.nan, 20]])).tolist() == [
+            0,
+            0,
+            24,
+            -1,
+            -1,
+        ]
+        np.testing.assert_allclose(self.cells.aims[0], [1, 12])
+        assert self.cells.of(self.cells.aims).tolist() == list(range(25))
+
+    def test_a_bound_on_the_total_rate_cuts_cells_off(self) -> None:
+        cut = RegionCells.cut(RateRegion.parse("rate=:10", 2), 0.2)
+        assert len(cut) == 15, "the cells on the diagonal are halves, those above it are gone"
+        assert cut.region.contains(cut.aims).all()
+        assert cut.of(cut.aims).tolist() == list(range(15))
+
+    def test_a_full_region_has_no_hole_larger_than_asked(self) -> None:
+        chance = np.random.default_rng(0)
+        sides = np.array([2.0, 4.0])
+        landed = self.cells.aims + chance.uniform(-0.5, 0.5, self.cells.aims.shape) * sides
+        assert self.cells.holding(landed).all()
+        drawn = self.cells.region.scaled(self.cells.region.sample(2000))
+        distances = np.abs(drawn[:, None] - self.cells.region.scaled(landed)[None]).max(-1).min(1)
+        assert distances.max() <= 0.2
+
+    def test_gaps_are_distances_in_units_of_the_region(self) -> None:
+        gaps = self.cells.gaps(np.array([[1.0, 12.0], [np.nan, 1.0]]))
+        assert gaps[0] == pytest.approx(0)
+        assert gaps[24] == pytest.approx(0.8)
+        assert (self.cells.gaps(np.empty((0, 2))) == 1).all()
+
+    def test_too_many_cells_are_one_line(self) -> None:
+        with pytest.raises(ConfigError, match=r"hole must be at least 0.01 for 2 layers, .* got 0.001"):
+            RegionCells.cut(REGION, 0.001)
+
+
+def test_over_rates_a_run_a_cell() -> None:
+    lab = Laboratory(SURFACE)
+    driver = TargetCoverage(BASE, REGION, 0.2, DIGEST)
+    spent = lab.run(driver, 60, at_once=3)
+    cells = RegionCells.cut(REGION, 0.2)
+    assert cells.holding(finished_rates(lab.history, 2)).all()
+    assert spent <= len(cells) + 5
+    assert driver.done(lab.history).startswith(f"{len(cells)} of {len(cells)} cells")
+
+
+def test_over_betas_in_far_fewer_runs_than_the_grid() -> None:
+    cells = RegionCells.cut(REGION, 0.2)
+    reached = set(cells.of(SURFACE.rates).tolist()) - {-1}
+
+    def runs(driver: Driver) -> int:
+        def covered(history: object) -> bool:
+            return len(set(cells.of(finished_rates(history, 2)).tolist()) & reached) >= 0.9 * len(reached)  # type: ignore[arg-type]
+
+        return Laboratory(SURFACE).run(driver, 441, until=covered)
+
+    assert 4 * runs(BetaCoverage(BASE, SURFACE.grid, REGION, 0.2, DIGEST)) <= runs(
+        GridDriver(BASE, SURFACE.grid, (0,), DIGEST)
+    )
+
+
+@pytest.mark.parametrize("over", ["rates", "betas"])
+def test_what_is_out_of_reach_is_left_empty(over: str) -> None:
+    beyond = RateRegion.parse("rate_1=40:70,rate_2=15:40", 2)  # only its lower corner can be had
+    lab = Laboratory(SURFACE)
+    driver: Driver = TargetCoverage(BASE, beyond, 0.25, DIGEST)
+    if over == "betas":
+        driver = BetaCoverage(BASE, SURFACE.grid, beyond, 0.25, DIGEST)
+    spent = lab.run(driver, 200)
+    assert spent <= 48, "no cell of sixteen is tried more than three times"
+    assert "are out of reach" in driver.done(lab.history)
+    assert driver.propose(lab.history, 5) == []
+
+
+def test_a_run_that_was_killed_goes_on_with_its_own_targets() -> None:
+    lab = Laboratory(SURFACE)
+    driver = TargetCoverage(BASE, REGION, 0.2, DIGEST)
+    lab.run(driver, 6)
+    (stopped,) = driver.propose(lab.history, 1)
+    lab.begin(stopped, "KILLED", "stopped by signal 15")
+    others = driver.propose(lab.history, 30)
+    assert stopped.identity in {one.identity for one in others}
+
+
+def test_a_grid_with_a_region_leaves_out_what_leads_elsewhere() -> None:
+    lab = Laboratory(SURFACE)
+    driver = GridDriver(BASE, SURFACE.grid, (0,), DIGEST, REGION)
+    lab.run(driver, 441, at_once=8)
+    inside = REGION.contains(SURFACE.rates).sum()
+    found = REGION.contains(finished_rates(lab.history, 2)).sum()
+    assert found >= 0.98 * inside, "hardly a cell of the region is missed"
+    assert len(lab.rows) <= 0.75 * len(SURFACE.grid)
+    assert inside <= 0.6 * len(SURFACE.grid)

@@ -1,0 +1,234 @@
+"""One contract, every launcher: the same sweep gives the same runs, what dies is told, and nothing is left behind."""
+
+import importlib.util
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from hit.config import TrainConfig
+from hit.data import load
+from hit.errors import ConfigError, Unavailable
+from hit.naming import run_name
+from hit.options import build
+from hit.reservation import reserve_run
+from hit.schema import Kind, Tag
+from hit.stop import StopRequest, process_identity
+from hit.store import Store
+from hit.tracking import RunWriter
+from hit.workers import Outcome
+from sweeps.grid import GridDriver
+from sweeps.launchers import (
+    InlineLauncher,
+    Launcher,
+    PoolLauncher,
+    ProjectLauncher,
+    Training,
+    build_launcher,
+    check_launcher,
+)
+from sweeps.loop import run_sweep
+from sweeps.running import RunningOptions
+from sweeps.setting import SweepResult, SweepSetting
+from sweeps.space import BetaGrid
+from tests.commands import alive, descendants
+
+BASE = TrainConfig(channels=4, z_dims=(5,), metrics="core", batch_size=256, epochs=2, threads=1)
+GRID = BetaGrid(((0.1, 1.0), (1.0,)))
+PATIENCE_SECONDS = 600.0
+needs_ray = pytest.mark.skipif(
+    importlib.util.find_spec("ray") is None, reason="needs the extra ray: pip install -e '.[ray]'"
+)
+LAUNCHERS = ["inline", "pool", "project", pytest.param("ray", marks=needs_ray)]
+
+
+@dataclass
+class Place:
+    """A store, a state folder, and the launcher that is tested there."""
+
+    folder: Path
+    kind: str
+
+    @property
+    def uri(self) -> str:
+        return f"sqlite:///{self.folder}/store.db"
+
+    @property
+    def base(self) -> TrainConfig:
+        return replace(BASE, state_dir=str(self.folder / "state"))
+
+    @property
+    def store(self) -> Store:
+        return Store(self.uri)
+
+    def launcher(self, workers: int = 1) -> Launcher:
+        match self.kind:
+            case "inline":
+                return InlineLauncher()
+            case "pool":
+                return PoolLauncher(workers)
+            case "project":
+                return ProjectLauncher(workers, "local", self.folder / "state")
+        from sweeps.launchers.ray_cluster import RayLauncher
+
+        return RayLauncher(workers, cpus=0.5)
+
+    def sweep(self, launcher: Launcher, base: TrainConfig | None = None, early_stopping: str = "") -> SweepResult:
+        digest = load("digits").digest
+        driver = GridDriver(base or self.base, GRID, (0,), digest)
+        setting = SweepSetting("hit", self.folder / "state", digest, early_stopping=early_stopping, uri=self.uri)
+        with RunWriter(kind=Kind.SWEEP, name="sweep", state_dir=self.folder / "state", uri=self.uri) as run:
+            return run_sweep(driver, run, launcher, setting, StopRequest(), {"driver": "grid"})
+
+    def training(self, config: TrainConfig) -> Training:
+        """A model in a run of its own, as a sweep would make it."""
+        identity = config.identity("digest of something else")
+        tags = {str(Tag.CONFIG_HASH): identity, str(Tag.SWEEP): "none"}
+        run_id = reserve_run(self.store, "hit", run_name(config), config.to_flat(), tags)
+        return Training(identity, config, run_id, "hit", "none", self.uri)
+
+
+@pytest.fixture(params=LAUNCHERS)
+def place(tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Place:
+    for name in ("MLFLOW_RUN_ID", "MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "HIT_STATE_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    return Place(tmp_path, request.param)
+
+
+@pytest.fixture(scope="session")
+def expected(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
+    """What the sweep comes to in this process."""
+    here = Place(tmp_path_factory.mktemp("expected"), "inline")
+    here.sweep(here.launcher())
+    return models(here)
+
+
+def models(place: Place) -> pd.DataFrame:
+    return place.store.history("hit").sort_values("config_hash", ignore_index=True)
+
+
+def hear(launcher: Launcher, enough: Callable[[Outcome], bool]) -> Outcome:
+    """Listen until an outcome is the one that is waited for."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        for outcome in launcher.outcomes(0.5):
+            if enough(outcome):
+                return outcome
+            assert outcome.state == "progress", outcome
+    raise AssertionError("waited in vain")
+
+
+def ours() -> set[int]:
+    """Live processes below this one that train: Ray and multiprocessing keep helpers of their own."""
+    found = set()
+    for pid in descendants(os.getpid()):
+        words = Path(f"/proc/{pid}/cmdline")
+        try:
+            text = words.read_bytes().decode(errors="replace")
+        except OSError:
+            continue
+        if alive(pid) and "resource_tracker" not in text:
+            found.add(pid)
+    return found
+
+
+@pytest.mark.timeout(1500)
+class TestLauncher:
+    def test_the_same_sweep_gives_the_same_runs(self, place: Place, expected: pd.DataFrame) -> None:
+        result = place.sweep(place.launcher(workers=2))
+        assert (result.finished, result.counts["finished"]) == (2, 2), result
+        runs = models(place)
+        assert list(runs["status"]) == ["FINISHED", "FINISHED"]
+        assert list(runs["config_hash"]) == list(expected["config_hash"])
+        for name in ("test/elbo", "test/rate_1", "train/objective"):
+            assert list(runs[name]) == pytest.approx(list(expected[name]), rel=1e-5), name
+        assert set(runs["parent"]) == set(runs["sweep"]) == {result.run_id}
+        assert not (place.folder / "state" / "projects").exists() or not list(place.folder.glob("state/projects/*"))
+
+    def test_stop_ends_what_runs_and_keeps_its_checkpoint(self, place: Place) -> None:
+        before = ours()
+        launcher = place.launcher()
+        with launcher:
+            training = place.training(replace(place.base, epochs=100_000))
+            launcher.submit(training)
+            assert launcher.free == 0
+            hear(launcher, lambda outcome: outcome.state == "progress" and outcome.epoch >= 1)
+            (ended,) = launcher.stop()
+        assert (ended.job.identity, ended.state) == (training.identity, "interrupted")
+        run = place.store.run(training.run_id)
+        assert run.info.status == "KILLED"
+        assert run.data.tags[Tag.STATUS_REASON].startswith("stopped by signal")
+        assert (place.folder / "state" / "runs" / training.run_id / "checkpoint.safetensors").exists()
+        deadline = time.monotonic() + 20
+        while ours() - before and time.monotonic() < deadline:
+            time.sleep(0.2)
+        assert not ours() - before
+
+    def test_a_process_that_dies_is_told_as_lost(self, place: Place) -> None:
+        if place.kind == "inline":
+            pytest.skip("its process is this one")
+        with place.launcher() as launcher:
+            training = place.training(replace(place.base, epochs=100_000))
+            launcher.submit(training)
+            hear(launcher, lambda outcome: outcome.state == "progress" and outcome.epoch >= 1)
+            trainer = place.store.run(training.run_id).data.tags[Tag.PROCESS]
+            assert trainer != process_identity()[1]
+            os.kill(int(trainer.partition(":")[0]), signal.SIGKILL)
+            assert hear(launcher, lambda outcome: outcome.state != "progress").state == "lost"
+            assert launcher.free == 1
+
+    def test_a_mistake_is_one_line(self, place: Place) -> None:
+        with place.launcher() as launcher:
+            launcher.submit(place.training(replace(place.base, dataset="digitz")))
+            outcome = hear(launcher, lambda outcome: outcome.state != "progress")
+        assert outcome.state == "failed"
+        assert "did you mean 'digits'" in outcome.text
+        assert len(outcome.text.splitlines()) == 1
+
+    def test_a_rule_ends_runs_early_and_they_are_not_begun_again(self, place: Place) -> None:
+        launcher = place.launcher(workers=2)
+        result = place.sweep(launcher, early_stopping="threshold:0:1@train/distortion")
+        assert result.counts == {"ended early": 2}
+        runs = models(place)
+        assert list(runs["status"]) == ["KILLED", "KILLED"]
+        assert runs["status_reason"].str.startswith("pruned: threshold:0:1@train/distortion").all()
+        assert place.sweep(Place(place.folder, "inline").launcher()).counts == {}
+
+
+class TestOptions:
+    def test_an_unknown_launcher_names_the_nearest(self) -> None:
+        with pytest.raises(ConfigError, match=r"launcher must be one of .* got 'pol'; did you mean 'pool'"):
+            build(RunningOptions, {"launcher": "pol"})
+
+    def test_a_ray_address_is_for_ray(self) -> None:
+        with pytest.raises(ConfigError, match="ray_address must be empty unless launcher=ray"):
+            check_launcher(RunningOptions(ray_address="127.0.0.1:6379"))
+
+    @pytest.mark.parametrize(("name", "kind"), [("inline", InlineLauncher), ("project", ProjectLauncher)])
+    def test_names(self, name: str, kind: type[Launcher], tmp_path: Path) -> None:
+        assert isinstance(build_launcher(build(RunningOptions, {"launcher": name}), 1, tmp_path), kind)
+
+    def test_without_ray_one_line_says_how_to_get_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sys.modules, "ray", None)
+        with pytest.raises(Unavailable, match=r"launcher=ray needs the package ray.*pip install 'hit\[ray\]'"):
+            check_launcher(RunningOptions(launcher="ray"))
+
+    @needs_ray
+    @pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1", "no-such-host.invalid:6379"])
+    def test_a_cluster_that_does_not_answer_is_one_line_within_seconds(self, address: str) -> None:
+        began = time.monotonic()
+        with pytest.raises(Unavailable, match="ray_address must be that of a Ray cluster that answers, got"):
+            check_launcher(RunningOptions(launcher="ray", ray_address=address))
+        assert time.monotonic() - began < 30
+
+    @needs_ray
+    @pytest.mark.parametrize("address", ["127.0.0.1", "http://127.0.0.1:80", "host:port", ":99999"])
+    def test_what_is_no_address(self, address: str) -> None:
+        with pytest.raises(ConfigError, match="ray_address must be host:port or ray://host:port"):
+            check_launcher(RunningOptions(launcher="ray", ray_address=address))

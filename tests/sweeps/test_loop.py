@@ -1,0 +1,305 @@
+"""The loop around a driver, with a launcher that trains nothing: budgets, claims, deaths, decisions, progress."""
+
+import json
+import shutil
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from hit.config import TrainConfig
+from hit.errors import Claimed, Interrupted, StoreError
+from hit.reservation import reserve_run
+from hit.schema import Kind, Tag
+from hit.stop import StopRequest
+from hit.store import Store
+from hit.tracking import RunWriter
+from hit.workers import Outcome
+from sweeps.budget import Budget
+from sweeps.driver import Proposal
+from sweeps.flights import Flights
+from sweeps.grid import GridDriver
+from sweeps.launchers import Launcher, Training
+from sweeps.loop import run_sweep
+from sweeps.progress import Best
+from sweeps.setting import SweepResult, SweepSetting
+from sweeps.space import BetaGrid
+
+DIGEST = "0123"
+BASE = TrainConfig(channels=4, z_dims=(5,), metrics="core", epochs=4)
+GRID = BetaGrid(((0.1, 1.0), (0.1, 1.0)))
+
+
+class PaperLauncher(Launcher):
+    """Says that it trains. A run that `ends` gives no other outcome for finishes, with an ELBO of −10 · β_1."""
+
+    def __init__(self, store: Store, workers: int = 2, ends: Callable[[Training, int], str] | None = None) -> None:
+        self._store = store
+        self._workers = workers
+        self._ends = ends or (lambda training, time: "finished")
+        self._under_way: list[Training] = []
+        self.submitted: list[Training] = []
+        self.stopped = False
+
+    @property
+    def free(self) -> int:
+        return self._workers - len(self._under_way)
+
+    def submit(self, training: Training) -> None:
+        assert self.free > 0
+        self._under_way.append(training)
+        self.submitted.append(training)
+
+    def outcomes(self, timeout: float) -> Iterator[Outcome]:
+        for training in list(self._under_way):
+            state = self._ends(training, sum(one.identity == training.identity for one in self.submitted))
+            if state == "running":
+                continue
+            if state.startswith("epoch"):
+                yield Outcome(training.job(), "progress", "training", int(state.split()[1]))
+                state = "lost"
+            self._under_way.remove(training)
+            if state == "finished":
+                self._store.client.log_metric(training.run_id, "test/elbo", -10 * training.config.betas[0])
+                self._store.client.set_terminated(training.run_id)
+            yield Outcome(training.job(), state, f"it {state}")  # type: ignore[arg-type]
+
+    def stop(self) -> list[Outcome]:
+        self.stopped = True
+        ended = [Outcome(training.job(), "interrupted", "stopped by signal 15") for training in self._under_way]
+        self._under_way = []
+        return ended
+
+
+class Bench:
+    """A store and the sweep over it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.uri = f"sqlite:///{folder}/store.db"
+        self.store = Store(self.uri)
+        self.driver = GridDriver(BASE, GRID, (0,), DIGEST)
+
+    def sweep(self, launcher: Launcher, budget: Budget | None = None, stop: StopRequest | None = None) -> SweepResult:
+        setting = SweepSetting("hit", self.folder, DIGEST, budget or Budget(), uri=self.uri)
+        with RunWriter(kind=Kind.SWEEP, name="sweep", state_dir=self.folder, uri=self.uri) as run:
+            return run_sweep(
+                self.driver, run, launcher, setting, stop or StopRequest(), {"driver": "grid", "seeds": ""}
+            )
+
+    def models(self) -> pd.DataFrame:
+        return self.store.history("hit")
+
+    def flights(self, early_stopping: str = "") -> Flights:
+        return Flights(self.store, "sweep", "hit", self.folder, DIGEST, early_stopping)
+
+    def proposal(self) -> Proposal:
+        return self.driver.propose(self.store.history("hit"), 1)[0]
+
+    def checkpoint(self, run_id: str) -> None:
+        folder = self.folder / "runs" / run_id
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "checkpoint.safetensors").touch()
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of a store without runs: making its tables takes longer than most of these tests."""
+    path = tmp_path_factory.mktemp("store") / "store.db"
+    Store(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture
+def bench(tmp_path: Path, empty_store: Path) -> Bench:
+    shutil.copy(empty_store, tmp_path)
+    return Bench(tmp_path)
+
+
+def test_every_cell_once_as_a_child_with_its_config(bench: Bench) -> None:
+    result = bench.sweep(PaperLauncher(bench.store))
+    models = bench.models()
+    assert (result.finished, dict(result.counts), result.ended) == (4, {"finished": 4}, "nothing is left to propose")
+    assert set(models["status"]) == {"FINISHED"}
+    assert models["config_hash"].nunique() == len(models) == 4
+    assert set(models["parent"]) == set(models["sweep"]) == {result.run_id}
+    assert set(zip(models["beta_1"], models["beta_2"], strict=True)) == set(GRID)
+    assert set(models["data_digest"]) == {DIGEST}
+
+
+class TestBudget:
+    def test_of_runs(self, bench: Bench) -> None:
+        result = bench.sweep(PaperLauncher(bench.store), Budget(runs=3))
+        assert (len(bench.models()), result.ended) == (3, "the budget of 3 runs is spent")
+
+    def test_of_hours_finishes_what_runs(self, bench: Bench) -> None:
+        budget = Budget(hours=1.0)
+
+        def later(training: Training, time: int) -> str:
+            object.__setattr__(budget, "began", budget.began - 3600)  # an hour passes
+            return "finished"
+
+        result = bench.sweep(PaperLauncher(bench.store, ends=later), budget)
+        assert list(bench.models()["status"]) == ["FINISHED", "FINISHED"]
+        assert result.ended == "the budget of 1 hours is spent"
+
+    def test_left(self) -> None:
+        assert Budget().left(10**6) == float("inf")
+        assert (Budget(runs=3).left(1), Budget(runs=3).left(5)) == (2, 0)
+        assert Budget(hours=1, began=-(10**9)).left(0) == 0
+
+
+class TestDeaths:
+    def test_a_lost_run_goes_on_under_its_id(self, bench: Bench) -> None:
+        def dies_once(training: Training, time: int) -> str:
+            bench.checkpoint(training.run_id)
+            return "lost" if time == 1 else "finished"
+
+        launcher = PaperLauncher(bench.store, ends=dies_once)
+        result = bench.sweep(launcher)
+        assert len(launcher.submitted) == 8
+        assert len({training.run_id for training in launcher.submitted}) == 4, "each goes on under its own id"
+        assert dict(result.counts) == {"finished": 4}
+        assert set(bench.models()["status"]) == {"FINISHED"}
+
+    def test_given_up_after_three_deaths_in_a_row(self, bench: Bench) -> None:
+        launcher = PaperLauncher(bench.store, ends=lambda training, time: "lost")
+        result = bench.sweep(launcher)
+        assert len(launcher.submitted) == 12
+        assert dict(result.counts) == {"lost": 4}
+        models = bench.models()
+        assert set(models["status"]) == {"FAILED"}
+        assert models["status_reason"].str.startswith("lost: ").all()
+        assert len(models) == 4, "a run that never finished an epoch is begun again under its id"
+
+    def test_not_while_it_gets_on(self, bench: Bench) -> None:
+        def ends(training: Training, time: int) -> str:
+            return f"epoch {time}" if time <= 4 else "finished"
+
+        launcher = PaperLauncher(bench.store, ends=ends)
+        assert dict(bench.sweep(launcher).counts) == {"finished": 4}
+        assert len(launcher.submitted) == 20
+
+    @pytest.mark.parametrize(
+        ("state", "status"), [("failed", "FAILED"), ("diverged", "FAILED"), ("ended early", "KILLED")]
+    )
+    def test_what_ended_otherwise_is_not_begun_again(self, bench: Bench, state: str, status: str) -> None:
+        result = bench.sweep(PaperLauncher(bench.store, ends=lambda training, time: state))
+        assert dict(result.counts) == {state: 4}
+        assert set(bench.models()["status"]) == {status}
+        assert set(bench.models()["status_reason"]) == {f"it {state}"}
+
+
+class TestClaims:
+    def test_a_model_that_another_sweep_trains_is_left_to_it(self, bench: Bench) -> None:
+        proposal = bench.proposal()
+        before = bench.store.history("hit")
+        mine, theirs = bench.flights(), bench.flights()
+        theirs.begin(proposal, before)
+        with pytest.raises(Claimed, match="is training this model already"):
+            mine.begin(proposal, before)
+        assert (len(mine), len(bench.models())) == (0, 1), "no run is left behind"
+
+    def test_what_stands_in_the_store_is_seen_by_other_drivers(self, bench: Bench) -> None:
+        proposal = bench.proposal()
+        bench.flights().begin(proposal, bench.store.history("hit"))
+        assert proposal.identity not in {one.identity for one in bench.driver.propose(bench.models(), 4)}
+
+    def test_a_run_that_the_launcher_finds_claimed_is_taken_back(self, bench: Bench) -> None:
+        flights = bench.flights()
+        flight = flights.begin(bench.proposal(), bench.store.history("hit"))
+        flights.see(Outcome(flight.training.job(), "claimed", "run x is training this model already"))
+        assert bench.models().empty
+
+    def test_an_interrupted_run_that_somebody_writes_to_is_claimed(self, bench: Bench) -> None:
+        from hit.state import lock_run
+
+        flights = bench.flights()
+        flight = flights.begin(bench.proposal(), bench.store.history("hit"))
+        flights.see(Outcome(flight.training.job(), "interrupted", "stopped by signal 15"))
+        bench.checkpoint(flight.training.run_id)
+        history = bench.store.history("hit")
+        lock = lock_run(bench.folder / "runs" / flight.training.run_id)
+        with pytest.raises(Claimed, match="is being written by another process"):
+            bench.flights().begin(flight.proposal, history)
+        lock.release()
+        assert bench.flights().begin(flight.proposal, history).training.run_id == flight.training.run_id
+
+    def test_runs_that_nothing_trains_are_ended(self, bench: Bench) -> None:
+        flights = bench.flights()
+        kept = flights.begin(bench.proposal(), bench.store.history("hit"))
+        tags = {str(Tag.CONFIG_HASH): "x", str(Tag.SWEEP): "sweep"}
+        reserve_run(bench.store, "hit", "made, and its making not answered", {}, tags)
+        assert flights.sweep_up() == 1
+        assert list(bench.models()["run_id"]) == [kept.training.run_id]
+
+
+class TestStopping:
+    def test_the_children_end_as_killed_and_the_sweep_says_so(self, bench: Bench) -> None:
+        stop = StopRequest()
+
+        def ends(training: Training, time: int) -> str:
+            stop.request(signal.SIGTERM)
+            return "running"
+
+        launcher = PaperLauncher(bench.store, ends=ends)
+        with pytest.raises(Interrupted):
+            bench.sweep(launcher, stop=stop)
+        assert launcher.stopped
+        assert list(bench.models()["status"]) == ["KILLED", "KILLED"]
+        (sweep,) = bench.store.runs("hit", kind=Kind.SWEEP)
+        assert sweep.info.status == "KILLED"
+        assert sweep.data.tags[Tag.NOTE].startswith("**stopped: stopped by signal 15**")
+        again = bench.sweep(PaperLauncher(bench.store))
+        assert dict(again.counts) == {"finished": 4}
+        assert len(bench.models()) == 4, "interrupted runs went on under their ids"
+
+    def test_runs_of_another_schema_are_not_misread(self, bench: Bench) -> None:
+        flight = bench.flights().begin(bench.proposal(), bench.store.history("hit"))
+        bench.store.client.set_tag(flight.training.run_id, Tag.SCHEMA, "0")
+        launcher = PaperLauncher(bench.store)
+        with pytest.raises(StoreError, match="of schema 0"):
+            bench.sweep(launcher)
+        assert (launcher.submitted, launcher.stopped) == ([], True)
+
+
+class TestTold:
+    def test_decisions_stand_in_a_table(self, bench: Bench, tmp_path: Path) -> None:
+        result = bench.sweep(PaperLauncher(bench.store, workers=3))
+        table = json.loads(bench.store.download(result.run_id, "decisions.json", tmp_path).read_text())
+        frame = pd.DataFrame(table["data"], columns=table["columns"])
+        models = bench.models()
+        assert list(frame["run_id"][:4]) == list(models["run_id"])
+        assert list(frame["config_hash"][:4]) == list(models["config_hash"])
+        assert list(frame["finished"]) == [0, 0, 0, 3, 4], "what it saw when it decided"
+        assert frame["history"].nunique() == 3
+        assert frame["why"].iloc[0] == "cell 1 of 4, coarse to fine"
+        assert list(frame["proposed"])[-1] == ""
+        tags = bench.store.run(result.run_id).data.tags
+        assert json.loads(tags["mlflow.loggedArtifacts"]) == [{"path": "decisions.json", "type": "table"}]
+
+    def test_the_note_says_what_it_is_and_how_it_stands(self, bench: Bench) -> None:
+        run = bench.store.run(bench.sweep(PaperLauncher(bench.store)).run_id)
+        note = run.data.tags[Tag.NOTE]
+        assert note.startswith("**ended: nothing is left to propose**: 4 of 4 finished, 0 running, 0 failed, best ELBO")
+        assert "| driver | grid |" in note
+        assert "seeds" not in note, "what is empty is left out"
+        assert run.data.metrics["sweep/finished"] == run.data.metrics["sweep/wanted"] == 4
+
+    def test_lines_without_a_terminal(self, bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+        bench.sweep(PaperLauncher(bench.store, workers=1))
+        lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("sweep: β")]
+        assert len(lines) == 4
+        assert lines[0].startswith("sweep: β=(0.1, 0.1) finished; 1 of 4 finished, 0 running, 0 failed, best ")
+        assert "-1 nats per image, about " in lines[0]
+        assert lines[0].endswith(" s left")
+
+    def test_best(self, bench: Bench) -> None:
+        frame = pd.DataFrame(
+            {"run_id": ["a", "b", "c"], "status": ["FINISHED", "FINISHED", "KILLED"], "test/psnr": [1.0, 2.0, 3.0]}
+        )
+        assert Best.of(frame, "test/psnr") == Best("test/psnr", 2.0, "b")
+        assert Best.of(frame.assign(**{"test/rate": 1.0}), "test/rate") is None, "no end of a rate is better"
+        assert Best.of(frame, "test/elbo") is None
