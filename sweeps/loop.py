@@ -6,6 +6,7 @@ import contextlib
 import sys
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -184,6 +185,8 @@ class _Sweep:
     def _land(self) -> None:
         """Stop what still runs, and leave behind how the sweep stands."""
         for outcome in self._launcher.stop():
+            if outcome.state == "lost":  # a worker that was asked to stop while it was still being started
+                outcome = replace(outcome, state="interrupted", text="stopped before its training began")
             with contextlib.suppress(StoreError):  # whoever reads the store next finds that it is lost
                 self._flights.see(outcome)
         with contextlib.suppress(StoreError):

@@ -49,8 +49,9 @@ class Training:
         paths: dict[str, Any] = {"state_dir": str(state_folder(self.config))}
         root = self.config.data_root or os.environ.get("HIT_DATA") or "data"
         paths["data_root"] = str(Path(root).expanduser().absolute())
-        if self.config.dataset not in NAMES:
-            paths["dataset"] = str(Path(self.config.dataset).expanduser().absolute())
+        dataset = Path(self.config.dataset).expanduser()
+        if self.config.dataset not in NAMES and dataset.exists():  # else the name as typed says what was meant
+            paths["dataset"] = str(dataset.absolute())
         return replace(self, config=replace(self.config, **paths))
 
 

@@ -107,9 +107,10 @@ def test_two_sweeps_at_once_train_every_cell_once(commands: Commands) -> None:
     assert said.count("4 of 4 cells are finished") == 2, "each waits for what the other one trains"
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.slow
+@pytest.mark.timeout(1500)
 def test_two_sweeps_whose_workers_are_killed_train_every_model_once(commands: Commands) -> None:
-    chaos(commands, proposals=8, workers=2, every=6.0, epochs=30)
+    chaos(commands, proposals=8, workers=2, every=20.0, epochs=30)
 
 
 class TestClaims:
