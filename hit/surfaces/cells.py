@@ -71,31 +71,31 @@ def measure_cells(
     """
     store = Store(uri)
     begun = _begun(store, source)
-    finished: dict[str, str] = {}
+    identities = [source.plan.cell_tags(cell, source.data_digest, source.run_id)[Tag.CONFIG_HASH] for cell in cells]
+    done = 0
     jobs = []
-    for cell in cells:
-        identity = source.plan.cell_tags(cell, source.data_digest, source.run_id)[Tag.CONFIG_HASH]
+    for identity, cell in zip(identities, cells, strict=True):
         earlier = begun.get(identity)
         if earlier is not None and earlier.info.status == "FINISHED":
-            finished[identity] = earlier.info.run_id
+            done += 1
             continue
         arguments = {"source": source, "cell": cell, "uri": uri, "run_id": earlier and earlier.info.run_id}
         jobs.append(Job(identity, measure_cell, arguments))
     faults: dict[str, str] = {}
     diverged = False
     for outcome in run_jobs(jobs, workers=workers, threads=source.plan.config.threads, stop=stop):
-        if outcome.state == "finished":
-            finished[outcome.job.identity] = outcome.text
-        else:
+        done += 1
+        if outcome.state != "finished":
             betas = ", ".join(f"{beta:g}" for beta in outcome.job.arguments["cell"].betas)
             faults[f"β=({betas})"] = outcome.text.strip().splitlines()[-1]
             diverged |= outcome.state == "diverged"
-        on_cell(len(finished) + len(faults))
+        on_cell(done)
     if faults:
         where, why = next(iter(faults.items()))
         said = f"{len(faults)} of {len(cells)} cells, the first at {where}: {why}"
         raise Diverged(said) if diverged else StoreError(said)
-    return [store.run(run_id) for run_id in finished.values()]
+    measured = _begun(store, source)
+    return [measured[identity] for identity in identities]
 
 
 def measure_cell(
@@ -152,6 +152,6 @@ def _load(
 
 
 def _begun(store: Store, source: Source) -> dict[str, Run]:
-    """Config hash → the child of this surface that an earlier, interrupted process made."""
+    """Config hash → the child of this surface, measured or begun."""
     children = store.runs(source.plan.experiment, where=f"tags.`{Tag.AMORTISED}` = '{source.run_id}'")
     return {child.data.tags[Tag.CONFIG_HASH]: child for child in children}

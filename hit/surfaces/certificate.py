@@ -109,9 +109,11 @@ def compare(
     wanted = {layer: rate for layer, rate in rates.items() if rate >= _COLLAPSED_BELOW}
     gap, why = None, ""
     try:
-        found = betas_for(surface, dataset.test, wanted, config.betas, check=stop.check)
-        there = evaluate(fold(surface, found.betas), dataset, found.betas, metrics="core", check=stop.check)
-        moved = sum(beta * (there[f"test/rate_{layer}"] - rates[layer]) for layer, beta in enumerate(found.betas, 1))
+        betas = config.betas
+        if wanted:
+            betas = betas_for(surface, dataset.test, wanted, betas, check=stop.check).betas
+        there = evaluate(fold(surface, betas), dataset, betas, metrics="core", check=stop.check)
+        moved = sum(beta * (there[f"test/rate_{layer}"] - rates[layer]) for layer, beta in enumerate(betas, 1))
         gap = (there["test/distortion"] + moved) / theirs["test/distortion"] - 1
     except OutsideSurface as error:
         why = str(error)

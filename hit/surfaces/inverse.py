@@ -75,9 +75,11 @@ def betas_for(
         check: called between evaluations; raises to stop.
 
     Raises:
-        ConfigError: a layer that the model does not have, or a rate that is not above 0.
+        ConfigError: no rate, a layer that the model does not have, or a rate that is not above 0.
         OutsideSurface: a rate is missed by more than 2 %; the message says what comes nearest.
     """
+    if not rates:
+        raise ConfigError("target_rate_l must be given for a layer or more, got none")
     for layer, rate in rates.items():
         if not 1 <= layer <= surface.layers:
             raise ConfigError(

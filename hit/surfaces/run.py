@@ -100,7 +100,7 @@ def surface_run(
 
         def on_epoch(epoch: Epoch) -> None:
             run.metrics(epoch.metrics, step=epoch.number, sync=True)
-            _warn_of_collapse(run, epoch, config.epochs)
+            _warn_of_collapse(epoch, config.epochs)
             on_progress(Progress(epoch.number, config.epochs, "training"))
 
         fit_surface(
@@ -169,7 +169,9 @@ def read_surface(
     with tempfile.TemporaryDirectory() as folder:
         source = _stored(store, run_id, Path(folder))
         machine = {name: getattr(config, name) for name in machine_fields()}
-        plan = replace(source.plan, config=replace(source.plan.config, **machine), grids=grids, certificate="")
+        plan = replace(
+            source.plan, config=replace(source.plan.config, **machine), grids={} if rates else grids, certificate=""
+        )
         source = replace(source, plan=plan)
         set_threads(config.threads)
         keep_freed_memory()
@@ -239,7 +241,7 @@ def _describe(run: RunWriter, plan: SurfacePlan, dataset: Dataset, model: Surfac
     run.json_artifact(_PLAN, plan.to_json())
 
 
-def _warn_of_collapse(run: RunWriter, epoch: Epoch, epochs: int) -> None:
+def _warn_of_collapse(epoch: Epoch, epochs: int) -> None:
     """Say once, as soon as it can be told, that a layer carries nothing at any β."""
     if epoch.number != math.ceil(WIDENED_AT * epochs) + 1:
         return

@@ -20,8 +20,9 @@ from hit.stop import StopRequest
 from hit.store import Store
 from hit.surfaces.certificate import Comparison, compare, summary
 from hit.surfaces.plan import SurfacePlan
-from hit.surfaces.run import read_surface, surface_run
+from hit.surfaces.run import _warn_of_collapse, read_surface, surface_run
 from hit.surfaces.training import fit_surface
+from hit.training import Epoch
 
 CONFIG = TrainConfig(
     channels=4, z_dims=(5,), epochs=3, batch_size=64, learning_rate=1e-2, schedule="one_cycle", metrics="core"
@@ -54,6 +55,24 @@ def test_a_surface_has_no_gap_to_itself(digits: Dataset) -> None:
     assert compared.distortion_gap == pytest.approx(0, abs=2e-3), compared.why_not
     worse = record("b", same.data.metrics | {"test/objective": 1.02 * same.data.metrics["test/objective"]})
     assert compare(same, worse, config, surface, digits, StopRequest()).objective_gap == pytest.approx(0.02)  # type: ignore[arg-type]
+
+
+def test_where_every_layer_is_collapsed_there_is_nothing_to_invert(digits: Dataset) -> None:
+    surface = condition_on_betas(build_model(CONFIG, digits.image_shape)).eval()
+    config = replace(CONFIG, betas=(10.0, 10.0))
+    metrics = evaluate(fold(surface, config.betas), digits, config.betas, metrics="core")
+    dead = record("a", metrics | {"test/rate_1": 0.0, "test/rate_2": 0.01})
+    compared = compare(dead, record("b", metrics), config, surface, digits, StopRequest())  # type: ignore[arg-type]
+    paid = 10 * metrics["test/rate_1"] + 10 * (metrics["test/rate_2"] - 0.01)
+    assert compared.distortion_gap == pytest.approx(paid / metrics["test/distortion"])
+
+
+def test_a_collapse_is_said_once_and_early(capsys: pytest.CaptureFixture[str]) -> None:
+    for number in range(1, 11):
+        _warn_of_collapse(Epoch(number, {"train/rate_1": 20.0, "train/rate_2": 0.01}), 10)
+    said = capsys.readouterr().err
+    assert said.count("collapsed: z_2 carries 0.01 nats over all β after 3 of 10 epochs") == 1
+    assert "z_1" not in said
 
 
 def test_the_summary_is_mean_and_worst_of_what_there_is() -> None:

@@ -71,6 +71,7 @@ def test_what_lies_outside_is_said_with_what_comes_nearest(rates: dict[int, floa
 @pytest.mark.parametrize(
     ("rates", "fault"),
     [
+        ({}, "target_rate_l must be given for a layer or more, got none"),
         ({3: 1.0}, "target_rate_3 needs a model of 3 layers or more, but L = 2, got 1"),
         ({1: 0.0}, "target_rate_1 must be a finite number greater than 0, got 0"),
         ({1: math.inf}, "target_rate_1 must be a finite number greater than 0, got inf"),
