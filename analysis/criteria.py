@@ -148,7 +148,7 @@ def non_dominated(points: Floats) -> npt.NDArray[np.bool_]:
 
 
 def _check_metric(option: str, name: str, layers: int, groups: Collection[str]) -> None:
-    known = [declared.name for declared in layer_metrics(layers)]
+    known = [declared.name for declared in layer_metrics(layers) if not declared.name.startswith("analysis/")]
     if name not in known:
         raise ConfigError(f"{option} must name metrics of the store, got {name!r}{nearest(name, known)}")
     group = next((group for group, names in _OF_GROUP.items() if names.match(name)), next(iter(GROUPS)))

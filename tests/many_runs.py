@@ -16,7 +16,16 @@ from hit.schema import SCHEMA_VERSION, Kind, Tag, layer_metrics
 
 _AT_ONCE = 1000
 #: Not metrics of a trained model.
-_OTHERS = ("certificate/", "sweep/", "train/accuracy", "train/cross_entropy", "test/accuracy_z", "target_", "max_")
+_OTHERS = (
+    "certificate/",
+    "sweep/",
+    "train/accuracy",
+    "train/cross_entropy",
+    "test/accuracy_z",
+    "target_",
+    "max_",
+    "analysis/",
+)
 
 
 def fill_store(uri: str, count: int, *, epochs: int = 10, experiment: str = "hit", first: int = 0) -> None:
