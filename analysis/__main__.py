@@ -58,6 +58,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     from analysis.sentences import told
     from hit.config import TrainConfig
     from hit.connection import chosen_experiment
+    from hit.errors import StoreError
     from hit.recovery import recover
     from hit.runner import state_folder
     from hit.tracking import RunWriter
@@ -66,6 +67,12 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     folder = state_folder(TrainConfig(state_dir=options.state_dir))
     recover(folder, experiment)
     models = Selection.of(experiment, where=options.where, sweep=options.sweep)
+    try:
+        advice = told(models.frame, asked)
+    except StoreError as error:
+        if options.application.strip() != "all":
+            raise
+        advice = [str(error)]  # pictures need less
     with RunWriter(
         kind=Kind.REPORT,
         name=f"report {options.where or options.sweep or experiment}",
@@ -75,8 +82,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
         stop=stop,
     ) as run:
         path = publish(run, models, options.output, wanted)
-    for line in told(models.frame, asked):
-        print(line)
+    print(*advice, sep="\n")
     print(f"report: {path}")
 
 

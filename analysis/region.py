@@ -59,7 +59,7 @@ class Estimate:
 
     Attributes:
         box: holds the optimum with probability `LEVEL`, and the points that are as good within a standard error.
-        optimum: rates (R_1, …, R_L) of the point that is expected to be best, nats per image.
+        optimum: rates (R_1, …, R_L) of the point whose expected score, less its standard error, is best, nats.
         value, error: the score that a model there is expected to have, without the luck of one run; standard error.
         centre: rates of the point within reach of the runs that is nearest to the middle of the box.
         centre_value, centre_error: the same there.
@@ -110,7 +110,7 @@ def estimate(rows: pd.DataFrame, layers: int, objectives: Objectives, equal: pd.
     look = _Look.at(points, known, objectives, _DRAWS)
     if not np.isfinite(look.expected).any() or look.possible < _LEAST_POSSIBLE:
         return None
-    best = int(look.expected.argmax())
+    best = int(look.safe.argmax())
     error = float(look.error[best]) if look.error[best] > 0 else float(look.utility.max(1).std())
     box = _box(points[look.utility.argmax(1)], points[look.expected >= look.expected[best] - error])
     middle = (np.array(box.low) + np.array(box.high)) / 2
@@ -146,6 +146,7 @@ class _Look:
         mean, error: of the score, M each.
         draws: of the score, in all functions that are drawn, D×M.
         expected: of the score, so that more is better; −inf where the constraints are more likely broken, M.
+        safe: the same less its standard error, by which points are chosen: not one that nobody knows about.
         utility: the same in each function that keeps the constraints somewhere, at most D×M.
         possible: share of the functions that do.
         hopes: what the score may be, M.
@@ -155,6 +156,7 @@ class _Look:
     error: Floats
     draws: Floats
     expected: Floats
+    safe: Floats
     utility: Floats
     possible: float
     hopes: Floats
@@ -177,6 +179,7 @@ class _Look:
             error=error,
             draws=drawn[objectives.score],
             expected=np.where(likely >= 0.5, sign * mean, -np.inf),
+            safe=np.where(likely >= 0.5, sign * mean - error, -np.inf),
             utility=np.where(kept, sign * drawn[objectives.score], -np.inf)[possible],
             possible=float(possible.mean()),
             hopes=np.where(likely >= 0.1, sign * mean + error, -np.inf),
@@ -193,7 +196,7 @@ def _exact(name: str, points: Floats) -> Floats:
 
 
 def _gain(look: _Look, best: int, on_line: npt.NDArray[np.bool_]) -> tuple[float | None, float | None]:
-    line = np.where(on_line, look.expected, -np.inf)
+    line = np.where(on_line, look.safe, -np.inf)
     if not on_line.any() or not np.isfinite(line.max()):
         return None, None
     other = int(line.argmax())
@@ -201,7 +204,7 @@ def _gain(look: _Look, best: int, on_line: npt.NDArray[np.bool_]) -> tuple[float
     if not look.error.any():  # only the constraints are uncertain: where a function keeps them, the best value differs
         of_line = look.utility[:, on_line].max(1)
         differences = (look.utility.max(1) - of_line)[np.isfinite(of_line)]
-    return float(look.expected[best] - line[other]), float(differences.std())
+    return float(look.expected[best] - look.expected[other]), float(differences.std())
 
 
 def _line(rates: Floats) -> Floats:

