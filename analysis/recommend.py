@@ -2,6 +2,7 @@
 
 __all__ = ["APPLICATIONS", "Application", "Estimate", "RateBox", "Recommendation", "application", "recommend"]
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -180,9 +181,9 @@ def _front(target: Application, ranked: pd.DataFrame) -> pd.DataFrame | None:
 
 
 def _gain_error(best: pd.Series, equal: pd.Series, rows: pd.DataFrame, name: str) -> float | None:
-    spreads = [values(_replicates_of(run, rows), name).std() for run in (best, equal)]
-    error = float(np.hypot(*spreads))
-    return error if np.isfinite(error) else None
+    spreads = [float(values(_replicates_of(run, rows), name).std()) for run in (best, equal)]
+    error = math.hypot(*spreads)
+    return error if math.isfinite(error) else None
 
 
 def _ranked(rows: pd.DataFrame, name: str, direction: schema.Direction) -> pd.DataFrame:

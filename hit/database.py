@@ -33,7 +33,7 @@ _IDS_A_QUESTION = 500
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 _SQLITE_SECONDS = 60.0
 
-#: What tells whether anything about a run has changed: its row, how many metrics and tags it has, and how new.
+#: What tells whether anything about a run has changed: its row, how many metrics, params and tags it has, and how new.
 RunState = tuple[Any, ...]
 
 
@@ -112,9 +112,13 @@ class Database:
             rows = self._matching(session, experiment, where, None)
             numbers = (sql.func.count(), sql.func.max(_LATEST.timestamp), sql.func.max(_LATEST.step))
             metrics = {run_id: state for run_id, *state in session.execute(_grouped(experiment, _LATEST, *numbers))}
+            params = {
+                run_id: state for run_id, *state in session.execute(_grouped(experiment, _PARAMS, sql.func.count()))
+            }
             tagged = _grouped(experiment, _TAGS, sql.func.count(), text).where(_TAGS.key.in_(shown))
             tags = {run_id: state for run_id, *state in session.execute(tagged)}
-        return {row[0]: (*row[1:], metrics.get(row[0]), tags.get(row[0])) for row in rows}
+        parts = (metrics, params, tags)
+        return {run_id: (*own, *(part.get(run_id) for part in parts)) for run_id, *own in rows}
 
     def histories(self, run_ids: Sequence[str], names: Sequence[str]) -> Iterator[tuple[str, str, int, int, float]]:
         """(run id, metric, step, timestamp, value) of every value that was logged, in no order.

@@ -220,15 +220,15 @@ class TestQuery:
     def test_histories_of_metrics_that_few_have(self, uri: str) -> None:
         store = Store(uri)
         ids = list(runs(tracking_uri=uri)["run_id"])
-        store.client.log_metric(ids[1], "train/beta_1", 0.5, step=2, timestamp=5)
-        store.client.log_metric(ids[1], "train/beta_1", 0.25, step=2, timestamp=9)  # resumed
-        table = histories(ids[:3], ["train/beta_1", "train/elbo"], uri)
+        store.client.log_metric(ids[1], "train/accuracy", 0.5, step=2, timestamp=5)
+        store.client.log_metric(ids[1], "train/accuracy", 0.25, step=2, timestamp=9)  # resumed
+        table = histories(ids[:3], ["train/accuracy", "train/elbo"], uri)
         assert len(table) == 12
-        known = table.dropna(subset="train/beta_1")
-        assert known[["run_id", "epoch", "train/beta_1"]].to_numpy().tolist() == [[ids[1], 2, 0.25]]
-        none = histories(ids[:1], ["train/beta_1"], uri)
-        assert (len(none), list(none)) == (0, ["run_id", "epoch", "train/beta_1"])
-        assert Query(tracking_uri=uri).histories(["train/beta_1"]).equals(known[list(none)].reset_index(drop=True))
+        known = table.dropna(subset="train/accuracy")
+        assert known[["run_id", "epoch", "train/accuracy"]].to_numpy().tolist() == [[ids[1], 2, 0.25]]
+        none = histories(ids[:1], ["train/accuracy"], uri)
+        assert (len(none), list(none)) == (0, ["run_id", "epoch", "train/accuracy"])
+        assert Query(tracking_uri=uri).histories(["train/accuracy"]).equals(known[list(none)].reset_index(drop=True))
 
     def test_histories_of_a_misspelt_metric(self, uri: str) -> None:
         with pytest.raises(StoreError, match="did you mean 'train/elbo'"):

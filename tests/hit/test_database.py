@@ -87,6 +87,11 @@ def test_kind_and_sweep_choose(uri: str, choice: dict[str, Any]) -> None:
     assert_frame_equal(Store(uri).history("hit", **choice), expected)
 
 
+def test_the_pages_of_the_client_make_one_frame(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hit.store._PAGE", 40)
+    assert_frame_equal(by_client(uri).history("hit"), Store(uri).history("hit"))
+
+
 def test_an_experiment_that_is_not_there_has_no_runs(uri: str) -> None:
     assert Store(uri).history("other").empty
     assert Store(uri).states("other") == {}
