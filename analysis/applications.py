@@ -8,7 +8,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from analysis.criteria import Constraint, Objective, non_dominated, parse_constraints, parse_objectives
+from analysis.criteria import (
+    Constraint,
+    Objective,
+    measured_metrics,
+    non_dominated,
+    parse_constraints,
+    parse_objectives,
+)
 from analysis.runs import values
 from hit import schema
 from hit.errors import ConfigError, StoreError, nearest
@@ -169,7 +176,7 @@ def applications(text: str, constraints: str = "") -> list[Application]:
 
 def _weighted(text: str) -> Application:
     weights: dict[str, float] = {}
-    known = [declared.name for declared in schema.layer_metrics(_MANY_LAYERS)]
+    known = measured_metrics(_MANY_LAYERS)
     for part in filter(None, (part.strip() for part in text.split(","))):
         name, _, word = (piece.strip() for piece in part.rpartition(":"))
         try:

@@ -1,6 +1,6 @@
 """What runs are judged by: metrics that are to become larger or smaller, and bounds that are to hold."""
 
-__all__ = ["Constraint", "Objective", "non_dominated", "parse_constraints", "parse_objectives"]
+__all__ = ["Constraint", "Objective", "measured_metrics", "non_dominated", "parse_constraints", "parse_objectives"]
 
 import re
 from collections.abc import Collection
@@ -129,6 +129,11 @@ def parse_constraints(text: str, layers: int, groups: Collection[str]) -> tuple[
     return tuple(found)
 
 
+def measured_metrics(layers: int) -> list[str]:
+    """Names of all metrics that a run of L layers may have; not of those that the analysis makes of them."""
+    return [declared.name for declared in layer_metrics(layers) if not declared.name.startswith("analysis/")]
+
+
 def non_dominated(points: Floats) -> npt.NDArray[np.bool_]:
     """Which points no other one is at least as small as in every coordinate and smaller in one, N.
 
@@ -148,7 +153,7 @@ def non_dominated(points: Floats) -> npt.NDArray[np.bool_]:
 
 
 def _check_metric(option: str, name: str, layers: int, groups: Collection[str]) -> None:
-    known = [declared.name for declared in layer_metrics(layers) if not declared.name.startswith("analysis/")]
+    known = measured_metrics(layers)
     if name not in known:
         raise ConfigError(f"{option} must name metrics of the store, got {name!r}{nearest(name, known)}")
     group = next((group for group, names in _OF_GROUP.items() if names.match(name)), next(iter(GROUPS)))
