@@ -161,7 +161,9 @@ def _as_if_read_at_once(frame: pd.DataFrame) -> pd.DataFrame:
     kept = sorted((name for name in others if not empty[name]), key=lambda name: (not is_layered(name), name))
     frame = frame[[*known, *kept]].copy()
     for name in _INTEGERS:
-        if frame[name].dtype == float and frame[name].notna().all():
+        if frame[name].isna().all():
+            frame[name] = pd.Series([None] * len(frame), index=frame.index, dtype=object)
+        elif frame[name].dtype == float and frame[name].notna().all():
             frame[name] = frame[name].astype("int64")
     for name in _WORDS:
         if frame[name].dtype == object or frame[name].isna().all():
