@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     from hit.stop import StopRequest
 
 
+APPLICATION_HELP = (
+    "what to recommend for: all, or with commas reconstruction, compression, representation, generation, density; "
+    "or metrics with weights, test/psnr:1,test/rate:-0.5, or pareto:test/psnr,test/rate=min; several with ; between"
+)
+
+
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
 class ReportOptions:
     """Which runs to report on, and where to."""
@@ -23,7 +29,10 @@ class ReportOptions:
     experiment: Annotated[str, Field(description=EXPERIMENT_HELP)] = ""
     where: Annotated[str, Field(description="an MLflow filter on the runs, such as metrics.beta_2 > 1")] = ""
     sweep: Annotated[str, Field(description="run id of a sweep, for its runs alone")] = ""
-    application: Annotated[str, Field(description="what to recommend for, with commas; all for every one")] = "all"
+    application: Annotated[str, Field(description=APPLICATION_HELP)] = "all"
+    constraints: Annotated[
+        str, Field(description="what recommended runs keep: test/rate<=40,test/psnr>=18, with commas")
+    ] = ""
     output: Annotated[str, Field(min_length=1, description="file of the report, a single HTML page")] = "report.html"
     state_dir: Annotated[str, Field(description="journals; empty: $HIT_STATE_DIR, else ./.hit")] = ""
 
@@ -40,14 +49,16 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     options = build(ReportOptions, parser().parse(argv)["report"])
     output_file(options.output)
 
-    from analysis.recommend import application
+    from analysis.applications import applications
 
-    names = [name.strip() for name in options.application.split(",") if name.strip()]
-    wanted = [] if names == ["all"] else [application(name).name for name in names]
+    asked = applications(options.application, options.constraints)
+    wanted = [one.name for one in asked]
 
     from analysis.publish import Selection, publish
+    from analysis.sentences import told
     from hit.config import TrainConfig
     from hit.connection import chosen_experiment
+    from hit.errors import StoreError
     from hit.recovery import recover
     from hit.runner import state_folder
     from hit.tracking import RunWriter
@@ -56,6 +67,12 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     folder = state_folder(TrainConfig(state_dir=options.state_dir))
     recover(folder, experiment)
     models = Selection.of(experiment, where=options.where, sweep=options.sweep)
+    try:
+        advice = told(models.frame, asked)
+    except StoreError as error:
+        if options.application.strip() != "all":
+            raise
+        advice = [str(error)]  # pictures need less
     with RunWriter(
         kind=Kind.REPORT,
         name=f"report {options.where or options.sweep or experiment}",
@@ -65,6 +82,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
         stop=stop,
     ) as run:
         path = publish(run, models, options.output, wanted)
+    print(*advice, sep="\n")
     print(f"report: {path}")
 
 

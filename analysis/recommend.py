@@ -1,78 +1,24 @@
 """Which run, and which region of rate space, serves an application best."""
 
-__all__ = ["APPLICATIONS", "Application", "RateBox", "Recommendation", "application", "recommend"]
+__all__ = ["APPLICATIONS", "Application", "Estimate", "RateBox", "Recommendation", "application", "recommend"]
 
+import math
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
+from analysis.applications import APPLICATIONS, Application, application
 from analysis.comparable import all_equal
+from analysis.criteria import Constraint, non_dominated
+from analysis.region import Estimate, Objectives, RateBox, estimate, span
 from analysis.runs import layers, one_dataset, rate_name, require, values
 from hit import schema
-from hit.errors import StoreError, nearest
+from hit.errors import StoreError
 
 #: Three decibels are a factor of two: the mean squared error may be twice that of the best run.
 PSNR_TOLERANCE = 3.0
 BEST_FEW = 5
-
-
-@dataclass(frozen=True)
-class Application:
-    """What latents or samples are used for, and the metric that says how well they serve.
-
-    Attributes:
-        name: word for the command line.
-        metric: name in the store; `{L}` stands for the top layer.
-        text: what is asked for, as a sentence for people.
-        direction: given where the schema declares none, since a rate is a price to one
-            application and a capacity to another.
-        bounded: only runs that reconstruct well enough are candidates.
-    """
-
-    name: str
-    metric: str
-    text: str
-    direction: schema.Direction | None = None
-    bounded: bool = False
-
-    def metric_of(self, count: int) -> schema.Metric:
-        """The declared metric for a model of `count` layers."""
-        return schema.metric(self.metric.replace("{L}", str(count)))
-
-    def direction_of(self, count: int) -> schema.Direction:
-        """Whether less or more of the metric is better."""
-        direction = self.direction or self.metric_of(count).direction
-        assert direction is not None, f"{self.name} needs a direction"
-        return direction
-
-
-APPLICATIONS = (
-    Application("reconstruction", "test/psnr", "the most faithful reconstructions"),
-    Application(
-        "compression",
-        "test/rate",
-        "the fewest nats among runs that reconstruct well enough",
-        direction="minimize",
-        bounded=True,
-    ),
-    Application(
-        "representation",
-        "test/accuracy_svm_rbf_z{L}_sampled",
-        "the class most easily read from samples of the top latent, which its rate bounds",
-    ),
-    Application("generation", "sample/inception_score", "the sharpest and most diverse samples from the prior"),
-    Application("density", "test/elbo", "the highest bound on the likelihood of unseen data"),
-)
-
-
-@dataclass(frozen=True)
-class RateBox:
-    """A region of rate space: a box in (R_1, …, R_L) with bounds on R = R_1 + … + R_L, in nats per image."""
-
-    low: tuple[float, ...]
-    high: tuple[float, ...]
-    total_low: float
-    total_high: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,12 +32,17 @@ class Recommendation:
         value: its score, in the metric's unit.
         mean, spread, count: over the runs that differ from it in their seed alone; the spread is
             the sample standard deviation, None for a single run.
-        region: around the best few runs.
+        region: where the best models lie: by `estimate`, or around the best few runs where there is none.
+        estimate: what a Gaussian process over all measured runs says of the optimum, its score, and the gain of
+            free β, with standard errors; None where runs are too few, or none is likely to keep the constraints.
+        front: for a trade-off, the runs that no other is at least as good as in all and better in one, the best
+            first; else None.
         candidates: how many runs were compared.
         equal_run, equal_value, equal_candidates: the best run whose βs are all equal, its score, and
             of how many; None where there is no such run.
         gain: how much better `value` is than `equal_value`, in the metric's unit, never negative;
             None without an equal run, and for models of one layer, whose βs are always equal.
+        gain_error: standard error of the gain by the spread of replicates of both runs; None where either has none.
         min_psnr: the PSNR in dB that candidates reach, None where none was asked for.
     """
 
@@ -109,18 +60,9 @@ class Recommendation:
     equal_candidates: int
     gain: float | None
     min_psnr: float | None
-
-
-def application(name: str) -> Application:
-    """The application called `name`.
-
-    Raises:
-        StoreError: there is none; names the nearest.
-    """
-    for declared in APPLICATIONS:
-        if declared.name == name:
-            return declared
-    raise StoreError(f"unknown application {name!r}{nearest(name, [declared.name for declared in APPLICATIONS])}")
+    estimate: Estimate | None = None
+    front: pd.DataFrame | None = None
+    gain_error: float | None = None
 
 
 def recommend(
@@ -133,14 +75,17 @@ def recommend(
 
     Args:
         frame: runs of one data set.
-        target: an application or its name.
+        target: an application, or a text as `application` takes it.
         min_psnr: least PSNR in dB for compression. By default 3 dB below the best run, at most twice
             its mean squared error: unlike a quantile of the runs, this does not drift when poor
-            runs are added.
-        best_few: at most so many of the best runs span the region; of few candidates, a quarter and two at least.
+            runs are added. A constraint on test/psnr does the same.
+        best_few: where runs are too few for a surrogate, at most so many of the best span the region; of few
+            candidates, a quarter and two at least.
 
     Raises:
-        StoreError: several data sets, an unknown application, or no finished run has the metric.
+        StoreError: several data sets, an unknown application, no finished run has the metrics, or none keeps the
+            constraints; says what to run.
+        ConfigError: the text of an application is not of its form.
     """
     target = application(target) if isinstance(target, str) else target
     require(frame)
@@ -148,23 +93,23 @@ def recommend(
     count = layers(frame)
     metric, direction = target.metric_of(count), target.direction_of(count)
     rates = [rate_name(layer) for layer in range(1, count + 1)]
-    names = [metric.name, "test/rate", *rates, *(["test/psnr"] if target.bounded else [])]
-    measured = rows = require(frame, *names)
-    threshold = None
-    if target.bounded:
-        psnr = values(rows, "test/psnr")
-        threshold = float(psnr.max()) - PSNR_TOLERANCE if min_psnr is None else min_psnr
-        rows = rows[psnr >= threshold]
-        if rows.empty:
-            raise StoreError(
-                f"min_psnr must be at most {psnr.max():.4g} dB, which the best run reaches, got {min_psnr}"
-            )
-    ranked = _ranked(rows, metric.name, direction)
+    needed = dict.fromkeys([*target.metrics(count), "test/rate", *rates, *(["test/psnr"] if target.bounded else [])])
+    measured = require(frame, *needed)
+    bounds, threshold = _bounds(target, measured, min_psnr)
+    allowed = _allowed(measured, bounds)
+    if not allowed.any():
+        raise StoreError(_unmet(measured, bounds, min_psnr))
+    score = target.score(measured, allowed, count)
+    measured = measured.assign(**{metric.name: score})
+    ranked = _ranked(measured[allowed], metric.name, direction)
     equal = ranked[all_equal(ranked, count)]
     best, value = ranked.iloc[0], float(values(ranked, metric.name).iloc[0])
     equal_value = None if equal.empty else float(values(equal, metric.name).iloc[0])
     few = ranked.head(min(best_few, max(2, len(ranked) // 4)))
     scores = values(_replicates_of(best, measured), metric.name)
+    found = estimate(
+        measured, count, Objectives(metric.name, direction == "maximize", bounds), _equal_line(measured, count)
+    )
     return Recommendation(
         application=target,
         metric=metric,
@@ -173,31 +118,78 @@ def recommend(
         mean=float(scores.mean()),
         spread=float(scores.std()) if len(scores) > 1 else None,
         count=len(scores),
-        region=_region(few, rates),
+        region=found.box if found else span(few, rates),
         candidates=len(ranked),
         equal_run=None if equal.empty else equal.iloc[0],
         equal_value=equal_value,
         equal_candidates=len(equal),
         gain=None if equal_value is None or count == 1 else abs(value - equal_value),
         min_psnr=threshold,
+        estimate=found,
+        front=_front(target, ranked),
+        gain_error=None if equal.empty or count == 1 else _gain_error(best, equal.iloc[0], measured, metric.name),
     )
+
+
+def _bounds(
+    target: Application, rows: pd.DataFrame, min_psnr: float | None
+) -> tuple[tuple[Constraint, ...], float | None]:
+    """All that candidates keep, and the least PSNR of them."""
+    asked = [one.bound for one in target.constraints if one.name == "test/psnr" and not one.upper]
+    if not target.bounded:
+        return target.constraints, max(asked, default=None)
+    if min_psnr is None and asked:
+        return target.constraints, max(asked)
+    threshold = float(values(rows, "test/psnr").max()) - PSNR_TOLERANCE if min_psnr is None else min_psnr
+    return (*target.constraints, Constraint("test/psnr", threshold, upper=False)), threshold
+
+
+def _allowed(rows: pd.DataFrame, bounds: tuple[Constraint, ...]) -> pd.Series:
+    kept = np.ones(len(rows), bool)
+    for one in bounds:
+        kept &= one.excess(values(rows, one.name)) <= 0
+    return pd.Series(kept, index=rows.index)
+
+
+def _unmet(rows: pd.DataFrame, bounds: tuple[Constraint, ...], min_psnr: float | None) -> str:
+    """Why there is no candidate, and what would make one."""
+    psnr = values(rows, "test/psnr")
+    if min_psnr is not None and not (psnr >= min_psnr).any():
+        return f"min_psnr must be at most {psnr.max():.4g} dB, which the best run reaches, got {min_psnr}"
+    text = ",".join(map(str, bounds))
+    ends = []
+    for one in bounds:
+        numbers = values(rows, one.name)
+        ends.append(f"{one.name} is {numbers.min():.4g} to {numbers.max():.4g}")
+    return (
+        f"no finished run keeps {text} ({', '.join(dict.fromkeys(ends))}): look for one by "
+        f'`python -m sweeps --driver bayes --constraints "{text}"`, or loosen them'
+    )
+
+
+def _equal_line(rows: pd.DataFrame, count: int) -> pd.DataFrame:
+    """The runs whose βs are equal, in the order of β; of one layer there is nothing to compare."""
+    equal = rows[all_equal(rows, count)] if count > 1 else rows.iloc[:0]
+    return equal.sort_values("beta_1", kind="stable")
+
+
+def _front(target: Application, ranked: pd.DataFrame) -> pd.DataFrame | None:
+    if not target.objectives:
+        return None
+    costs = np.column_stack([one.sign * values(ranked, one.name) for one in target.objectives])
+    return ranked[non_dominated(costs)]
+
+
+def _gain_error(best: pd.Series, equal: pd.Series, rows: pd.DataFrame, name: str) -> float | None:
+    spreads = [float(values(_replicates_of(run, rows), name).std()) for run in (best, equal)]
+    error = math.hypot(*spreads)
+    return error if math.isfinite(error) else None
 
 
 def _ranked(rows: pd.DataFrame, name: str, direction: schema.Direction) -> pd.DataFrame:
     score = values(rows, name) * (1 if direction == "minimize" else -1)
     order = pd.DataFrame({"score": score, "rate": values(rows, "test/rate"), "run": rows["run_id"].astype(str)})
     return rows.iloc[order.reset_index(drop=True).sort_values(["score", "rate", "run"]).index]
-
-
-def _region(rows: pd.DataFrame, rates: list[str]) -> RateBox:
-    table = pd.DataFrame({name: values(rows, name) for name in rates})
-    total = table.sum(axis=1)
-    return RateBox(
-        low=tuple(map(float, table.min())),
-        high=tuple(map(float, table.max())),
-        total_low=float(total.min()),
-        total_high=float(total.max()),
-    )
 
 
 def _replicates_of(run: pd.Series, rows: pd.DataFrame) -> pd.DataFrame:

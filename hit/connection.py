@@ -8,6 +8,7 @@ __all__ = [
     "is_permanent",
     "runs_page",
     "show_as_training",
+    "sqlite_path",
     "tracking_uri",
 ]
 
@@ -48,8 +49,13 @@ def tracking_uri(uri: str | None = None) -> str:
     """
     uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_TRACKING_URI
     if uri.startswith(_SQLITE):
-        return _SQLITE + str(_sqlite_path(uri).absolute())
+        return _SQLITE + str(_path(uri).absolute())
     return uri
+
+
+def sqlite_path(uri: str) -> Path | None:
+    """The file of an SQLite store; None for any other store."""
+    return _path(uri) if uri.startswith(_SQLITE) else None
 
 
 def connect(uri: str | None = None) -> MlflowClient:
@@ -69,7 +75,7 @@ def connect(uri: str | None = None) -> MlflowClient:
     logging.getLogger("alembic").setLevel(logging.WARNING)
     try:
         if uri.startswith(_SQLITE):
-            path = _sqlite_path(uri)
+            path = _path(uri)
             if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
                 raise StoreError(f"tracking store must lie in a writable directory, got {path}")
             with FileLock(f"{path}.lock", timeout=_DB_LOCK_SECONDS):
@@ -147,10 +153,10 @@ def _artifact_location(client: MlflowClient, name: str) -> str | None:
     if not uri.startswith(_SQLITE):
         return None
     folder = "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in name)
-    return (_sqlite_path(uri).parent / "mlruns" / folder).as_uri()
+    return (_path(uri).parent / "mlruns" / folder).as_uri()
 
 
-def _sqlite_path(uri: str) -> Path:
+def _path(uri: str) -> Path:
     return Path(unquote(uri.removeprefix(_SQLITE)))
 
 

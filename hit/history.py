@@ -3,6 +3,8 @@
 __all__ = ["HistoryReader"]
 
 import time
+from collections.abc import Set
+from typing import TYPE_CHECKING
 
 import pandas as pd
 from mlflow.entities import Run
@@ -10,8 +12,12 @@ from mlflow.entities import Run
 from hit.config import flat_defaults
 from hit.errors import StoreError
 from hit.frames import stack
+from hit.records import BASE_COLUMNS, is_layered
 from hit.schema import DEFAULT_EXPERIMENT, SCHEMA_VERSION, Kind
-from hit.store import BASE_COLUMNS, Store, is_layered, to_frame
+from hit.store import Store, to_frame
+
+if TYPE_CHECKING:
+    from hit.database import RunState
 
 #: How far the clocks of two machines may differ before a run is seen late, at the next full reading.
 CLOCK_MARGIN_SECONDS = 60.0
@@ -20,6 +26,8 @@ FULL_READ_SECONDS = 600.0
 _FULL_READ_SHARE = 30.0
 #: Run ids in one question; the address of a question to a server must not become too long.
 _IDS_A_QUESTION = 100
+#: Above this share of changed runs all are read again.
+_MANY = 0.25
 _INTEGERS = [name for name, default in flat_defaults().items() if type(default) is int]
 _WORDS = [
     *(name for name in BASE_COLUMNS if not name.endswith("_time")),
@@ -30,7 +38,8 @@ _WORDS = [
 class HistoryReader:
     """`Store.history` of one experiment, kept up to date.
 
-    A later reading asks for the runs that are RUNNING, those that have ended since (by the time that they
+    Where the store is a database, a later reading asks it which runs have changed, in whatever way, and reads those
+    (`Store.states`). A server is asked for the runs that are RUNNING, those that have ended since (by the time they
     ended, which other machines wrote: `CLOCK_MARGIN_SECONDS`), and those that were RUNNING at the last one,
     which may have ended otherwise or be gone. What changes without any of this (a run measured anew, imported,
     deleted) is seen by the next full reading, which comes every `FULL_READ_SECONDS`, or when asked for.
@@ -39,15 +48,28 @@ class HistoryReader:
         store: the store.
         experiment: name of the experiment.
         kind: only runs of this kind; None for all.
+        where: only runs that match this filter in MLflow's language.
+        sweep: only children of this sweep (its run id).
 
     Raises:
         StoreError: from `read`: the store does not answer (`StoreAway`), or its runs are of another schema.
     """
 
-    def __init__(self, store: Store, experiment: str = DEFAULT_EXPERIMENT, *, kind: Kind | None = Kind.TRAIN) -> None:
+    def __init__(
+        self,
+        store: Store,
+        experiment: str = DEFAULT_EXPERIMENT,
+        *,
+        kind: Kind | None = Kind.TRAIN,
+        where: str = "",
+        sweep: str | None = None,
+    ) -> None:
         self._store = store
         self._experiment = experiment
         self._kind = kind
+        self._where = where
+        self._sweep = sweep
+        self._states: dict[str, RunState] = {}
         self._frame: pd.DataFrame | None = None
         self._running: set[str] = set()
         self._asked_at = 0.0
@@ -63,6 +85,9 @@ class HistoryReader:
         Raises:
             StoreError: the store does not answer (`StoreAway`), or holds runs of another schema.
         """
+        states = self._store.states(self._experiment, where=self._where, kind=self._kind, sweep=self._sweep)
+        if states is not None:
+            return self._read_changed(states, full)
         now = time.time()
         due = now - self._full_at > max(FULL_READ_SECONDS, _FULL_READ_SHARE * self._full_cost)
         if full or due or self._frame is None:
@@ -77,26 +102,40 @@ class HistoryReader:
         self._asked_at = now
         gone = self._running - changed.keys()
         self._running = {run_id for run_id, run in changed.items() if run.info.status == "RUNNING"}
-        self._frame = self._merged(self._frame, list(changed.values()), gone)
+        self._frame = self._merged(self._frame, to_frame(list(changed.values())), gone)
+        return self._frame
+
+    def _read_changed(self, states: "dict[str, RunState]", full: bool) -> pd.DataFrame:
+        changed = [run_id for run_id, state in states.items() if self._states.get(run_id) != state]
+        if full or self._frame is None or len(changed) > _MANY * len(states):
+            self._frame = self._read_history()
+        else:
+            gone = self._states.keys() - states.keys()
+            news = self._store.history_of(self._experiment, changed) if changed else self._frame.iloc[:0]
+            self._frame = self._merged(self._frame, news, gone)
+        self._states = states  # asked for before the runs were read: what changes in between is read next time
         return self._frame
 
     def _read_all(self, now: float) -> pd.DataFrame:
-        runs = self._runs("")
-        frame = to_frame(runs)
-        _check_schema(frame, self._experiment)
-        self._running = {run.info.run_id for run in runs if run.info.status == "RUNNING"}
+        frame = self._read_history()
+        self._running = set(frame.loc[frame["status"] == "RUNNING", "run_id"])
         self._asked_at = self._full_at = now
         self._full_cost = time.time() - now
         self._frame = frame
         return frame
 
-    def _runs(self, where: str) -> list[Run]:
-        return list(self._store.runs(self._experiment, where=where, kind=self._kind))
+    def _read_history(self) -> pd.DataFrame:
+        frame = self._store.history(self._experiment, where=self._where, kind=self._kind, sweep=self._sweep)
+        _check_schema(frame, self._experiment)
+        return frame
 
-    def _merged(self, frame: pd.DataFrame, changed: list[Run], gone: set[str]) -> pd.DataFrame:
-        if not changed and not gone:
+    def _runs(self, where: str) -> list[Run]:
+        both = " and ".join(filter(None, [self._where, where]))
+        return list(self._store.runs(self._experiment, where=both, kind=self._kind, sweep=self._sweep))
+
+    def _merged(self, frame: pd.DataFrame, news: pd.DataFrame, gone: Set[str]) -> pd.DataFrame:
+        if not len(news) and not gone:
             return frame
-        news = to_frame(changed)
         _check_schema(news, self._experiment)
         stale = frame["run_id"].isin({*news["run_id"], *gone})
         frame = stack([frame[~stale], news])
@@ -122,7 +161,9 @@ def _as_if_read_at_once(frame: pd.DataFrame) -> pd.DataFrame:
     kept = sorted((name for name in others if not empty[name]), key=lambda name: (not is_layered(name), name))
     frame = frame[[*known, *kept]].copy()
     for name in _INTEGERS:
-        if frame[name].dtype == float and frame[name].notna().all():
+        if frame[name].isna().all():
+            frame[name] = pd.Series([None] * len(frame), index=frame.index, dtype=object)
+        elif frame[name].dtype == float and frame[name].notna().all():
             frame[name] = frame[name].astype("int64")
     for name in _WORDS:
         if frame[name].dtype == object or frame[name].isna().all():

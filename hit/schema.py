@@ -216,6 +216,9 @@ _DECLARED = [
     Metric("certificate/objective_gap_worst", "", "minimize", "the same, worst"),
     Metric("certificate/distortion_gap", "", "minimize", "distortion at equal rates, surface over dedicated, mean"),
     Metric("certificate/distortion_gap_worst", "", "minimize", "the same, worst"),
+    # what the analysis makes of several metrics of a run, relative to other runs; never logged
+    Metric("analysis/score", "standard deviations", "maximize", "weighted score"),
+    Metric("analysis/distance", "", "minimize", "distance from the best of each"),
     # sweeps
     Metric("sweep/finished", "runs", "maximize", "runs finished"),
     Metric("sweep/running", "runs", None, "runs running"),

@@ -1,46 +1,35 @@
 """The run store, read: typed, paged, a row a run. Nothing here writes."""
 
-__all__ = ["BASE_COLUMNS", "Store", "config_of", "is_layered", "is_lost", "to_frame"]
+__all__ = ["Point", "Store", "config_of", "is_lost", "to_frame"]
 
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pandas as pd
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import SQLAlchemyError
 
-from hit.config import BETA, flat_defaults
+from hit.config import flat_defaults
 from hit.connection import connect, is_permanent
 from hit.errors import StoreAway, StoreError
+from hit.histories import Point, from_server, one_by_one
+from hit.records import Records, is_layered
 from hit.schema import DEFAULT_EXPERIMENT, Kind, Tag
 from hit.stop import process_identity
-from hit.targets import TARGET
 
-_PAGE = 1000
+if TYPE_CHECKING:
+    from hit.database import Database, RunState
+
+AnswerT = TypeVar("AnswerT")
+
+_PAGE, _IDS_A_QUESTION = 1000, 100
 #: A run of another machine whose heart has not beaten for so long is lost.
 LOST_AFTER_SECONDS = 600.0
-
-_COLUMNS = {
-    "kind": Tag.KIND,
-    "sweep": Tag.SWEEP,
-    "parent": Tag.PARENT,
-    "amortised": Tag.AMORTISED,
-    "config_hash": Tag.CONFIG_HASH,
-    "group": Tag.GROUP,
-    "data_digest": Tag.DATA_DIGEST,
-    "evaluator": Tag.EVALUATOR,
-    "judge": Tag.JUDGE,
-    "inception": Tag.INCEPTION,
-    "infeasible": Tag.INFEASIBLE,
-    "status_reason": Tag.STATUS_REASON,
-    "schema": Tag.SCHEMA,
-}
-#: Columns that every frame begins with, before the fields of the config.
-BASE_COLUMNS = ("run_id", "run_name", "experiment_id", "status", "start_time", "end_time", *_COLUMNS)
 
 
 class Store:
@@ -75,7 +64,42 @@ class Store:
         Raises:
             StoreError: the filter is not understood, or the store does not answer (`StoreAway`).
         """
-        return to_frame(list(self.runs(experiment, where=where, kind=kind, sweep=sweep)))
+        return self._history(experiment, self._clauses(where, kind, sweep))
+
+    def states(
+        self, experiment: str, *, where: str = "", kind: Kind | None = Kind.TRAIN, sweep: str | None = None
+    ) -> "dict[str, RunState] | None":
+        """What tells, run by run, whether `history` would find it changed; None where only reading it all tells.
+
+        Raises:
+            StoreError: the filter is not understood.
+        """
+        text = self._clauses(where, kind, sweep)
+        home = self._home(experiment)
+        return {} if home is None else self._from_tables(lambda tables: tables.states(home, text), about=where)
+
+    def history_of(self, experiment: str, run_ids: Sequence[str]) -> pd.DataFrame:
+        """`history` of some runs, of whatever kind.
+
+        Raises:
+            StoreError: the store does not answer (`StoreAway`).
+        """
+        return self._history(experiment, "", run_ids)
+
+    def histories(self, run_ids: Sequence[str], names: Sequence[str]) -> Iterator[Point]:
+        """Every value that these runs logged of these metrics, in no order.
+
+        A database is asked once for 500 runs, a server once a metric for 100 runs.
+
+        Raises:
+            StoreError: the store does not answer (`StoreAway`).
+        """
+        found = self._from_tables(lambda tables: list(tables.histories(run_ids, names)))
+        if found is None:
+            found = self._answer(partial(from_server, self.client, run_ids, names))
+        if found is None:
+            found = self._answer(partial(one_by_one, self.client, run_ids, names))
+        yield from map(Point._make, found)
 
     def runs(
         self,
@@ -86,15 +110,9 @@ class Store:
         sweep: str | None = None,
     ) -> Iterator[Run]:
         """The same as MLflow's own records, page by page."""
-        found = self._answer(partial(self.client.get_experiment_by_name, experiment))
-        if found is None:
-            return
-        clauses = [where] if where else []
-        if kind is not None:
-            clauses.append(f"tags.`{Tag.KIND}` = '{kind}'")
-        if sweep is not None:
-            clauses.append(f"tags.`{Tag.SWEEP}` = '{sweep}'")
-        yield from self._pages([found.experiment_id], " and ".join(clauses), "start_time ASC", about=where)
+        home = self._home(experiment)
+        if home is not None:
+            yield from self._pages([home], self._clauses(where, kind, sweep), "start_time ASC", about=where)
 
     def classifiers(self, data_digest: str) -> list[Run]:
         """Finished classifiers of the data with this digest, of whatever experiment, newest first.
@@ -152,13 +170,66 @@ class Store:
                 f"run {run_id} must have the artifact {artifact!r}, got: {str(error).splitlines()[0]}"
             ) from None
 
+    @cached_property
+    def _tables(self) -> "Database | None":
+        """The database itself, where the store is one and MLflow has its tables where we know them."""
+        try:
+            from hit.database import Database  # loads the database part of MLflow, which a server's client lacks
+
+            return Database(self.client.tracking_uri) if Database.reads(self.client.tracking_uri) else None
+        except (ImportError, SQLAlchemyError):
+            return None
+
+    def _from_tables(self, ask: "Callable[[Database], AnswerT]", about: str = "") -> AnswerT | None:
+        """What the database answers; None where MLflow's client has to be asked instead."""
+        if (tables := self._tables) is None:
+            return None
+        try:
+            return self._answer(partial(ask, tables), about)  # type: ignore[no-any-return]
+        except (SQLAlchemyError, AttributeError, TypeError):  # other tables than those of the MLflow that is here
+            return None
+
+    def _history(self, experiment: str, where: str, run_ids: Sequence[str] | None = None) -> pd.DataFrame:
+        home = self._home(experiment)
+        if home is None:
+            return to_frame([])
+        found = self._from_tables(lambda tables: tables.records(home, where, run_ids), about=where)
+        if found is None:
+            pages = self._found(home, where, run_ids)
+            found = Records.joined([Records.of(page) for page in pages])
+        return found.frame()
+
+    def _found(self, home: str, where: str, run_ids: Sequence[str] | None) -> Iterator[list[Run]]:
+        filters = [where]
+        if run_ids is not None:
+            chunks = [run_ids[first : first + _IDS_A_QUESTION] for first in range(0, len(run_ids), _IDS_A_QUESTION)]
+            filters = [f"attributes.run_id IN ({', '.join(map(repr, chunk))})" for chunk in chunks]
+        for text in filters:
+            yield from self._lists([home], text, "start_time ASC", about=where)
+
+    def _home(self, experiment: str) -> str | None:
+        found = self._answer(partial(self.client.get_experiment_by_name, experiment))
+        return None if found is None else str(found.experiment_id)
+
+    def _clauses(self, where: str, kind: Kind | None, sweep: str | None) -> str:
+        clauses = [where] if where else []
+        if kind is not None:
+            clauses.append(f"tags.`{Tag.KIND}` = '{kind}'")
+        if sweep is not None:
+            clauses.append(f"tags.`{Tag.SWEEP}` = '{sweep}'")
+        return " and ".join(clauses)
+
     def _pages(self, experiments: Sequence[str], where: str, order: str, about: str = "") -> Iterator[Run]:
+        for page in self._lists(experiments, where, order, about):
+            yield from page
+
+    def _lists(self, experiments: Sequence[str], where: str, order: str, about: str = "") -> Iterator[list[Run]]:
         search = partial(self.client.search_runs, experiments, where, max_results=_PAGE, order_by=[order])
         page = self._answer(search, about)
-        yield from page
+        yield page
         while page.token:
             page = self._answer(partial(search, page_token=page.token), about)
-            yield from page
+            yield page
 
     def _answer(self, ask: Callable[[], Any], about: str = "") -> Any:
         try:
@@ -179,33 +250,7 @@ def to_frame(runs: Sequence[Run]) -> pd.DataFrame:
     `mlflow run` logged as typed ("1e-3") and one that we logged (0.001) read the same. β_l of a run with rate
     targets is the one that it ended with.
     """
-    defaults = flat_defaults()
-    columns: dict[str, list[Any]] = {
-        "run_id": [run.info.run_id for run in runs],
-        "run_name": [run.info.run_name for run in runs],
-        "experiment_id": [run.info.experiment_id for run in runs],
-        "status": [run.info.status for run in runs],
-        "start_time": [run.info.start_time for run in runs],
-        "end_time": [run.info.end_time for run in runs],
-    }
-    tags = [run.data.tags for run in runs]
-    for column, tag in _COLUMNS.items():
-        columns[column] = [some.get(tag) for some in tags]
-    params = [run.data.params for run in runs]
-    metrics = [run.data.metrics for run in runs]
-    layered = {name for some in params for name in some if is_layered(name)}
-    for name in [*defaults, *sorted(layered - defaults.keys())]:
-        default = 1.0 if is_layered(name) else defaults[name]
-        columns[name] = [_typed(default, some.get(name)) for some in params]
-        if BETA.match(name):  # where rate targets moved β, what it ended as decides what the model is
-            columns[name] = [own.get(name, asked) for own, asked in zip(metrics, columns[name], strict=True)]
-    # β, epochs and the like stand as typed params already; their mirrors are for MLflow's own filters.
-    for name in sorted({name for some in metrics for name in some} - columns.keys()):
-        columns[name] = [some.get(name, float("nan")) for some in metrics]
-    frame = pd.DataFrame(columns)
-    for name in ("start_time", "end_time"):
-        frame[name] = pd.to_datetime(frame[name], unit="ms", utc=True).astype("datetime64[ms, UTC]")
-    return frame
+    return Records.of(runs).frame()
 
 
 def is_lost(run: Run, now: float | None = None) -> bool:
@@ -233,11 +278,6 @@ def config_of(run: Run) -> dict[str, Any]:
     return {name: value for name, value in run.data.params.items() if name in known or is_layered(name)}
 
 
-def is_layered(name: str) -> bool:
-    """Whether a param is a number that a layer, or the total rate, has."""
-    return bool(BETA.match(name) or TARGET.match(name))
-
-
 def _alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
@@ -246,20 +286,3 @@ def _alive(pid: int) -> bool:
     except PermissionError:
         return True
     return True
-
-
-def _typed(default: Any, text: str | None) -> Any:
-    """The param's text as the type of the field's default; a text that is not of it reads as missing."""
-    if text is None:
-        return float("nan") if isinstance(default, float) else None
-    try:
-        match default:
-            case bool():
-                return text.strip().lower() in ("true", "1", "yes", "on")
-            case int():
-                return int(float(text))
-            case float():
-                return float(text)
-    except ValueError:
-        return float("nan") if isinstance(default, float) else None
-    return text

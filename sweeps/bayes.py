@@ -8,13 +8,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from analysis.criteria import Constraint, Objective
 from analysis.runs import require
 from analysis.runs import values as numbers
 from hit.errors import ConfigError, StoreError
 from sweeps.choosing import Sampler
 from sweeps.driver import Driver, Proposal
 from sweeps.matching import comparable
-from sweeps.objectives import Constraint, Objective, hypervolume
+from sweeps.objectives import hypervolume
 from sweeps.samplers import Trials, suggest
 from sweeps.searchspace import SearchSpace
 

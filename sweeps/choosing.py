@@ -9,11 +9,12 @@ from typing import Annotated, Literal, get_args
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass as options_dataclass
 
+from analysis.criteria import Constraint, Objective, parse_constraints, parse_objectives
 from hit.axes import GRID_DEFAULTS, parse_axis
 from hit.config import TrainConfig
 from hit.errors import ConfigError
 from hit.metric_groups import parse_groups
-from sweeps.objectives import Constraint, Objective, parse_constraints, parse_objectives
+from sweeps.objectives import region_constraints
 from sweeps.searchspace import Dimension, SearchSpace, parse_fields
 from sweeps.space import BetaGrid, RateRegion
 
@@ -149,7 +150,7 @@ class Choice:
             objectives=parse_objectives(options.objectives, base.layers, groups),
             constraints=(
                 *parse_constraints(options.constraints, base.layers, groups),
-                *(Constraint.of_region(region) if region else ()),
+                *(region_constraints(region) if region else ()),
             ),
             sampler=options.sampler,
             patience=options.patience,

@@ -23,10 +23,10 @@ from optuna.samplers import (
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from scipy.stats import qmc
 
+from analysis.criteria import Objective, non_dominated
+from analysis.surrogate import thinned
 from sweeps.choosing import Sampler
-from sweeps.objectives import Objective, non_dominated
 from sweeps.searchspace import Dimension
-from sweeps.surrogate import thinned
 
 Floats = npt.NDArray[np.float64]
 

@@ -1,17 +1,17 @@
 """Which rates a model of given β is expected to end with: a Gaussian process over the history."""
 
-__all__ = ["RateSurrogate", "thinned"]
+__all__ = ["RateSurrogate"]
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtri
 from scipy.stats import qmc
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
+
+from analysis.surrogate import learned_kernel, thinned
 
 Floats = npt.NDArray[np.float64]
 
@@ -81,35 +81,14 @@ class RateSurrogate:
         return np.asarray(np.maximum(np.exp(mean + deviation * normal[:, None]) - _SOFT_FLOOR, 0.0))
 
 
-def thinned(points: Floats, limit: int) -> npt.NDArray[np.intp]:
-    """Indices of at most `limit` points that lie as far apart as can be: each is the farthest from those before it.
-
-    Args:
-        points: N×L.
-        limit: how many are kept.
-    """
-    if len(points) <= limit:
-        return np.arange(len(points))
-    spread = np.maximum(np.ptp(points, axis=0), 1e-12)
-    scaled = points / spread
-    chosen = [0]
-    distance = np.full(len(points), np.inf)
-    while len(chosen) < limit:
-        distance = np.minimum(distance, ((scaled - scaled[chosen[-1]]) ** 2).sum(1))
-        chosen.append(int(distance.argmax()))
-    return np.sort(np.array(chosen))
-
-
 def _process(inputs: Floats, outputs: Floats) -> GaussianProcessRegressor:
     amplitude = max(float(outputs.std()), 0.05)
     kernel = ConstantKernel(amplitude**2, (1e-4, 1e2)) * Matern(
         length_scale=[2.0] * inputs.shape[1], length_scale_bounds=(0.3, 30.0), nu=2.5
     ) + WhiteKernel(1e-2 * amplitude**2, (1e-6, 1e-1))
     few = thinned(inputs, _FITTED)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # a scale at its bound is an answer like any other
-        fitted = GaussianProcessRegressor(kernel, random_state=0).fit(inputs[few], outputs[few])
-        return GaussianProcessRegressor(fitted.kernel_, optimizer=None).fit(inputs, outputs)
+    learned = learned_kernel(kernel, inputs[few], outputs[few])
+    return GaussianProcessRegressor(learned, optimizer=None).fit(inputs, outputs)
 
 
 def _with_one(inputs: Floats) -> Floats:

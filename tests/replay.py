@@ -13,8 +13,8 @@ import pandas as pd
 from scipy.interpolate import RegularGridInterpolator
 
 from hit.config import TrainConfig
+from hit.records import BASE_COLUMNS
 from hit.schema import SCHEMA_VERSION
-from hit.store import BASE_COLUMNS
 from sweeps.driver import Driver, Proposal
 from sweeps.space import BetaGrid
 

@@ -22,6 +22,10 @@ def test_a_report_is_a_run_and_a_mistake_is_none(commands: Commands) -> None:
         ("--where", "nonsense"): "the store cannot answer 'nonsense'",
         ("--sweep", "0" * 32): f"sweep='{'0' * 32}'",
         ("--application", "representatoin"): "did you mean 'representation'",
+        ("--application", "generation"): "no finished run has sample/inception_score (inception score): measure it by",
+        ("--application", "test/psnr:1,test/distortion:1"): "test/distortion a weight below 0, since less is better",
+        ("--application", "density where test/rate<=0"): "no finished run keeps test/rate<=0",
+        ("--constraints", "test/psnr>18dB"): "constraints must be metric>=number or metric<=number",
         ("--output", "nowhere/report.html"): "output must lie in an existing folder",
         ("--output", "report.pdf"): "output must end in .html, got 'report.pdf'",
     }
@@ -34,6 +38,9 @@ def test_a_report_is_a_run_and_a_mistake_is_none(commands: Commands) -> None:
 
     report = commands.run("analysis", "--output", "page.html")
     assert report.returncode == 0, report.stderr
+    assert "digits · GHVAE · bernoulli · " not in report.stdout
+    assert "reconstruction: target R_1" in report.stdout
+    assert "generation: no finished run has sample/inception_score" in report.stdout
     assert "<!doctype html>" in (commands.folder / "page.html").read_text()[:40].lower()
     (made,) = commands.statuses().keys() - before.keys()
     assert [found.path for found in commands.client.list_artifacts(made, "report")] == ["report/page.html"]

@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analysis.applications import applications
 from analysis.recommend import APPLICATIONS, application, recommend
+from analysis.sentences import sentences, told
 from hit import schema
 from hit.errors import StoreError
 
@@ -102,22 +104,115 @@ def test_no_gain_without_a_run_of_equal_betas(grid: pd.DataFrame, make_frame: Ma
     assert recommend(make_frame(5, layers=1), "density").gain is None
 
 
-def test_the_region_spans_the_best_few(grid: pd.DataFrame) -> None:
-    best = grid.sort_values("test/psnr", ascending=False).head(3)
-    region = recommend(grid, "reconstruction", best_few=3).region
+@pytest.mark.parametrize(("candidates", "few"), [(11, 2), (4, 2), (1, 1)])
+def test_where_runs_are_too_few_the_best_quarter_spans_the_region_and_two_at_least(
+    grid: pd.DataFrame, candidates: int, few: int
+) -> None:
+    runs = grid.head(candidates)
+    best = runs.sort_values("test/elbo", ascending=False).head(few)
+    found = recommend(runs, "density")
+    assert found.estimate is None
     for layer in (1, 2):
-        assert region.low[layer - 1] == best[f"test/rate_{layer}"].min()
-        assert region.high[layer - 1] == best[f"test/rate_{layer}"].max()
-    assert region.total_low == pytest.approx(best["test/rate"].min())
-    assert region.total_high == pytest.approx(best["test/rate"].max())
+        assert found.region.low[layer - 1] == best[f"test/rate_{layer}"].min()
+        assert found.region.high[layer - 1] == best[f"test/rate_{layer}"].max()
+    assert found.region.total_low == pytest.approx(best["test/rate"].min())
+    assert found.region.total_high == pytest.approx(best["test/rate"].max())
+    assert "no known uncertainty" in " ".join(sentences(found))
 
 
-def test_of_few_runs_a_quarter_spans_the_region_and_two_at_least(grid: pd.DataFrame) -> None:
-    for candidates, few in ((25, 5), (12, 3), (4, 2), (1, 1)):
-        runs = grid.head(candidates)
-        best = runs.sort_values("test/elbo", ascending=False).head(few)
-        region = recommend(runs, "density").region
-        assert (region.low[0], region.high[0]) == (best["test/rate_1"].min(), best["test/rate_1"].max())
+def test_of_many_runs_a_surrogate_says_the_region(grid: pd.DataFrame) -> None:
+    found = recommend(grid, "density")
+    assert found.estimate is not None
+    assert found.region == found.estimate.box
+    assert found.estimate.runs == 25
+    assert abs(found.estimate.value - grid["test/elbo"].max()) < 3 * found.estimate.error + 3 * found.estimate.noise
+    inside = [low <= rate <= high for low, rate, high in zip(
+        found.region.low, found.estimate.optimum, found.region.high, strict=True)]  # fmt: skip
+    assert all(inside)
+    text = " ".join(sentences(found))
+    assert "by a Gaussian process over 25 runs" in text
+    assert "is expected without the luck of single runs" in text
+
+
+def test_the_order_of_the_runs_decides_nothing(grid: pd.DataFrame) -> None:
+    first = recommend(grid, "representation").estimate
+    second = recommend(grid.sample(frac=1, random_state=3), "representation").estimate
+    assert first is not None
+    assert second is not None
+    assert second.value == pytest.approx(first.value, abs=4 * first.error)
+
+
+def test_a_weighted_score_is_in_standard_deviations_over_the_runs(grid: pd.DataFrame) -> None:
+    found = recommend(grid, "test/psnr:2,test/rate:-1")
+    psnr, rate = grid["test/psnr"], grid["test/rate"]
+    score = 2 * (psnr - psnr.mean()) / psnr.std(ddof=0) - (rate - rate.mean()) / rate.std(ddof=0)
+    assert found.value == pytest.approx(score.max())
+    assert found.run["run_id"] == grid.loc[score.idxmax(), "run_id"]
+    assert found.metric.unit == "standard deviations"
+    assert "analysis/score" not in grid
+
+
+def test_one_metric_with_a_weight_ranks_as_the_metric_itself(grid: pd.DataFrame) -> None:
+    assert recommend(grid, "test/psnr:1").run["run_id"] == recommend(grid, "reconstruction").run["run_id"]
+
+
+def test_a_trade_off_recommends_a_run_of_the_front(grid: pd.DataFrame) -> None:
+    found = recommend(grid, "pareto:test/psnr,test/rate=min")
+    assert found.front is not None
+    ids = set(found.front["run_id"])
+    assert found.run["run_id"] in ids
+    for _, run in grid.iterrows():
+        better = (grid["test/psnr"] >= run["test/psnr"]) & (grid["test/rate"] <= run["test/rate"])
+        better &= (grid["test/psnr"] > run["test/psnr"]) | (grid["test/rate"] < run["test/rate"])
+        assert (run["run_id"] in ids) == (not better.any())
+    ends = grid.loc[[grid["test/psnr"].idxmax(), grid["test/rate"].idxmin()], "run_id"]
+    assert found.run["run_id"] not in set(ends), "a balance is at neither end"
+
+
+def test_constraints_leave_runs_out_and_bound_the_region(grid: pd.DataFrame) -> None:
+    found = recommend(grid, "reconstruction where test/rate<=30,test/rate_2>=2")
+    kept = grid[(grid["test/rate"] <= 30) & (grid["test/rate_2"] >= 2)]
+    assert (found.value, found.candidates) == (kept["test/psnr"].max(), len(kept))
+    assert found.estimate is not None
+    assert found.region.total_high <= 30 + 1e-6
+    assert found.region.low[1] >= 2 - 1e-6
+
+
+def test_a_constraint_on_psnr_is_what_compression_means_by_good_enough(grid: pd.DataFrame) -> None:
+    asked = recommend(grid, "compression where test/psnr>=16")
+    assert asked.min_psnr == 16
+    assert asked.value == recommend(grid, "compression", min_psnr=16).value
+
+
+def test_constraints_that_no_run_keeps_say_what_to_run(grid: pd.DataFrame) -> None:
+    with pytest.raises(StoreError, match=r"no finished run keeps test/rate<=1 .*--driver bayes --constraints"):
+        recommend(grid, "reconstruction where test/rate<=1")
+
+
+def test_a_constraint_on_a_metric_that_no_run_has(grid: pd.DataFrame) -> None:
+    with pytest.raises(StoreError, match=r"no finished run has sample/recall .*hit\.evaluate"):
+        recommend(grid, "reconstruction where sample/recall>=0.5")
+
+
+def test_the_gain_has_the_error_of_its_replicates(make_frame: MakeFrame) -> None:
+    frame = make_frame(3, seeds=3)
+    found = recommend(frame, "density")
+    assert found.equal_run is not None
+    spreads = [frame.loc[frame["group"] == run["group"], "test/elbo"].std() for run in (found.run, found.equal_run)]
+    assert found.gain_error == pytest.approx(np.hypot(*spreads))
+    assert recommend(make_frame(3), "density").gain_error is None
+
+
+def test_told_says_it_for_every_setting_and_names_what_is_missing(grid: pd.DataFrame, make_frame: MakeFrame) -> None:
+    grid.loc[24, "status"] = "RUNNING"
+    lines = told(pd.concat([grid, make_frame(2, dataset="digits")]), applications("density, generation"))
+    assert lines[0] == "binary_mnist · GHVAE · bernoulli: 24 finished runs, 1 failed or unfinished"
+    assert sum("density: target R_1" in line for line in lines) == 2
+    assert sum("no finished run has sample/inception_score" in line for line in lines) == 2
+    with pytest.raises(StoreError, match=r"hit\.classify"):
+        told(grid, applications("generation"))
+    with pytest.raises(StoreError, match="no run has finished"):
+        told(grid.assign(status="FAILED"), applications("density"))
 
 
 def test_replicates_of_the_best_run_tell_how_sure_it_is(make_frame: MakeFrame) -> None:

@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from analysis.criteria import parse_objectives
 from sweeps.cells import RegionCells
 from sweeps.choosing import Choice, ChoosingOptions
 from sweeps.driver import Driver
 from sweeps.landed import finished_rates
-from sweeps.objectives import hypervolume, parse_objectives
+from sweeps.objectives import hypervolume
 from sweeps.plan import build_driver
 from sweeps.space import BetaGrid, RateRegion
 from tests.benchmarks.record_surface import TABLE

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from sweeps.objectives import Constraint, hypervolume, non_dominated, parse_constraints
+from analysis.criteria import non_dominated, parse_constraints
+from sweeps.objectives import hypervolume, region_constraints
 from sweeps.space import RateRegion
 
 
@@ -26,7 +27,7 @@ def test_non_dominated_by_definition() -> None:
 
 def test_a_region_as_constraints_holds_what_the_region_contains() -> None:
     region = RateRegion.parse("rate_1=5:40,rate_2=:20,rate=10:50", 2)
-    constraints = Constraint.of_region(region)
+    constraints = region_constraints(region)
     assert sorted(map(str, constraints)) == [
         "test/rate<=50",
         "test/rate>=10",

@@ -1,0 +1,161 @@
+"""What runs are judged by: metrics that are to become larger or smaller, and bounds that are to hold."""
+
+__all__ = ["Constraint", "Objective", "measured_metrics", "non_dominated", "parse_constraints", "parse_objectives"]
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from hit.errors import ConfigError, nearest
+from hit.metric_groups import GROUPS
+from hit.schema import Direction, layer_metrics, metric
+
+Floats = npt.NDArray[np.float64]
+
+_DIRECTIONS: dict[str, Direction] = {"min": "minimize", "max": "maximize"}
+_CONSTRAINT = re.compile(r"(?P<name>[^<>=]+?)\s*(?P<sign><=|>=)\s*(?P<bound>[^<>=]+)\Z")
+#: Metrics that are not of the group `core` → their group.
+_OF_GROUP = {
+    "inception": re.compile(r"sample/fid_inception"),
+    "generation": re.compile(
+        r"sample/|test/(reconstruction|original)_accuracy|test/prediction_|test/bound_\w+_(inc|div|sh)"
+    ),
+    "latents": re.compile(r"test/(mi_|pca_|accuracy_|label_entropy|held_out|bound_)"),
+}
+
+
+@dataclass(frozen=True)
+class Objective:
+    """One metric that is to become larger or smaller.
+
+    Attributes:
+        name: in the store.
+        direction: which of the two is better.
+    """
+
+    name: str
+    direction: Direction
+
+    @property
+    def sign(self) -> float:
+        """1 where smaller is better, −1 where larger is."""
+        return 1.0 if self.direction == "minimize" else -1.0
+
+    def __str__(self) -> str:
+        return f"{self.name}={self.direction[:3]}"
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """A bound on one metric, its value included.
+
+    Attributes:
+        name: of the metric in the store.
+        bound: in the metric's unit.
+        upper: whether the metric is to be at most, rather than at least, the bound.
+    """
+
+    name: str
+    bound: float
+    upper: bool
+
+    def excess(self, values: npt.ArrayLike) -> Floats:
+        """By how much values break it; 0 or less where they keep it."""
+        return (np.asarray(values, float) - self.bound) * (1 if self.upper else -1)
+
+    def __str__(self) -> str:
+        return f"{self.name}{'<=' if self.upper else '>='}{self.bound:g}"
+
+
+def parse_objectives(text: str, layers: int, groups: Collection[str]) -> tuple[Objective, ...]:
+    """Objectives from names of metrics with commas, `=min` or `=max` after those without a direction of their own.
+
+    Args:
+        text: such as `test/psnr,test/rate=min`.
+        layers: L, which tells the metrics that there are.
+        groups: of metrics that runs are measured by (`hit.metric_groups`).
+
+    Raises:
+        ConfigError: a metric is unknown, not measured, named twice or without a direction.
+
+    >>> [str(one) for one in parse_objectives("test/psnr, test/rate=min", 2, {"core"})]
+    ['test/psnr=max', 'test/rate=min']
+    """
+    found: dict[str, Objective] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        name, _, word = (piece.strip() for piece in part.partition("="))
+        _check_metric("objectives", name, layers, groups)
+        if word and word not in _DIRECTIONS:
+            raise ConfigError(f"objectives must have min or max after {name}=, got {word!r}")
+        direction = _DIRECTIONS[word] if word else metric(name).direction
+        if direction is None:
+            raise ConfigError(f"objectives must say which way {name} is better: {name}=min or {name}=max")
+        if name in found:
+            raise ConfigError(f"objectives must name {name} once, got {text!r}")
+        found[name] = Objective(name, direction)
+    if not found:
+        raise ConfigError(f"objectives must name one or more metrics, got {text!r}")
+    return tuple(found.values())
+
+
+def parse_constraints(text: str, layers: int, groups: Collection[str]) -> tuple[Constraint, ...]:
+    """Constraints `metric>=bound` or `metric<=bound`, with commas.
+
+    Args:
+        text: such as `test/psnr>=20,test/rate_2<=15`; empty for none.
+        layers: L.
+        groups: of metrics that runs are measured by.
+
+    Raises:
+        ConfigError: not of this form, or a metric is unknown or not measured.
+
+    >>> [str(one) for one in parse_constraints("test/psnr >= 20", 2, {"core"})]
+    ['test/psnr>=20']
+    """
+    found = []
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        match = _CONSTRAINT.match(part)
+        try:
+            bound = float(match["bound"]) if match else np.nan
+        except ValueError:
+            bound = np.nan
+        if match is None or not np.isfinite(bound):
+            raise ConfigError(f"constraints must be metric>=number or metric<=number, with commas, got {part!r}")
+        _check_metric("constraints", match["name"], layers, groups)
+        found.append(Constraint(match["name"], bound, match["sign"] == "<="))
+    return tuple(found)
+
+
+def measured_metrics(layers: int) -> list[str]:
+    """Names of all metrics that a run of L layers may have; not of those that the analysis makes of them."""
+    return [declared.name for declared in layer_metrics(layers) if not declared.name.startswith("analysis/")]
+
+
+def non_dominated(points: Floats) -> npt.NDArray[np.bool_]:
+    """Which points no other one is at least as small as in every coordinate and smaller in one, N.
+
+    Args:
+        points: N×D, where smaller is better.
+    """
+    order = np.lexsort(points.T[::-1])
+    kept = np.zeros(len(points), bool)
+    front = np.empty((0, points.shape[1]))
+    for index in order:  # whatever dominates a point stands before it
+        point = points[index]
+        below = (front <= point).all(1)
+        if not below.any() or (front[below] == point).all(1).all():
+            kept[index] = True
+            front = np.concatenate([front, point[None]])
+    return kept
+
+
+def _check_metric(option: str, name: str, layers: int, groups: Collection[str]) -> None:
+    known = measured_metrics(layers)
+    if name not in known:
+        raise ConfigError(f"{option} must name metrics of the store, got {name!r}{nearest(name, known)}")
+    group = next((group for group, names in _OF_GROUP.items() if names.match(name)), next(iter(GROUPS)))
+    if group not in groups and group != next(iter(GROUPS)):
+        raise ConfigError(f"metrics must hold {group} for {name} to be measured, got {','.join(sorted(groups))}")

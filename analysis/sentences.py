@@ -1,0 +1,146 @@
+"""A recommendation in plain sentences, for a terminal."""
+
+__all__ = ["sentences", "told"]
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from analysis.applications import Application
+from analysis.comparable import beta_names, settings
+from analysis.recommend import Recommendation, recommend
+from analysis.region import LEVEL, fewest
+from analysis.runs import finished, rate_name
+from hit import schema
+from hit.errors import StoreError, UserError
+
+#: Runs that are left out are predicted this well at least, or the region is called a guess.
+_TRUSTED = 0.3
+
+
+def told(frame: pd.DataFrame, applications: Sequence[Application]) -> list[str]:
+    """What to target for each application, for the runs of each setting that has finished runs.
+
+    Args:
+        frame: one row a model.
+        applications: what for.
+
+    Raises:
+        StoreError: no run has finished, or none of the applications can be recommended for; says what to run.
+    """
+    lines: list[str] = []
+    missing: list[UserError] = []
+    answered = False
+    for setting in settings(frame):
+        count = len(finished(setting.frame))
+        if not count:
+            continue
+        rest = len(setting.frame) - count
+        ended = f", {rest} failed or unfinished" if rest else ""
+        lines.append(f"{setting.title}: {count} finished run{'' if count == 1 else 's'}{ended}")
+        for one in applications:
+            try:
+                found = recommend(setting.frame, one)
+            except UserError as error:
+                missing.append(error)
+                lines.append(f"  {one.name}: {error}")
+                continue
+            answered = True
+            first, *others = sentences(found)
+            lines += [f"  {one.name}: {first}", *(f"    {line}" for line in others)]
+    if not answered:
+        raise missing[0] if missing else StoreError("no run has finished: nothing can be recommended")
+    return lines
+
+
+def sentences(found: Recommendation) -> list[str]:
+    """Which region to target and why, the best run, and what free β gains."""
+    lines = [_target(found)]
+    if found.estimate:
+        lines.append(_expected(found))
+    else:
+        lines.append(_too_few(found))
+    lines.append(_best(found))
+    if found.front is not None:
+        lines.append(f"{_runs(len(found.front))} of {found.candidates} are on the front.")
+    lines.append(_gain(found))
+    return lines
+
+
+def _target(found: Recommendation) -> str:
+    region, count = found.region, len(found.region.low)
+    sides = [f"R_{layer} {_range(*ends)}" for layer, ends in enumerate(zip(region.low, region.high, strict=True), 1)]
+    total = f", R {_range(region.total_low, region.total_high)}" if count > 1 else ""
+    return f"target {', '.join(sides)}{total} nats per image ({found.application.text}{_bounds(found)})."
+
+
+def _bounds(found: Recommendation) -> str:
+    texts = [str(one) for one in found.application.constraints]
+    if found.min_psnr is not None and not any(text.startswith("test/psnr>=") for text in texts):
+        texts.append(f"test/psnr>={found.min_psnr:.4g}")
+    return f"; {', '.join(texts)}" if texts else ""
+
+
+def _expected(found: Recommendation) -> str:
+    estimate = found.estimate
+    assert estimate is not None
+    place = ", ".join(f"R_{layer} = {rate:.3g}" for layer, rate in enumerate(estimate.optimum, 1))
+    text = (
+        f"The optimum lies there with probability {LEVEL:.0%} by a Gaussian process over {_runs(estimate.runs)}: "
+        f"{_value(found, estimate.value)} ± {estimate.error:.2g} is expected at {place}"
+    )
+    if estimate.noise:
+        text += f", where one run varies by ± {estimate.noise:.2g}"
+    if estimate.explained < _TRUSTED:
+        text += (
+            f". Take it as a guess: of runs left out it predicts {max(0.0, estimate.explained):.0%} of the variance, "
+            "so that more runs, or more seeds, are needed"
+        )
+    return f"{text}."
+
+
+def _too_few(found: Recommendation) -> str:
+    count = len(found.region.low)
+    return (
+        f"This spans the best few of {_runs(found.candidates)} and has no known uncertainty: a surrogate takes "
+        f"{fewest(count)} runs of different rates, of which enough keep what is asked."
+    )
+
+
+def _best(found: Recommendation) -> str:
+    count = len(found.region.low)
+    names = [*beta_names(count), *(rate_name(layer) for layer in range(1, count + 1))]
+    numbers = ", ".join(f"{schema.metric(name).label} = {float(found.run[name]):.3g}" for name in names)
+    text = f"Best run: {found.run['run_id']} with {_value(found, found.value)} ({numbers})"
+    if found.spread is not None:
+        text += f"; over {found.count} seeds {found.mean:.4g} ± {found.spread:.2g}"
+    return f"{text}."
+
+
+def _gain(found: Recommendation) -> str:
+    if len(found.region.low) == 1:
+        return "A model of one layer has one β: there is nothing to gain by freeing it."
+    if found.gain is None or found.equal_run is None:
+        return "No candidate has equal β, so that the gain of free β is not known."
+    unit = f" {found.metric.unit}".rstrip()
+    beta = float(found.equal_run["beta_1"])
+    error = f" ± {found.gain_error:.2g}" if found.gain_error is not None else ""
+    text = f"Free β gains {found.gain:.3g}{unit}{error} over the best of {_runs(found.equal_candidates)} "
+    text += f"with equal β (β = {beta:.3g})"
+    estimate = found.estimate
+    if estimate and estimate.gain is not None and estimate.gain_error is not None:
+        text += f"; {estimate.gain:.3g} ± {estimate.gain_error:.2g} is expected without the luck of single runs"
+    return f"{text}."
+
+
+def _value(found: Recommendation, value: float) -> str:
+    return f"{found.metric.label} = {value:.4g}{f' {found.metric.unit}'.rstrip()}"
+
+
+def _runs(count: int) -> str:
+    return f"{count} run{'' if count == 1 else 's'}"
+
+
+def _range(low: float, high: float) -> str:
+    ends = f"{low:.3g}", f"{high:.3g}"
+    return ends[0] if ends[0] == ends[1] else " to ".join(ends)

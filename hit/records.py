@@ -1,0 +1,134 @@
+"""What the store holds of many runs, column by column, and the tidy frame that becomes of it."""
+
+__all__ = ["BASE_COLUMNS", "TAG_COLUMNS", "Records", "is_layered"]
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from mlflow.entities import Run
+
+from hit.config import BETA, flat_defaults
+from hit.schema import Tag
+from hit.targets import TARGET
+
+#: Column of the frame → the tag that it shows.
+TAG_COLUMNS = {
+    "kind": Tag.KIND,
+    "sweep": Tag.SWEEP,
+    "parent": Tag.PARENT,
+    "amortised": Tag.AMORTISED,
+    "config_hash": Tag.CONFIG_HASH,
+    "group": Tag.GROUP,
+    "data_digest": Tag.DATA_DIGEST,
+    "evaluator": Tag.EVALUATOR,
+    "judge": Tag.JUDGE,
+    "inception": Tag.INCEPTION,
+    "infeasible": Tag.INFEASIBLE,
+    "status_reason": Tag.STATUS_REASON,
+    "schema": Tag.SCHEMA,
+}
+_INFO = ("run_id", "run_name", "experiment_id", "status", "start_time", "end_time")
+#: Columns that every frame begins with, before the fields of the config.
+BASE_COLUMNS = (*_INFO, *TAG_COLUMNS)
+
+
+@dataclass(frozen=True, eq=False)
+class Records:
+    """N runs.
+
+    Attributes:
+        info: `run_id`, `run_name`, `experiment_id`, `status`, `start_time`, `end_time` (milliseconds) → N values.
+        tags: column of `TAG_COLUMNS` → N texts, None where a run lacks it.
+        params: name → N texts, None where a run lacks it.
+        metrics: name → last values, N, NaN where a run lacks it.
+    """
+
+    info: dict[str, list[Any]]
+    tags: dict[str, list[str | None]]
+    params: dict[str, list[str | None]]
+    metrics: dict[str, npt.NDArray[np.float64]]
+
+    @classmethod
+    def of(cls, runs: Sequence[Run]) -> "Records":
+        """From MLflow's own records."""
+        tags = [run.data.tags for run in runs]
+        params = [run.data.params for run in runs]
+        metrics = [run.data.metrics for run in runs]
+        return cls(
+            info={name: [getattr(run.info, name) for run in runs] for name in _INFO},
+            tags={column: [some.get(tag) for some in tags] for column, tag in TAG_COLUMNS.items()},
+            params={name: [some.get(name) for some in params] for name in {name for some in params for name in some}},
+            metrics={
+                name: np.array([some.get(name, np.nan) for some in metrics], float)
+                for name in {name for some in metrics for name in some}
+            },
+        )
+
+    @classmethod
+    def joined(cls, parts: "Sequence[Records]") -> "Records":
+        """The runs of all parts, in their order."""
+        counts = [len(part.info["run_id"]) for part in parts]
+        params = {name for part in parts for name in part.params}
+        metrics = {name for part in parts for name in part.metrics}
+        sized = [*zip(parts, counts, strict=True)]
+        return cls(
+            info={name: [one for part in parts for one in part.info[name]] for name in _INFO},
+            tags={name: [one for part in parts for one in part.tags[name]] for name in TAG_COLUMNS},
+            params={
+                name: [one for part, count in sized for one in part.params.get(name, [None] * count)] for name in params
+            },
+            metrics={
+                name: np.concatenate([part.metrics.get(name, np.full(count, np.nan)) for part, count in sized])
+                for name in metrics
+            },
+        )
+
+    def frame(self) -> pd.DataFrame:
+        """A tidy frame, one row a run; see `hit.store.to_frame`."""
+        defaults = flat_defaults()
+        nothing: list[str | None] = [None] * len(self.info["run_id"])
+        columns: dict[str, Any] = {**self.info, **{name: self.tags.get(name, nothing) for name in TAG_COLUMNS}}
+        layered = {name for name in self.params if is_layered(name)}
+        for name in [*defaults, *sorted(layered - defaults.keys())]:
+            asked = _typed_column(1.0 if is_layered(name) else defaults[name], self.params.get(name, nothing))
+            # Where rate targets moved β, what it ended as decides what the model is.
+            ended = self.metrics.get(name) if BETA.match(name) else None
+            columns[name] = asked if ended is None else np.where(np.isnan(ended), np.array(asked, float), ended)
+        # β, epochs and the like stand as typed params already; their mirrors are for MLflow's own filters.
+        for name in sorted(self.metrics.keys() - columns.keys()):
+            columns[name] = self.metrics[name]
+        frame = pd.DataFrame(columns)
+        for name in ("start_time", "end_time"):
+            frame[name] = pd.to_datetime(frame[name], unit="ms", utc=True).astype("datetime64[ms, UTC]")
+        return frame
+
+
+def is_layered(name: str) -> bool:
+    """Whether a param is a number that a layer, or the total rate, has."""
+    return bool(BETA.match(name) or TARGET.match(name))
+
+
+def _typed_column(default: Any, texts: Sequence[str | None]) -> list[Any]:
+    known: dict[str | None, Any] = {text: _typed(default, text) for text in set(texts)}
+    return [known[text] for text in texts]
+
+
+def _typed(default: Any, text: str | None) -> Any:
+    """The param's text as the type of the field's default; a text that is not of it reads as missing."""
+    if text is None:
+        return float("nan") if isinstance(default, float) else None
+    try:
+        match default:
+            case bool():
+                return text.strip().lower() in ("true", "1", "yes", "on")
+            case int():
+                return int(float(text))
+            case float():
+                return float(text)
+    except ValueError:
+        return float("nan") if isinstance(default, float) else None
+    return text
