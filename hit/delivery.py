@@ -14,6 +14,7 @@ import tenacity
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
+from PIL import Image
 
 from hit.connection import is_permanent
 from hit.journal import Journal, Record
@@ -172,6 +173,12 @@ def _send_artifacts(client: MlflowClient, run_id: str, records: list[Record]) ->
             client.log_artifact(run_id, record["path"], record["folder"] or None)
 
 
+def _send_images(client: MlflowClient, run_id: str, records: list[Record]) -> None:
+    for record in records:
+        with contextlib.suppress(FileNotFoundError), Image.open(record["path"]) as image:
+            client.log_image(run_id, image, key=record["key"], step=0)
+
+
 def _send_status(client: MlflowClient, run_id: str, records: list[Record]) -> None:
     client.set_terminated(run_id, status=records[-1]["status"], end_time=records[-1]["time"])
 
@@ -183,5 +190,6 @@ _CHANNELS: dict[str, Callable[[MlflowClient, str, list[Record]], None]] = {
     "untag": _remove_tags,
     "input": _send_inputs,
     "artifact": _send_artifacts,
+    "image": _send_images,
     "status": _send_status,
 }
