@@ -25,6 +25,9 @@ class ReportOptions:
     sweep: Annotated[str, Field(description="run id of a sweep, for its runs alone")] = ""
     application: Annotated[str, Field(description="what to recommend for, with commas; all for every one")] = "all"
     output: Annotated[str, Field(min_length=1, description="file of the report, a single HTML page")] = "report.html"
+    register: Annotated[
+        bool, Field(description="whether to put the recommended models into MLflow's model registry")
+    ] = False
     state_dir: Annotated[str, Field(description="journals; empty: $HIT_STATE_DIR, else ./.hit")] = ""
 
 
@@ -66,6 +69,13 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     ) as run:
         path = publish(run, models, options.output, wanted)
     print(f"report: {path}")
+    if options.register:
+        from analysis.register import register_all
+
+        for model in register_all(models.frame, wanted):
+            print(
+                f"{'registered' if model.new else 'known'}: {model.uri} (version {model.version}, run {model.run_id})"
+            )
 
 
 if __name__ == "__main__":

@@ -55,7 +55,7 @@ def write_model(
     """
     flat = {name: value for name, value in config.to_flat().items() if name not in machine_fields()}
     with tempfile.TemporaryDirectory() as scratch:
-        data = Path(scratch) / "data"
+        data = Path(scratch) / "vae"
         data.mkdir()
         (data / "model.json").write_text(describe(flat, image_shape, identity))
         (data / "weights.safetensors").write_bytes(weights.read_bytes())

@@ -185,12 +185,15 @@ def test_mistakes_are_one_line(digits: Served, data: Any, params: dict[str, Any]
 
 def test_the_folder_holds_no_pickle_and_no_code(digits: Served) -> None:
     files = sorted(str(path.relative_to(digits.folder)) for path in digits.folder.rglob("*") if path.is_file())
-    assert [name for name in files if name.startswith("data/")] == ["data/model.json", "data/weights.safetensors"]
+    assert [name for name in files if name.startswith("data/")] == [
+        "data/vae/model.json",
+        "data/vae/weights.safetensors",
+    ]
     assert not [name for name in files if name.endswith((".py", ".pkl", ".pt", ".pth", ".bin"))]
     assert not any(path.read_bytes()[:1] == b"\x80" for path in digits.folder.rglob("*") if path.is_file())
     flavour = digits.pyfunc.metadata.flavors["python_function"]
     assert flavour["loader_module"] == "hit.serving"
-    assert flavour["data"] == "data"
+    assert flavour["data"] == "data/vae"
     assert flavour.get("code") is None
 
 
@@ -232,8 +235,10 @@ def test_the_methods_are_there_by_name(digits: Served) -> None:
     ],
 )
 def test_a_folder_that_was_tampered_with(digits: Served, tmp_path: Path, change: dict[str, Any], said: str) -> None:
-    described = json.loads((digits.folder / "data" / "model.json").read_text())
+    described = json.loads((digits.folder / "data" / "vae" / "model.json").read_text())
     (tmp_path / "model.json").write_text(json.dumps({**described, **change}))
-    (tmp_path / "weights.safetensors").write_bytes((digits.folder / "data" / "weights.safetensors").read_bytes())
+    (tmp_path / "weights.safetensors").write_bytes(
+        (digits.folder / "data" / "vae" / "weights.safetensors").read_bytes()
+    )
     with pytest.raises(UserError, match=re.escape(said)):
         load_folder(tmp_path)
