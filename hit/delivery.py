@@ -163,7 +163,16 @@ def _send_inputs(client: MlflowClient, run_id: str, records: list[Record]) -> No
             source=json.dumps({"dataset": record["name"]}),
             profile=json.dumps(record["profile"]),
         )
-        client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", record["context"])])])
+        entry = DatasetInput(dataset, [InputTag("mlflow.data.context", record["context"])])
+        for patience in (0.1, 0.3, 1.0, 0.0):
+            try:
+                client.log_inputs(run_id, [entry])
+                break
+            except MlflowException as error:
+                # MLflow looks for the data set and then adds it: of two runs that begin at once one is refused.
+                if not patience or not is_permanent(error):
+                    raise
+                time.sleep(patience)
 
 
 def _send_artifacts(client: MlflowClient, run_id: str, records: list[Record]) -> None:

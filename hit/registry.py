@@ -71,7 +71,6 @@ def register_run(store: Store, run_id: str, *, alias: str, text: str) -> Registe
     name, alias = model_name(run), registry_word(alias)
     client = store.client
     with _answers(f"model {name!r} cannot be registered"):
-        _make_known(client, name, run)
         found = [one for one in client.search_model_versions(f"name = '{name}'") if one.run_id == run_id]
         version = max(found, key=lambda one: int(one.version)) if found else _new_version(store, name, run)
         before = _pointed_to(client, name, alias)
@@ -104,12 +103,12 @@ def registry_word(text: str) -> str:
 
 def _make_known(client: MlflowClient, name: str, run: Run) -> None:
     dataset = Path(run.data.params.get("dataset", "").rstrip("/")).name
+    text = (
+        f"Hierarchical VAEs of `{dataset}`; an alias is the application that its version serves best.\n\n"
+        "`params` of a request: `mode` (`encode`, `reconstruct`, `decode`, `sample`), `sampled`, `seed`, `count`."
+    )
     try:
-        client.create_registered_model(
-            name,
-            description=f"Hierarchical VAEs of `{dataset}`; an alias is the application that its version serves best."
-            "\n\n`params` of requests: `mode` (`encode`, `reconstruct`, `decode`, `sample`), `sampled`, `seed`, `count`.",
-        )
+        client.create_registered_model(name, description=text)
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
@@ -138,6 +137,7 @@ def _new_version(store: Store, name: str, run: Run) -> ModelVersion:
             client.finalize_logged_model(model.model_id, "FAILED")
             client.delete_logged_model(model.model_id)
             raise
+    _make_known(client, name, run)
     return client.create_model_version(
         name, f"models:/{model.model_id}", run_id=run_id, tags=tags, model_id=model.model_id
     )
