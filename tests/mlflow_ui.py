@@ -21,10 +21,8 @@ def enter(page: Any, address: str, shows: str) -> Any:
 
 def wait_for_charts(page: Any, count: int = 2) -> None:
     """Wait until so many of Plotly's charts, or of the parallel coordinates, are drawn."""
-    page.wait_for_function(
-        "count => document.querySelectorAll('.js-plotly-plot .main-svg:first-child, .parcoords, svg.parcoords').length >= count",
-        arg=count,
-    )
+    drawn = ".js-plotly-plot .main-svg:first-child, .parcoords"
+    page.wait_for_function(f"count => document.querySelectorAll('{drawn}').length >= count", arg=count)
 
 
 def wait_for_images(page: Any, count: int) -> None:
