@@ -80,4 +80,4 @@ def _description(recommendation: Recommendation) -> str:
         own, low, high = run[f"test/rate_{layer}"], box.low[layer - 1], box.high[layer - 1]
         lines.append(f"| R_{layer} | {own:.4g}, region {low:.3g} to {high:.3g} nats per image |")
     lines.append(f"| R | {run['test/rate']:.4g}, region {box.total_low:.3g} to {box.total_high:.3g} nats per image |")
-    return "\n".join(lines)
+    return "\n".join(line.replace(" | ", "&emsp; | ", 1) for line in lines)  # the UI leaves no space between columns

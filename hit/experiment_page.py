@@ -82,7 +82,7 @@ def _state() -> dict[str, Any]:
     ]
     sections = [
         _section("space", "Rate space", columns=2, cardHeight=440),
-        _section("images", "Images", columns=1, cardHeight=440),
+        _section("images", "Images", columns=1, cardHeight=620),
         # The UI makes these itself, of the metrics by their prefix; here they come after ours, folded up.
         *(_section(name, name, display=False) for name in ("test", "sample", "train")),
         *(_section(name, name, display=False) for name in ("Model metrics", "System metrics")),

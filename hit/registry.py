@@ -24,6 +24,7 @@ from hit.warm_start import WEIGHTS, trained_shape
 #: Tags of a run that its registered version has, too.
 _TAGS = (Tag.CONFIG_HASH, Tag.GROUP, Tag.DATA_DIGEST, Tag.AMORTISED)
 _HEADING = re.compile(r"^### ", re.MULTILINE)
+_FIRST_LINE = re.compile(r"The best for .*\.")
 
 
 @dataclass(frozen=True)
@@ -153,11 +154,18 @@ def _pointed_to(client: MlflowClient, name: str, alias: str) -> ModelVersion | N
 
 
 def _describe(client: MlflowClient, version: ModelVersion, texts: Mapping[str, str]) -> None:
-    """Give a version's description these texts by alias, '' for none, and leave the other aliases' alone."""
-    parts = _HEADING.split(version.description or "")
-    sections = {title: body.strip() for title, _, body in (part.partition("\n") for part in parts[1:])}
+    """Give a version's description these texts by alias, '' for none, and leave the other aliases' alone.
+
+    Its first line names the aliases, since lists show that line alone; what somebody has written above stays.
+    """
+    begins, *parts = _HEADING.split(version.description or "")
+    sections = {title: body.strip() for title, _, body in (part.partition("\n") for part in parts)}
     sections = {title: body for title, body in {**sections, **texts}.items() if body}
-    description = "\n\n".join([*filter(None, [parts[0].strip()]), *(f"### {k}\n\n{v}" for k, v in sections.items())])
+    own = begins.strip() if not _FIRST_LINE.fullmatch(begins.strip()) else ""
+    first = f"The best for {', '.join(sections)}." if sections else ""
+    description = "\n\n".join(
+        filter(None, [own, first, *(f"### {title}\n\n{body}" for title, body in sections.items())])
+    )
     if description != (version.description or ""):
         client.update_model_version(version.name, version.version, description)
 

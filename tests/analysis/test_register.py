@@ -99,11 +99,16 @@ def test_an_alias_moves_and_takes_its_reason_along(client: MlflowClient, frame: 
     moved = register_run(store, other, alias="density", text="denser")
     assert moved.new
     described = {version.run_id: version.description for version in versions(client).values()}
-    assert described == {one: "### compression\n\nthe smallest", other: "### density\n\ndenser"}
+    assert described == {
+        one: "The best for compression.\n\n### compression\n\nthe smallest",
+        other: "The best for density.\n\n### density\n\ndenser",
+    }
+    client.update_model_version("hit-digits", moved.version, "Ours.\n\n" + described[other])
     back = register_run(store, one, alias="density", text="the densest after all")
     assert not back.new
     described = {version.run_id: version.description for version in versions(client).values()}
-    assert described == {one: "### compression\n\nthe smallest\n\n### density\n\nthe densest after all", other: ""}
+    assert described[one].startswith("The best for compression, density.\n\n### compression\n\nthe smallest\n\n###")
+    assert described[other] == "Ours.", "what somebody wrote stays"
 
 
 def test_the_model_loads_and_encodes(client: MlflowClient, frame: pd.DataFrame, server: Server) -> None:
