@@ -19,10 +19,10 @@ def enter(page: Any, address: str, shows: str) -> Any:
     return page
 
 
-def wait_for_charts(page: Any, count: int = 2) -> None:
-    """Wait until so many of Plotly's charts, or of the parallel coordinates, are drawn."""
-    drawn = ".js-plotly-plot .main-svg:first-child, .parcoords"
-    page.wait_for_function(f"count => document.querySelectorAll('{drawn}').length >= count", arg=count)
+def wait_for_charts(page: Any) -> None:
+    """Wait until the contours (Plotly's) and the parallel coordinates are drawn."""
+    for drawn in (".js-plotly-plot .main-svg", ".parcoords svg"):
+        page.locator(drawn).first.wait_for()
 
 
 def wait_for_images(page: Any, count: int) -> None:

@@ -35,10 +35,10 @@ class Server:
                 stdout=log,
                 stderr=log,
                 cwd=self._folder,
-                env=clean_environment(MLFLOW_DISABLE_TELEMETRY="true"),
+                env=clean_environment(MLFLOW_DISABLE_TELEMETRY="true", MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false"),
                 start_new_session=True,
             )
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 300
         while True:
             try:
                 with urllib.request.urlopen(f"{self.uri}/health", timeout=2) as answer:

@@ -83,8 +83,8 @@ def test_it_is_registered_once_and_tells_why(client: MlflowClient, frame: pd.Dat
         "### reconstruction",
         "the most faithful",
         f"{best.value:.4g} dB",
-        "| R_2 |",
-        "| R |",
+        "| R_2&emsp; |",
+        "| R&emsp; |",
         best.run["run_id"],
     ):
         assert version.description.count(said) == 1, said
