@@ -13,8 +13,8 @@ from tests.commands import SMALL, Commands
 from tests.mlflow_ui import enter, wait_for_charts, wait_for_images
 from tests.stores import Server
 
-#: The UI asks who is there also where there are no users.
-EXPECTED = ("users/current", "404 (Not Found)")
+#: MLflow's own: warnings of its libraries, and a question who is there, also where there are no users.
+EXPECTED = ("warning: ", "users/current", "404 (Not Found)")
 
 
 @dataclass
