@@ -34,6 +34,9 @@ class ReportOptions:
         str, Field(description="what recommended runs keep: test/rate<=40,test/psnr>=18, with commas")
     ] = ""
     output: Annotated[str, Field(min_length=1, description="file of the report, a single HTML page")] = "report.html"
+    register: Annotated[
+        bool, Field(description="whether to put the recommended models into MLflow's model registry")
+    ] = False
     state_dir: Annotated[str, Field(description="journals; empty: $HIT_STATE_DIR, else ./.hit")] = ""
 
 
@@ -84,6 +87,13 @@ def main(argv: list[str], stop: "StopRequest") -> None:
         path = publish(run, models, options.output, wanted)
     print(*advice, sep="\n")
     print(f"report: {path}")
+    if options.register:
+        from analysis.register import register_all
+
+        for model in register_all(models.frame, wanted):
+            print(
+                f"{'registered' if model.new else 'known'}: {model.uri} (version {model.version}, run {model.run_id})"
+            )
 
 
 if __name__ == "__main__":

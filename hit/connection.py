@@ -6,8 +6,6 @@ __all__ = [
     "connect",
     "experiment_id",
     "is_permanent",
-    "runs_page",
-    "show_as_training",
     "sqlite_path",
     "tracking_uri",
 ]
@@ -39,7 +37,6 @@ _SQLITE = "sqlite:///"
 _SCHEMES = ("sqlite", "http", "https", "postgresql", "mysql", "mssql", "databricks", "file", "")
 _PERMANENT = {"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS", "BAD_REQUEST"}
 _DB_LOCK_SECONDS = 120
-_EXPERIMENT_KIND = "mlflow.experimentKind"
 
 
 def tracking_uri(uri: str | None = None) -> str:
@@ -109,17 +106,6 @@ def experiment_id(client: MlflowClient, name: str) -> str:
                 raise StoreError(f"experiment {name!r} cannot be created: {_first_line(error)}") from None
             time.sleep(0.1 * 2**attempt)  # somebody else created it between our two questions
     raise AssertionError("unreachable")
-
-
-def show_as_training(client: MlflowClient, experiment: str) -> None:
-    """Let the UI open an experiment (its id) on its runs and charts, not on traces, unless somebody has chosen."""
-    if _EXPERIMENT_KIND not in client.get_experiment(experiment).tags:
-        client.set_experiment_tag(experiment, _EXPERIMENT_KIND, "custom_model_development")
-
-
-def runs_page(experiment: str) -> str:
-    """Path of the UI's page of an experiment's runs (its id); the UI's own links lead to traces."""
-    return f"/#/experiments/{experiment}/runs?workflowType=machine_learning"
 
 
 def chosen_experiment(asked: str) -> str:

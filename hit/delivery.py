@@ -14,6 +14,7 @@ import tenacity
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
+from PIL import Image
 
 from hit.connection import is_permanent
 from hit.journal import Journal, Record
@@ -162,7 +163,16 @@ def _send_inputs(client: MlflowClient, run_id: str, records: list[Record]) -> No
             source=json.dumps({"dataset": record["name"]}),
             profile=json.dumps(record["profile"]),
         )
-        client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", record["context"])])])
+        entry = DatasetInput(dataset, [InputTag("mlflow.data.context", record["context"])])
+        for patience in (0.1, 0.3, 1.0, 0.0):
+            try:
+                client.log_inputs(run_id, [entry])
+                break
+            except MlflowException as error:
+                # MLflow looks for the data set and then adds it: of two runs that begin at once one is refused.
+                if not patience or not is_permanent(error):
+                    raise
+                time.sleep(patience)
 
 
 def _send_artifacts(client: MlflowClient, run_id: str, records: list[Record]) -> None:
@@ -170,6 +180,12 @@ def _send_artifacts(client: MlflowClient, run_id: str, records: list[Record]) ->
         # A file that is gone was delivered before the mark could be written.
         with contextlib.suppress(FileNotFoundError):
             client.log_artifact(run_id, record["path"], record["folder"] or None)
+
+
+def _send_images(client: MlflowClient, run_id: str, records: list[Record]) -> None:
+    for record in records:
+        with contextlib.suppress(FileNotFoundError), Image.open(record["path"]) as image:
+            client.log_image(run_id, image, key=record["key"], step=0)
 
 
 def _send_status(client: MlflowClient, run_id: str, records: list[Record]) -> None:
@@ -183,5 +199,6 @@ _CHANNELS: dict[str, Callable[[MlflowClient, str, list[Record]], None]] = {
     "untag": _remove_tags,
     "input": _send_inputs,
     "artifact": _send_artifacts,
+    "image": _send_images,
     "status": _send_status,
 }

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from hit.data import Dataset
+from hit.experiment_page import IMAGE_KEYS
 from hit.measuring import Measurement
 from hit.metrics import violations
 from hit.models import HierarchicalVAE
@@ -37,10 +38,17 @@ def log_measurement(
 
 
 def log_pictures(run: RunWriter, model: HierarchicalVAE, dataset: Dataset) -> None:
-    """Reconstructions, samples, and what every layer does along its prior."""
+    """Reconstructions, samples, and what every layer does along its prior, as files; the first two for the UI, too.
+
+    The files are in a folder of their own: the UI's image grid shows nothing of a run whose folder `images` holds
+    a file that is not named as MLflow's `log_image` names it.
+    """
     images = dataset.test.head(PICTURED)
     grids = {"reconstructions": reconstructions(model, images), "samples": samples(model)}
     for layer in range(1, model.layers + 1):
         grids[f"traversal_z{layer}"] = traversal(model, images, layer)
     for name, grid in grids.items():
-        run.artifact(save_grid(grid, run.folder / f"{name}.png"), "images")
+        path = save_grid(grid, run.folder / f"{name}.png")
+        run.artifact(path, "pictures")
+        if name in IMAGE_KEYS:
+            run.image(path, name)

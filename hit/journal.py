@@ -10,7 +10,7 @@ from typing import Any
 
 from hit.errors import StoreError
 
-#: One thing to tell the store. `kind` is metric, param, tag, untag, input, artifact or status.
+#: One thing to tell the store. `kind` is metric, param, tag, untag, input, artifact, image or status.
 Record = dict[str, Any]
 
 

@@ -8,7 +8,13 @@ from hit.config import TrainConfig
 
 
 def run_name(config: TrainConfig) -> str:
-    """Model, data and β, and whatever else of its form is not the default, so that runs can be told apart."""
+    """β, model and data, and whatever else of its form is not the default, so that runs can be told apart.
+
+    What differs within a sweep comes first: the UI's list shows the beginning of a name.
+
+    >>> run_name(TrainConfig(betas=(0.1, 10.0)))
+    'β=(0.1, 10) ghvae digits seed 0'
+    """
     usual = TrainConfig()
     form = [
         str(getattr(config, field))
@@ -24,4 +30,4 @@ def run_name(config: TrainConfig) -> str:
     betas = ", ".join(f"{beta:.3g}" for beta in config.betas)
     targets = "".join(f" {name}={nats:.4g}" for name, nats in config.targets.to_flat().items())
     words = [config.model, Path(config.dataset).name, *form]
-    return f"{' '.join(words)} β=({betas}){targets} seed {config.seed}"
+    return f"β=({betas}){targets} {' '.join(words)} seed {config.seed}"

@@ -22,6 +22,7 @@ from hit.measuring import Measurement, current_judge, measure, skipped_tag
 from hit.metric_groups import GROUPS, parse_groups
 from hit.metrics import EVALUATOR
 from hit.models import build_model, check_fit
+from hit.run_note import run_note
 from hit.runner import load_once, state_folder
 from hit.schema import Kind, Tag
 from hit.stop import StopRequest
@@ -140,6 +141,9 @@ def reevaluate(
         measured = _measure(store, run, config, dataset, groups, judge, stop)
         done = groups - measured.skipped.keys()
         log_measurement(writer, measured, config.epochs, dataset.test.labels, run.data.metrics)
+        known = run.data.metrics
+        if run.data.tags.get(Tag.NOTE) in (None, run_note(config, known, "FINISHED")):  # else somebody has edited it
+            writer.tags({Tag.NOTE: run_note(config, {**known, **measured.metrics}, "FINISHED")})
         writer.untag(tag for group in done if (tag := skipped_tag(group)) in run.data.tags)
     return Reevaluation(done, measured.skipped)
 

@@ -18,7 +18,7 @@ import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import torch
@@ -35,6 +35,7 @@ from hit.measuring import measure, report_skipped
 from hit.metric_groups import parse_groups
 from hit.models import HierarchicalVAE, build_model, check_fit
 from hit.naming import run_name
+from hit.run_note import run_note
 from hit.schema import DEFAULT_EXPERIMENT, Kind, Tag
 from hit.state import run_folder
 from hit.stop import StopRequest
@@ -124,6 +125,7 @@ def train_run(
         def on_epoch(epoch: Epoch) -> None:
             nonlocal store
             run.metrics(epoch.metrics, step=epoch.number, sync=True)
+            run.note = partial(run_note, config, epoch.metrics)
             if store is not None:
                 with contextlib.suppress(StoreAway):  # asked again after the next epoch
                     assert_claim(store, experiment, identity, run.run_id)
@@ -233,6 +235,7 @@ def describe_run(run: RunWriter, config: TrainConfig, dataset: Dataset, model: H
     run.metrics(config.numbers() | {"parameters": float(sum(p.numel() for p in model.parameters()))})
     log_dataset(run, dataset)
     run.json_artifact("config.json", config.to_flat())
+    run.note = partial(run_note, config, {})
 
 
 def log_dataset(run: RunWriter, dataset: Dataset) -> None:
@@ -271,6 +274,7 @@ def measure_run(
     measured = measure(model, dataset, betas or config.betas, groups, uri=run.uri, check=stop.check)
     measured.metrics.update(config.targets.relative_errors("test", measured.metrics))
     log_measurement(run, measured, config.epochs, dataset.test.labels)
+    run.note = partial(run_note, config, measured.metrics)
     for group, why in measured.skipped.items():
         report_skipped(group, why)
     weights = run.folder / "weights.safetensors"

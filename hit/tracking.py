@@ -3,16 +3,11 @@
 __all__ = ["REASON_LENGTH", "RunWriter"]
 
 import contextlib
-import importlib.metadata
 import json
 import math
-import os
-import platform
 import shutil
-import subprocess
-import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -22,15 +17,16 @@ from mlflow.entities import RunTag
 from mlflow.exceptions import MlflowException
 
 from hit import schema
-from hit.connection import connect, experiment_id, show_as_training
+from hit.connection import connect, experiment_id
 from hit.delivery import Delivery
 from hit.errors import Claimed, Diverged, EndedEarly, Interrupted, StoreError, UserError
+from hit.experiment_page import prepare_page
 from hit.journal import Journal, Record
+from hit.provenance import packages, source_tags
 from hit.schema import Kind, Tag
 from hit.state import lock_run, make_writable, run_folder, store_mark
 from hit.stop import StopRequest, process_identity
 
-_PACKAGES = ("mlflow", "torch", "torchvision", "scikit-learn", "numpy", "scipy", "pandas", "optuna", "plotly")
 REASON_LENGTH = 500
 _DRAIN_SECONDS_WHEN_STOPPED = 20.0
 
@@ -85,15 +81,17 @@ class RunWriter:
             Tag.HOST: host,
             Tag.PROCESS: process,
             Tag.HEARTBEAT: str(int(time.time())),
-            Tag.PACKAGES: _packages(),
+            Tag.PACKAGES: packages(),
             **({Tag.PARENT: parent} if parent else {}),
             **(tags or {}),
         }
         self._known_params: set[str] = set()
         self._taken_over = False
+        #: Markdown for the UI, from how the run ended and why.
+        self.note: Callable[[str, str], str] | None = None
         if run_id is None:
             run = self._client.create_run(
-                experiment_id(self._client, experiment), run_name=name, tags=_source_tags() | all_tags
+                experiment_id(self._client, experiment), run_name=name, tags=source_tags() | all_tags
             )
             run_id = run.info.run_id
             self._lock = lock_run(run_folder(state_dir, run_id))
@@ -111,8 +109,8 @@ class RunWriter:
                 self._lock.release()
                 raise StoreError(f"run {run_id} cannot be taken over: {str(error).splitlines()[0]}") from None
             self._known_params = set(run.data.params)
-            all_tags = {key: value for key, value in _source_tags().items() if key not in run.data.tags} | all_tags
-        show_as_training(self._client, run.info.experiment_id)
+            all_tags = {key: value for key, value in source_tags().items() if key not in run.data.tags} | all_tags
+        prepare_page(self._client, run.info.experiment_id)
         self.run_id: str = run_id
         self.experiment_id: str = run.info.experiment_id
         self.folder = run_folder(state_dir, run_id)
@@ -174,6 +172,10 @@ class RunWriter:
         half.replace(path)  # whoever sends it now, sends a whole file
         self.artifact(path, folder)
 
+    def image(self, path: Path, key: str) -> None:
+        """Log a picture for the UI's image grid, where the pictures of this key of several runs stand side by side."""
+        self._append([{"kind": "image", "path": str(path.absolute()), "key": key}])
+
     @property
     def uri(self) -> str:
         """Address of the store that the run is in."""
@@ -208,7 +210,10 @@ class RunWriter:
             return
         self._closed = True
         if not self._amends:
-            self.tags(tags or {})
+            ending = dict(tags or {})
+            if self.note is not None:
+                ending[Tag.NOTE] = self.note(status, ending.get(Tag.STATUS_REASON, ""))
+            self.tags(ending)
             self._append([{"kind": "status", "status": status, "time": int(time.time() * 1000)}], sync=True)
         delivered = self._delivery.drain(self._keep_waiting)
         self._delivery.close()
@@ -259,36 +264,3 @@ def _ending(error: BaseException | None) -> tuple[str, str]:
             return "FAILED", str(error)[:REASON_LENGTH]
         case _:
             return "FAILED", f"{type(error).__name__}: {error}".splitlines()[0][:REASON_LENGTH]
-
-
-def _packages() -> str:
-    versions = {"python": platform.python_version()}
-    for package in _PACKAGES:
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            versions[package] = importlib.metadata.version(package)
-    return json.dumps(versions)
-
-
-def _source_tags() -> dict[str, str]:
-    root = Path(__file__).resolve().parent.parent
-    tags = {
-        Tag.SOURCE: f"python -m {_module()}",
-        "mlflow.source.type": "LOCAL",
-        Tag.USER: os.environ.get("USER") or os.environ.get("LOGNAME") or "unknown",
-    }
-    with contextlib.suppress(OSError, subprocess.SubprocessError):
-        head = subprocess.run(
-            ["git", "-C", str(root), "rev-parse", "--show-toplevel", "HEAD"],
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=10,
-        ).stdout.split("\n")
-        if Path(head[0]).resolve() == root:  # installed inside somebody else's repository is not our commit
-            tags[Tag.COMMIT] = head[1]
-    return {str(key): value for key, value in tags.items()}
-
-
-def _module() -> str:
-    spec = getattr(sys.modules.get("__main__"), "__spec__", None)
-    return spec.name if spec is not None and spec.name else "hit"

@@ -51,6 +51,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     from tqdm import tqdm
 
     from hit.connection import chosen_experiment
+    from hit.experiment_page import charts_line
     from hit.recovery import recover
     from hit.runner import Progress, resume_config, state_folder, train_run
     from hit.schema import Tag, metric
@@ -77,7 +78,9 @@ def main(argv: list[str], stop: "StopRequest") -> None:
             stop=stop,
             on_progress=show,
         )
-    data = Store().run(run_id).data
+    store = Store()
+    run = store.run(run_id)
+    data = run.data
     measured = data.metrics
     rates = [f"test/rate_{layer}" for layer in range(config.layers, 0, -1)]
     for name in ("test/elbo", "test/distortion", *rates, "test/psnr"):
@@ -90,6 +93,8 @@ def main(argv: list[str], stop: "StopRequest") -> None:
             print(f"{metric(name).axis:50} {error:+.1%}", file=sys.stderr)
     if missed := data.tags.get(Tag.INFEASIBLE):
         print(f"infeasible: {missed}", file=sys.stderr)
+    if not options.sweep:
+        print(charts_line(str(store.client.tracking_uri), run.info.experiment_id), file=sys.stderr)
     print(run_id)
 
 

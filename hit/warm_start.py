@@ -1,6 +1,6 @@
 """Weights to start from: those of a finished run of the same architecture, found in the store."""
 
-__all__ = ["find_source", "load_source"]
+__all__ = ["WEIGHTS", "find_source", "load_source", "trained_shape"]
 
 import json
 import tempfile
@@ -48,7 +48,7 @@ def find_source(store: Store, config: TrainConfig, image_shape: tuple[int, int, 
         if getattr(theirs, name) != getattr(config, name):
             own, other = config.to_flat()[name], theirs.to_flat()[name]
             raise ConfigError(f"{named}, which has {name}={other} where this run has {own}")
-    shape = _image_shape(run)
+    shape = trained_shape(run)
     if shape is not None and shape != image_shape:
         their_shape, own_shape = ("×".join(map(str, one)) for one in (shape, image_shape))
         raise ConfigError(f"{named}, which is for images of {their_shape} where this run's are of {own_shape}")
@@ -66,11 +66,12 @@ def load_source(store: Store, run: Run, model: HierarchicalVAE) -> None:
         load_weights(store.download(run.info.run_id, WEIGHTS, Path(folder)), model)
 
 
-def _image_shape(run: Run) -> tuple[int, ...] | None:
-    """Shape of the images that a run was trained on, if its input tells."""
+def trained_shape(run: Run) -> tuple[int, int, int] | None:
+    """(C, H, W) of the images that a run was trained on, if its input tells."""
     for entry in run.inputs.dataset_inputs if run.inputs else []:
         try:
-            return tuple(json.loads(entry.dataset.profile)["image_shape"])
+            channels, height, width = json.loads(entry.dataset.profile)["image_shape"]
+            return int(channels), int(height), int(width)
         except (TypeError, ValueError, KeyError):
             continue
     return None

@@ -3,6 +3,7 @@
 __all__ = ["main", "parser"]
 
 import os
+import sys
 from typing import TYPE_CHECKING
 
 from hit.axes import GRID_DEFAULTS, GRID_HELP
@@ -38,6 +39,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     request = SweepRequest.parse(parser().parse(argv))
 
     from hit.errors import StoreError
+    from hit.experiment_page import charts_line
     from sweeps.sweep import Sweep
 
     sweep = Sweep.plan(request)
@@ -45,6 +47,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
         result = sweep.run(run, stop)
         if result.faults and not result.counts["finished"]:
             raise StoreError(f"no run of the sweep finished: {next(iter(result.faults.values())).splitlines()[-1]}")
+    print(charts_line(run.uri, run.experiment_id), file=sys.stderr)
     print(result.run_id)
 
 

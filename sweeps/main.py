@@ -59,8 +59,8 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     print("loading", file=sys.stderr, flush=True)
 
     from analysis.publish import Selection, publish
-    from hit.connection import runs_page
     from hit.errors import StoreError
+    from hit.experiment_page import charts_line
     from hit.store import Store
     from sweeps.sweep import Sweep
 
@@ -75,7 +75,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
         models = Selection.of(plan.options.experiment, identities=set(mine["config_hash"]))
         path = publish(run, models, page.output)
     print(f"report: {path}")
-    print(f"runs in the MLflow UI (make ui): http://127.0.0.1:5000{runs_page(run.experiment_id)}")
+    print(charts_line(run.uri, run.experiment_id))
 
 
 if __name__ == "__main__":

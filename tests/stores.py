@@ -10,10 +10,11 @@ from pathlib import Path
 
 
 class Server:
-    """`mlflow server` on a free port of 127.0.0.1, over an SQLite file in `folder`."""
+    """`mlflow server`, with its UI, on a free port of 127.0.0.1, over an SQLite file in `folder` or another store."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, store: str = "") -> None:
         self._folder = folder
+        self._store = store or f"sqlite:///{folder}/server.db"
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self._port = free.getsockname()[1]
@@ -26,13 +27,18 @@ class Server:
     def start(self) -> None:
         self._folder.mkdir(exist_ok=True)
         command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(self._port)]
-        command += ["--backend-store-uri", f"sqlite:///{self._folder}/server.db", "--workers", "1"]
+        command += ["--backend-store-uri", self._store, "--workers", "1"]
         command += ["--artifacts-destination", str(self._folder / "artifacts")]
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                command, stdout=log, stderr=log, cwd=self._folder, env=clean_environment(), start_new_session=True
+                command,
+                stdout=log,
+                stderr=log,
+                cwd=self._folder,
+                env=clean_environment(MLFLOW_DISABLE_TELEMETRY="true", MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false"),
+                start_new_session=True,
             )
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 300
         while True:
             try:
                 with urllib.request.urlopen(f"{self.uri}/health", timeout=2) as answer:

@@ -1,5 +1,6 @@
 """A run's numbers reach the store whatever happens to the store, the process or the machine."""
 
+import contextlib
 import threading
 import time
 from collections.abc import Iterator
@@ -7,6 +8,9 @@ from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import BAD_REQUEST
+from PIL import Image
 
 from hit.connection import connect, experiment_id
 from hit.errors import Diverged, Interrupted, StoreError
@@ -81,6 +85,21 @@ def test_how_the_block_ends_is_how_the_run_ends(
     assert stored.data.metrics == {"train/rate_1": 1.5}, "what was measured is kept"
 
 
+def test_pictures_are_there_for_the_image_grid_and_the_note_tells_how_it_ended(uri: str, tmp_path: Path) -> None:
+    with contextlib.suppress(Diverged), writer(uri, tmp_path / "state") as run:
+        run.note = lambda status, reason: f"**{status}**: {reason}"
+        Image.new("L", (8, 6), 200).save(run.folder / "samples.png")
+        run.image(run.folder / "samples.png", "samples")
+        raise Diverged("the loss is nan")
+    client = MlflowClient(uri)
+    files = [item.path for item in client.list_artifacts(run.run_id, "images")]
+    assert sorted(path.rpartition(".")[2] for path in files) == ["png", "webp"]
+    assert all(path.startswith("images/samples+step+0+") for path in files), "what MLflow's log_image writes"
+    tags = client.get_run(run.run_id).data.tags
+    assert tags["mlflow.loggedImages"] == "True"
+    assert tags[Tag.NOTE] == "**FAILED**: diverged: the loss is nan"
+
+
 def test_params_that_mlflow_run_logged_as_typed_are_left_alone(uri: str, tmp_path: Path) -> None:
     """`mlflow run -P beta_1=1e-3` logs the string "1e-3"; MLflow refuses our 0.001 for the same key."""
     client = connect(uri)
@@ -135,6 +154,22 @@ def test_what_a_stopped_process_could_not_deliver_the_next_one_does(server: Serv
     assert deliver_leftovers(state, server.uri) == 0
     stored = MlflowClient(server.uri).get_run(run.run_id)
     assert (stored.info.status, stored.data.metrics) == ("KILLED", {"train/rate_1": 7.0})
+
+
+def test_a_data_set_that_another_run_adds_at_the_same_moment(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log_inputs, refused = MlflowClient.log_inputs, iter([True])
+
+    def racing(client: MlflowClient, run_id: str, *entries: object) -> None:
+        if next(refused, False):
+            raise MlflowException("(sqlite3.IntegrityError) UNIQUE constraint failed", error_code=BAD_REQUEST)
+        log_inputs(client, run_id, *entries)
+
+    monkeypatch.setattr(MlflowClient, "log_inputs", racing)
+    with writer(uri, tmp_path / "state") as run:
+        run.dataset("digits", "0123456789abcdef", {"train": 3})
+    assert len(MlflowClient(uri).get_run(run.run_id).inputs.dataset_inputs) == 1
 
 
 def test_leftovers_go_to_no_other_store(uri: str, tmp_path: Path) -> None:

@@ -1,0 +1,83 @@
+"""What was recommended, in MLflow's model registry under an alias: `models:/hit-digits@representation`."""
+
+__all__ = ["register", "register_all"]
+
+import sys
+from collections.abc import Iterable
+
+import pandas as pd
+
+from analysis.recommend import APPLICATIONS, Recommendation, recommend
+from hit.errors import StoreError
+from hit.registry import Registered, register_run
+from hit.store import Store
+
+
+def register(recommendation: Recommendation, tracking_uri: str | None = None) -> Registered:
+    """Register the best run of a recommendation as `hit-<dataset>`, with the application for an alias.
+
+    A run is registered once, however often it is the best: what moves is the alias.
+
+    Args:
+        recommendation: of `analysis.recommend.recommend`.
+        tracking_uri: the store; by default what `MLFLOW_TRACKING_URI` says, else `sqlite:///mlflow.db`.
+
+    Raises:
+        StoreError: the registry does not answer or refuses, or the run's model cannot be had.
+    """
+    run_id = str(recommendation.run["run_id"])
+    return register_run(
+        Store(tracking_uri), run_id, alias=recommendation.application.name, text=_description(recommendation)
+    )
+
+
+def register_all(frame: pd.DataFrame, names: Iterable[str] = (), tracking_uri: str | None = None) -> list[Registered]:
+    """Register the best run of each data set for each application, for all applications where none is named.
+
+    What cannot be recommended, since no run has the metric, is told on stderr, by one line.
+
+    Raises:
+        StoreError: nothing can be recommended, or as `register`.
+    """
+    names = list(names) or [declared.name for declared in APPLICATIONS]
+    done: list[Registered] = []
+    missing: list[str] = []
+    for dataset, rows in frame.groupby("dataset"):
+        for name in names:
+            try:
+                recommendation = recommend(rows, name)
+            except StoreError as error:
+                missing.append(f"{dataset}, {name}: not registered: {error}")
+                continue
+            done.append(register(recommendation, tracking_uri))
+    if not done:
+        raise StoreError("; ".join(missing))
+    for line in missing:
+        print(line, file=sys.stderr)
+    return done
+
+
+def _description(recommendation: Recommendation) -> str:
+    """The run, its score and the region of rate space, in markdown."""
+    run, metric = recommendation.run, recommendation.metric
+    unit = f" {metric.unit}" if metric.unit else ""
+    spread = "" if recommendation.spread is None else f" ± {recommendation.spread:.2g}"
+    lines = [
+        f"Of {recommendation.candidates} runs the best for **{recommendation.application.name}**: "
+        f"{recommendation.application.text}.",
+        "",
+        "| | |",
+        "|---|---|",
+        f"| run | {run['run_name']} (`{run['run_id']}`) |",
+        f"| {metric.label} | {recommendation.value:.4g}{unit} |",
+    ]
+    if recommendation.count > 1:
+        lines.append(f"| mean of {recommendation.count} seeds | {recommendation.mean:.4g}{spread}{unit} |")
+    if recommendation.gain is not None:
+        lines.append(f"| gain over the best run with all β equal | {recommendation.gain:.3g}{unit} |")
+    box = recommendation.region
+    for layer in range(len(box.low), 0, -1):
+        own, low, high = run[f"test/rate_{layer}"], box.low[layer - 1], box.high[layer - 1]
+        lines.append(f"| R_{layer} | {own:.4g}, region {low:.3g} to {high:.3g} nats per image |")
+    lines.append(f"| R | {run['test/rate']:.4g}, region {box.total_low:.3g} to {box.total_high:.3g} nats per image |")
+    return "\n".join(line.replace(" | ", "&emsp; | ", 1) for line in lines)  # the UI leaves no space between columns

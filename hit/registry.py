@@ -1,0 +1,181 @@
+"""Trained models of the store in MLflow's model registry."""
+
+__all__ = ["Registered", "model_name", "register_run", "registry_word"]
+
+import re
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlflow import MlflowClient
+from mlflow.entities import Run
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+
+from hit.config import TrainConfig
+from hit.errors import StoreAway, StoreError
+from hit.model_files import write_model
+from hit.schema import Kind, Tag
+from hit.store import Store, config_of
+from hit.warm_start import WEIGHTS, trained_shape
+
+#: Tags of a run that its registered version has, too.
+_TAGS = (Tag.CONFIG_HASH, Tag.GROUP, Tag.DATA_DIGEST, Tag.AMORTISED)
+_HEADING = re.compile(r"^### ", re.MULTILINE)
+_FIRST_LINE = re.compile(r"The best for .*\.")
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A model of the registry.
+
+    Attributes:
+        name: of the registered model.
+        alias: that points to the version.
+        version: its number.
+        run_id: of the run that trained it.
+        new: whether the version was made now.
+    """
+
+    name: str
+    alias: str
+    version: str
+    run_id: str
+    new: bool
+
+    @property
+    def uri(self) -> str:
+        """What MLflow loads and serves it by."""
+        return f"models:/{self.name}@{self.alias}"
+
+
+def register_run(store: Store, run_id: str, *, alias: str, text: str) -> Registered:
+    """Put a run's model into the registry and point an alias to it; a run that is there already is not put in again.
+
+    Args:
+        store: of the run, and of the registry.
+        run_id: a finished model.
+        alias: a word, such as an application's name.
+        text: markdown that says why the alias points here; the version's description holds one for each of its aliases.
+
+    Raises:
+        StoreError: no finished model, one without weights or data, or a registry that refuses.
+    """
+    run = store.run(run_id)
+    kind = run.data.tags.get(Tag.KIND)
+    if kind != Kind.TRAIN or run.info.status != "FINISHED":
+        raise StoreError(
+            f"only a finished model can be registered, got run {run_id} of kind {kind!r}, {run.info.status}"
+        )
+    name, alias = model_name(run), registry_word(alias)
+    client = store.client
+    with _answers(f"model {name!r} cannot be registered"):
+        found = [one for one in client.search_model_versions(f"name = '{name}'") if one.run_id == run_id]
+        version = max(found, key=lambda one: int(one.version)) if found else _new_version(store, name, run)
+        before = _pointed_to(client, name, alias)
+        client.set_registered_model_alias(name, alias, version.version)
+        if before is not None and before.version != version.version:
+            _describe(client, before, {alias: ""})
+        _describe(client, version, {alias: text})
+    return Registered(name, alias, str(version.version), run_id, new=not found)
+
+
+def model_name(run: Run) -> str:
+    """Name of the registered model for a run: `hit-` and its data set, with its digest where that is a path."""
+    dataset = run.data.params.get("dataset", "")
+    path = Path(dataset.rstrip("/"))
+    if dataset == registry_word(dataset):
+        return f"hit-{dataset}"
+    digest = run.data.tags.get(Tag.DATA_DIGEST, "")[:6]
+    return "-".join(filter(None, ("hit", registry_word(path.stem), digest)))
+
+
+def registry_word(text: str) -> str:
+    """The text with what aliases may not hold replaced.
+
+    >>> registry_word("accuracy / rate ≤ 20")
+    'accuracy-rate-20'
+    """
+    word = re.sub(r"[^A-Za-z0-9_-]+", "-", text).strip("-")[:100]
+    return f"{word}-" if re.fullmatch(r"(?i)latest|v\d+", word) else word or "model"
+
+
+def _make_known(client: MlflowClient, name: str, run: Run) -> None:
+    dataset = Path(run.data.params.get("dataset", "").rstrip("/")).name
+    text = (
+        f"Hierarchical VAEs of `{dataset}`; an alias is the application that its version serves best.\n\n"
+        "`params` of a request: `mode` (`encode`, `reconstruct`, `decode`, `sample`), `sampled`, `seed`, `count`."
+    )
+    try:
+        client.create_registered_model(name, description=text)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+
+
+def _new_version(store: Store, name: str, run: Run) -> ModelVersion:
+    """Write the model's files, upload them as a model of the run, and register that."""
+    client, run_id = store.client, run.info.run_id
+    shape = trained_shape(run)
+    if shape is None:
+        raise StoreError(f"run {run_id} must tell the shape of its images (its input), got none")
+    config = TrainConfig.from_flat(config_of(run))
+    tags = {str(tag): run.data.tags[tag] for tag in _TAGS if tag in run.data.tags}
+    with tempfile.TemporaryDirectory() as scratch:
+        weights = store.download(run_id, WEIGHTS, Path(scratch))
+        model = client.create_logged_model(
+            run.info.experiment_id, registry_word(config.model), source_run_id=run_id, tags=tags, model_type="hit"
+        )
+        try:
+            folder = Path(scratch) / "files"
+            identity = config.identity(run.data.tags[Tag.DATA_DIGEST])
+            write_model(folder, config, shape, weights, identity, run_id=run_id, model_id=model.model_id)
+            client.log_model_artifacts(model.model_id, str(folder))
+            client.finalize_logged_model(model.model_id, "READY")
+        except BaseException:
+            client.finalize_logged_model(model.model_id, "FAILED")
+            client.delete_logged_model(model.model_id)
+            raise
+    _make_known(client, name, run)
+    return client.create_model_version(
+        name, f"models:/{model.model_id}", run_id=run_id, tags=tags, model_id=model.model_id
+    )
+
+
+def _pointed_to(client: MlflowClient, name: str, alias: str) -> ModelVersion | None:
+    try:
+        return client.get_model_version_by_alias(name, alias)
+    except MlflowException as error:
+        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            return None
+        raise
+
+
+def _describe(client: MlflowClient, version: ModelVersion, texts: Mapping[str, str]) -> None:
+    """Give a version's description these texts by alias, '' for none, and leave the other aliases' alone.
+
+    Its first line names the aliases, since lists show that line alone; what somebody has written above stays.
+    """
+    begins, *parts = _HEADING.split(version.description or "")
+    sections = {title: body.strip() for title, _, body in (part.partition("\n") for part in parts)}
+    sections = {title: body for title, body in {**sections, **texts}.items() if body}
+    own = begins.strip() if not _FIRST_LINE.fullmatch(begins.strip()) else ""
+    first = f"The best for {', '.join(sections)}." if sections else ""
+    description = "\n\n".join(
+        filter(None, [own, first, *(f"### {title}\n\n{body}" for title, body in sections.items())])
+    )
+    if description != (version.description or ""):
+        client.update_model_version(version.name, version.version, description)
+
+
+@contextmanager
+def _answers(what: str) -> Iterator[None]:
+    """Turn MLflow's exceptions into ours, of one line."""
+    try:
+        yield
+    except MlflowException as error:
+        reason = str(error).splitlines()[0][:300]
+        kind = StoreAway if error.error_code in ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE") else StoreError
+        raise kind(f"{what}: {reason}") from None

@@ -1,0 +1,268 @@
+"""A trained model behind MLflow's `predict`: it encodes and reconstructs images, decodes latents, and samples.
+
+MLflow loads it by the name of this module (`mlflow.pyfunc.load_model`, `mlflow models serve`) from a folder that holds
+`model.json` and `weights.safetensors`, written by `hit.model_files`: numbers and JSON, nothing that could run.
+"""
+
+__all__ = ["IMAGES", "MODES", "ServedModel", "describe", "latent_name", "load_folder"]
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from mlflow.exceptions import MlflowException
+from torch import Tensor
+
+from hit.checkpoint import load_weights
+from hit.config import TrainConfig
+from hit.errors import CheckpointError, DataError, UserError, nearest
+from hit.machine import select_device
+from hit.models import HierarchicalVAE, build_model
+
+MODES = ("encode", "reconstruct", "decode", "sample")
+IMAGES = "images"
+
+_FORMAT = "hit-served-1"
+#: Examples a pass, so that memory does not grow with the request.
+_BATCH = 256
+#: One request gets so many samples at most: a server is not to be stopped by a large number.
+_MOST_SAMPLES = 10_000
+
+Arrays = dict[str, np.ndarray]
+
+
+class ServedModel:
+    """A model with arrays for arguments and results.
+
+    Images are N × C × H × W (grey ones may leave out C): whole numbers are levels from 0 to 255, others are in [0, 1].
+    Latents are float, N × the latent's shape. Images that it gives are float, in [0, 1].
+
+    Args:
+        model: trained, on its device.
+        image_shape: (C, H, W).
+    """
+
+    def __init__(self, model: HierarchicalVAE, image_shape: tuple[int, int, int]) -> None:
+        self.model = model.eval()
+        self.image_shape = image_shape
+
+    def predict(self, data: Any, params: Mapping[str, Any] | None = None) -> Arrays:
+        """What MLflow calls, for POST /invocations, too.
+
+        Args:
+            data: images, as an array or under the name `images`; for `decode` latents under the name of their layer,
+                such as `z_2`; for `sample` nothing.
+            params: `mode`, and the arguments of the method of that name.
+
+        Raises:
+            MlflowException: one line that says what is wrong; a server answers with it and 400.
+        """
+        try:
+            return self._answer(data, dict(params or {}))
+        except UserError as error:
+            raise MlflowException.invalid_parameter_value(str(error)) from None
+
+    def get_raw_model(self) -> "ServedModel":
+        """This, by way of `mlflow.pyfunc.PyFuncModel.get_raw_model`."""
+        return self
+
+    def encode(self, images: Any, *, sampled: bool = False, seed: int = 0) -> Arrays:
+        """z_1 … z_L of images: posterior means from the top down, or samples.
+
+        Raises:
+            DataError: images of another shape, or values out of range.
+        """
+        passes = self._passes(images, sampled, seed, lambda outcome: outcome.latents)
+        return {latent_name(layer): passes(layer - 1) for layer in range(1, self.model.layers + 1)}
+
+    def reconstruct(self, images: Any, *, sampled: bool = False, seed: int = 0) -> Arrays:
+        """Mean images E[x|z_1] for posterior means, or samples, of z.
+
+        Raises:
+            DataError: images of another shape, or values out of range.
+        """
+        return {IMAGES: self._passes(images, sampled, seed, lambda outcome: (self._shown(outcome.output),))(0)}
+
+    def decode(self, latents: Mapping[str, Any], *, sampled: bool = False, seed: int = 0) -> Arrays:
+        """Mean images E[x|z_1] for one layer's latents. The layers below are at the means of their priors, or sampled.
+
+        Raises:
+            DataError: no latents or those of several layers, another shape, or values that are not finite.
+        """
+        layer = self._layer(latents)
+        z = self._latent(layer, latents[latent_name(layer)])
+        noise = self.model.noise(len(z), self._generator(seed)) if sampled else None
+        drawn = []
+        with torch.no_grad():
+            for start in range(0, len(z), _BATCH):
+                part = z[start : start + _BATCH]
+                for below in range(layer - 1, 0, -1):
+                    prior = self.model.priors[below - 1](part)
+                    part = prior.mean if noise is None else prior.sample(noise[below - 1][start : start + _BATCH])
+                drawn.append(self._shown(self.model.decoder(part)))
+        return {IMAGES: _array(torch.cat(drawn))}
+
+    def sample(self, count: int = 1, seed: int = 0) -> Arrays:
+        """Mean images E[x|z_1] of `count` draws from the prior.
+
+        Raises:
+            DataError: a count below 1 or above 10,000.
+        """
+        if not 1 <= count <= _MOST_SAMPLES:
+            raise DataError(f"count must be from 1 to {_MOST_SAMPLES}, got {count}")
+        noise = self.model.noise(count, self._generator(seed))
+        with torch.no_grad():
+            parts = zip(*(layer.split(_BATCH) for layer in noise), strict=True)
+            return {IMAGES: _array(torch.cat([self.model.generate(part).clamp(0, 1) for part in parts]))}
+
+    def _answer(self, data: Any, params: dict[str, Any]) -> Arrays:
+        mode = params.get("mode", MODES[0])
+        if mode not in MODES:
+            raise DataError(f"mode must be {', '.join(MODES[:-1])} or {MODES[-1]}, got {mode!r}{nearest(mode, MODES)}")
+        sampled, seed = bool(params.get("sampled", False)), int(params.get("seed", 0))
+        if mode == "sample":
+            return self.sample(int(params.get("count", 1)), seed)
+        named = _named(data)
+        if mode == "decode":
+            return self.decode(named, sampled=sampled, seed=seed)
+        if set(named) != {IMAGES}:
+            got = ", ".join(map(str, named)) or "nothing"
+            raise DataError(f"mode {mode} takes images, as an array or under the name {IMAGES!r}, got {got}")
+        return (self.encode if mode == "encode" else self.reconstruct)(named[IMAGES], sampled=sampled, seed=seed)
+
+    def _passes(
+        self, images: Any, sampled: bool, seed: int, take: Callable[[Any], tuple[Tensor, ...]]
+    ) -> Callable[[int], np.ndarray]:
+        """What `take` gives of the model's pass of the images, by its index."""
+        x = self.model.prepare(self._images(images))
+        noise = self.model.noise(len(x), self._generator(seed)) if sampled else None
+        parts = []
+        with torch.no_grad():
+            for start in range(0, len(x), _BATCH):
+                own = None if noise is None else [layer[start : start + _BATCH] for layer in noise]
+                parts.append(take(self.model(x[start : start + _BATCH], own, sample=sampled)))
+        return lambda index: _array(torch.cat([part[index] for part in parts]))
+
+    def _shown(self, output: Tensor) -> Tensor:
+        return self.model.likelihood.mean(output).clamp(0, 1)
+
+    def _images(self, images: Any) -> Tensor:
+        """uint8 images on the model's device."""
+        array = _numbers(IMAGES, images)
+        if self.image_shape[0] == 1 and array.ndim == 3:
+            array = array[:, None]
+        if array.ndim != 4 or array.shape[1:] != self.image_shape or not len(array):
+            wanted = "×".join(map(str, self.image_shape))
+            raise DataError(f"{IMAGES} must be of shape N×{wanted}, got {_shape(array)}")
+        low, high = array.min(), array.max()
+        if np.issubdtype(array.dtype, np.floating) or array.dtype == bool:
+            if low < 0 or high > 1:
+                raise DataError(
+                    f"{IMAGES} that are not whole numbers must be in [0, 1], got values from {low:g} to {high:g}"
+                )
+            array = np.rint(array.astype(np.float64) * 255)
+        elif low < 0 or high > 255 or high == 1:
+            # Black and white as 0 and 1 would pass for two levels that no eye can tell apart.
+            hint = ": write 1.0 for images in [0, 1]" if high == 1 else ""
+            raise DataError(f"{IMAGES} of whole numbers must be levels from 0 to 255, got {low} to {high}{hint}")
+        return torch.from_numpy(array.astype(np.uint8)).to(self._device)
+
+    def _layer(self, latents: Mapping[str, Any]) -> int:
+        known = {latent_name(layer): layer for layer in range(1, self.model.layers + 1)}
+        if len(latents) != 1 or not set(latents) <= set(known):
+            shapes = ", ".join(
+                f"{name} (N×{_shape_of(self.model.latent_shapes[at - 1])})" for name, at in known.items()
+            )
+            raise DataError(f"mode decode takes one of {shapes}, got {', '.join(map(str, latents)) or 'nothing'}")
+        return known[next(iter(latents))]
+
+    def _latent(self, layer: int, values: Any) -> Tensor:
+        array = _numbers(latent_name(layer), values)
+        shape = self.model.latent_shapes[layer - 1]
+        if array.shape[1:] != shape or not len(array):
+            raise DataError(f"{latent_name(layer)} must be of shape N×{_shape_of(shape)}, got {_shape(array)}")
+        return torch.from_numpy(array.astype(np.float32)).to(self._device)
+
+    def _generator(self, seed: int) -> torch.Generator:
+        if not 0 <= seed < 2**63:
+            raise DataError(f"seed must be from 0 to 2^63 − 1, got {seed}")
+        return torch.Generator(self._device).manual_seed(seed)
+
+    @property
+    def _device(self) -> torch.device:
+        return next(self.model.parameters()).device
+
+
+def latent_name(layer: int) -> str:
+    """Name of z_l in requests and answers."""
+    return f"z_{layer}"
+
+
+def load_folder(folder: Path) -> ServedModel:
+    """The model of a folder that `hit.model_files` wrote, on the GPU where there is one.
+
+    Raises:
+        CheckpointError: a file is missing or damaged, or the weights are of another model.
+        ConfigError: the config is none of ours.
+    """
+    path = folder / "model.json"
+    try:
+        described = json.loads(path.read_text())
+        shape = described["image_shape"]
+        flat, identity, form = described["config"], described["identity"], described["format"]
+        image_shape = (int(shape[0]), int(shape[1]), int(shape[2]))
+    except (OSError, ValueError, TypeError, KeyError, IndexError) as error:
+        raise CheckpointError(f"{path} must describe a served model, got {type(error).__name__}: {error}") from None
+    if form != _FORMAT:
+        raise CheckpointError(f"served model must be of format {_FORMAT}, got {form!r} in {path}")
+    model = build_model(TrainConfig.from_flat(flat), image_shape)
+    load_weights(folder / "weights.safetensors", model, identity)
+    return ServedModel(model.to(select_device("auto")), image_shape)
+
+
+def describe(flat: Mapping[str, Any], image_shape: tuple[int, ...], identity: str) -> str:
+    """What `model.json` says, for `load_folder` to read."""
+    described = {"format": _FORMAT, "config": dict(flat), "image_shape": list(image_shape), "identity": identity}
+    return json.dumps(described, indent=2) + "\n"
+
+
+def _load_pyfunc(path: str) -> ServedModel:
+    """What MLflow calls, by this name."""
+    return load_folder(Path(path))
+
+
+def _named(data: Any) -> dict[str, Any]:
+    """Arrays by name; what has none is images."""
+    if data is None:
+        return {}
+    if isinstance(data, pd.DataFrame):
+        return {str(name): list(column) for name, column in data.items()}
+    return dict(data) if isinstance(data, Mapping) else {IMAGES: data}
+
+
+def _numbers(name: str, values: Any) -> np.ndarray:
+    try:
+        array = np.asarray(values)
+    except ValueError:
+        raise DataError(f"{name} must be all of one shape, got rows of different lengths") from None
+    if array.dtype == object or not (np.issubdtype(array.dtype, np.number) or array.dtype == bool):
+        raise DataError(f"{name} must be numbers, all of one shape, got {array.dtype}")
+    if np.iscomplexobj(array) or not np.isfinite(array).all():
+        raise DataError(f"{name} must be finite real numbers")
+    return array
+
+
+def _array(tensor: Tensor) -> np.ndarray:
+    return tensor.cpu().contiguous().numpy()
+
+
+def _shape(array: np.ndarray) -> str:
+    return _shape_of(array.shape) or "a single number"
+
+
+def _shape_of(shape: tuple[int, ...]) -> str:
+    return "×".join(map(str, shape))
