@@ -103,6 +103,9 @@ class RunWriter:
             try:
                 run = self._client.get_run(run_id)
                 if not amend:
+                    if run.info.status == "FINISHED":  # by another process, since somebody saw that it was not
+                        self._lock.release()
+                        raise Claimed(f"run {run_id} is FINISHED already")
                     # Whose it is now must stand there before RUNNING does, lest somebody take it for lost.
                     owner = [RunTag(key, all_tags[key]) for key in (Tag.HOST, Tag.PROCESS, Tag.HEARTBEAT)]
                     self._client.log_batch(run_id, tags=owner)
