@@ -210,7 +210,9 @@ class RunWriter:
         if self._closed:
             return
         self._closed = True
-        if not self._amends:
+        if self._amends:  # nothing else tells readers that a run which has ended is not what it was (hit.history)
+            self.metrics({"measured_at": time.time()}, step=int(time.time()))
+        else:
             self.tags(tags or {})
             self._append([{"kind": "status", "status": status, "time": int(time.time() * 1000)}], sync=True)
         delivered = self._delivery.drain(self._keep_waiting)
