@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 from hit.cpus import available_cpus
 from hit.errors import Claimed, Diverged, EndedEarly, Interrupted, UserError
-from hit.stop import StopRequest
+from hit.stop import SIGNALS, StopRequest, signals_held_back
 
 #: What OpenMP and BLAS read when they are loaded, and we when a model is trained.
 THREAD_VARIABLES = ("HIT_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -153,7 +153,8 @@ class WorkerPool:
         os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(self._threads)))
         try:
             process: BaseProcess = self._context.Process(target=_work, args=(theirs, dict(os.environ)), daemon=False)
-            process.start()
+            with signals_held_back():  # Ctrl-C is not for what workers are forked from; they hear it once they can
+                process.start()
         finally:
             for name, value in before.items():
                 os.environ.pop(name, None)
@@ -194,6 +195,7 @@ def _work(pipe: Connection, environment: dict[str, str]) -> None:
     os.environ.clear()  # that of the process which was forked is from when it began
     os.environ.update(environment)
     with StopRequest() as stop:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         threading.Thread(target=_stop_with_parent, args=(stop,), daemon=True).start()
         while not stop.requested:
             try:
