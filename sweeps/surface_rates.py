@@ -41,7 +41,7 @@ class SurfaceRates:
             np.linspace(np.log(axis[0]), np.log(axis[-1]), knots if len(axis) > 1 else 1) for axis in betas.axes
         ]
         self._free = [place for place, axis in enumerate(self._axes) if len(axis) > 1]
-        self._between: RegularGridInterpolator | None = None
+        self._between: Callable[[Floats], Floats] | None = None
 
     def log_rates(self, betas: Floats) -> Floats:
         """log(R_l + 0.1), M×L; β outside of the range counts as the nearest within.
@@ -50,15 +50,21 @@ class SurfaceRates:
             betas: β_l > 0, M×L.
         """
         if self._between is None:
-            knots = np.exp(np.array(list(itertools.product(*self._axes))))
-            values = np.log(self._ask(knots) + SOFT_FLOOR)
-            shape = [len(self._axes[place]) for place in self._free]
-            grid = [self._axes[place] for place in self._free]
-            method = "cubic" if min(shape, default=0) > 3 else "linear"
-            self._between = RegularGridInterpolator(grid, values.reshape(*shape, -1), method=method)
+            self._between = self._interpolator()
         places = np.log(betas)[:, self._free]
         low, high = (np.array([self._axes[place][end] for place in self._free]) for end in (0, -1))
         return np.asarray(self._between(np.clip(places, low, high)))
+
+    def _interpolator(self) -> Callable[[Floats], Floats]:
+        """Asks the surface; from log β of the free axes to log(R_l + 0.1)."""
+        knots = np.exp(np.array(list(itertools.product(*self._axes))))
+        values = np.log(self._ask(knots) + SOFT_FLOOR)
+        if not self._free:
+            return lambda places: np.repeat(values, len(places), axis=0)
+        grid = [self._axes[place] for place in self._free]
+        shape = [len(axis) for axis in grid]
+        between: Callable[[Floats], Floats] = RegularGridInterpolator(grid, values.reshape(*shape, -1), method="cubic")
+        return between
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ from sweeps.coverage import TargetCoverage
 from sweeps.driver import Driver
 from sweeps.grid import GridDriver
 from sweeps.landed import betas_and_rates, finished_rates
-from sweeps.space import RateRegion
+from sweeps.space import BetaGrid, RateRegion
 from sweeps.surface_rates import SurfaceRates, SurfaceSurrogate
 from sweeps.surrogate import RateSurrogate
 from tests.replay import BASE, DIGEST, Laboratory, Surface
@@ -122,6 +122,16 @@ class TestWithASurface:
         np.testing.assert_allclose(few.rates(betas), 1.5 * expected, rtol=0.1)
         told = SurfaceSurrogate.fit(surface, *betas_and_rates(rows, 2))
         np.testing.assert_allclose(told.rates(betas), expected, rtol=0.2)
+
+    def test_a_layer_whose_beta_is_fixed(self) -> None:
+        asked: list[np.ndarray] = []
+        fixed = BetaGrid(((0.5,), (0.1, 1.0, 10.0)))
+        rates = SurfaceRates("abc", lambda betas: asked.append(betas) or 1 / betas, fixed)
+        betas = np.array([[0.5, 0.2], [0.5, 3.0]])
+        np.testing.assert_allclose(np.exp(rates.log_rates(betas)), 1 / betas + 0.1, rtol=0.01)
+        assert asked[0].shape == (25, 2)
+        alone = SurfaceRates("abc", lambda betas: 1 / betas, BetaGrid(((0.5,), (2.0,))))
+        np.testing.assert_allclose(np.exp(alone.log_rates(betas)), [[2.1, 0.6], [2.1, 0.6]])
 
     def test_without_one_a_process_over_the_runs_is_told(self) -> None:
         lab = Laboratory(SURFACE)
