@@ -85,4 +85,5 @@ def test_what_it_expects_is_what_its_cells_have(bench: Bench) -> None:
     measured = cells[["test/rate_1", "test/rate_2"]].to_numpy(float)
     assert found[0, 0] > found[1, 0]
     np.testing.assert_allclose(found[:, 0], measured[:, 0], rtol=0.05)
-    assert find_surface(bench.store, "hit", config, data.load("digits").digest, betas=(0.1, 10.0)) == run_id
+    digest = data.load("digits").digest
+    assert find_surface(bench.store, "hit", config, digest, betas=(0.1, 10.0), named=run_id) == run_id
