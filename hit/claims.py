@@ -1,6 +1,8 @@
 """Who trains a config where several want to: the run that was begun first."""
 
-__all__ = ["assert_claim"]
+__all__ = ["assert_claim", "assert_free"]
+
+from mlflow.entities import Run
 
 from hit.errors import Claimed
 from hit.schema import Kind, Tag
@@ -24,10 +26,7 @@ def assert_claim(store: Store, experiment: str, identity: str, run_id: str) -> N
         Claimed: another run has trained it, or has the better claim.
         StoreAway: the store does not answer.
     """
-    runs = list(store.runs(experiment, where=f"tags.`{Tag.CONFIG_HASH}` = '{identity}'", kind=Kind.TRAIN))
-    for run in runs:
-        if run.info.status == "FINISHED" and run.info.run_id != run_id:
-            raise Claimed(f"run {run.info.run_id} has trained this model already")
+    runs = _of_config(store, experiment, identity, run_id)
     claims = {
         (run.info.start_time, run.info.run_id)
         for run in runs
@@ -36,3 +35,33 @@ def assert_claim(store: Store, experiment: str, identity: str, run_id: str) -> N
     _, first = min(claims, default=(0, run_id))
     if first != run_id:
         raise Claimed(f"run {first} is training this model already")
+
+
+def assert_free(store: Store, experiment: str, identity: str, run_id: str) -> None:
+    """Return if no other run trains the config or has trained it, whenever it was begun.
+
+    For an interrupted run that is to go on: though it was begun first, it has to leave the model to a run that
+    was begun since and no longer asks.
+
+    Args:
+        store: the run store.
+        experiment: name of the experiment.
+        identity: config hash.
+        run_id: the interrupted run.
+
+    Raises:
+        Claimed: another run trains it, or has trained it.
+        StoreAway: the store does not answer.
+    """
+    for run in _of_config(store, experiment, identity, run_id):
+        if run.info.run_id != run_id and run.info.status == "RUNNING" and not is_lost(run):
+            raise Claimed(f"run {run.info.run_id} is training this model already")
+
+
+def _of_config(store: Store, experiment: str, identity: str, run_id: str) -> list[Run]:
+    """The runs of a config, none of them, but for `run_id`, FINISHED."""
+    runs = list(store.runs(experiment, where=f"tags.`{Tag.CONFIG_HASH}` = '{identity}'", kind=Kind.TRAIN))
+    for run in runs:
+        if run.info.status == "FINISHED" and run.info.run_id != run_id:
+            raise Claimed(f"run {run.info.run_id} has trained this model already")
+    return runs

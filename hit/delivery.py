@@ -22,6 +22,8 @@ from hit.schema import Tag
 
 HEARTBEAT_SECONDS = 15.0
 
+#: What comes so soon after a delivery is sent with what comes after it: a batch costs as much as a short epoch may.
+_SECONDS_BETWEEN_BATCHES = 1.0
 _RECORDS_A_BATCH = 900
 _PARAMS_A_BATCH = 100
 _LONGEST_WAIT_SECONDS = 10.0
@@ -61,6 +63,7 @@ class Delivery(threading.Thread):
         self._last_beat = 0.0
         self._wake = threading.Event()
         self._stop_asked = threading.Event()
+        self._hurry = threading.Event()
         self._lock = threading.Lock()
 
     def append(self, records: list[Record], *, sync: bool = False) -> None:
@@ -76,6 +79,7 @@ class Delivery(threading.Thread):
             keep_waiting: asked about twice a second with the seconds waited; False gives up.
         """
         started = time.monotonic()
+        self._hurry.set()
         while self._journal.unsent and self.refused is None and self.is_alive():
             if not keep_waiting(time.monotonic() - started):
                 break
@@ -86,6 +90,7 @@ class Delivery(threading.Thread):
     def close(self) -> None:
         """Stop, with what is delivered delivered and the rest on disk."""
         self._stop_asked.set()
+        self._hurry.set()
         self._wake.set()
         if self.is_alive():
             self.join(timeout=60)
@@ -109,6 +114,7 @@ class Delivery(threading.Thread):
                     self.refused = error
                 return  # refused, or told to stop while the store was away
             self._wake.wait(timeout=HEARTBEAT_SECONDS if self._beats else None)
+            self._hurry.wait(timeout=_SECONDS_BETWEEN_BATCHES)
             self._wake.clear()
 
     def _deliver_pending(self) -> None:

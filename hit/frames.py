@@ -20,15 +20,21 @@ def stack(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
     >>> stack([pd.DataFrame({"epochs": [3]}), pd.DataFrame({"psnr": [20.5]})]).to_dict("list")
     {'epochs': [3.0, nan], 'psnr': [nan, 20.5]}
     """
-    names = dict.fromkeys(str(name) for part in parts for name in part)
-    return pd.DataFrame({name: _column(name, parts) for name in names})
+    names = list(dict.fromkeys(str(name) for part in parts for name in part))
+    filled = [part for part in parts if len(part)] or parts[:1]
+    types = [dict(part.dtypes) for part in filled]
+    alike = [name for name in names if len({own.get(name) for own in types}) == 1 and name in types[0]]
+    together = pd.concat([part[alike] for part in filled], ignore_index=True)  # takes far longer column by column
+    others = set(names) - set(alike)
+    if not others:
+        return together[names]
+    rest = pd.DataFrame({name: _column(name, filled) for name in names if name in others}, index=together.index)
+    return pd.concat([together, rest], axis=1)[names]
 
 
 def _column(name: str, parts: Sequence[pd.DataFrame]) -> "pd.Series | np.ndarray":
-    types = {part[name].dtype for part in parts if name in part and len(part)}
-    everywhere = all(name in part for part in parts if len(part))
-    if len(types) == 1 and everywhere:
-        return pd.concat([part[name] for part in parts if len(part)], ignore_index=True)
+    """A column that some part lacks, or that parts hold as different types."""
+    types = {part[name].dtype for part in parts if name in part}
     if types == {np.dtype(float)}:
         return np.concatenate([part[name] if name in part else np.full(len(part), np.nan) for part in parts])
     listed = [value for part in parts for value in (part[name] if name in part else [None] * len(part))]

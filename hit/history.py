@@ -39,10 +39,10 @@ class HistoryReader:
     """`Store.history` of one experiment, kept up to date.
 
     Where the store is a database, a later reading asks it which runs have changed, in whatever way, and reads those
-    (`Store.states`). A server is asked for the runs that are RUNNING, those that have ended since (by the time they
-    ended, which other machines wrote: `CLOCK_MARGIN_SECONDS`), and those that were RUNNING at the last one,
-    which may have ended otherwise or be gone. What changes without any of this (a run measured anew, imported,
-    deleted) is seen by the next full reading, which comes every `FULL_READ_SECONDS`, or when asked for.
+    (`Store.states`). A server is asked for the runs that are RUNNING, those that have ended or were measured again
+    since (by the times that other machines wrote: `CLOCK_MARGIN_SECONDS`), and those that were RUNNING at the last one,
+    which may have ended otherwise or be gone. What changes without any of this (a run imported or deleted, a tag that
+    somebody has set) is seen by the next full reading, which comes every `FULL_READ_SECONDS`, or when asked for.
 
     Args:
         store: the store.
@@ -92,9 +92,10 @@ class HistoryReader:
         due = now - self._full_at > max(FULL_READ_SECONDS, _FULL_READ_SHARE * self._full_cost)
         if full or due or self._frame is None:
             return self._read_all(now)
-        since = int((self._asked_at - CLOCK_MARGIN_SECONDS) * 1000)
+        since = self._asked_at - CLOCK_MARGIN_SECONDS
         changed = {run.info.run_id: run for run in self._runs("attributes.status = 'RUNNING'")}
-        changed |= {run.info.run_id: run for run in self._runs(f"attributes.end_time >= {since}")}
+        changed |= {run.info.run_id: run for run in self._runs(f"attributes.end_time >= {int(since * 1000)}")}
+        changed |= {run.info.run_id: run for run in self._runs(f"metrics.measured_at >= {since:.3f}")}
         unaccounted = sorted(self._running - changed.keys())
         for first in range(0, len(unaccounted), _IDS_A_QUESTION):
             named = ", ".join(f"'{run_id}'" for run_id in unaccounted[first : first + _IDS_A_QUESTION])

@@ -1,6 +1,6 @@
 """An append-only journal on local disk: what a run wants the store to know, kept until the store knows it."""
 
-__all__ = ["Journal", "Record"]
+__all__ = ["JOURNAL", "Journal", "Record"]
 
 import json
 import os
@@ -10,6 +10,8 @@ from typing import Any
 
 from hit.errors import StoreError
 
+#: Name of the file in the run's folder.
+JOURNAL = "journal.jsonl"
 #: One thing to tell the store. `kind` is metric, param, tag, untag, input, artifact, image or status.
 Record = dict[str, Any]
 
@@ -28,7 +30,7 @@ class Journal:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._path = folder / "journal.jsonl"
+        self._path = folder / JOURNAL
         self._sent_path = folder / "journal.sent"
         try:
             folder.mkdir(parents=True, exist_ok=True)

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from filelock import Timeout
 from mlflow import MlflowClient
-from mlflow.entities import RunTag
+from mlflow.entities import Run, RunTag
 from mlflow.exceptions import MlflowException
 
 from hit.connection import connect
 from hit.delivery import send
 from hit.errors import StoreAway, StoreError
-from hit.journal import Journal
+from hit.journal import JOURNAL, Journal
 from hit.schema import Kind, Tag
 from hit.state import lock_run, store_mark
 from hit.store import Store, is_lost
@@ -37,7 +37,7 @@ def deliver_leftovers(state_dir: Path, uri: str | None = None) -> int:
     Raises:
         StoreError: the store does not answer.
     """
-    folders = [path.parent for path in (state_dir / "runs").glob("*/journal.jsonl")]
+    folders = [path.parent for path in (state_dir / "runs").glob(f"*/{JOURNAL}")]
     if not folders:
         return 0
     client = connect(uri)
@@ -57,21 +57,32 @@ def end_lost(store: Store, experiment: str) -> int:
     """
     ended = 0
     for run in store.runs(experiment, where="attributes.status = 'RUNNING'", kind=None):
-        if is_lost(run) and is_lost(store.run(run.info.run_id)):  # it may have been taken over since
-            mark_lost(store.client, run.info.run_id)
-            ended += 1
+        if is_lost(run) and is_lost(run := store.run(run.info.run_id)):  # it may have been taken over since
+            ended += mark_lost(store.client, run)
     return ended
 
 
-def mark_lost(client: MlflowClient, run_id: str) -> None:
-    """End a run whose process is gone without a word.
+def mark_lost(client: MlflowClient, run: Run) -> bool:
+    """End a run whose process is gone without a word; whether it has ended.
+
+    Args:
+        client: of its store.
+        run: as it was when it was found to be lost. Where somebody has taken it over at this very moment, it goes on.
 
     Raises:
         StoreAway: the store does not answer.
     """
+    run_id = run.info.run_id
     try:
         client.set_tag(run_id, Tag.STATUS_REASON, "lost: its process is gone")
         client.set_terminated(run_id, status="FAILED")
+        found = client.get_run(run_id)
+        if found.data.tags.get(Tag.PROCESS) == run.data.tags.get(Tag.PROCESS) or found.info.status != "FAILED":
+            return bool(found.info.status == "FAILED")
+        client.update_run(run_id, status="RUNNING")
+        with contextlib.suppress(MlflowException):  # its new owner has removed the tag
+            client.delete_tag(run_id, Tag.STATUS_REASON)
+        return False
     except MlflowException as error:
         raise StoreAway(str(error).splitlines()[0]) from None
 

@@ -1,6 +1,6 @@
 """Runs that stand in the store before the process that trains them does."""
 
-__all__ = ["release_run", "reserve_run", "settle_run"]
+__all__ = ["release_run", "reserve_run", "retake_run", "settle_run"]
 
 import contextlib
 import time
@@ -12,7 +12,7 @@ from mlflow.entities import Param, RunTag
 from mlflow.exceptions import MlflowException
 
 from hit import schema
-from hit.claims import assert_claim
+from hit.claims import assert_claim, assert_free
 from hit.connection import experiment_id
 from hit.errors import Claimed, StoreAway
 from hit.schema import Kind, Tag
@@ -39,14 +39,7 @@ def reserve_run(store: Store, experiment: str, name: str, params: Mapping[str, A
         Claimed: another run of the same config has the better claim, or has trained it; none is left behind.
         StoreError: the store refuses, or does not answer (`StoreAway`).
     """
-    host, process = process_identity()
-    own: dict[str, str] = {
-        Tag.KIND: Kind.TRAIN,
-        Tag.SCHEMA: schema.SCHEMA_VERSION,
-        Tag.HOST: host,
-        Tag.PROCESS: process,
-        Tag.HEARTBEAT: str(int(time.time())),
-    }
+    own = {Tag.KIND: Kind.TRAIN, Tag.SCHEMA: schema.SCHEMA_VERSION} | _ownership()
     try:
         run = store.client.create_run(
             experiment_id(store.client, experiment),
@@ -71,6 +64,32 @@ def reserve_run(store: Store, experiment: str, name: str, params: Mapping[str, A
     return run_id
 
 
+def retake_run(store: Store, experiment: str, identity: str, run_id: str) -> None:
+    """Make an interrupted run of a model RUNNING and this process's own, until the one that trains it takes it over.
+
+    Call it with the run's folder locked (`hit.state.lock_run`): of two processes that want it, one gets it.
+
+    Args:
+        store: the run store.
+        experiment: name of the experiment.
+        identity: config hash of the model.
+        run_id: the run.
+
+    Raises:
+        Claimed: it has been finished or taken over meanwhile, or another run of the same config has.
+        StoreAway: the store does not answer.
+    """
+    status = store.run(run_id).info.status
+    if status not in ("KILLED", "FAILED"):
+        raise Claimed(f"run {run_id} is {status} by now")
+    assert_free(store, experiment, identity, run_id)
+    try:
+        store.client.log_batch(run_id, tags=[RunTag(key, value) for key, value in _ownership().items()])
+        store.client.update_run(run_id, status="RUNNING")
+    except MlflowException as error:
+        raise StoreAway(str(error).splitlines()[0]) from None
+
+
 def release_run(client: MlflowClient, run_id: str) -> None:
     """Take back a run that measured nothing."""
     with contextlib.suppress(MlflowException):  # it stays, and says how it ended
@@ -92,3 +111,9 @@ def settle_run(client: MlflowClient, run_id: str, status: str, reason: str) -> N
             client.set_terminated(run_id, status=status)
     except MlflowException as error:
         raise StoreAway(str(error).splitlines()[0]) from None
+
+
+def _ownership() -> dict[str, str]:
+    """Tags that say whose a run is."""
+    host, process = process_identity()
+    return {str(Tag.HOST): host, str(Tag.PROCESS): process, str(Tag.HEARTBEAT): str(int(time.time()))}

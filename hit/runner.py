@@ -10,6 +10,7 @@ __all__ = [
     "nothing_to_resume",
     "resume_config",
     "state_folder",
+    "train_job",
     "train_run",
 ]
 
@@ -20,6 +21,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -154,6 +156,17 @@ def train_run(
             if missed := fitted.steering.infeasible(measured):
                 run.tags({Tag.INFEASIBLE: missed})
     return run.run_id
+
+
+def train_job(*, stop: StopRequest, tell: Callable[[str, int], None], **arguments: Any) -> str:
+    """`train_run` as work of `hit.workers.Job`; its run's id.
+
+    Args:
+        stop: told about by SIGTERM and Ctrl-C.
+        tell: told what the run is doing, and how many epochs are done.
+        arguments: the others of `train_run`.
+    """
+    return train_run(**arguments, stop=stop, on_progress=lambda progress: tell(progress.doing, progress.epoch))
 
 
 def state_folder(config: TrainConfig) -> Path:

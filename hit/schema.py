@@ -152,6 +152,7 @@ _DECLARED = [
     Metric("sigma", "", None, "σ of the Gaussian likelihood"),
     Metric("dim_z{l}", "", None, "dimensions of z_{l}"),
     Metric("parameters", "", None, "parameters of the model"),
+    Metric("measured_at", "s", None, "when it was measured again, seconds since 1970"),
     # training, once an epoch
     Metric("train/objective", "nats per image", "minimize", "training objective"),
     Metric("train/elbo", "nats per image", "maximize", "training ELBO"),

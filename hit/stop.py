@@ -1,6 +1,6 @@
 """Requests to stop: SIGTERM, Ctrl-C, and the death of the process that started this one."""
 
-__all__ = ["WATCHED", "StopRequest", "process_identity"]
+__all__ = ["SIGNALS", "WATCHED", "StopRequest", "process_identity", "signals_held_back"]
 
 import contextlib
 import os
@@ -8,6 +8,8 @@ import signal
 import socket
 import subprocess
 import threading
+from collections.abc import Iterator
+from multiprocessing import resource_tracker
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, Self
@@ -16,6 +18,9 @@ from hit.errors import Interrupted
 
 #: Environment variable with the process (as `process_identity` names it) that a command does not outlive.
 WATCHED = "HIT_WATCHED_PROCESS"
+
+#: What asks a process to stop.
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 _SHELLS = {"bash", "sh", "dash", "zsh"}
 _POLL_SECONDS = 1.0
@@ -59,7 +64,7 @@ class StopRequest:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGTERM, signal.SIGINT):
+            for number in SIGNALS:
                 self._previous[number] = signal.signal(number, self._handle)
         if self._watch_parent or self._watched:
             ancestors = _ancestors() if self._watch_parent else None
@@ -86,6 +91,17 @@ class StopRequest:
                 return
             if self._closed.wait(_POLL_SECONDS):
                 return
+
+
+@contextlib.contextmanager
+def signals_held_back() -> Iterator[None]:
+    """Hold SIGINT and SIGTERM back: processes started now inherit that; this one hears them afterwards."""
+    resource_tracker.ensure_running()  # starting it would let the signals through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def process_identity(pid: int | None = None) -> tuple[str, str]:

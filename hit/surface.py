@@ -2,9 +2,11 @@
 
 __all__ = ["DEFAULTS", "RATES", "SurfaceOptions", "main", "parser"]
 
+import contextlib
 import os
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import ConfigDict, Field
@@ -106,9 +108,16 @@ def main(argv: list[str], stop: "StopRequest") -> None:
 
         if options.surface:
             run_id = options.surface
-            plan, children = read_surface(
-                run_id, grids=parsed["grid"], rates=rates, config=asked, workers=workers, stop=stop, on_progress=show
-            )
+            with _reading(run_id, state_folder(asked), stop):
+                plan, children = read_surface(
+                    run_id,
+                    grids=parsed["grid"],
+                    rates=rates,
+                    config=asked,
+                    workers=workers,
+                    stop=stop,
+                    on_progress=show,
+                )
             named = {child.info.run_id for child in children}
         else:
             run_id = surface_run(
@@ -138,6 +147,18 @@ def main(argv: list[str], stop: "StopRequest") -> None:
         if name.startswith("certificate/"):
             print(f"{metric(name).axis}: {value:+.2%}", file=sys.stderr)
     print(cells["run_id"].iloc[0] if rates else run_id)
+
+
+def _reading(surface: str, folder: Path, stop: "StopRequest") -> contextlib.AbstractContextManager[object]:
+    """The run that `mlflow run` has made for the reading, if it has: it says what was read, and how that ended."""
+    from hit.tracking import RunWriter
+
+    run_id = os.environ.get("MLFLOW_RUN_ID")
+    if not run_id:
+        return contextlib.nullcontext()
+    return RunWriter(
+        kind=Kind.EVALUATE, name=f"cells of surface {surface[:8]}", state_dir=folder, run_id=run_id, stop=stop
+    )
 
 
 def _rates(texts: Mapping[str, str], options: SurfaceOptions) -> dict[int, float]:

@@ -101,6 +101,9 @@ class RunWriter:
             try:
                 run = self._client.get_run(run_id)
                 if not amend:
+                    if run.info.status == "FINISHED":  # by another process, since somebody saw that it was not
+                        self._lock.release()
+                        raise Claimed(f"run {run_id} is FINISHED already")
                     # Whose it is now must stand there before RUNNING does, lest somebody take it for lost.
                     owner = [RunTag(key, all_tags[key]) for key in (Tag.HOST, Tag.PROCESS, Tag.HEARTBEAT)]
                     self._client.log_batch(run_id, tags=owner)
@@ -209,7 +212,9 @@ class RunWriter:
         if self._closed:
             return
         self._closed = True
-        if not self._amends:
+        if self._amends:  # nothing else tells readers that a run which has ended is not what it was (hit.history)
+            self.metrics({"measured_at": time.time()}, step=int(time.time()))
+        else:
             ending = dict(tags or {})
             if self.note is not None:
                 ending[Tag.NOTE] = self.note(status, ending.get(Tag.STATUS_REASON, ""))

@@ -13,7 +13,7 @@ from analysis.runs import require
 from analysis.runs import values as numbers
 from hit.errors import ConfigError, StoreError
 from sweeps.choosing import Sampler
-from sweeps.driver import Driver, Proposal
+from sweeps.driver import Driver, Proposal, once
 from sweeps.matching import comparable
 from sweeps.objectives import hypervolume
 from sweeps.samplers import Trials, suggest
@@ -73,6 +73,7 @@ class BayesDriver(Driver):
     def wanted(self) -> int | None:
         return None
 
+    @once
     def mine(self, history: pd.DataFrame) -> pd.DataFrame:
         rows = comparable(history, self._space.base, self._digest, self._space.fields)
         return rows.iloc[self._space.inside(rows)[0]] if len(rows) else rows
@@ -147,6 +148,7 @@ class BayesDriver(Driver):
         ]
         return f"no run has met {', '.join(alone) or 'all constraints together'} yet: exploring"
 
+    @once
     def _trials(self, history: pd.DataFrame) -> Trials:
         """The runs of the space; finished ones in the order in which they ended."""
         rows = comparable(history, self._space.base, self._digest, self._space.fields)

@@ -1,10 +1,10 @@
-"""The coverage driver in its fixed-β form: a surrogate says which β lead into the largest holes of a region."""
+"""The coverage driver in its fixed-β form: what predicts rates says which β lead into the largest holes of a region."""
 
 __all__ = ["BetaCoverage"]
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -13,11 +13,12 @@ import pandas as pd
 from hit.config import TrainConfig
 from sweeps.cells import RegionCells
 from sweeps.coverage import resting
-from sweeps.driver import Driver, Proposal
+from sweeps.driver import Driver, Proposal, once
 from sweeps.landed import betas_and_rates, betas_of, finished_rates
 from sweeps.matching import comparable
 from sweeps.space import BetaGrid, RateRegion
-from sweeps.surrogate import RateSurrogate
+from sweeps.surface_rates import SurfaceRates, SurfaceSurrogate
+from sweeps.surrogate import RatePredictor, RateSurrogate
 
 Floats = npt.NDArray[np.float64]
 
@@ -32,7 +33,8 @@ class BetaCoverage(Driver):
 
     The chance that a candidate lands in an empty cell, times the distance of that cell from every run, summed over
     the empty cells, is what candidates are ranked by. Runs on their way count as if they landed where they are
-    expected. The surrogate is fitted anew to the history at every decision (`RateSurrogate`).
+    expected. Rates are predicted by a rate surface, corrected by what finished runs differ from it by
+    (`SurfaceSurrogate`), or by a Gaussian process over the history (`RateSurrogate`), fitted anew to every history.
 
     Args:
         base: the config of every run but for β.
@@ -40,13 +42,23 @@ class BetaCoverage(Driver):
         region: to be filled.
         hole: side of the cells, as a share of the region's extent; see `RegionCells`.
         data_digest: of the data set, part of every identity.
+        surface: rates that a surface of the same data and networks expects; None where there is none.
 
     Raises:
         ConfigError: the region has no end.
     """
 
-    def __init__(self, base: TrainConfig, betas: BetaGrid, region: RateRegion, hole: float, data_digest: str) -> None:
+    def __init__(
+        self,
+        base: TrainConfig,
+        betas: BetaGrid,
+        region: RateRegion,
+        hole: float,
+        data_digest: str,
+        surface: SurfaceRates | None = None,
+    ) -> None:
         self._base = base
+        self._surface = surface
         self._betas = betas
         self._digest = data_digest
         self._cells = RegionCells.cut(region, hole)
@@ -56,24 +68,23 @@ class BetaCoverage(Driver):
     def wanted(self) -> int | None:
         return None
 
+    @once
     def mine(self, history: pd.DataFrame) -> pd.DataFrame:
         return comparable(history, self._base, self._digest)
 
     def propose(self, history: pd.DataFrame, n: int) -> list[Proposal]:
-        rows = self.mine(history)
-        taken = set(self.taken(history))
-        betas, rates = betas_and_rates(rows, self._base.layers)
-        if self._resting(rows):
+        if self._resting(self.mine(history)):
             return []
-        if len(np.unique(betas, axis=0)) < _RUNS_A_LAYER * self._base.layers:
-            return list(itertools.islice(self._coarse(taken), n))
-        return list(itertools.islice(self._best(rows, RateSurrogate.fit(betas, rates), rates, taken), n))
+        prediction = self._prediction(history)
+        taken = set(self.taken(history))
+        proposals = self._coarse(taken) if prediction is None else self._best(self.mine(history), prediction, taken)
+        return list(itertools.islice(proposals, n))
 
     def done(self, history: pd.DataFrame) -> str:
         rows = self.mine(history)
         if reason := self._resting(rows):
             return reason
-        if (rows["status"] == "RUNNING").any() or self.propose(history, 1):
+        if (rows["status"] == "RUNNING").any() or self._leads_on(history):
             return ""
         held = self._held(rows)
         return resting(held, np.ones_like(held))
@@ -89,17 +100,34 @@ class BetaCoverage(Driver):
         held = self._held(rows)
         return resting(held, held)
 
+    @once
+    def _leads_on(self, history: pd.DataFrame) -> bool:
+        return bool(self.propose(history, 1))
+
+    @once
+    def _prediction(self, history: pd.DataFrame) -> "_Prediction | None":
+        """What predicts rates, asked about every candidate; None where there are too few runs to predict from."""
+        betas, rates = betas_and_rates(self.mine(history), self._base.layers)
+        if self._surface is not None:
+            fitted: RatePredictor = SurfaceSurrogate.fit(self._surface, betas, rates)
+            return _Prediction(fitted, self._chances(fitted), f"by surface {self._surface.run_id}")
+        if len(np.unique(betas, axis=0)) < _RUNS_A_LAYER * self._base.layers:
+            return None
+        fitted = RateSurrogate.fit(betas, rates)
+        return _Prediction(fitted, self._chances(fitted), f"by a Gaussian process over {len(betas)} runs")
+
     def _coarse(self, taken: set[str]) -> Iterator[Proposal]:
         for place, betas in enumerate(self._betas, start=1):
             config, identity = self._model(betas)
             if identity not in taken:
                 yield Proposal(config, identity, f"cell {place} of a coarse design: too few runs to predict from")
 
-    def _best(self, rows: pd.DataFrame, surrogate: RateSurrogate, rates: Floats, taken: set[str]) -> Iterator[Proposal]:
+    def _best(self, rows: pd.DataFrame, prediction: "_Prediction", taken: set[str]) -> Iterator[Proposal]:
         own = betas_of(rows[rows["status"] == "RUNNING"], self._base.layers)
-        points = np.concatenate([rates, surrogate.rates(own[(own > 0).all(1)])])
+        expected = prediction.by.rates(own[(own > 0).all(1)])
+        points = np.concatenate([finished_rates(rows, self._base.layers), expected])
         empty = ~self._cells.holding(points)
-        chances = self._chances(surrogate)[:, empty]
+        chances = prediction.chances[:, empty]
         numbers = np.flatnonzero(empty)
         left = np.ones(len(self._candidates), bool)
         while len(numbers) and left.any():
@@ -113,14 +141,14 @@ class BetaCoverage(Driver):
             if identity in taken:
                 continue
             taken.add(identity)
-            yield Proposal(config, identity, self._reason(numbers, chances[place]))
-            points = np.concatenate([points, surrogate.rates(self._candidates[place][None])])
+            yield Proposal(config, identity, f"{self._reason(numbers, chances[place])}, {prediction.source}")
+            points = np.concatenate([points, prediction.by.rates(self._candidates[place][None])])
             still = ~self._cells.holding(points[-1:])[numbers]
             numbers, chances = numbers[still], chances[:, still]
 
-    def _chances(self, surrogate: RateSurrogate) -> Floats:
+    def _chances(self, predictor: RatePredictor) -> Floats:
         """How probably each candidate lands in each cell, M×C."""
-        cells = self._cells.of(surrogate.draws(self._candidates))
+        cells = self._cells.of(predictor.draws(self._candidates))
         keys = (np.arange(len(self._candidates)) * len(self._cells) + cells)[cells >= 0]
         counts = np.bincount(keys, minlength=len(self._candidates) * len(self._cells))
         return counts.reshape(len(self._candidates), len(self._cells)) / len(cells)
@@ -133,3 +161,12 @@ class BetaCoverage(Driver):
         aim = self._cells.aims[numbers[int(chances.argmax())]]
         where = ", ".join(f"R_{layer} = {rate:.3g}" for layer, rate in enumerate(aim, start=1))
         return f"lands in one of {len(numbers)} empty cells with chance {chances.sum():.2f}, likeliest around {where}"
+
+
+@dataclass(frozen=True, eq=False)
+class _Prediction:
+    """What predicts rates, how probably each candidate lands in each cell (M×C), and the source in words."""
+
+    by: RatePredictor
+    chances: Floats
+    source: str

@@ -44,6 +44,13 @@ class ChoosingOptions:
         float,
         Field(gt=0, le=1, description="of coverage: the largest hole to be left, as a share of the region's extent"),
     ] = 0.2
+    surface: Annotated[
+        str,
+        Field(
+            description="of coverage over betas: run id of a finished surface that predicts rates, or none; auto: the "
+            "newest with the same data and protocol, and where there is none a Gaussian process over the runs"
+        ),
+    ] = "auto"
     objectives: Annotated[
         str, Field(description="of bayes: metrics with commas, =min or =max after those without a direction")
     ] = "test/elbo"
@@ -75,6 +82,7 @@ class Choice:
         region: of rate space, if one is asked for.
         rates: whether rate targets are proposed rather than β.
         hole: see `ChoosingOptions`.
+        surface: run id of the surface that a coverage by fixed β goes by, `auto` or `none`.
         space: of a search.
         objectives: of a search.
         constraints: of a search, those of the region included.
@@ -89,6 +97,7 @@ class Choice:
     region: RateRegion | None = None
     rates: bool = False
     hole: float = ChoosingOptions.hole
+    surface: str = ChoosingOptions.surface
     space: SearchSpace | None = None
     objectives: tuple[Objective, ...] = ()
     constraints: tuple[Constraint, ...] = ()
@@ -113,6 +122,9 @@ class Choice:
         """
         region = RateRegion.parse(options.region, base.layers) if options.region.strip() else None
         rates = options.over == "rates" or (options.over == "auto" and driver == "coverage")
+        surface = options.surface.strip() or "none"
+        if surface not in ("auto", "none") and (driver != "coverage" or rates):
+            raise ConfigError(f"surface must be auto or none unless driver=coverage and over=betas, got {surface!r}")
         if driver == "grid":
             if options.over == "rates":
                 raise ConfigError("over must be betas for driver=grid, got 'rates'")
@@ -133,7 +145,9 @@ class Choice:
             _check_positive(grid)
         if driver == "coverage":
             grid = grid if rates else _candidates(grid)
-            return cls(driver=driver, base=base, grid=grid, region=region, rates=rates, hole=options.hole)
+            return cls(
+                driver=driver, base=base, grid=grid, region=region, rates=rates, hole=options.hole, surface=surface
+            )
         groups = parse_groups(base.metrics) | {"core"}
         inner = _targets(region) if rates and region else _betas(grid)
         base = base if rates else replace(base, betas=tuple(axis[0] for axis in grid.axes))

@@ -12,7 +12,7 @@ import pandas as pd
 from hit.config import TrainConfig
 from hit.targets import RateTargets
 from sweeps.cells import RegionCells
-from sweeps.driver import Driver, Proposal
+from sweeps.driver import Driver, Proposal, once
 from sweeps.landed import asked_rates, betas_and_rates, betas_of, finished_rates, measured_rates
 from sweeps.matching import comparable
 from sweeps.space import RateRegion
@@ -54,6 +54,7 @@ class TargetCoverage(Driver):
     def wanted(self) -> int | None:
         return None
 
+    @once
     def mine(self, history: pd.DataFrame) -> pd.DataFrame:
         return comparable(history, self._base, self._digest)
 

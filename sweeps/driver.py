@@ -1,10 +1,12 @@
 """What every driver is: a rule that reads the history and says what to run next."""
 
-__all__ = ["Driver", "Proposal", "with_pending"]
+__all__ = ["Driver", "Proposal", "once", "with_pending"]
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import wraps
+from typing import Any, TypeVar
 
 import pandas as pd
 
@@ -12,6 +14,9 @@ from hit.config import TrainConfig
 from hit.frames import stack
 from hit.schema import HOPELESS, Kind
 from hit.targets import TARGET
+
+DriverT = TypeVar("DriverT", bound="Driver")
+AnswerT = TypeVar("AnswerT")
 
 
 @dataclass(frozen=True)
@@ -85,6 +90,26 @@ class Driver(ABC):
         reasons = history["status_reason"].fillna("").astype(str)
         gone = history["status"].isin(["FINISHED", "RUNNING"]) | reasons.str.startswith(HOPELESS)
         return frozenset(history.loc[gone, "config_hash"].dropna())
+
+
+def once(method: Callable[[DriverT, pd.DataFrame], AnswerT]) -> Callable[[DriverT, pd.DataFrame], AnswerT]:
+    """A method of a driver that remembers its answer for the last history that it was asked about.
+
+    Several things are asked of a driver about one history, and the costly part of them is the same. A history does
+    not change: a later one is another frame.
+    """
+    name = f"_once_{method.__name__}"
+
+    @wraps(method)
+    def remembering(self: DriverT, history: pd.DataFrame) -> AnswerT:
+        kept: tuple[pd.DataFrame, Any] | None = getattr(self, name, None)
+        if kept is None or kept[0] is not history:
+            kept = history, method(self, history)
+            setattr(self, name, kept)
+        answer: AnswerT = kept[1]
+        return answer
+
+    return remembering
 
 
 def with_pending(history: pd.DataFrame, pending: Iterable[Proposal], data_digest: str) -> pd.DataFrame:

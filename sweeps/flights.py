@@ -11,8 +11,9 @@ import pandas as pd
 from filelock import Timeout
 
 from hit.errors import Claimed
+from hit.journal import JOURNAL
 from hit.naming import run_name
-from hit.reservation import release_run, reserve_run, settle_run
+from hit.reservation import release_run, reserve_run, retake_run, settle_run
 from hit.schema import HOPELESS, Tag
 from hit.state import lock_run, run_folder
 from hit.stop import process_identity
@@ -22,7 +23,7 @@ from sweeps.driver import Proposal
 from sweeps.launchers import Training
 
 #: A run is given up when its worker died so often without an epoch finished in between.
-_DEATHS_IN_A_ROW = 3
+_DEATHS_IN_A_ROW = 5
 
 _STATUS = {"claimed": "KILLED", "interrupted": "KILLED", "ended early": "KILLED"}
 
@@ -80,9 +81,9 @@ class Flights:
         return [flight.proposal for flight in self._under_way.values()]
 
     @property
-    def taken(self) -> frozenset[str]:
-        """Identities that this sweep is not to begin: under way, or given up."""
-        return frozenset(self._given_up | self._under_way.keys())
+    def given_up(self) -> frozenset[str]:
+        """Identities that this sweep does not begin again, though the store has them neither finished nor running."""
+        return frozenset(self._given_up)
 
     @property
     def runs_left(self) -> float:
@@ -172,21 +173,32 @@ class Flights:
         return len(strays)
 
     def _interrupted(self, identity: str, history: pd.DataFrame) -> str | None:
-        """The newest run of this model that was interrupted and that can be gone on with here: it left a checkpoint
-        here, or never finished an epoch, on this machine. What a rule has ended is left alone.
+        """The newest run of this model that was interrupted and that can be gone on with here, now RUNNING: it left
+        its journal here, which knows what it has logged, or never finished an epoch, on this machine. What a rule has
+        ended is left alone.
 
         Raises:
-            Claimed: another process is writing to it.
+            Claimed: another process trains the model, or has trained it.
         """
         rows = history[(history["config_hash"] == identity) & history["status"].isin(["KILLED", "FAILED"])]
         rows = rows[~rows["status_reason"].fillna("").astype(str).str.startswith(HOPELESS)]
         for run_id, epochs in zip(reversed(list(rows["run_id"])), reversed(_epochs_logged(rows)), strict=True):
             folder = run_folder(self._folder, run_id)
-            kept = (folder / "checkpoint.safetensors").exists()
+            kept = any((folder / name).exists() for name in ("checkpoint.safetensors", JOURNAL))
             if kept or (not epochs and self._store.run(run_id).data.tags.get(Tag.HOST) == process_identity()[0]):
-                _assert_free(folder, run_id)
+                self._retake(folder, identity, str(run_id))
                 return str(run_id)
         return None
+
+    def _retake(self, folder: Path, identity: str, run_id: str) -> None:
+        try:
+            lock = lock_run(folder)
+        except Timeout:
+            raise Claimed(f"run {run_id} is being written by another process") from None
+        try:
+            retake_run(self._store, self._experiment, identity, run_id)
+        finally:
+            lock.release()
 
 
 def last_line(text: str) -> str:
@@ -199,10 +211,3 @@ def _epochs_logged(rows: pd.DataFrame) -> list[bool]:
     if "train/objective" not in rows:
         return [False] * len(rows)
     return list(rows["train/objective"].notna())
-
-
-def _assert_free(folder: Path, run_id: str) -> None:
-    try:
-        lock_run(folder).release()
-    except Timeout:
-        raise Claimed(f"run {run_id} is being written by another process") from None

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from hit.config import TrainConfig
-from sweeps.driver import Driver, Proposal
+from sweeps.driver import Driver, Proposal, once
 from sweeps.landed import betas_and_rates
 from sweeps.matching import comparable
 from sweeps.space import BetaGrid, RateRegion
@@ -68,6 +68,7 @@ class GridDriver(Driver):
             for identity, config in inside[:n]
         ]
 
+    @once
     def mine(self, history: pd.DataFrame) -> pd.DataFrame:
         return history[history["config_hash"].isin(self._wanted)]
 

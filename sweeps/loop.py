@@ -133,10 +133,10 @@ class _Sweep:
     def _decide(self, room: int) -> None:
         """Ask the driver once, claim what it proposes, launch it."""
         done = self._driver.done(self._history)
-        taken = self._flights.taken
+        given_up = self._flights.given_up
         known = with_pending(self._history, self._flights.proposals, self._setting.data_digest)
-        proposals = [] if done else self._driver.propose(known, room + len(taken))
-        proposals = [proposal for proposal in proposals if proposal.identity not in taken][:room]
+        proposals = [] if done else self._driver.propose(known, room + len(given_up))
+        proposals = [proposal for proposal in proposals if proposal.identity not in given_up][:room]
         self._ask = False
         chosen: list[tuple[Proposal, str]] = []
         for proposal in proposals:
@@ -144,7 +144,7 @@ class _Sweep:
                 flight = self._patiently(partial(self._flights.begin, proposal, self._history))
             except Claimed as error:
                 chosen.append((proposal, f"none: {error}"))
-                self._progress.say(f"left to another process: {error}")
+                self._progress.say(f"left to another process: {error}", once=True)
                 self._ask = True  # once the history shows what the other one does
                 self._read_at = 0.0
                 continue
@@ -171,7 +171,7 @@ class _Sweep:
     def _count(self, flight: Flight, outcome: Outcome) -> None:
         """Note how a run ended, for the counts and for people."""
         if outcome.state == "claimed":
-            self._progress.say(f"left to another process: {outcome.text}")
+            self._progress.say(f"left to another process: {outcome.text}", once=True)
         elif outcome.state == "lost" and not self._flights.is_given_up(outcome):
             self._progress.say(f"{outcome.text}: its run goes on from its checkpoint")
         else:

@@ -1,21 +1,27 @@
 """The driver that a choice asks for."""
 
-__all__ = ["build_driver"]
+__all__ = ["build_driver", "find_rates"]
 
+from collections.abc import Callable
+
+from hit.store import Store
+from hit.surfaces.stored import expected_rates, find_surface
 from sweeps.bayes import BayesDriver
 from sweeps.beta_coverage import BetaCoverage
 from sweeps.choosing import Choice
 from sweeps.coverage import TargetCoverage
 from sweeps.driver import Driver
 from sweeps.grid import GridDriver
+from sweeps.surface_rates import SurfaceRates
 
 
-def build_driver(choice: Choice, data_digest: str) -> Driver:
+def build_driver(choice: Choice, data_digest: str, surface: SurfaceRates | None = None) -> Driver:
     """A driver is one class and one case here.
 
     Args:
         choice: checked.
         data_digest: of the data set that the models are trained on.
+        surface: predicts rates for a coverage by fixed β; see `find_rates`.
 
     Raises:
         ConfigError: a driver cannot do what is asked of it.
@@ -30,6 +36,32 @@ def build_driver(choice: Choice, data_digest: str) -> Driver:
             assert choice.region is not None
             if choice.rates:
                 return TargetCoverage(choice.base, choice.region, choice.hole, data_digest)
-            return BetaCoverage(choice.base, choice.grid, choice.region, choice.hole, data_digest)
+            return BetaCoverage(choice.base, choice.grid, choice.region, choice.hole, data_digest, surface)
         case _:
             return GridDriver(choice.base, choice.grid, choice.seeds, data_digest, choice.region)
+
+
+def find_rates(
+    choice: Choice, store: Store, experiment: str, data_digest: str, check: Callable[[], None] = lambda: None
+) -> SurfaceRates | None:
+    """The rates that a surface of the store expects, for a driver that has a use for them; None where there is none.
+
+    Args:
+        choice: checked.
+        store: the run store.
+        experiment: name of the experiment.
+        data_digest: of the data set.
+        check: called while the surface is asked, once, at the first decision; raises to stop.
+
+    Raises:
+        ConfigError: the surface that was asked for does not fit.
+        StoreAway: the store does not answer.
+    """
+    if choice.driver != "coverage" or choice.rates or choice.surface == "none":
+        return None
+    named = "" if choice.surface == "auto" else choice.surface
+    betas = (choice.grid.lowest, choice.grid.highest)
+    run_id = find_surface(store, experiment, choice.base, data_digest, betas=betas, named=named)
+    if not run_id:
+        return None
+    return SurfaceRates(run_id, lambda asked: expected_rates(store, run_id, choice.base, asked, check), choice.grid)

@@ -96,6 +96,7 @@ class Progress:
         self._bar = tqdm(total=wanted, desc="sweep", disable=None, bar_format=form)
         self._told_at = time.monotonic()
         self._durations: list[float] = []
+        self._said = ""
 
     def __enter__(self) -> Self:
         return self
@@ -129,8 +130,11 @@ class Progress:
         self._bar.n = standing.finished
         self._bar.set_postfix_str(_short(standing) + (f"; {doing}" if doing else ""), refresh=True)
 
-    def say(self, line: str) -> None:
-        """A line of its own."""
+    def say(self, line: str, *, once: bool = False) -> None:
+        """A line of its own; with `once` not again while it is the last one of these."""
+        if once and line == self._said:
+            return
+        self._said = line if once else self._said
         tqdm.write(line, file=sys.stderr)
 
 

@@ -45,6 +45,16 @@ class BetaGrid:
         """
         return cls(parse_axes(texts, layers, default))
 
+    @property
+    def lowest(self) -> float:
+        """Of all β."""
+        return min(axis[0] for axis in self.axes)
+
+    @property
+    def highest(self) -> float:
+        """Of all β."""
+        return max(axis[-1] for axis in self.axes)
+
     def __len__(self) -> int:
         return math.prod(map(len, self.axes))
 

@@ -1,7 +1,8 @@
 """Which rates a model of given β is expected to end with: a Gaussian process over the history."""
 
-__all__ = ["RateSurrogate"]
+__all__ = ["SOFT_FLOOR", "RatePredictor", "RateSurrogate"]
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,13 +17,40 @@ from analysis.surrogate import learned_kernel, thinned
 Floats = npt.NDArray[np.float64]
 
 #: Rates are modelled as log(R + this), nats: a layer that has collapsed is flat rather than without bottom.
-_SOFT_FLOOR = 0.1
+SOFT_FLOOR = 0.1
 #: Runs that the kernel's scales are fitted to, and that predictions rest on; more cost time and add little.
 _FITTED, _CONDITIONED = 60, 160
 
 
+class RatePredictor(ABC):
+    """Expects rates of models of given β, and knows how uncertain that is."""
+
+    @abstractmethod
+    def predict(self, betas: Floats) -> tuple[Floats, Floats]:
+        """Mean and standard deviation of log(R_l + 0.1), M×L each.
+
+        Args:
+            betas: β_l > 0, M×L.
+        """
+
+    def rates(self, betas: Floats) -> Floats:
+        """The rates that are expected, nats per image, M×L."""
+        return np.maximum(np.exp(self.predict(betas)[0]) - SOFT_FLOOR, 0.0)
+
+    def draws(self, betas: Floats, count: int = 128) -> Floats:
+        """Rates that models of these β may end with, nats per image, count×M×L: the same for the same history.
+
+        Args:
+            betas: β_l > 0, M×L.
+            count: how many for each.
+        """
+        mean, deviation = self.predict(betas)
+        normal = ndtri(qmc.Sobol(mean.shape[1], seed=0).random(count))
+        return np.asarray(np.maximum(np.exp(mean + deviation * normal[:, None]) - SOFT_FLOOR, 0.0))
+
+
 @dataclass(frozen=True, eq=False)
-class RateSurrogate:
+class RateSurrogate(RatePredictor):
     """log(R_l + 0.1) as a plane in log β plus a Gaussian process (Matérn 5/2, a length scale an axis), for each layer.
 
     Attributes:
@@ -42,7 +70,7 @@ class RateSurrogate:
             rates: R_l ≥ 0, nats per image, N×L.
         """
         chosen = thinned(np.log(betas), _CONDITIONED)
-        inputs, outputs = np.log(betas[chosen]), np.log(rates[chosen] + _SOFT_FLOOR)
+        inputs, outputs = np.log(betas[chosen]), np.log(rates[chosen] + SOFT_FLOOR)
         # A few imagined runs on the plane R = const keep it from being steep where runs are few.
         planes = np.linalg.solve(
             _with_one(inputs).T @ _with_one(inputs) + np.diag([1e-6, *[0.1] * inputs.shape[1]]),
@@ -54,31 +82,11 @@ class RateSurrogate:
         )
 
     def predict(self, betas: Floats) -> tuple[Floats, Floats]:
-        """Mean and standard deviation of log(R_l + 0.1), M×L each.
-
-        Args:
-            betas: β_l > 0, M×L.
-        """
         inputs = np.log(betas)
         if not len(inputs):
             return np.empty_like(inputs), np.empty_like(inputs)
         means, deviations = zip(*(one.predict(inputs, return_std=True) for one in self.residuals), strict=True)
         return _with_one(inputs) @ self.planes.T + np.stack(means, 1), np.maximum(np.stack(deviations, 1), 1e-6)
-
-    def rates(self, betas: Floats) -> Floats:
-        """The rates that are expected, nats per image, M×L."""
-        return np.maximum(np.exp(self.predict(betas)[0]) - _SOFT_FLOOR, 0.0)
-
-    def draws(self, betas: Floats, count: int = 128) -> Floats:
-        """Rates that models of these β may end with, nats per image, count×M×L: the same for the same history.
-
-        Args:
-            betas: β_l > 0, M×L.
-            count: how many for each.
-        """
-        mean, deviation = self.predict(betas)
-        normal = ndtri(qmc.Sobol(mean.shape[1], seed=0).random(count))
-        return np.asarray(np.maximum(np.exp(mean + deviation * normal[:, None]) - _SOFT_FLOOR, 0.0))
 
 
 def _process(inputs: Floats, outputs: Floats) -> GaussianProcessRegressor:

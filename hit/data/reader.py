@@ -11,7 +11,7 @@ import time
 import warnings
 import weakref
 from collections.abc import Iterable, Iterator
-from multiprocessing import parent_process, resource_tracker
+from multiprocessing import parent_process
 from typing import Any, TypeVar
 
 import numpy as np
@@ -21,13 +21,13 @@ from torch.utils.data import DataLoader, Dataset
 
 from hit.data.decode import Pixels, read_square
 from hit.errors import DataError
+from hit.stop import signals_held_back
 
 _CHUNK = 16  # images that a worker reads at a time, so that all of them work on one batch
 _AHEAD_BYTES = 2**26  # of images that wait for training, by all workers together
 _MOST_CHUNKS_AHEAD = 32  # a worker
 _MOST_WORKERS = 16
 _WATCH_SECONDS = 1.0
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 #: A file, and where along its longer side the crop lies (`hit.data.decode.read_square`).
 Request = tuple[str, float | None]
@@ -167,14 +167,11 @@ def _suitable_workers() -> int:
 
 @contextlib.contextmanager
 def _signals_kept_from_workers() -> Iterator[None]:
-    """Hold SIGINT and SIGTERM back: processes started now inherit that; this one hears them afterwards."""
-    resource_tracker.ensure_running()  # starting it would let the signals through again
     children = signal.getsignal(signal.SIGCHLD) or signal.SIG_DFL
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     try:
-        yield
+        with signals_held_back():
+            yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         # torch's handler raises wherever the main thread is when a worker dies; the next batch tells it as well.
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGCHLD, children)

@@ -14,7 +14,7 @@ from hit.errors import StoreError
 from hit.evaluation import evaluate
 from hit.jobs import run_jobs
 from hit.models.conditioning import SurfaceModel, fold
-from hit.runner import train_run
+from hit.runner import train_job
 from hit.schema import Tag
 from hit.stop import StopRequest
 from hit.store import Store
@@ -158,7 +158,7 @@ def _train(
     trained = {identity: held[identity] for identity in wanted if identity in held}
     where = {"experiment": plan.experiment, "uri": run.uri, "parent": run.run_id}
     jobs = [
-        Job(identity, _train_one, {"config": config, **where})
+        Job(identity, train_job, {"config": config, **where})
         for identity, config in wanted.items()
         if identity not in trained
     ]
@@ -170,14 +170,6 @@ def _train(
         trained[outcome.job.identity] = store.run(outcome.text)
         on_model(len(trained))
     return trained
-
-
-def _train_one(*, stop: StopRequest, tell: Callable[[str, int], None], **arguments: object) -> str:
-    return train_run(
-        **arguments,  # type: ignore[arg-type]
-        stop=stop,
-        on_progress=lambda progress: tell(progress.doing, progress.epoch),
-    )
 
 
 def _betas(run: Run) -> tuple[float, ...]:

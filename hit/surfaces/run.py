@@ -15,7 +15,7 @@ from mlflow.entities import Run
 from hit.checkpoint import save_weights
 from hit.config import TrainConfig, machine_fields
 from hit.data import Dataset
-from hit.errors import ConfigError, StoreAway, StoreError
+from hit.errors import StoreError
 from hit.machine import keep_freed_memory, select_device, set_threads
 from hit.models import build_model, check_fit
 from hit.models.conditioning import SurfaceModel, condition_on_betas
@@ -28,14 +28,13 @@ from hit.surfaces.cells import Source, load_surface, measure_cells
 from hit.surfaces.certificate import certify
 from hit.surfaces.inverse import betas_for
 from hit.surfaces.plan import SurfacePlan
+from hit.surfaces.stored import PLAN_FILE, stored_surface
 from hit.surfaces.training import WIDENED_AT, fit_surface
 from hit.tracking import RunWriter
 from hit.training import Epoch
 
 #: A layer whose rate is below this at every β of the grid carries nothing, nats per image.
 COLLAPSED_BELOW = 0.05
-
-_PLAN, _WEIGHTS = "surface.json", "model/weights.safetensors"
 
 
 def surface_run(
@@ -167,7 +166,7 @@ def read_surface(
     stop = stop or StopRequest()
     store = Store(uri)
     with tempfile.TemporaryDirectory() as folder:
-        source = _stored(store, run_id, Path(folder))
+        source = stored_surface(store, run_id, Path(folder))
         machine = {name: getattr(config, name) for name in machine_fields()}
         plan = replace(
             source.plan, config=replace(source.plan.config, **machine), grids={} if rates else grids, certificate=""
@@ -198,33 +197,13 @@ def read_surface(
     return plan, measured
 
 
-def _stored(store: Store, run_id: str, folder: Path) -> Source:
-    """A finished surface of the store, its weights under `folder`.
-
-    Raises:
-        ConfigError: the run is no finished surface.
-    """
-    named = f"surface must be the run id of a finished surface, got {run_id!r}"
-    try:
-        run = store.run(run_id)
-    except StoreAway:
-        raise
-    except StoreError:
-        raise ConfigError(f"{named}, which the store does not know") from None
-    kind = run.data.tags.get(Tag.KIND)
-    if kind != Kind.SURFACE or run.info.status != "FINISHED":
-        raise ConfigError(f"{named}, of kind {kind!r} and {run.info.status}")
-    plan = SurfacePlan.from_json(json.loads(store.download(run_id, _PLAN, folder).read_text()))
-    return Source(plan, store.download(run_id, _WEIGHTS, folder), run_id, run.data.tags[Tag.DATA_DIGEST])
-
-
 def resume_plan(run_id: str, state_dir: str = "") -> SurfacePlan:
     """The plan of an interrupted surface, from its folder under `state_dir`.
 
     Raises:
         CheckpointError: the run left nothing there.
     """
-    path = run_folder(state_folder(TrainConfig(state_dir=state_dir)), run_id) / _PLAN
+    path = run_folder(state_folder(TrainConfig(state_dir=state_dir)), run_id) / PLAN_FILE
     try:
         plan = SurfacePlan.from_json(json.loads(path.read_text()))
         return replace(plan, config=replace(plan.config, state_dir=state_dir))
@@ -238,7 +217,7 @@ def _describe(run: RunWriter, plan: SurfacePlan, dataset: Dataset, model: Surfac
     numbers = {name: value for name, value in plan.config.numbers().items() if "beta_" not in name}
     run.metrics(numbers | {"parameters": float(sum(p.numel() for p in model.parameters()))})
     log_dataset(run, dataset)
-    run.json_artifact(_PLAN, plan.to_json())
+    run.json_artifact(PLAN_FILE, plan.to_json())
 
 
 def _warn_of_collapse(epoch: Epoch, epochs: int) -> None:

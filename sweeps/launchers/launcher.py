@@ -101,23 +101,23 @@ def train(
     stop: StopRequest,
     tell: Callable[[str, int], None],
 ) -> str:
-    """Train one model (`hit.runner.train_run`); its run's id."""
+    """Train one model (`hit.runner.train_job`), watched by the rules that may end it early; its run's id."""
     # In the worker: torch and MLflow take seconds to import.
     from hit.early_stopping import EarlyStopping
-    from hit.runner import train_run
+    from hit.runner import train_job
     from hit.watching import watch
 
     options: dict[str, Any] = {}
     if early_stopping:
         options["watch"] = watch(EarlyStopping.parse(early_stopping, config.layers), config, experiment, uri)
-    return train_run(
-        config,
+    return train_job(
+        config=config,
         experiment=experiment,
         uri=uri,
         run_id=run_id,
         sweep=sweep,
         exclusive=True,
         stop=stop,
-        on_progress=lambda progress: tell(progress.doing, progress.epoch),
+        tell=tell,
         **options,
     )

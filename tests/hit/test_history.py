@@ -19,6 +19,7 @@ from hit.frames import stack
 from hit.history import HistoryReader
 from hit.schema import Kind, Tag
 from hit.store import Store
+from hit.tracking import RunWriter
 
 
 @pytest.fixture
@@ -157,6 +158,20 @@ def test_asks_for_little(uri: str, asked: Callable[[], list[str]], monkeypatch: 
     client.set_tag(runs[0], Tag.INFEASIBLE, "R_2")
     assert reader.read()["infeasible"].isna().all(), "a tag set after the end is seen at the next full reading"
     assert list(reader.read(full=True)["infeasible"].dropna()) == ["R_2"]
+
+
+def test_a_run_that_was_measured_again_is_seen(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history, "CLOCK_MARGIN_SECONDS", 0.0)
+    client = connect(uri)
+    run_id = client.create_run(experiment_id(client, "hit"), tags={Tag.KIND: Kind.TRAIN}).info.run_id
+    client.set_terminated(run_id)
+    time.sleep(0.01)
+    reader = HistoryReader(Store(uri), "hit")
+    assert "test/psnr" not in reader.read()
+    for psnr in (20.0, 21.0):
+        with RunWriter(kind=Kind.TRAIN, name="", state_dir=tmp_path, uri=uri, run_id=run_id, amend=True) as run:
+            run.metrics({"test/psnr": psnr}, step=int(psnr))
+        assert list(reader.read()["test/psnr"]) == [psnr]
 
 
 def test_everything_is_read_again_in_time(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -81,6 +81,10 @@ def test_steering_begins_where_it_is_told_to() -> None:
         ),
         (["--driver", "bayes", "--space", "z_dims=20|8,20"], "leave the number of layers at 2, got z_dims=8,20"),
         (["--driver", "bayes", "--space", "learning_rate=1:0.1"], "numbers low < high"),
+        (
+            ["--driver", "coverage", "--region", "rate=:50", "--surface", "abc"],
+            "surface must be auto or none unless driver=coverage and over=betas, got 'abc'",
+        ),
         (["--driver", "bayes", "--sampler", "cma"], "sampler must be one of .*did you mean 'cmaes'"),
         (["--over", "rates"], "over must be betas for driver=grid, got 'rates'"),
         (["--region", "rate_1=5:4"], "region must have 0 ≤ low < high for rate_1, got '5:4'"),

@@ -9,8 +9,10 @@ from sweeps.cells import RegionCells
 from sweeps.coverage import TargetCoverage
 from sweeps.driver import Driver
 from sweeps.grid import GridDriver
-from sweeps.landed import finished_rates
-from sweeps.space import RateRegion
+from sweeps.landed import betas_and_rates, finished_rates
+from sweeps.space import BetaGrid, RateRegion
+from sweeps.surface_rates import SurfaceRates, SurfaceSurrogate
+from sweeps.surrogate import RateSurrogate
 from tests.replay import BASE, DIGEST, Laboratory, Surface
 
 SURFACE = Surface.analytic(21)
@@ -81,6 +83,75 @@ def test_over_betas_in_far_fewer_runs_than_the_grid() -> None:
     assert 4 * runs(BetaCoverage(BASE, SURFACE.grid, REGION, 0.2, DIGEST)) <= runs(
         GridDriver(BASE, SURFACE.grid, (0,), DIGEST)
     )
+
+
+class TestWithASurface:
+    """Its rates are those of the analytic surface without noise, or somewhat off."""
+
+    @staticmethod
+    def driver(wrong: float = 1.0, asked: list[int] | None = None) -> BetaCoverage:
+        clean = Surface.analytic(21, noise=0.0)
+
+        def ask(betas: np.ndarray) -> np.ndarray:
+            if asked is not None:
+                asked.append(len(betas))
+            return wrong * np.array([[clean.at(row)[f"test/rate_{layer}"] for layer in (1, 2)] for row in betas])
+
+        return BetaCoverage(BASE, SURFACE.grid, REGION, 0.2, DIGEST, SurfaceRates("abc", ask, SURFACE.grid))
+
+    def test_it_is_asked_once_and_from_the_first_decision_on(self) -> None:
+        asked: list[int] = []
+        driver, lab = self.driver(asked=asked), Laboratory(SURFACE)
+        lab.run(driver, 8)
+        assert asked == [81]
+        (first,) = self.driver().propose(lab.history.iloc[:0], 1)
+        assert first.reason.startswith("lands in one of")
+        assert first.reason.endswith(", by surface abc")
+        held = RegionCells.cut(REGION, 0.2).holding(finished_rates(lab.history, 2)).sum()
+        assert held >= 6, "nearly a run a cell, with no design to begin with"
+
+    def test_runs_correct_it(self) -> None:
+        betas = np.array([[0.3, 0.4], [1.0, 0.5], [2.0, 1.5]])
+        expected = np.array([[SURFACE.at(row)[f"test/rate_{layer}"] for layer in (1, 2)] for row in betas])
+        lab = Laboratory(SURFACE)
+        lab.run(GridDriver(BASE, SURFACE.grid, (0,), DIGEST), 12)
+        rows = lab.history
+        surface = self.driver(wrong=1.5)._surface
+        assert surface is not None
+        few = SurfaceSurrogate.fit(surface, *(part[:2] for part in betas_and_rates(rows, 2)))
+        np.testing.assert_allclose(few.rates(betas), 1.5 * expected, rtol=0.1)
+        told = SurfaceSurrogate.fit(surface, *betas_and_rates(rows, 2))
+        np.testing.assert_allclose(told.rates(betas), expected, rtol=0.2)
+
+    def test_a_layer_whose_beta_is_fixed(self) -> None:
+        asked: list[np.ndarray] = []
+        fixed = BetaGrid(((0.5,), (0.1, 1.0, 10.0)))
+        rates = SurfaceRates("abc", lambda betas: asked.append(betas) or 1 / betas, fixed)
+        betas = np.array([[0.5, 0.2], [0.5, 3.0]])
+        np.testing.assert_allclose(np.exp(rates.log_rates(betas)), 1 / betas + 0.1, rtol=0.01)
+        assert asked[0].shape == (25, 2)
+        alone = SurfaceRates("abc", lambda betas: 1 / betas, BetaGrid(((0.5,), (2.0,))))
+        np.testing.assert_allclose(np.exp(alone.log_rates(betas)), [[2.1, 0.6], [2.1, 0.6]])
+
+    def test_without_one_a_process_over_the_runs_is_told(self) -> None:
+        lab = Laboratory(SURFACE)
+        driver = BetaCoverage(BASE, SURFACE.grid, REGION, 0.2, DIGEST)
+        lab.run(driver, 8)
+        (then,) = driver.propose(lab.history, 1)
+        assert then.reason.endswith(", by a Gaussian process over 8 runs")
+
+
+def test_deciding_whether_to_go_on_proposes_no_second_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    lab = Laboratory(SURFACE)
+    driver = BetaCoverage(BASE, SURFACE.grid, REGION, 0.2, DIGEST)
+    lab.run(driver, 10)
+    fits: list[int] = []
+    fit = RateSurrogate.fit
+    monkeypatch.setattr(RateSurrogate, "fit", lambda *data: fits.append(1) or fit(*data))
+    history = lab.history
+    assert driver.done(history) == ""
+    assert len(driver.propose(history, 2)) == 2
+    assert len(fits) == 1
 
 
 @pytest.mark.parametrize("over", ["rates", "betas"])

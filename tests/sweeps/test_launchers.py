@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from multiprocessing import forkserver
 from pathlib import Path
 
 import pandas as pd
@@ -127,7 +128,8 @@ def hear(launcher: Launcher, enough: Callable[[Outcome], bool]) -> Outcome:
 def ours() -> set[int]:
     """Live processes below this one that train: Ray and multiprocessing keep helpers of their own."""
     found = set()
-    for pid in descendants(os.getpid()):
+    # What workers are forked from stays, for the next ones, until this process ends.
+    for pid in set(descendants(os.getpid())) - {forkserver._forkserver._forkserver_pid}:  # type: ignore[attr-defined]
         words = Path(f"/proc/{pid}/cmdline")
         try:
             text = words.read_bytes().decode(errors="replace")

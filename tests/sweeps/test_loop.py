@@ -19,7 +19,7 @@ from hit.tracking import RunWriter
 from hit.workers import Outcome
 from sweeps.budget import Budget
 from sweeps.driver import Proposal
-from sweeps.flights import Flights
+from sweeps.flights import Flight, Flights
 from sweeps.grid import GridDriver
 from sweeps.launchers import Launcher, Training
 from sweeps.loop import run_sweep
@@ -164,10 +164,10 @@ class TestDeaths:
         assert dict(result.counts) == {"finished": 4}
         assert set(bench.models()["status"]) == {"FINISHED"}
 
-    def test_given_up_after_three_deaths_in_a_row(self, bench: Bench) -> None:
+    def test_given_up_after_five_deaths_in_a_row(self, bench: Bench) -> None:
         launcher = PaperLauncher(bench.store, ends=lambda training, time: "lost")
         result = bench.sweep(launcher)
-        assert len(launcher.submitted) == 12
+        assert len(launcher.submitted) == 20
         assert dict(result.counts) == {"lost": 4}
         models = bench.models()
         assert set(models["status"]) == {"FAILED"}
@@ -176,11 +176,26 @@ class TestDeaths:
 
     def test_not_while_it_gets_on(self, bench: Bench) -> None:
         def ends(training: Training, time: int) -> str:
-            return f"epoch {time}" if time <= 4 else "finished"
+            return f"epoch {time}" if time <= 6 else "finished"
 
         launcher = PaperLauncher(bench.store, ends=ends)
         assert dict(bench.sweep(launcher).counts) == {"finished": 4}
-        assert len(launcher.submitted) == 20
+        assert len(launcher.submitted) == 28
+
+    def test_a_run_that_died_before_its_first_checkpoint_goes_on_under_its_id(self, bench: Bench) -> None:
+        """Its journal is there, and knows that the first epoch is logged."""
+
+        def dies_once(training: Training, time: int) -> str:
+            folder = bench.folder / "runs" / training.run_id
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "journal.jsonl").touch()
+            bench.store.client.log_metric(training.run_id, "train/objective", 100.0, step=1)
+            return "lost" if time == 1 else "finished"
+
+        launcher = PaperLauncher(bench.store, ends=dies_once)
+        assert dict(bench.sweep(launcher).counts) == {"finished": 4}
+        assert len({training.run_id for training in launcher.submitted}) == 4
+        assert set(bench.models()["status"]) == {"FINISHED"}
 
     @pytest.mark.parametrize(
         ("state", "status"), [("failed", "FAILED"), ("diverged", "FAILED"), ("ended early", "KILLED")]
@@ -216,16 +231,46 @@ class TestClaims:
     def test_an_interrupted_run_that_somebody_writes_to_is_claimed(self, bench: Bench) -> None:
         from hit.state import lock_run
 
-        flights = bench.flights()
-        flight = flights.begin(bench.proposal(), bench.store.history("hit"))
-        flights.see(Outcome(flight.training.job(), "interrupted", "stopped by signal 15"))
-        bench.checkpoint(flight.training.run_id)
-        history = bench.store.history("hit")
+        flight, history = self.interrupted(bench)
         lock = lock_run(bench.folder / "runs" / flight.training.run_id)
         with pytest.raises(Claimed, match="is being written by another process"):
             bench.flights().begin(flight.proposal, history)
         lock.release()
         assert bench.flights().begin(flight.proposal, history).training.run_id == flight.training.run_id
+
+    def test_a_run_that_goes_on_is_running_before_anything_trains_it(self, bench: Bench) -> None:
+        flight, history = self.interrupted(bench)
+        bench.flights().begin(flight.proposal, history)
+        assert list(bench.models()["status"]) == ["RUNNING"]
+        with pytest.raises(Claimed, match="is RUNNING by now"):
+            bench.flights().begin(flight.proposal, history)
+
+    def test_a_run_that_was_finished_meanwhile_is_not_begun_again(self, bench: Bench) -> None:
+        """By what the sweep knows of the store, it is still KILLED."""
+        flight, history = self.interrupted(bench)
+        bench.store.client.set_terminated(flight.training.run_id)
+        with pytest.raises(Claimed, match="is FINISHED by now"):
+            bench.flights().begin(flight.proposal, history)
+        with pytest.raises(Claimed, match="is FINISHED already"):
+            RunWriter(kind=Kind.TRAIN, name="", state_dir=bench.folder, uri=bench.uri, run_id=flight.training.run_id)
+        assert list(bench.models()["status"]) == ["FINISHED"]
+
+    def test_an_interrupted_run_leaves_its_model_to_one_begun_since(self, bench: Bench) -> None:
+        flight, history = self.interrupted(bench)
+        elsewhere = Flights(bench.store, "another sweep", "hit", bench.folder / "another machine", DIGEST)
+        bare = history.iloc[:0]
+        newer = elsewhere.begin(flight.proposal, bare)
+        with pytest.raises(Claimed, match=f"run {newer.training.run_id} is training this model already"):
+            bench.flights().begin(flight.proposal, history)
+        assert bench.store.run(flight.training.run_id).info.status == "KILLED"
+
+    @staticmethod
+    def interrupted(bench: Bench) -> tuple[Flight, pd.DataFrame]:
+        flights = bench.flights()
+        flight = flights.begin(bench.proposal(), bench.store.history("hit"))
+        flights.see(Outcome(flight.training.job(), "interrupted", "stopped by signal 15"))
+        bench.checkpoint(flight.training.run_id)
+        return flight, bench.store.history("hit")
 
     def test_runs_that_nothing_trains_are_ended(self, bench: Bench) -> None:
         flights = bench.flights()
@@ -234,6 +279,20 @@ class TestClaims:
         reserve_run(bench.store, "hit", "made, and its making not answered", {}, tags)
         assert flights.sweep_up() == 1
         assert list(bench.models()["run_id"]) == [kept.training.run_id]
+
+
+def test_no_more_is_asked_of_the_driver_than_there_is_room_for(bench: Bench) -> None:
+    """Runs under way are known to it; only those that the sweep has given up would be proposed again."""
+    asked: list[int] = []
+    propose = bench.driver.propose
+
+    def counting(history: pd.DataFrame, n: int) -> list[Proposal]:
+        asked.append(n)
+        return propose(history, n)
+
+    bench.driver.propose = counting  # type: ignore[method-assign]
+    bench.sweep(PaperLauncher(bench.store, ends=lambda training, time: "failed"))
+    assert asked[:2] == [2, 4], "two workers; then two that have failed beside them"
 
 
 class TestStopping:
