@@ -1,0 +1,99 @@
+"""A real browser for tests: Chromium without a window, what goes wrong in its pages, and pictures of them."""
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+#: Names that Chromium goes by; $HIT_CHROMIUM names another one.
+_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+OpenTab = Callable[..., "Tab"]
+
+
+@dataclass
+class Tab:
+    """A page of the browser.
+
+    Attributes:
+        page: Playwright's page.
+        errors: warnings and errors of its console, and exceptions that nobody caught.
+        requests: addresses that it asked for, apart from files and data of its own.
+    """
+
+    page: Any
+    _screenshots: Path
+    errors: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+
+    def screenshot(self, name: str, *, whole: bool = False) -> Path:
+        """A picture of what the window shows, or of the whole page, as NAME.png."""
+        path = self._screenshots / f"{re.sub(r'[^A-Za-z0-9-]+', '_', name)}.png"
+        self.page.screenshot(path=path, full_page=whole)
+        return path
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Chromium, as Playwright drives it; of a module, since its event loop would be in the way of others."""
+    driver = pytest.importorskip("playwright.sync_api", reason="needs Playwright: pip install 'hit[dev]'")
+    path = os.environ.get("HIT_CHROMIUM") or next(filter(None, map(shutil.which, _NAMES)), None)
+    if path is None:
+        pytest.skip("needs Chromium: apt-get install chromium, or HIT_CHROMIUM=path of a Chrome")
+    with driver.sync_playwright() as playwright:
+        # Its sandbox does not start for root, nor in most containers; it shows only what the tests made.
+        chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="session")
+def screenshots(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where pictures go: $HIT_SCREENSHOTS, else a temporary folder."""
+    chosen = os.environ.get("HIT_SCREENSHOTS")
+    folder = Path(chosen) if chosen else tmp_path_factory.mktemp("screenshots")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture
+def open_tab(browser: Any, screenshots: Path) -> Iterator[OpenTab]:
+    """A function that opens an address (or the file at a path) in a fresh window: `open_tab(address, width=360)`."""
+    contexts: list[Any] = []
+
+    def opened(
+        address: str | Path, *, width: int = 1280, height: int = 900, dark: bool = False, touch: bool = False
+    ) -> Tab:
+        context = browser.new_context(
+            viewport={"width": width, "height": height},
+            color_scheme="dark" if dark else "light",
+            reduced_motion="reduce",
+            has_touch=touch,
+        )
+        contexts.append(context)
+        context.set_default_timeout(30_000)
+        tab = Tab(context.new_page(), screenshots)
+        tab.page.on("console", lambda said: _note(tab.errors, said))
+        tab.page.on("pageerror", lambda error: tab.errors.append(str(error)))
+        tab.page.on("request", lambda request: _ask(tab.requests, request.url))
+        tab.page.goto(address.absolute().as_uri() if isinstance(address, Path) else address)
+        return tab
+
+    yield opened
+    for context in contexts:
+        context.close()
+
+
+def _note(errors: list[str], said: Any) -> None:
+    if said.type in ("error", "warning"):
+        errors.append(f"{said.type}: {said.text}")
+
+
+def _ask(requests: list[str], url: str) -> None:
+    if not url.startswith(("file:", "data:", "blob:", "about:")):
+        requests.append(url)
