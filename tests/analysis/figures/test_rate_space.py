@@ -9,8 +9,8 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
-from analysis import bounds, marks, style
-from analysis.figures import beta_heatmap, metric_against_rate, rate_space, targets
+from analysis import bounds, style
+from analysis.figures import beta_heatmap, marks, metric_against_rate, rate_space, targets
 from analysis.recommend import APPLICATIONS, RateBox, recommend
 from hit import schema
 from hit.errors import StoreError
