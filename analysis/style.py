@@ -181,8 +181,8 @@ def short(name: str) -> str:
 def wrapped(name: str, width: int = 18) -> str:
     """Short label and unit in lines of about so many characters, for axes that have no room beside them."""
     unit = schema.metric(name).unit
-    lines = [markup(line) for line in textwrap.wrap(_short(name), width)]
-    return "<br>".join([*lines, *([f"[{unit}]"] if unit else [])])
+    lines = textwrap.wrap(_short(name), width) + (textwrap.wrap(f"[{unit}]", width) if unit else [])
+    return "<br>".join(map(markup, lines))
 
 
 def inert(text: str) -> str:

@@ -15,8 +15,8 @@ from analysis.figures import marks
 from analysis.runs import layers, one_dataset, require, values
 from analysis.style import Theme
 
-_CAMERA = {"eye": {"x": -1.45, "y": -1.55, "z": 0.85}}
-_DOT = 4
+_CAMERA = {"eye": {"x": -1.5, "y": -1.65, "z": 0.9}, "center": {"x": 0.0, "y": 0.0, "z": -0.12}}
+_DOT = 3.5
 
 
 def rate_space_3d(
@@ -77,10 +77,12 @@ def three_metrics(
 
 def _scene(title: str, dataset: str, theme: Theme, x: str, y: str, z: str, colors: dict[str, Any]) -> go.Figure:
     axes = {
-        f"{axis}axis": {"title": {"text": style.wrapped(name)}} for axis, name in zip("xyz", (x, y, z), strict=True)
+        f"{axis}axis": {"title": {"text": style.wrapped(name, 30), "font": {"size": 12}}, "tickfont": {"size": 10}}
+        for axis, name in zip("xyz", (x, y, z), strict=True)
     }
     figure = marks.blank(title, dataset, theme, x="", y="", colors=colors)
     figure.update_layout(xaxis=None, yaxis=None)
+    figure.update_layout(margin={"l": 16, "r": 0, "t": 48, "b": 36})
     return figure.update_layout(scene={**axes, "camera": _CAMERA, "aspectratio": {"x": 1.1, "y": 1.1, "z": 0.75}})
 
 

@@ -18,7 +18,8 @@ from hit import schema
 from hit.errors import StoreError
 
 _COLUMNS = 4
-_PANEL = 210
+#: Pixels: a panel with its title, of which the title, and around all panels.
+_PANEL, _TITLE, _ABOVE, _BELOW = 220, 66, 110, 60
 
 
 def small_multiples(
@@ -51,32 +52,36 @@ def small_multiples(
     panels = [_panel(frame, across, up, name) for name in names]
     titles = [title for *_, title in panels]
     height = -(-len(names) // _COLUMNS)
+    whole = _PANEL * height + _ABOVE + _BELOW
+    # Between rows there is room for the titles.
+    gap = _TITLE / (whole - _ABOVE - _BELOW) if height > 1 else 0.0
     figure = make_subplots(
-        height, _COLUMNS, shared_xaxes="all", shared_yaxes="all", subplot_titles=titles, vertical_spacing=0.28 / height
+        height, _COLUMNS, shared_xaxes="all", shared_yaxes="all", subplot_titles=titles, vertical_spacing=gap
     )
     for at, (points, ring, _) in enumerate(panels):
         figure.add_traces([points, *ring], at // _COLUMNS + 1, at % _COLUMNS + 1)
-    for at in range(len(names), height * _COLUMNS):  # no empty panels
-        figure.update_xaxes(visible=False, row=at // _COLUMNS + 1, col=at % _COLUMNS + 1)
-        figure.update_yaxes(visible=False, row=at // _COLUMNS + 1, col=at % _COLUMNS + 1)
-    bar = style.colorbar("worst to best", tickvals=[0, 1], ticktext=["worst", "best"])
+    for at in range(height * _COLUMNS):
+        place = {"row": at // _COLUMNS + 1, "col": at % _COLUMNS + 1}
+        there, below = at < len(names), at + _COLUMNS < len(names)
+        x_title, y_title = style.label(across), style.label(up)
+        figure.update_xaxes(visible=there, showticklabels=not below, title_text="" if below else x_title, **place)
+        figure.update_yaxes(visible=there, title_text="" if at % _COLUMNS else y_title, **place)
+    bar = style.colorbar(
+        "", tickvals=[0, 1], ticktext=["worst", "best"], lenmode="pixels", len=_PANEL, y=1, yanchor="top"
+    )
     title = "Every metric over " + ("rate and distortion" if count == 1 else "rate space")
     figure.update_layout(
         template=style.template(theme),
-        title={"text": f"{title} · {style.inert(dataset)}" if dataset else title},
+        title={"text": f"{title} · {style.inert(dataset)}" if dataset else title, "y": 1, "pad": {"t": 16}},
         coloraxis={"colorscale": style.BRIGHT_IS_GOOD["maximize"], "cmin": 0, "cmax": 1, "colorbar": bar},
-        height=_PANEL * height + 120,
+        height=whole,
+        margin={"t": _ABOVE, "b": _BELOW},
         showlegend=False,
-        meta={"panels": len(names), "x": style.label(across), "y": style.label(up)},
+        meta={"panels": len(names)},
     )
-    figure.update_xaxes(showticklabels=True, matches="x")
-    figure.update_yaxes(showticklabels=True, matches="y")
-    figure.update_annotations(font_size=12)
-    for at in range(len(names)):
-        if at + _COLUMNS >= len(names):  # none below
-            figure.update_xaxes(title_text=style.label(across), row=at // _COLUMNS + 1, col=at % _COLUMNS + 1)
-        if at % _COLUMNS == 0:
-            figure.update_yaxes(title_text=style.label(up), row=at // _COLUMNS + 1, col=1)
+    figure.update_xaxes(title_font_size=12, tickfont_size=10)
+    figure.update_yaxes(title_font_size=12, tickfont_size=10)
+    figure.update_annotations(font_size=12, bgcolor="rgba(0,0,0,0)", yshift=2)
     return figure
 
 
