@@ -179,10 +179,15 @@ def short(name: str) -> str:
 
 
 def wrapped(name: str, width: int = 18) -> str:
-    """Short label and unit in lines of about so many characters, for axes that have no room beside them."""
-    unit = schema.metric(name).unit
-    lines = textwrap.wrap(_short(name), width) + (textwrap.wrap(f"[{unit}]", width) if unit else [])
-    return "<br>".join(map(markup, lines))
+    """Short label and unit, in lines of about so many characters where it is longer.
+
+    >>> wrapped("test/psnr"), wrapped("test/rate_1", 14)
+    ('PSNR [dB]', 'R<sub>1</sub><br>[nats per<br>image]')
+    """
+    text, unit = _short(name), schema.metric(name).unit
+    whole = f"{text} [{unit}]" if unit else text
+    parts = [whole] if len(whole) <= width else [text, f"[{unit}]"] if unit else [text]
+    return "<br>".join(markup(line) for part in parts for line in textwrap.wrap(part, width))
 
 
 def inert(text: str) -> str:

@@ -143,7 +143,8 @@ def sentence(row: TargetRow) -> Markup:
     """What to do for one application, in one sentence."""
     text = "For <strong>{}</strong> aim at {} nats per image. The best run there, {}, has {}. Gain of free β: {}."
     region = Markup(", ").join(row.region.split("<br>"))
-    return Markup(text).format(row.name, region, row.run, row.value, row.gain)
+    words = Markup(text)  # noqa: S704 - our own
+    return words.format(row.name, region, row.run, row.value, row.gain)
 
 
 def _standard_error(found: Recommendation) -> float | None:

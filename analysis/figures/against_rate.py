@@ -38,7 +38,7 @@ def metric_against_rate(frame: pd.DataFrame, metric: str, *, theme: Theme = "lig
     x, y = bounds.information_bound(rows, layer), values(rows, metric)
     sampled = values(rows, f"{metric}_sampled").dropna()
     shades, axis = marks.ratio_colors(rows)
-    title, y_title = f"{style.title_of(metric)} against rate", style.label(metric)
+    title, y_title = f"{style.title_of(metric)} against rate", style.wrapped(metric, 32)
     series = [(metric, y, "circle")]
     entries = []
     if len(sampled):
@@ -71,6 +71,6 @@ def _bound(rows: pd.DataFrame, layer: int, *, accuracy: bool) -> list[go.Scatter
     line = bounds.accuracy_line(rows, layer) if accuracy else bounds.information_line(rows, layer)
     if line is None:
         return []
-    name = "bound from the rate" if accuracy else "min(R, H(y))"
+    name = "bound" if accuracy else "min(R, H(y))"
     dashes = {"color": style.MUTED, "width": 2, "dash": "dash"}
     return [go.Scatter(x=line[0], y=line[1], mode="lines", name=name, line=dashes, hoverinfo="skip")]

@@ -54,7 +54,7 @@ def front_lines(rate: ArrayLike, score: ArrayLike, name: str) -> list[go.Scatter
     dotted = {"color": style.FRONT, "width": 1.4, "dash": "dot"}
     return [
         go.Scatter(x=steps_x, y=steps_y, mode="lines", name="Pareto front", line=solid, hoverinfo="skip"),
-        go.Scatter(x=x[hull], y=y[hull], mode="lines", name="its convex hull", line=dotted, hoverinfo="skip"),
+        go.Scatter(x=x[hull], y=y[hull], mode="lines", name="convex hull", line=dotted, hoverinfo="skip"),
     ]
 
 

@@ -145,7 +145,7 @@ def equal_name(count: int) -> str:
 
 def unit_name(count: int) -> str:
     """How legends call the run whose βs are all 1."""
-    return "all β = 1 (ELBO)" if count > 1 else "β = 1 (ELBO)"
+    return "all β = 1" if count > 1 else "β = 1"
 
 
 def coloraxis(name: str) -> dict[str, Any]:

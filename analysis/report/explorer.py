@@ -94,7 +94,7 @@ def data(frame: pd.DataFrame, pool: Pool) -> dict[str, Any]:
 def _declaration(name: str) -> dict[str, Any]:
     declared = schema.metric(name)
     return {
-        "label": style.markup(declared.label),
+        "label": style.short(name),
         "unit": declared.unit,
         "axis": style.label(name),
         "title": style.title_of(name),

@@ -1,6 +1,6 @@
 """The page as a whole: what the template fills in, and the file."""
 
-__all__ = ["build", "write"]
+__all__ = ["LOCAL_UI", "build", "write"]
 
 import base64
 import hashlib

@@ -13,6 +13,10 @@ import pytest
 #: Names that Chromium goes by; $HIT_CHROMIUM names another one.
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
+#: Its sandbox does not start for root, nor in most containers; it shows only what the tests made. Pictures are drawn
+#: without a graphics card, on a machine that may be busy.
+_OPTIONS = ["--no-sandbox", "--disable-gpu-watchdog", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+
 OpenTab = Callable[..., "Tab"]
 
 
@@ -22,7 +26,7 @@ class Tab:
 
     Attributes:
         page: Playwright's page.
-        errors: warnings and errors of its console, and exceptions that nobody caught.
+        errors: errors of its console, and exceptions that nobody caught.
         requests: addresses that it asked for, apart from files and data of its own.
     """
 
@@ -46,8 +50,7 @@ def browser() -> Iterator[Any]:
     if path is None:
         pytest.skip("needs Chromium: apt-get install chromium, or HIT_CHROMIUM=path of a Chrome")
     with driver.sync_playwright() as playwright:
-        # Its sandbox does not start for root, nor in most containers; it shows only what the tests made.
-        chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+        chromium = playwright.chromium.launch(executable_path=path, args=_OPTIONS)
         yield chromium
         chromium.close()
 
@@ -90,8 +93,8 @@ def open_tab(browser: Any, screenshots: Path) -> Iterator[OpenTab]:
 
 
 def _note(errors: list[str], said: Any) -> None:
-    if said.type in ("error", "warning"):
-        errors.append(f"{said.type}: {said.text}")
+    if said.type == "error":
+        errors.append(said.text)
 
 
 def _ask(requests: list[str], url: str) -> None:

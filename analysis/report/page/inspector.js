@@ -29,7 +29,9 @@ function inspector(section) {
   section.on("row", () => {
     const { row } = section;
     if (row === null) return;
-    pin.textContent = section.held ? "Held; Escape or another press lets go." : "Pointed at";
+    const found = section.data.explorer.applications[section.application];
+    const best = found?.row === row ? `Best run for ${found.name}` : "Pointed at";
+    pin.textContent = section.held ? "Held; Escape lets go" : best;
     title.textContent = section.data.names[row];
     const url = section.link(row);
     link.replaceChildren();

@@ -28,14 +28,19 @@ class Picture {
     const panels = layout.meta?.panels;
     if (panels) return this.panelled(page, panels);
     delete page.height;
-    if (layout.scene) page.margin = { l: 0, r: 0, t: 0, b: 36 };
-    else if (!layout.xaxis) page.margin = narrow ? { l: 40, r: 30, t: 84, b: 24 } : { l: 56, r: 30, t: 84, b: 24 };
-    else page.margin = narrow ? { l: 40, r: 6, t: 16, b: 40 } : { l: 52, r: 10, t: 28, b: 52 };
+    if (layout.scene) {
+      page.margin = { l: 0, r: 0, t: 0, b: 36 };
+      if (narrow) page.scene = { ...page.scene, camera: this.farther(page.scene.camera) };
+    } else if (!layout.xaxis) {
+      page.margin = { l: 56, r: 30, t: 84, b: 24 };
+    } else {
+      page.margin = narrow ? { l: 40, r: 6, t: 16, b: 40 } : { l: 52, r: 10, t: 28, b: 52 };
+    }
     // A finger on a picture scrolls the page.
     page.dragmode = layout.scene ? "turntable" : touch ? false : "zoom";
     if (narrow) {
       page.font = { size: 11 };
-      page.legend = { font: { size: 11 }, itemwidth: 30 };
+      page.legend = { font: { size: 11 }, itemwidth: 30, entrywidth: 0.33, entrywidthmode: "fraction" };
       for (const axis of ["xaxis", "yaxis"]) {
         if (page[axis]?.title) page[axis] = { ...page[axis], title: { ...page[axis].title, font: { size: 12 }, standoff: 4 } };
       }
@@ -45,6 +50,12 @@ class Picture {
       }
     }
     return page;
+  }
+
+  // Titles of axes do not shrink with the picture.
+  farther(camera) {
+    const eye = Object.fromEntries(Object.entries(camera.eye).map(([axis, value]) => [axis, 1.25 * value]));
+    return { ...camera, eye };
   }
 
   // Small multiples in as many columns as there is room for.
