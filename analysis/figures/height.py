@@ -77,7 +77,7 @@ def three_metrics(
 
 def _scene(title: str, dataset: str, theme: Theme, x: str, y: str, z: str, colors: dict[str, Any]) -> go.Figure:
     axes = {
-        f"{axis}axis": {"title": {"text": style.wrapped(name, 30), "font": {"size": 12}}, "tickfont": {"size": 10}}
+        f"{axis}axis": {"title": {"text": style.wrapped(name, 14), "font": {"size": 12}}, "tickfont": {"size": 10}}
         for axis, name in zip("xyz", (x, y, z), strict=True)
     }
     figure = marks.blank(title, dataset, theme, x="", y="", colors=colors)

@@ -74,6 +74,10 @@ class Pool:
                 return self._plain(value.item())
             case float():
                 return value if math.isfinite(value) else None
+            case {"bdata": data, "dtype": dtype}:  # how Plotly hands out arrays
+                array = np.frombuffer(base64.b64decode(data), dtype=dtype)
+                shape = [int(side) for side in str(value.get("shape", len(array))).split(",")]
+                return self._plain(array.reshape(shape))
             case Mapping():
                 return {name: self._plain(one) for name, one in value.items()}
             case list() | tuple():

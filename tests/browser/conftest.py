@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,6 +35,16 @@ class Tab:
     _screenshots: Path
     errors: list[str] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
+
+    def until(self, condition: str, seconds: float = 60.0) -> None:
+        """Wait until a JavaScript expression is true.
+
+        Playwright's own `wait_for_function` evaluates strings, which a page may forbid.
+        """
+        deadline = time.monotonic() + seconds
+        while not self.page.evaluate(condition):
+            assert time.monotonic() < deadline, f"it did not come true: {condition}"
+            time.sleep(0.05)
 
     def screenshot(self, name: str, *, whole: bool = False) -> Path:
         """A picture of what the window shows, or of the whole page, as NAME.png."""

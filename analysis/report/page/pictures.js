@@ -40,7 +40,7 @@ class Picture {
     page.dragmode = layout.scene ? "turntable" : touch ? false : "zoom";
     if (narrow) {
       page.font = { size: 11 };
-      page.legend = { font: { size: 11 }, itemwidth: 30, entrywidth: 0.33, entrywidthmode: "fraction" };
+      page.legend = { font: { size: 11 }, itemwidth: 30 };
       for (const axis of ["xaxis", "yaxis"]) {
         if (page[axis]?.title) page[axis] = { ...page[axis], title: { ...page[axis].title, font: { size: 12 }, standoff: 4 } };
       }
