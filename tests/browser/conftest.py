@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -11,12 +10,7 @@ from typing import Any
 
 import pytest
 
-#: Names that Chromium goes by; $HIT_CHROMIUM names another one.
-_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-
-#: Its sandbox does not start for root, nor in most containers; it shows only what the tests made. Pictures are drawn
-#: without a graphics card, on a machine that may be busy.
-_OPTIONS = ["--no-sandbox", "--disable-gpu-watchdog", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+from tests.browser.chromium import executable, started
 
 OpenTab = Callable[..., "Tab"]
 
@@ -56,14 +50,11 @@ class Tab:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """Chromium, as Playwright drives it; of a module, since its event loop would be in the way of others."""
-    driver = pytest.importorskip("playwright.sync_api", reason="needs Playwright: pip install 'hit[dev]'")
-    path = os.environ.get("HIT_CHROMIUM") or next(filter(None, map(shutil.which, _NAMES)), None)
-    if path is None:
+    pytest.importorskip("playwright.sync_api", reason="needs Playwright: pip install 'hit[dev]'")
+    if executable() is None:
         pytest.skip("needs Chromium: apt-get install chromium, or HIT_CHROMIUM=path of a Chrome")
-    with driver.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=_OPTIONS)
+    with started() as chromium:
         yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="session")
