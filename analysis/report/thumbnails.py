@@ -41,12 +41,14 @@ def chosen(frame: pd.DataFrame, first: Iterable[str], most: int = MOST_RUNS) -> 
         first: run ids that come first.
         most: no more than these.
     """
+    if frame.empty:
+        return []
     count = layers(frame)
     names = [rate_name(1), "test/distortion"] if count == 1 else [rate_name(layer) for layer in range(1, count + 1)]
     places = np.column_stack([values(frame, name) for name in names])
     known = np.isfinite(places).all(axis=1)
     places, ids = places[known], frame["run_id"].astype(str).to_numpy()[known]
-    if not len(ids):
+    if not len(ids):  # none has its rates
         return []
     span = np.ptp(places, axis=0)
     places = (places - places.min(axis=0)) / np.where(span > 0, span, 1.0)

@@ -30,7 +30,7 @@ class Tab:
     errors: list[str] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
 
-    def until(self, condition: str, seconds: float = 60.0) -> None:
+    def until(self, condition: str, seconds: float = 120.0) -> None:
         """Wait until a JavaScript expression is true.
 
         Playwright's own `wait_for_function` evaluates strings, which a page may forbid.
@@ -81,7 +81,7 @@ def open_tab(browser: Any, screenshots: Path) -> Iterator[OpenTab]:
             has_touch=touch,
         )
         contexts.append(context)
-        context.set_default_timeout(30_000)
+        context.set_default_timeout(120_000)  # machines may be busy
         tab = Tab(context.new_page(), screenshots)
         tab.page.on("console", lambda said: _note(tab.errors, said))
         tab.page.on("pageerror", lambda error: tab.errors.append(str(error)))
