@@ -2,10 +2,8 @@
 
 __all__ = ["Selection", "publish"]
 
-import tempfile
 from collections.abc import Collection
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -13,8 +11,8 @@ import pandas as pd
 
 from analysis.report import LOCAL_UI, write
 from analysis.runs import runs
+from hit.artifacts import ArtifactReader
 from hit.connection import tracking_uri
-from hit.errors import StoreError
 from hit.options import output_file
 from hit.store import Store
 from hit.tracking import RunWriter
@@ -74,7 +72,7 @@ def publish(run: RunWriter, models: Selection, output: str, applications: Collec
         applications=tuple(applications),
         source=models.source,
         base_url=_ui(tracking_uri()),
-        pictures=partial(_artifact, Store()),
+        pictures=ArtifactReader(Store()),
     )
     run.artifact(path, "report")
     return path
@@ -86,12 +84,3 @@ def _ui(uri: str) -> str:
     if address.scheme not in ("http", "https"):
         return LOCAL_UI
     return urlunsplit((address.scheme, address.netloc.rpartition("@")[2], address.path.rstrip("/"), "", ""))
-
-
-def _artifact(store: Store, run_id: str, artifact: str) -> bytes | None:
-    """The bytes of a run's artifact, None where it has none."""
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            return store.download(run_id, artifact, Path(folder)).read_bytes()
-        except (StoreError, OSError):
-            return None

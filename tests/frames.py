@@ -118,7 +118,7 @@ def paths(frame: pd.DataFrame, epochs: int = 12) -> pd.DataFrame:
     quick, slow = 1 - np.exp(-epoch / 2), 1 - np.exp(-epoch / 5)
     parts = []
     for _, run in frame.iterrows():
-        columns = {"run_id": run["run_id"], "step": epoch, "train/rate_1": run["test/rate_1"] * quick}
+        columns = {"run_id": run["run_id"], "epoch": epoch, "train/rate_1": run["test/rate_1"] * quick}
         columns |= {"train/distortion": run["test/distortion"] * (1 + np.exp(-epoch / 3))}
         if "test/rate_2" in run:
             columns["train/rate_2"] = run["test/rate_2"] * slow

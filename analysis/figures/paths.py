@@ -28,7 +28,7 @@ def training_paths(
     (R_1, D), of `train/rate_1` and `train/distortion`.
 
     Args:
-        histories: a row an epoch and run, with columns `run_id`, `step` (the epoch), `train/rate_1`, …, nats per
+        histories: a row an epoch and run, with columns `run_id`, `epoch`, `train/rate_1`, …, nats per
             image. Rows of other runs than those in `frame`, and rows without the rates, are left out.
         frame: the runs, one row each, of one data set.
         pair: the layers on the x and the y axis, by default the lowest and the top one.
@@ -63,17 +63,17 @@ def training_paths(
 
 def _paths(histories: pd.DataFrame, frame: pd.DataFrame, across: str, up: str) -> pd.DataFrame:
     """The epochs to draw, in their order, of the runs in the frame's."""
-    lacking = [name for name in ("run_id", "step", across, up) if name not in histories]
+    lacking = [name for name in ("run_id", "epoch", across, up) if name not in histories]
     if lacking:
         raise StoreError(
-            f"histories must have the columns run_id, step, {across} and {up}, got none called {lacking[0]}"
+            f"histories must have the columns run_id, epoch, {across} and {up}, got none called {lacking[0]}"
         )
     rows = histories[histories["run_id"].isin(frame["run_id"])].dropna(subset=[across, up])
     rows = rows[np.isfinite(values(rows, across)) & np.isfinite(values(rows, up))]
-    rows = rows[rows.groupby("run_id")["step"].transform("count") > 1]
+    rows = rows[rows.groupby("run_id")["epoch"].transform("count") > 1]
     if rows.empty:
         raise StoreError(f"histories must have two epochs of a run with {across} and {up}, got none")
-    ordered: pd.DataFrame = rows.sort_values(["run_id", "step"], kind="stable")
+    ordered: pd.DataFrame = rows.sort_values(["run_id", "epoch"], kind="stable")
     return ordered
 
 

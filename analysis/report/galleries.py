@@ -1,6 +1,6 @@
 """The pictures of a setting beside rate space itself, in groups, with what to read from them."""
 
-__all__ = ["Gallery", "Picture", "galleries"]
+__all__ = ["Gallery", "Histories", "Picture", "galleries"]
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -22,6 +22,8 @@ from hit.metric_groups import OPTIONAL
 
 #: A picture: the metric that it is about, by which it is left out where no run has that; and how it is drawn.
 Call = tuple[str, Callable[[], go.Figure]]
+#: The rates by epoch of some runs, given their rows.
+Histories = Callable[[pd.DataFrame], pd.DataFrame]
 #: More paths than these hide each other.
 _PATHS = 150
 
@@ -55,7 +57,7 @@ class Gallery:
 
 
 def galleries(
-    setting: Setting, found: Sequence[Recommendation], pool: Pool, histories: pd.DataFrame | None
+    setting: Setting, found: Sequence[Recommendation], pool: Pool, histories: Histories | None
 ) -> list[Gallery]:
     """All groups; those without a picture and without a note are left out."""
     frame, count = setting.frame, setting.layers
@@ -121,17 +123,16 @@ def galleries(
     return [one for one in made if one.pictures or one.notes]
 
 
-def _paths(frame: pd.DataFrame, histories: pd.DataFrame, pool: Pool) -> Gallery:
-    known = frame[frame["run_id"].isin(histories["run_id"])]
-    few = known.sample(_PATHS, random_state=0).sort_index() if len(known) > _PATHS else known
+def _paths(frame: pd.DataFrame, histories: Histories, pool: Pool) -> Gallery:
+    few = frame.sample(_PATHS, random_state=0).sort_index() if len(frame) > _PATHS else frame
     text = "A line is a run, from its first epoch to its last, by the rates of the images that it is trained on."
-    if len(few) < len(known):
-        text += f" Of {len(known)} runs {len(few)} are drawn, taken at random."
+    if len(few) < len(frame):
+        text += f" Of {len(frame)} runs {len(few)} are drawn, taken at random."
     try:
-        pictures = [_picture("train-rate", figures.training_paths(histories, few), pool)]
-    except StoreError:
-        pictures = []
-    return Gallery("How runs moved during training", text, "whole", pictures, [])
+        pictures, notes = [_picture("train-rate", figures.training_paths(histories(few), few), pool)], []
+    except StoreError as error:
+        pictures, notes = [], [f"No picture shows how runs moved: {error}."]
+    return Gallery("How runs moved during training", text, "whole", pictures, notes)
 
 
 def _calls(draw: Callable[[pd.DataFrame, str], go.Figure], frame: pd.DataFrame, names: Iterable[str]) -> list[Call]:

@@ -22,6 +22,7 @@ from plotly.offline import get_plotlyjs
 from analysis import style, tables
 from analysis.comparable import settings
 from analysis.recommend import APPLICATIONS, application
+from analysis.report.galleries import Histories
 from analysis.report.packing import embedded
 from analysis.report.section import section
 from analysis.report.thumbnails import ROOM, Reader
@@ -42,7 +43,7 @@ def build(
     source: str = "",
     base_url: str = LOCAL_UI,
     min_psnr: float | None = None,
-    histories: pd.DataFrame | None = None,
+    histories: Histories | None = None,
     pictures: Reader | None = None,
     generated: datetime | None = None,
 ) -> str:
@@ -59,7 +60,8 @@ def build(
         source: where the runs come from (experiment, filter), shown under the heading.
         base_url: address of an MLflow UI (http or https) that runs link to; another one, or none, gives no links.
         min_psnr: least PSNR in dB for compression; see `recommend`.
-        histories: rates by epoch, for the paths through rate space; see `analysis.figures.training_paths`.
+        histories: gives the rates by epoch of some rows of `frame`, for their paths through rate space; see
+            `analysis.figures.training_paths`.
         pictures: gives the bytes of a run's artifact (run id, path), or None; small copies of reconstructions and
             samples are put into the page for as many runs as there is room for.
         generated: the moment that the page states; now by default.

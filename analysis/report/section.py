@@ -12,7 +12,7 @@ from analysis import tables
 from analysis.comparable import Setting
 from analysis.recommend import Recommendation, recommend
 from analysis.report.explorer import Explorer, data, explorer
-from analysis.report.galleries import Gallery, galleries
+from analysis.report.galleries import Gallery, Histories, galleries
 from analysis.report.packing import Pool, embedded
 from analysis.report.thumbnails import PICTURES, Reader, chosen, thumbnails
 from analysis.runs import column, evaluate_command, finished
@@ -64,7 +64,7 @@ def section(
     applications: Sequence[str],
     base_url: str,
     min_psnr: float | None,
-    histories: pd.DataFrame | None,
+    histories: Histories | None,
     pictures: Reader | None,
     room: int,
 ) -> Section:
@@ -76,7 +76,7 @@ def section(
         applications: names of what to recommend for.
         base_url: of the MLflow UI, checked.
         min_psnr: least PSNR in dB for compression.
-        histories: rates by epoch.
+        histories: gives rates by epoch.
         pictures: reads a run's artifacts.
         room: bytes that small copies of pictures may take.
     """

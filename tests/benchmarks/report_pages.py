@@ -38,10 +38,15 @@ def main() -> None:
 
 def _built(count: int, page: Path) -> str:
     frame = with_samples(grid_frame(math.ceil(math.sqrt(count))).head(count))
-    histories = paths(frame, epochs=24)
+    known = paths(frame, epochs=24)
     few = [drawing(f"{at:032x}", "images/samples.png") for at in range(32)]
     start, cpu = time.perf_counter(), time.process_time()
-    write(frame, page, histories=histories, pictures=lambda run_id, artifact: few[int(run_id[:8], 16) % 32])
+    write(
+        frame,
+        page,
+        histories=lambda some: known[known["run_id"].isin(some["run_id"])],
+        pictures=lambda run_id, artifact: few[int(run_id[:8], 16) % 32],
+    )
     passed = f"{time.perf_counter() - start:.1f} s ({time.process_time() - cpu:.1f} s of CPU)"
     return f"built in {passed}, {page.stat().st_size / 1e6:.1f} MB"
 

@@ -31,7 +31,7 @@ def frame() -> pd.DataFrame:
 def report(frame: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Their report, with paths and pictures."""
     target = tmp_path_factory.mktemp("report") / "report.html"
-    return write(frame, target, source="experiment hit", histories=paths(frame), pictures=drawing)
+    return write(frame, target, source="experiment hit", histories=paths, pictures=drawing)
 
 
 def opened(open_tab: OpenTab, report: Path, **options: Any) -> Any:

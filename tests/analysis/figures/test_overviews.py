@@ -70,11 +70,11 @@ def test_a_path_is_a_run_epoch_by_epoch(grid: pd.DataFrame) -> None:
     drawn = pd.concat(pd.DataFrame({"run_id": one.ids, "x": one.x, "y": one.y}) for one in lines).dropna()
     assert len(drawn) == len(histories)
     for run_id, path in drawn.groupby("run_id"):
-        own = histories[histories["run_id"] == run_id].sort_values("step")
+        own = histories[histories["run_id"] == run_id].sort_values("epoch")
         assert path["x"].tolist() == own["train/rate_1"].tolist()
         assert path["y"].tolist() == own["train/rate_2"].tolist()
     (ends,) = [one for one in figure.data if one.name == "end of training" and one.ids is not None]
-    last = histories[histories["step"] == 5].set_index("run_id")["train/rate_1"]
+    last = histories[histories["epoch"] == 5].set_index("run_id")["train/rate_1"]
     np.testing.assert_array_equal(ends.x, last.loc[list(ends.ids)])
     assert figure.layout.xaxis.title.text == "training rate R<sub>1</sub> [nats per image]"
 
@@ -93,7 +93,7 @@ def test_histories_without_the_rates_are_refused(grid: pd.DataFrame) -> None:
     with pytest.raises(StoreError, match="got none called train/rate_2"):
         training_paths(histories.drop(columns="train/rate_2"), grid)
     with pytest.raises(StoreError, match="two epochs of a run"):
-        training_paths(histories[histories["step"] == 1], grid)
+        training_paths(histories[histories["epoch"] == 1], grid)
 
 
 @pytest.mark.parametrize(("side", "layers"), [(1, 1), (1, 2), (4, 1), (3, 2), (2, 3)])
