@@ -31,7 +31,7 @@ def test_a_metric_is_the_height_over_its_rates(grid: pd.DataFrame) -> None:
 
 def test_lines_on_the_floor_join_equal_rates_below_every_run(grid: pd.DataFrame) -> None:
     figure = rate_space_3d(grid, "test/psnr")
-    (floor,) = [one for one in figure.data if one.mode == "lines+text"]
+    (floor,) = [one for one in figure.data if one.type == "scatter3d" and one.mode == "lines+text"]
     labels = [float(text.removeprefix("R = ")) for text in floor.text if text]
     ends = [x + y for x, y in zip(floor.x, floor.y, strict=True) if x is not None]
     assert sorted({*np.round(ends, 6)}) == pytest.approx(labels)
