@@ -11,7 +11,7 @@ from PIL import Image
 
 from hit.config import TrainConfig
 from hit.metrics.bounds import accuracy_bound
-from hit.schema import PROBES
+from hit.schema import PROBES, SCHEMA_VERSION
 
 CLASSES = 10
 ENTROPY = math.log(CLASSES)
@@ -49,6 +49,7 @@ def _row(betas: tuple[float, ...], seed: int, overrides: dict[str, Any]) -> dict
         "experiment_id": "1",
         "status": "FINISHED",
         "kind": "train",
+        "schema": SCHEMA_VERSION,
         "sweep": "a" * 32,
         "config_hash": identity,
         "group": config.group(digest),

@@ -76,9 +76,11 @@ class Section {
     if (this.region) {
       const [x, y] = this.data.explorer.axes.map((name) => this.column(name));
       const [x0, x1, y0, y1] = this.region;
+      // Others are in no picture.
+      const done = (row) => this.data.statuses[row] === "finished";
       const within = (value, low, high) =>
         Number.isFinite(value) && (low === null || value >= low) && (high === null || value <= high);
-      this.mask = Uint8Array.from(x, (value, row) => within(value, x0, x1) && within(y[row], y0, y1));
+      this.mask = Uint8Array.from(x, (value, row) => done(row) && within(value, x0, x1) && within(y[row], y0, y1));
     }
     this.tell("region");
   }
