@@ -5,13 +5,16 @@ __all__ = ["Selection", "publish"]
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 import pandas as pd
 
-from analysis.report import write
-from analysis.runs import runs
+from analysis.report import LOCAL_UI, write
+from analysis.runs import histories, runs
+from hit.artifacts import ArtifactReader
 from hit.connection import tracking_uri
 from hit.options import output_file
+from hit.store import Store
 from hit.tracking import RunWriter
 
 
@@ -63,13 +66,22 @@ def publish(run: RunWriter, models: Selection, output: str, applications: Collec
         StoreError: an unknown application.
     """
     path = output_file(output)
-    uri = tracking_uri()
     write(
         models.frame,
         path,
         applications=tuple(applications),
         source=models.source,
-        base_url=uri if uri.startswith(("http://", "https://")) and "@" not in uri else "",
+        base_url=_ui(tracking_uri()),
+        pictures=ArtifactReader(Store()),
+        histories=histories,
     )
     run.artifact(path, "report")
     return path
+
+
+def _ui(uri: str) -> str:
+    """Address of the MLflow UI: the tracking server's without its credentials, else where `make ui` serves one."""
+    address = urlsplit(uri)
+    if address.scheme not in ("http", "https"):
+        return LOCAL_UI
+    return urlunsplit((address.scheme, address.netloc.rpartition("@")[2], address.path.rstrip("/"), "", ""))

@@ -7,6 +7,7 @@ __all__ = [
     "DIVERGING",
     "EQUAL",
     "FAILED",
+    "FRONT",
     "GAP",
     "LINE",
     "MUTED",
@@ -18,14 +19,17 @@ __all__ = [
     "label",
     "markup",
     "number",
+    "short",
     "template",
     "text_on",
     "title_of",
+    "wrapped",
 ]
 
 import html
 import math
 import re
+import textwrap
 from functools import cache
 from typing import Any, Literal
 
@@ -44,8 +48,9 @@ MUTED = "#8a939d"
 #: Cells without a finished run, and those where one failed: the reddish purple of Okabe and Ito, darkened.
 GAP: dict[str, Any] = {"symbol": "x-thin", "size": 7, "line": {"width": 1.2, "color": MUTED}}
 FAILED: dict[str, Any] = {"symbol": "x", "size": 8, "color": "#b8558c"}
-#: A single series.
+#: A single series, and what the best runs reach.
 LINE = "#2a788e"
+FRONT = "#0072b2"
 #: The run at β = 1, and the best cell; outlined so that they stand out on any colour and on both papers.
 STAR: dict[str, Any] = {"symbol": "star", "size": 16, "color": EQUAL, "line": {"width": 1.2, "color": "#ffffff"}}
 BEST: dict[str, Any] = {"symbol": "diamond", "size": 10, "color": "#ffffff", "line": {"width": 1.5, "color": "#1c2127"}}
@@ -107,6 +112,13 @@ def template(theme: Theme) -> go.layout.Template:
         "title": {"standoff": 8},
     }
     marker = {"size": 9, "line": {"width": 0.8, "color": color["edge"]}}
+    wall = {
+        "backgroundcolor": color["plot"],
+        "gridcolor": color["grid"],
+        "color": color["text"],
+        "showbackground": True,
+    }
+    wall |= {"zeroline": False, "linecolor": MUTED, "nticks": 6}
     return go.layout.Template(
         layout={
             "paper_bgcolor": color["paper"],
@@ -116,6 +128,7 @@ def template(theme: Theme) -> go.layout.Template:
             "margin": {"l": 56, "r": 16, "t": 64, "b": 56},
             "xaxis": axis,
             "yaxis": axis,
+            "scene": {"xaxis": wall, "yaxis": wall, "zaxis": wall},
             "hovermode": "closest",
             "hoverlabel": {"align": "left", "font": {"family": _FONT, "size": 12}},
             "legend": {
@@ -154,6 +167,27 @@ def title_of(name: str) -> str:
     """Label of a declared metric as the start of a title."""
     text = schema.metric(name).label
     return markup(text[0].upper() + text[1:] if text.split(" ")[0].islower() else text)
+
+
+def short(name: str) -> str:
+    """Label of a declared metric where there is room for little: without its classifier.
+
+    >>> short("test/accuracy_svm_rbf_z2_sampled"), short("test/rate")
+    ('accuracy of z<sub>2</sub> on samples', 'R')
+    """
+    return markup(_short(name))
+
+
+def wrapped(name: str, width: int = 18) -> str:
+    """Short label and unit, in lines of about so many characters where it is longer.
+
+    >>> wrapped("test/psnr"), wrapped("test/rate_1", 14)
+    ('PSNR [dB]', 'R<sub>1</sub><br>[nats per<br>image]')
+    """
+    text, unit = _short(name), schema.metric(name).unit
+    whole = f"{text} [{unit}]" if unit else text
+    parts = [whole] if len(whole) <= width else [text, f"[{unit}]"] if unit else [text]
+    return "<br>".join(markup(line) for part in parts for line in textwrap.wrap(part, width))
 
 
 def inert(text: str) -> str:
@@ -202,3 +236,8 @@ def number(value: float | None, digits: int = 4, *, padded: bool = False) -> str
 def text_on(share: float) -> str:
     """Colour of a text on the sequential scale, `share` of the way from its dark end to its bright one."""
     return "#ffffff" if share < 0.4 else "#10151a"
+
+
+def _short(name: str) -> str:
+    text = schema.metric(name).label.removeprefix("total rate ").removeprefix("distortion ")
+    return re.sub(r"^(accuracy of z_[0-9]+), .* on ", r"\1 on ", text)

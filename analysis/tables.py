@@ -1,13 +1,14 @@
 """What the report says in words and tables, as records of inert markup."""
 
 __all__ = [
-    "Cell",
     "Overview",
     "TargetRow",
     "overview",
+    "run_columns",
+    "run_heads",
     "run_link",
     "runs",
-    "runs_table",
+    "sentence",
     "target_row",
 ]
 
@@ -53,14 +54,6 @@ class TargetRow:
     value: Markup
     gain: Markup
     region: Markup
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A cell of the table of runs: what is shown, and the number it sorts by (None: by what is shown)."""
-
-    shown: Markup
-    key: float | None = None
 
 
 def overview(frame: pd.DataFrame, base_url: str) -> Overview:
@@ -125,43 +118,33 @@ def target_row(found: Recommendation, base_url: str) -> TargetRow:
     )
 
 
-def runs_table(frame: pd.DataFrame, base_url: str) -> tuple[list[Markup], list[list[Cell]]]:
-    """Heads and cells of the table of all runs; a column that no run fills is left out."""
+def run_columns(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """The columns of the table of all runs that hold numbers, as far as a run fills them.
+
+    Each is the name of a metric, and the decimals that its numbers are written with; β and seeds are written as they
+    were asked for (None).
+    """
     count = layers(frame)
     rates = [rate_name(layer) for layer in range(1, count + 1)]
     top = [f"test/mi_z{count}", f"test/accuracy_{_PROBE}_z{count}", f"test/accuracy_{_PROBE}_z{count}_sampled"]
     wanted = [*beta_names(count), "seed", *rates, *(["test/rate"] if count > 1 else []), "test/distortion"]
-    wanted += ["test/elbo", "test/psnr", *top]
-    numbers = {name: column_ for name in wanted if (column_ := values(frame, name)).notna().any()}
-    heads = [
-        Markup("run"),
-        Markup("status"),
-        *(_markup(schema.metric(name).axis) for name in numbers),
-        Markup("started"),
-    ]
-    moments = pd.to_datetime(column(frame, "start_time"), utc=True)
-    links = frame[["run_id", *(name for name in ("run_name", "experiment_id") if name in frame)]].to_dict("records")
-    columns = [
-        [Cell(run_link(link, base_url)) for link in links],
-        [Cell(Markup.escape(str(status).lower())) for status in column(frame, "status")],
-        *(_number_cells(name, scores) for name, scores in numbers.items()),
-        [_missing() if pd.isna(at) else Cell(_markup(f"{at:%Y-%m-%d %H:%M}"), at.timestamp()) for at in moments],
-    ]
-    body = [list(row) for row in zip(*columns, strict=True)]
-    return heads, body
+    wanted += ["test/elbo", "test/psnr", *top, "sample/inception_score"]
+    known = {name: numbers for name in wanted if (numbers := values(frame, name)).notna().any()}
+    return [{"name": name, "decimals": _decimals(numbers) if "/" in name else None} for name, numbers in known.items()]
 
 
-def _number_cells(name: str, scores: pd.Series) -> list[Cell]:
-    decimals = _decimals(scores) if "/" in name else None  # βs and seeds are written as they were asked for
-    texts = [style.number(score) if decimals is None else f"{score:.{decimals}f}" for score in scores]
-    return [
-        _missing() if pd.isna(score) else Cell(_markup(text.replace("-", "−")), score)
-        for score, text in zip(scores, texts, strict=True)
-    ]
+def run_heads(frame: pd.DataFrame) -> list[Markup]:
+    """Heads of the table of all runs: the run, its status, the columns of numbers, when it was started."""
+    numbers = [_markup(schema.metric(column["name"]).axis) for column in run_columns(frame)]
+    return [Markup("run"), Markup("status"), *numbers, Markup("started")]
 
 
-def _missing() -> Cell:
-    return Cell(_markup("–"))
+def sentence(row: TargetRow) -> Markup:
+    """What to do for one application, in one sentence."""
+    text = "For <strong>{}</strong> aim at {} nats per image. The best run there, {}, has {}. Gain of free β: {}."
+    region = Markup(", ").join(row.region.split("<br>"))
+    words = Markup(text)  # noqa: S704 - our own
+    return words.format(row.name, region, row.run, row.value, row.gain)
 
 
 def _standard_error(found: Recommendation) -> float | None:

@@ -2,7 +2,7 @@
 
 import os
 import re
-import shutil
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-#: Names that Chromium goes by; $HIT_CHROMIUM names another one.
-_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+from tests.browser.chromium import executable, started
 
 OpenTab = Callable[..., "Tab"]
 
@@ -22,7 +21,7 @@ class Tab:
 
     Attributes:
         page: Playwright's page.
-        errors: warnings and errors of its console, and exceptions that nobody caught.
+        errors: errors of its console, and exceptions that nobody caught.
         requests: addresses that it asked for, apart from files and data of its own.
     """
 
@@ -30,6 +29,16 @@ class Tab:
     _screenshots: Path
     errors: list[str] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
+
+    def until(self, condition: str, seconds: float = 120.0) -> None:
+        """Wait until a JavaScript expression is true.
+
+        Playwright's own `wait_for_function` evaluates strings, which a page may forbid.
+        """
+        deadline = time.monotonic() + seconds
+        while not self.page.evaluate(condition):
+            assert time.monotonic() < deadline, f"it did not come true: {condition}"
+            time.sleep(0.05)
 
     def screenshot(self, name: str, *, whole: bool = False) -> Path:
         """A picture of what the window shows, or of the whole page, as NAME.png."""
@@ -41,15 +50,11 @@ class Tab:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """Chromium, as Playwright drives it; of a module, since its event loop would be in the way of others."""
-    driver = pytest.importorskip("playwright.sync_api", reason="needs Playwright: pip install 'hit[dev]'")
-    path = os.environ.get("HIT_CHROMIUM") or next(filter(None, map(shutil.which, _NAMES)), None)
-    if path is None:
+    pytest.importorskip("playwright.sync_api", reason="needs Playwright: pip install 'hit[dev]'")
+    if executable() is None:
         pytest.skip("needs Chromium: apt-get install chromium, or HIT_CHROMIUM=path of a Chrome")
-    with driver.sync_playwright() as playwright:
-        # Its sandbox does not start for root, nor in most containers; it shows only what the tests made.
-        chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+    with started() as chromium:
         yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="session")
@@ -76,7 +81,7 @@ def open_tab(browser: Any, screenshots: Path) -> Iterator[OpenTab]:
             has_touch=touch,
         )
         contexts.append(context)
-        context.set_default_timeout(30_000)
+        context.set_default_timeout(120_000)  # machines may be busy
         tab = Tab(context.new_page(), screenshots)
         tab.page.on("console", lambda said: _note(tab.errors, said))
         tab.page.on("pageerror", lambda error: tab.errors.append(str(error)))
@@ -90,8 +95,8 @@ def open_tab(browser: Any, screenshots: Path) -> Iterator[OpenTab]:
 
 
 def _note(errors: list[str], said: Any) -> None:
-    if said.type in ("error", "warning"):
-        errors.append(f"{said.type}: {said.text}")
+    if said.type == "error":
+        errors.append(said.text)
 
 
 def _ask(requests: list[str], url: str) -> None:

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 import pytest
 
 from analysis import style
-from analysis.heatmap import beta_heatmap
+from analysis.figures import beta_heatmap
 
 MakeFrame = Callable[..., pd.DataFrame]
 

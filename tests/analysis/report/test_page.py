@@ -17,9 +17,8 @@ import pandas as pd
 import pytest
 from plotly.offline import get_plotlyjs
 
-from analysis import report
 from analysis.recommend import recommend
-from analysis.report import build, write
+from analysis.report import build, page, write
 from analysis.style import number
 from analysis.tables import target_row
 from hit.errors import StoreError
@@ -33,7 +32,7 @@ MakeFrame = Callable[..., pd.DataFrame]
 def _small() -> Iterator[None]:
     """Leaves 4.8 MB of plotly.js out of the pages that are parsed."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(report, "get_plotlyjs", lambda: "var Plotly;")
+        patch.setattr(page, "get_plotlyjs", lambda: "var Plotly;")
         yield
 
 
@@ -44,19 +43,20 @@ def whole(make_frame: MakeFrame) -> str:
 
 
 @pytest.fixture(scope="module")
-def page(whole: str) -> "Page":
+def parsed(whole: str) -> "Page":
     """The same, parsed."""
     return Page(whole)
 
 
 class Page(HTMLParser):
-    """Elements, visible text, figures and scripts of a page."""
+    """Elements, visible text, figures, the data of its sections, and scripts of a page."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
         self.elements: list[tuple[str, dict[str, str | None]]] = []
         self.texts: list[str] = []
         self.figures: list[dict[str, Any]] = []
+        self.sections: list[dict[str, Any]] = []
         self.scripts: list[str] = []
         self._script: dict[str, str | None] | None = None
         self.feed(page)
@@ -78,6 +78,8 @@ class Page(HTMLParser):
             content = json.loads(data)
             if "data" in content:
                 self.figures.append(content)
+            elif "pool" in content:
+                self.sections.append(content)
         else:
             self.scripts.append(data)
 
@@ -90,11 +92,19 @@ class Page(HTMLParser):
         return sum(name == tag for name, _ in self.elements)
 
 
-def test_the_table_names_the_best_run_of_each_application(grid: pd.DataFrame, page: Page) -> None:
-    assert page.text.index("Which region to target") < page.text.index("Runs in rate space")
+def unpacked(section: dict[str, Any], packed: Any) -> Any:
+    """An array of the page; short ones are written out."""
+    if isinstance(packed, list):
+        return np.array(packed)
+    kind, data = section["pool"][packed["pool"]]
+    return np.frombuffer(base64.b64decode(data), dtype=kind)
+
+
+def test_the_table_names_the_best_run_of_each_application(grid: pd.DataFrame, parsed: Page) -> None:
+    table = parsed.text[parsed.text.index("Every application") :]
     for name in ("reconstruction", "compression", "representation", "density"):
         found = recommend(grid, name)
-        row = page.text[page.text.index(f" {name}") :][:600]
+        row = table[table.index(f" {name}") :][:600]
         assert found.run["run_name"] in row
         assert f"R 1 = {found.run['test/rate_1']:.3g}".replace("R 1", "R1") in row
         assert "runs with equal β" in row or "none: the best run has equal β" in row
@@ -118,23 +128,37 @@ def test_one_application_can_be_asked_for(grid: pd.DataFrame) -> None:
         build(grid, applications=["densty"])
 
 
-def test_every_picture_is_there_with_its_numbers(grid: pd.DataFrame, page: Page) -> None:
-    # regions, 3 over rate space, 6 over β, and 13 metrics against rate
-    assert len(page.figures) == 23 == page.count("figure")
-    encoded = page.figures[1]["data"][1]["x"]
-    numbers = np.frombuffer(base64.b64decode(encoded["bdata"]), dtype=encoded["dtype"])
-    np.testing.assert_array_equal(numbers, grid["test/rate_1"])
-    assert not any("template" in figure["layout"] or "title" in figure["layout"] for figure in page.figures)
+def test_every_picture_is_there_with_its_numbers(grid: pd.DataFrame, parsed: Page) -> None:
+    # regions, 2 in three dimensions, 6 over β, 13 metrics against rate, all metrics, parallel coordinates; rate space
+    assert len(parsed.figures) + 1 == 25 == parsed.count("figure")
+    (section,) = parsed.sections
+    (points,) = [one for one in section["explorer"]["figure"]["data"] if "rows" in one]
+    for name, axis in (("test/rate_1", "x"), ("test/rate_2", "y")):
+        np.testing.assert_allclose(unpacked(section, points[axis]), grid[name], rtol=1e-6)
+        np.testing.assert_allclose(unpacked(section, section["columns"][name]), grid[name], rtol=1e-6)
+    assert not any("template" in figure["layout"] or "title" in figure["layout"] for figure in parsed.figures)
 
 
-def test_nothing_is_loaded_from_anywhere(page: Page) -> None:
-    assert page.attributes("src") == []
-    assert all(link.startswith("#") for link in page.attributes("href"))
-    assert page.count("link") == page.count("iframe") == page.count("img") == 0
-    styles = page.scripts[0]
+def test_the_regions_of_the_applications_are_in_the_page(grid: pd.DataFrame, parsed: Page) -> None:
+    (section,) = parsed.sections
+    for region in section["explorer"]["applications"]:
+        found = recommend(grid, region["name"])
+        assert section["ids"][region["row"]] == found.run["run_id"]
+        assert min(region["outline"]["x"]) == pytest.approx(found.region.low[0])
+        assert max(region["outline"]["y"]) <= found.region.high[1] + 1e-9
+        sentence = parsed.text[parsed.text.index(f"For {region['name']} aim at ") :][:400]
+        assert str(found.run["run_name"]) in sentence
+
+
+def test_nothing_is_loaded_from_anywhere(parsed: Page) -> None:
+    assert parsed.attributes("src") == []
+    links = [link for link in parsed.attributes("href") if not link.startswith("#")]
+    assert all(link.startswith("http://127.0.0.1:5000/#/experiments/1/runs/") for link in links)
+    assert parsed.count("link") == parsed.count("iframe") == parsed.count("img") == 0
+    styles = parsed.scripts[0]
     assert "url(" not in styles
     assert "@import" not in styles
-    assert any(value.startswith("default-src 'none'") for value in page.attributes("content"))
+    assert any(value.startswith("default-src 'none'") for value in parsed.attributes("content"))
 
 
 def test_no_script_but_ours_may_run(whole: str) -> None:
@@ -161,12 +185,9 @@ def test_strings_of_the_store_are_inert(grid: pd.DataFrame, field: str) -> None:
     grid[field] = HOSTILE
     page = Page(build(grid, base_url="https://mlflow.example", source=HOSTILE, title=HOSTILE))
     assert page.count("img") == 0
-    assert page.count("script") == len(page.figures) + 3
+    assert page.count("script") == len(page.figures) + 2 * len(page.sections) + 3
     assert page.attributes("onerror") == []
     assert HOSTILE in page.text
-    for figure in page.figures:
-        names = [one["customdata"] for one in figure["data"] if one["type"] == "scatter" and "customdata" in one]
-        assert "<" not in json.dumps(names)
 
 
 def test_runs_link_to_their_page_in_mlflow(grid: pd.DataFrame) -> None:
@@ -193,18 +214,13 @@ def test_data_sets_have_sections_of_their_own(grid: pd.DataFrame, make_frame: Ma
     page = Page(build(pd.concat([digits, grid])))
     assert [attributes["id"] for tag, attributes in page.elements if tag == "section"] == ["setting-1", "setting-2"]
     assert page.attributes("href")[1:3] == ["#setting-1", "#setting-2"]
-    names = {*digits["run_name"]}, {*grid["run_name"]}
-    for figure in page.figures:
-        for one in figure["data"]:
-            if one.get("type") == "scatter" and "customdata" in one:
-                shown = {row[0] for row in one["customdata"]}
-                assert shown <= names[0] or shown <= names[1]
+    assert [section["names"] for section in page.sections] == [[*grid["run_name"]], [*digits["run_name"]]]
 
 
 def test_a_metric_that_is_missing_leaves_its_picture_out_and_says_what_measures_it(grid: pd.DataFrame) -> None:
     core = grid.drop(columns=[name for name in grid if "accuracy" in name or "mi_z" in name])
     page = Page(build(core))
-    assert len(page.figures) == 11
+    assert len(page.figures) == 12
     assert "No finished run has accuracy of z_2, SVM (RBF) on samples, so that no picture shows it" in page.text
     assert "python -m hit.evaluate --where \"params.dataset = 'binary_mnist'" in page.text
     assert "No recommendation for representation" in page.text
@@ -224,8 +240,8 @@ def test_several_evaluators_are_reported(grid: pd.DataFrame) -> None:
     assert "Scores come from 2 classifiers that judge samples" in Page(build(grid)).text
 
 
-def test_the_bound_is_said_to_hold(grid: pd.DataFrame, page: Page) -> None:
-    text = page.text
+def test_the_bound_is_said_to_hold(grid: pd.DataFrame, parsed: Page) -> None:
+    text = parsed.text
     assert "Yes. All 200 accuracies on samples, of 25 runs, keep the bound" in text
     above = sum(
         (grid[f"test/accuracy_{probe}_z{layer}"] > grid[f"test/accuracy_bound_rate_z{layer}"]).sum()
@@ -292,7 +308,9 @@ def test_runs_of_which_none_finished_are_listed(grid: pd.DataFrame) -> None:
     page = Page(build(grid.assign(status="RUNNING")))
     assert page.figures == []
     assert "this one has 0" in page.text
-    assert grid["run_name"][3] in page.text
+    (section,) = page.sections
+    assert section["names"] == [*grid["run_name"]]
+    assert {*section["statuses"]} == {"running"}
 
 
 def test_one_run_is_a_table_without_pictures(make_frame: MakeFrame) -> None:
@@ -303,28 +321,27 @@ def test_one_run_is_a_table_without_pictures(make_frame: MakeFrame) -> None:
     assert "none: the best run has equal β (1 of 1 run have equal β)" in page.text
 
 
-@pytest.mark.parametrize(("layers", "side", "pictures"), [(1, 5, 16), (3, 3, 29)])
+@pytest.mark.parametrize(("layers", "side", "pictures"), [(1, 5, 17), (3, 3, 30)])
 def test_other_numbers_of_layers(make_frame: MakeFrame, layers: int, side: int, pictures: int) -> None:
     page = Page(build(make_frame(side, layers=layers)))
     assert len(page.figures) == pictures
     assert f"R{layers} = " in page.text
 
 
-def test_the_table_of_runs_sorts_by_number(grid: pd.DataFrame) -> None:
+def test_the_table_of_runs_has_a_column_for_each_number(grid: pd.DataFrame) -> None:
     grid.loc[0, "test/psnr"] = np.nan
-    page = Page(build(grid))
-    keys = [float(value) for value in page.attributes("data-key")]
-    assert set(grid["test/psnr"].dropna()) <= set(keys)
-    assert all(np.isfinite(keys))
-    heads = [attributes for tag, attributes in page.elements if tag == "button"]
-    assert len(heads) == 15
-    assert all(attributes == {"type": "button"} for attributes in heads)
+    (section,) = (page := Page(build(grid))).sections
+    numbers = unpacked(section, section["columns"]["test/psnr"])
+    np.testing.assert_allclose(numbers, grid["test/psnr"], rtol=1e-6)
+    named = [column["name"] for column in section["table"]]
+    assert named[:5] == ["beta_1", "beta_2", "seed", "test/rate_1", "test/rate_2"]
+    heads = [attributes for tag, attributes in page.elements if tag == "th"]
+    assert len(heads) == 7 + 4 + 3 + len(named), "of recommendations (7, and one a row) and of runs"
 
 
 def test_both_themes_travel_with_the_page(whole: str) -> None:
-    assert "prefers-color-scheme: dark" in whole
-    (templates,) = re.findall(r'id="templates">(.*?)</script>', whole)
-    assert set(json.loads(templates)) == {"light", "dark"}
+    (common,) = re.findall(r'id="common">(.*?)</script>', whole)
+    assert set(json.loads(common)["templates"]) == {"light", "dark"}
 
 
 def test_write_replaces_the_page_whole(grid: pd.DataFrame, tmp_path: Path) -> None:
@@ -347,6 +364,6 @@ def test_write_says_in_one_line_where_it_cannot(grid: pd.DataFrame, tmp_path: Pa
 
 def test_a_full_grid_makes_a_page_of_moderate_size(make_frame: MakeFrame) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(report, "get_plotlyjs", get_plotlyjs)
+        patch.setattr(page, "get_plotlyjs", get_plotlyjs)
         size = len(build(make_frame(21)).encode())
     assert 4.8e6 < size < 15e6

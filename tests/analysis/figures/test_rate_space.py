@@ -9,8 +9,8 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
-from analysis import bounds, marks, style
-from analysis.figures import beta_heatmap, metric_against_rate, rate_space, targets
+from analysis import bounds, style
+from analysis.figures import beta_heatmap, marks, metric_against_rate, rate_space, targets
 from analysis.recommend import APPLICATIONS, RateBox, recommend
 from hit import schema
 from hit.errors import StoreError
@@ -38,7 +38,7 @@ def test_rate_space_marks_equal_betas_in_their_order_and_the_elbo(grid: pd.DataF
     figure = rate_space(grid.sample(frac=1, random_state=1), "test/psnr")
     equal = grid[grid["beta_1"] == grid["beta_2"]].sort_values("beta_1")
     np.testing.assert_array_equal(trace(figure, "β<sub>1</sub> = β<sub>2</sub>").x, equal["test/rate_1"])
-    star = trace(figure, "all β = 1 (ELBO)")
+    star = trace(figure, "all β = 1")
     unit = grid[(grid["beta_1"] == 1) & (grid["beta_2"] == 1)]
     np.testing.assert_array_equal(star.x, unit["test/rate_1"])
     np.testing.assert_array_equal(star.y, unit["test/rate_2"])
@@ -100,7 +100,7 @@ def test_an_accuracy_of_the_top_latent_stands_over_its_rate_under_its_bound(grid
     np.testing.assert_array_equal(trace(figure, ACCURACY).x, grid["test/rate_2"])
     np.testing.assert_array_equal(trace(figure, f"{ACCURACY}_sampled").y, grid[f"{ACCURACY}_sampled"])
     assert trace(figure, ACCURACY).marker.symbol != trace(figure, f"{ACCURACY}_sampled").marker.symbol
-    line = trace(figure, "bound from the rate")
+    line = trace(figure, "bound")
     for rate, bound in list(zip(line.x, line.y, strict=True))[::20]:
         assert bound == pytest.approx(accuracy_bound(float(rate), math.log(10), 10))
     assert line.x[0] == 0

@@ -3,6 +3,7 @@
 __all__ = [
     "blank",
     "coloraxis",
+    "equal_name",
     "equal_totals",
     "hover",
     "legend_entry",
@@ -12,7 +13,9 @@ __all__ = [
     "ratio_colors",
     "region_outline",
     "symbols",
+    "total_lines",
     "total_name",
+    "unit_name",
 ]
 
 import math
@@ -72,15 +75,18 @@ def blank(
 def points(
     frame: pd.DataFrame, x: pd.Series, y: pd.Series, name: str, marker: dict[str, Any], *metrics: str
 ) -> go.Scatter:
-    """A point for each run, which says its numbers and `metrics` under the pointer."""
+    """A point for each run, which says its numbers and `metrics` under the pointer; `ids` are the run ids."""
     says = hover(frame, *metrics)
-    return go.Scatter(x=x, y=y, mode="markers", name=name, marker=marker, showlegend=False, **says)
+    return go.Scatter(
+        x=x, y=y, mode="markers", name=name, marker=marker, showlegend=False, ids=frame["run_id"].astype(str), **says
+    )
 
 
 def hover(frame: pd.DataFrame, *names: str) -> dict[str, Any]:
     """What a run says under the pointer: its name, βs, rates, distortion, and the metrics `names`.
 
-    As properties of a trace. The words stand once, in the template; each run adds its numbers.
+    As properties of a trace. The words stand once, in the template; each run adds its numbers, whose columns
+    `meta` names.
     """
     count = layers(frame)
     rates = [rate_name(layer) for layer in range(1, count + 1)]
@@ -96,6 +102,7 @@ def hover(frame: pd.DataFrame, *names: str) -> dict[str, Any]:
     return {
         "customdata": list(zip(map(style.inert, titles.astype(str)), *columns, strict=True)),
         "hovertemplate": "<br>".join(lines) + "<extra></extra>",
+        "meta": {"says": [*beta_names(count), *shown]},
     }
 
 
@@ -118,7 +125,7 @@ def symbols(frame: pd.DataFrame, x: pd.Series, y: pd.Series, *, along_x: bool = 
                     x=x[order],
                     y=y[order],
                     mode="lines+markers",
-                    name="all β equal" if count > 2 else "β<sub>1</sub> = β<sub>2</sub>",
+                    name=equal_name(count),
                     line={"color": style.EQUAL, "width": 1.2},
                     marker={"symbol": "circle-open", "size": 12, "color": style.EQUAL, "line": {"width": 1.6}},
                     hoverinfo="skip",
@@ -126,9 +133,19 @@ def symbols(frame: pd.DataFrame, x: pd.Series, y: pd.Series, *, along_x: bool = 
             )
     unit = frame.index[all_equal(frame, count, to=1.0)]
     if len(unit):
-        name = "all β = 1 (ELBO)" if count > 1 else "β = 1 (ELBO)"
-        traces.append(go.Scatter(x=x[unit], y=y[unit], mode="markers", name=name, marker=style.STAR, hoverinfo="skip"))
+        star = {"name": unit_name(count), "marker": style.STAR, "hoverinfo": "skip"}
+        traces.append(go.Scatter(x=x[unit], y=y[unit], mode="markers", **star))
     return traces
+
+
+def equal_name(count: int) -> str:
+    """How legends call the runs whose βs are all equal."""
+    return "all β equal" if count > 2 else "β<sub>1</sub> = β<sub>2</sub>"
+
+
+def unit_name(count: int) -> str:
+    """How legends call the run whose βs are all 1."""
+    return "all β = 1" if count > 1 else "β = 1"
 
 
 def coloraxis(name: str) -> dict[str, Any]:
@@ -160,8 +177,7 @@ def equal_totals(figure: go.Figure, x: pd.Series, y: pd.Series, text: str) -> No
     xs: list[float | None] = []
     ys: list[float | None] = []
     labels = []
-    for total in _round_steps(left + bottom, right + top, at_most=8):
-        start, end = max(left, total - top), min(right, total - bottom)
+    for total, start, end in total_lines(x, y):
         xs += [start, end, None]
         ys += [total - start, total - end, None]
         place = {"x": start, "y": total - start, "xanchor": "left", "xshift": 2}
@@ -172,6 +188,13 @@ def equal_totals(figure: go.Figure, x: pd.Series, y: pd.Series, text: str) -> No
     figure.update_layout(annotations=labels, xaxis_range=[left, right], yaxis_range=[bottom, top])
     line = {"color": style.MUTED, "width": 0.8}
     figure.add_trace(go.Scatter(x=xs, y=ys, mode="lines", line=line, hoverinfo="skip", showlegend=False))
+
+
+def total_lines(x: pd.Series, y: pd.Series) -> list[tuple[float, float, float]]:
+    """Round totals x + y within the axes that fit the points, each with the x where its line enters and leaves."""
+    (left, right), (bottom, top) = _padded(x), _padded(y)
+    totals = _round_steps(left + bottom, right + top, at_most=8)
+    return [(total, max(left, total - top), min(right, total - bottom)) for total in totals]
 
 
 def region_outline(box: RateBox, pair: tuple[int, int]) -> tuple[list[float], list[float]]:

@@ -5,8 +5,9 @@ __all__ = ["surface_beside_dedicated"]
 import pandas as pd
 import plotly.graph_objects as go
 
-from analysis import marks, style
+from analysis import style
 from analysis.comparable import beta_names
+from analysis.figures import marks
 from analysis.runs import column, layers, one_dataset, require, values
 from analysis.style import Theme
 from hit.errors import StoreError

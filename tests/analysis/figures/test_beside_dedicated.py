@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from analysis.surface import surface_beside_dedicated
+from analysis.figures import surface_beside_dedicated
 from hit.errors import StoreError
 
 

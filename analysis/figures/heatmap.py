@@ -8,8 +8,9 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from analysis import marks, style
+from analysis import style
 from analysis.comparable import beta_names
+from analysis.figures import marks
 from analysis.runs import column, layers, one_dataset, require, values
 from analysis.style import Theme
 from hit import schema
@@ -77,6 +78,7 @@ def _add_cells(
     means = cells["mean"].unstack().reindex(index=ys, columns=xs)
     declared = schema.metric(metric)
     said = {cell: _cell_text(*numbers) for cell, *numbers in cells.itertuples()}
+    run_ids = rows["run_id"].astype(str).groupby([y, x]).agg(list).to_dict()
     best = None
     if declared.direction is not None:
         best = cells["mean"].sort_values(ascending=declared.direction == "minimize").index[0]
@@ -85,6 +87,7 @@ def _add_cells(
         y=[f"{b:g}" for b in ys],
         z=means.to_numpy(),
         coloraxis="coloraxis",
+        meta={"runs": [[run_ids.get((b, a), []) for a in xs] for b in ys]},
         customdata=[[said.get((b, a), ("", "")) for a in xs] for b in ys],
         hovertemplate=f"{style.label(x_name)} = %{{x}}, {style.label(y_name)} = %{{y}}<br>"
         f"{style.markup(declared.label)} = %{{customdata[0]}} {declared.unit}<br>%{{customdata[1]}}<extra></extra>",

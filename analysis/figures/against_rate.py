@@ -1,0 +1,76 @@
+"""A metric against the rate that bounds it, with the bound and what the best runs reach."""
+
+__all__ = ["metric_against_rate"]
+
+import re
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from analysis import bounds, style
+from analysis.figures import fronts, marks
+from analysis.runs import layers, one_dataset, rate_name, require, values
+from analysis.style import Theme
+
+_OF_LATENT = re.compile(r"test/(accuracy_\w+?|mi)_z([1-9][0-9]*)(_sampled)?\Z")
+
+
+def metric_against_rate(frame: pd.DataFrame, metric: str, *, theme: Theme = "light") -> go.Figure:
+    """A metric of every finished run against the rate that bounds it, coloured by log10(β_L / β_1).
+
+    That rate is the total R; for an accuracy of z_l and for I(y; z_l) it is R_l + … + R_L. The line is
+    then the bound: f(α) ≤ R for accuracies (see `hit.metrics.bounds`), min(R, H(y)) for I(y; z_l).
+    It holds for classifiers that see samples of z_l: these are drawn as diamonds beside those on means.
+    The best runs (on samples, where there are) are marked by their Pareto front and its convex hull.
+
+    Args:
+        frame: runs of one data set.
+        metric: name of the metric in the store.
+        theme: light or dark paper.
+
+    Raises:
+        StoreError: several data sets, or no finished run has the metric and the rates.
+    """
+    dataset, count = one_dataset(frame), layers(frame)
+    of_latent = _OF_LATENT.match(metric)
+    layer = int(of_latent[2]) if of_latent else 1
+    rows = require(frame, metric, *(rate_name(above) for above in range(layer, count + 1)))
+    x, y = bounds.information_bound(rows, layer), values(rows, metric)
+    sampled = values(rows, f"{metric}_sampled").dropna()
+    shades, axis = marks.ratio_colors(rows)
+    title, y_title = f"{style.title_of(metric)} against rate", style.wrapped(metric, 32)
+    series = [(metric, y, "circle")]
+    entries = []
+    if len(sampled):
+        series.append((f"{metric}_sampled", sampled, "diamond-open"))
+        entries = [marks.legend_entry("on means", "circle"), marks.legend_entry("on samples", "diamond-open")]
+        title, y_title = title.replace(" on means", ""), y_title.replace(" on means", "")
+    figure = marks.blank(title, dataset, theme, x=_rate_title(layer, count), y=y_title, colors=axis)
+    if of_latent:
+        figure.add_traces(_bound(rows, layer, accuracy=of_latent[1] != "mi"))
+    last, best, _ = series[-1]
+    figure.add_traces(fronts.front_lines(x[best.index], best, last))
+    for name, scores, symbol in series:
+        here = scores.index
+        marker = {"color": shades[here], "coloraxis": "coloraxis", "symbol": symbol}
+        figure.add_trace(marks.points(rows.loc[here], x[here], scores, name, marker, name))
+    return figure.add_traces([*entries, *marks.symbols(rows, x, y, along_x=True)])
+
+
+def _rate_title(layer: int, count: int) -> str:
+    if layer == count:
+        return style.label(rate_name(count))
+    if layer == 1:
+        return style.label("test/rate")
+    total = " + ".join(f"R_{above}" for above in range(layer, count + 1))
+    return style.markup(f"{total} [nats per image]")
+
+
+def _bound(rows: pd.DataFrame, layer: int, *, accuracy: bool) -> list[go.Scatter]:
+    """The line that the metric cannot cross."""
+    line = bounds.accuracy_line(rows, layer) if accuracy else bounds.information_line(rows, layer)
+    if line is None:
+        return []
+    name = "bound" if accuracy else "min(R, H(y))"
+    dashes = {"color": style.MUTED, "width": 2, "dash": "dash"}
+    return [go.Scatter(x=line[0], y=line[1], mode="lines", name=name, line=dashes, hoverinfo="skip")]

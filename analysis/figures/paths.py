@@ -1,0 +1,110 @@
+"""How runs move through rate space while they are trained."""
+
+__all__ = ["training_paths"]
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.colors import sample_colorscale
+
+from analysis import style
+from analysis.figures import marks
+from analysis.runs import column, layers, one_dataset, values
+from analysis.style import Theme
+from hit.errors import StoreError
+
+#: Lines are coloured in so many steps, since a line of Plotly's has one colour.
+_SHADES = 9
+
+
+def training_paths(
+    histories: pd.DataFrame, frame: pd.DataFrame, *, pair: tuple[int, int] | None = None, theme: Theme = "light"
+) -> go.Figure:
+    """The rates of the training set, epoch by epoch, as a line a run; where it ended as a point.
+
+    Coloured by log10(β_L / β_1). A cross ends the path of a run that failed. For one layer the plane is
+    (R_1, D), of `train/rate_1` and `train/distortion`.
+
+    Args:
+        histories: a row an epoch and run, with columns `run_id`, `epoch`, `train/rate_1`, …, nats per
+            image. Rows of other runs than those in `frame`, and rows without the rates, are left out.
+        frame: the runs, one row each, of one data set.
+        pair: the layers on the x and the y axis, by default the lowest and the top one.
+        theme: light or dark paper.
+
+    Raises:
+        StoreError: several data sets, or no run has two epochs with the rates.
+    """
+    dataset, count = one_dataset(frame), layers(frame)
+    across, up = (name.replace("test/", "train/") for name in marks.plane(count, pair))
+    paths = _paths(histories, frame, across, up)
+    known = frame[frame["run_id"].isin(paths["run_id"])].reset_index(drop=True)
+    shades, axis = marks.ratio_colors(known)
+    title = "How runs move through " + ("rate and distortion" if count == 1 else "rate space")
+    figure = marks.blank(title, dataset, theme, x=style.label(across), y=style.label(up), colors=axis)
+    ends = paths.drop_duplicates("run_id", keep="last").set_index("run_id").loc[known["run_id"]]
+    x, y = (pd.Series(ends[name].to_numpy(), index=known.index) for name in (across, up))
+    marks.equal_totals(figure, values(paths, across), values(paths, up), marks.total_name(count, pair))
+    figure.add_traces(_lines(paths, known, shades, axis, across, up))
+    figure.add_trace(_start(paths, across, up))
+    failed = column(known, "status") == "FAILED"
+    dots = {"color": shades[~failed], "coloraxis": "coloraxis", "size": 7}
+    for chosen, name, symbol, marker in (
+        (~failed, "end of training", "circle", dots),
+        (failed, "failed", "x", style.FAILED),
+    ):
+        if chosen.any():
+            figure.add_trace(marks.points(known[chosen], x[chosen], y[chosen], name, marker))
+            figure.add_trace(marks.legend_entry(name, symbol))
+    return figure
+
+
+def _paths(histories: pd.DataFrame, frame: pd.DataFrame, across: str, up: str) -> pd.DataFrame:
+    """The epochs to draw, in their order, of the runs in the frame's."""
+    lacking = [name for name in ("run_id", "epoch", across, up) if name not in histories]
+    if lacking:
+        raise StoreError(
+            f"histories must have the columns run_id, epoch, {across} and {up}, got none called {lacking[0]}"
+        )
+    rows = histories[histories["run_id"].isin(frame["run_id"])].dropna(subset=[across, up])
+    rows = rows[np.isfinite(values(rows, across)) & np.isfinite(values(rows, up))]
+    rows = rows[rows.groupby("run_id")["epoch"].transform("count") > 1]
+    if rows.empty:
+        raise StoreError(f"histories must have two epochs of a run with {across} and {up}, got none")
+    ordered: pd.DataFrame = rows.sort_values(["run_id", "epoch"], kind="stable")
+    return ordered
+
+
+def _lines(
+    paths: pd.DataFrame, known: pd.DataFrame, shades: pd.Series, axis: dict[str, Any], across: str, up: str
+) -> list[go.Scatter]:
+    """The paths, those of about the same colour as one trace, with gaps between runs."""
+    share = (shades.to_numpy() - axis["cmin"]) / (axis["cmax"] - axis["cmin"])
+    steps = np.nan_to_num(np.round(share * (_SHADES - 1)), nan=(_SHADES - 1) // 2).astype(int)
+    step_of = dict(zip(known["run_id"], steps, strict=True))
+    colors = sample_colorscale(axis["colorscale"], [step / (_SHADES - 1) for step in range(_SHADES)])
+    groups: dict[int, list[pd.DataFrame]] = {}
+    for run_id, path in paths.groupby("run_id", sort=False):
+        gap = pd.DataFrame({"run_id": [run_id], across: [None], up: [None]}, dtype=object)
+        groups.setdefault(step_of[run_id], []).extend([path[["run_id", across, up]].astype(object), gap])
+    traces = []
+    for step, parts in sorted(groups.items()):
+        joined = pd.concat(parts, ignore_index=True)
+        look = {
+            "mode": "lines",
+            "line": {"color": colors[step], "width": 1.1},
+            "hoverinfo": "skip",
+            "showlegend": False,
+        }
+        places = {"x": joined[across].tolist(), "y": joined[up].tolist(), "ids": joined["run_id"].astype(str)}
+        traces.append(go.Scatter(**places, **look))
+    return traces
+
+
+def _start(paths: pd.DataFrame, across: str, up: str) -> go.Scatter:
+    first = paths.drop_duplicates("run_id")
+    marker = {"symbol": "circle-open", "size": 5, "color": style.MUTED, "line": {"width": 1}}
+    look = {"mode": "markers", "name": "after the first epoch", "marker": marker, "hoverinfo": "skip"}
+    return go.Scatter(x=first[across], y=first[up], ids=first["run_id"].astype(str), **look)

@@ -1,0 +1,118 @@
+"""Rate space to explore: the picture, the regions that the applications ask for, and the runs as columns."""
+
+__all__ = ["Choice", "Explorer", "data", "explorer"]
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+from markupsafe import Markup
+
+from analysis import style, tables
+from analysis.comparable import beta_names
+from analysis.figures import marks, rate_space
+from analysis.figures.multiples import default_metrics
+from analysis.recommend import Recommendation
+from analysis.report.packing import Pool
+from analysis.runs import column, layers, rate_name, values
+from hit import schema
+from hit.errors import StoreError
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A metric that may colour the runs: its name in the store, and its label in plain text."""
+
+    name: str
+    label: str
+
+
+@dataclass(frozen=True)
+class Explorer:
+    """What the template and the scripts need.
+
+    Attributes:
+        colors: metrics that may colour the runs; the first one does so at first.
+        axes: labels of the two axes, for the fields of a region.
+        content: for the scripts: the figure, its axes, and the region and the best run of each application.
+    """
+
+    colors: list[Choice]
+    axes: list[Markup]
+    content: dict[str, Any]
+
+
+def explorer(frame: pd.DataFrame, found: Sequence[Recommendation], pool: Pool) -> Explorer | None:
+    """Rate space coloured by the first metric that runs have, PSNR before others; None where there are no rates.
+
+    Args:
+        frame: runs of one setting.
+        found: what is recommended for them.
+        pool: takes the arrays.
+    """
+    count = layers(frame)
+    names = sorted(default_metrics(frame), key=lambda name: name != "test/psnr") or ["test/rate"]
+    axes = marks.plane(count, None)
+    try:
+        figure = rate_space(frame, names[0])
+    except StoreError:
+        return None
+    row = {str(run_id): at for at, run_id in enumerate(frame["run_id"])}
+    regions = []
+    for index, one in enumerate(found):
+        color, symbol = style.CATEGORIES[index % len(style.CATEGORIES)]
+        region = {"name": one.application.name, "row": row[str(one.run["run_id"])], "color": color, "symbol": symbol}
+        regions.append(region | {"outline": _outline(one, count)})
+    return Explorer(
+        colors=[Choice(name, schema.metric(name).axis) for name in names],
+        axes=[Markup(style.label(name)) for name in axes],  # noqa: S704 - made inert there
+        content={"figure": pool.figure(figure), "axes": axes, "applications": regions},
+    )
+
+
+def data(frame: pd.DataFrame, pool: Pool) -> dict[str, Any]:
+    """The runs as columns: names, states and starts as texts, every metric and β that a run has as numbers."""
+    names = [str(name) for name in frame.columns if schema.is_metric(str(name))]
+    known = {name: numbers for name in names if (numbers := values(frame, name)).notna().any()}
+    moments = pd.to_datetime(column(frame, "start_time"), utc=True)
+    titles = column(frame, "run_name").where(column(frame, "run_name").notna(), frame["run_id"])
+    count = layers(frame)
+    return {
+        "ids": frame["run_id"].astype(str).tolist(),
+        "names": titles.astype(str).tolist(),
+        "experiments": column(frame, "experiment_id").fillna("").astype(str).tolist(),
+        "statuses": column(frame, "status").astype(str).str.lower().tolist(),
+        "starts": ["" if pd.isna(at) else f"{at:%Y-%m-%d %H:%M}" for at in moments],
+        "columns": {name: pool.numbers(numbers) for name, numbers in known.items()},
+        "metrics": {name: _declaration(name) for name in known},
+        "told": [name for name in [*beta_names(count), *_told(count)] if name in known],
+        "table": tables.run_columns(frame),
+    }
+
+
+def _declaration(name: str) -> dict[str, Any]:
+    declared = schema.metric(name)
+    return {
+        "label": style.short(name),
+        "unit": declared.unit,
+        "axis": style.label(name),
+        "title": style.title_of(name),
+        "direction": declared.direction,
+    }
+
+
+def _told(count: int) -> list[str]:
+    """What is told of the run that a reader looks at, as far as it has it."""
+    rates = [rate_name(layer) for layer in range(1, count + 1)]
+    accuracy = f"test/accuracy_svm_rbf_z{count}"
+    scores = ["test/distortion", "test/elbo", "test/psnr", f"test/mi_z{count}", f"{accuracy}_sampled", accuracy]
+    return [*rates, *(["test/rate"] if count > 1 else []), *scores, "sample/inception_score", "sample/fid_classifier"]
+
+
+def _outline(found: Recommendation, count: int) -> dict[str, list[float] | None]:
+    """The region's corners; of one layer, whose region has no say in the distortion, no y."""
+    if count == 1:
+        return {"x": [found.region.low[0], found.region.high[0]], "y": None}
+    x, y = marks.region_outline(found.region, marks.pair_of(count, None))
+    return {"x": x, "y": y}

@@ -1,0 +1,171 @@
+"""The pictures of a setting beside rate space itself, in groups, with what to read from them."""
+
+__all__ = ["Gallery", "Histories", "Picture", "galleries"]
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import pandas as pd
+import plotly.graph_objects as go
+from markupsafe import Markup
+
+from analysis import figures
+from analysis.comparable import Setting
+from analysis.figures.multiples import default_metrics
+from analysis.recommend import Recommendation, application
+from analysis.report.packing import Pool, embedded
+from analysis.runs import evaluate_command, finished, values
+from hit import schema
+from hit.errors import StoreError
+from hit.metric_groups import OPTIONAL
+
+#: A picture: the metric that it is about, by which it is left out where no run has that; and how it is drawn.
+Call = tuple[str, Callable[[], go.Figure]]
+#: The rates by epoch of some runs, given their rows.
+Histories = Callable[[pd.DataFrame], pd.DataFrame]
+#: More paths than these hide each other.
+_PATHS = 150
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure for the page: its heading, the same in plain text, a name for files, and JSON.
+
+    A `broad` one keeps its width on a narrow page, which then scrolls it.
+    """
+
+    heading: Markup
+    alt: str
+    name: str
+    broad: bool
+    json: Markup
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Pictures under one heading, with a sentence on what to read from them and one on what is missing.
+
+    `shape` is "small", "wide", or "whole" for a picture that takes the width of the page.
+    """
+
+    heading: str
+    text: str
+    shape: str
+    pictures: list[Picture]
+    notes: list[str]
+
+
+def galleries(
+    setting: Setting, found: Sequence[Recommendation], pool: Pool, histories: Histories | None
+) -> list[Gallery]:
+    """All groups; those without a picture and without a note are left out."""
+    frame, count = setting.frame, setting.layers
+    accuracy = application("representation").metric_of(count).name
+    rates = [f"test/rate_{layer}" for layer in range(1, count + 1)]
+    # Those on samples are drawn beside those on means.
+    scores = [name for name in default_metrics(frame) if not name.endswith("_sampled")]
+    plane = "the plane of rate and distortion" if count == 1 else "rate space"
+    made = [
+        _gallery(
+            "All regions, and heights",
+            f"Where in {plane} each application wants its runs, and how a metric rises over it. Drag to turn.",
+            "wide",
+            frame,
+            pool,
+            [
+                ("test/rate", partial(figures.targets, frame, found)),
+                ("test/psnr", partial(figures.rate_space_3d, frame, "test/psnr")),
+                *([(accuracy, partial(figures.rate_space_3d, frame, accuracy))] if count > 1 else []),
+                ("sample/inception_score", partial(figures.three_metrics, frame)),
+            ],
+        ),
+        _gallery(
+            "Over β",
+            "The line joins the means of the runs at each β."
+            if count == 1
+            else "A cell is the mean of the runs at these βs, and a cross a cell where none has finished. "
+            "Where the βs lie on no grid, a point is a run.",
+            "small",
+            frame,
+            pool,
+            _calls(figures.beta_heatmap, frame, ["test/psnr", accuracy, "test/elbo", "test/distortion", *rates]),
+        ),
+        _gallery(
+            "Each metric against the rate that bounds it",
+            "Dashed lines are bounds: no classifier of samples of a latent, and no information about the class "
+            "in it, can exceed what its rate allows. The steps are the Pareto front: no run with as little rate "
+            "is better.",
+            "small",
+            frame,
+            pool,
+            _calls(figures.metric_against_rate, frame, scores),
+        ),
+        _gallery(
+            f"Every metric over {plane}",
+            "A colour goes from the worst run of a panel to its best one; the ring is β = 1.",
+            "whole",
+            frame,
+            pool,
+            [("test/rate", partial(figures.small_multiples, frame))],
+        ),
+        _gallery(
+            "From β to what it is good for",
+            "A line is a run. Drag along an axis to keep the runs between, and an axis to move it.",
+            "whole",
+            frame,
+            pool,
+            [("test/rate", partial(figures.parallel_coordinates, frame))],
+        ),
+    ]
+    if histories is not None:
+        made.insert(1, _paths(frame, histories, pool))
+    return [one for one in made if one.pictures or one.notes]
+
+
+def _paths(frame: pd.DataFrame, histories: Histories, pool: Pool) -> Gallery:
+    few = frame.sample(_PATHS, random_state=0).sort_index() if len(frame) > _PATHS else frame
+    text = "A line is a run, from its first epoch to its last, by the rates of the images that it is trained on."
+    if len(few) < len(frame):
+        text += f" Of {len(frame)} runs {len(few)} are drawn, taken at random."
+    try:
+        pictures, notes = [_picture("train-rate", figures.training_paths(histories(few), few), pool)], []
+    except StoreError as error:
+        pictures, notes = [], [f"No picture shows how runs moved: {error}."]
+    return Gallery("How runs moved during training", text, "whole", pictures, notes)
+
+
+def _calls(draw: Callable[[pd.DataFrame, str], go.Figure], frame: pd.DataFrame, names: Iterable[str]) -> list[Call]:
+    return [(name, partial(draw, frame, name)) for name in names]
+
+
+def _gallery(heading: str, text: str, shape: str, frame: pd.DataFrame, pool: Pool, calls: Iterable[Call]) -> Gallery:
+    pictures: list[Picture] = []
+    absent: list[str] = []
+    partly: list[str] = []
+    done = finished(frame)
+    measure = f"What is missing is measured by `{evaluate_command(frame)}`."
+    for name, draw in calls:
+        label = schema.metric(name).label
+        measured = int(values(done, name).notna().sum())
+        try:
+            pictures.append(_picture(name, draw(), pool))
+        except StoreError:
+            if name not in OPTIONAL and not measured:
+                absent.append(label)
+            continue
+        if measured < len(done):
+            partly.append(f"{label} ({len(done) - measured} of {len(done)})")
+    notes = []
+    if absent:
+        notes.append(f"No finished run has {'; '.join(absent)}, so that no picture shows it. {measure}")
+    if partly:
+        notes.append(f"Finished runs that lack a metric are left out: {'; '.join(partly)}. {measure}")
+    return Gallery(heading, text, shape, pictures, notes)
+
+
+def _picture(name: str, figure: go.Figure, pool: Pool) -> Picture:
+    title = str(figure.layout.title.text).rpartition(" · ")[0] or str(figure.layout.title.text)
+    heading = Markup(title)  # noqa: S704 - made inert by analysis.style
+    broad = any(trace.type == "parcoords" for trace in figure.data)
+    return Picture(heading, heading.striptags(), name.replace("/", "-"), broad, embedded(pool.figure(figure)))

@@ -1,0 +1,174 @@
+// Rate space: the brush, the region of the application, the colours, and a way from run to run by keys.
+
+class Explorer extends Picture {
+  constructor(section, plot) {
+    super(section, plot, section.data.explorer.figure);
+    this.axes = section.data.explorer.axes;
+    this.color = section.root.querySelector("select.color")?.value;
+    this.points = this.content.data.findIndex((trace) => trace.rows);
+    this.ring = document.createElement("div");
+    this.ring.className = "ring";
+    this.ring.hidden = true;
+    plot.parentElement.append(this.ring);
+    section.on("row", () => this.mark());
+    section.on("region", () => this.refresh());
+    section.on("application", () => this.refresh());
+    plot.addEventListener("keydown", (event) => this.key(event));
+    plot.addEventListener("focus", () => section.show(section.row ?? this.recommended()?.row ?? null));
+  }
+
+  recommended() {
+    return this.section.data.explorer.applications[this.section.application] ?? null;
+  }
+
+  layout(layout, narrow) {
+    const page = super.layout(layout, narrow);
+    page.dragmode = touch ? false : "select";
+    const declared = this.section.data.metrics[this.color];
+    if (declared) {
+      page.coloraxis.colorscale = common.colorscales[declared.direction ?? "maximize"];
+      page.coloraxis.colorbar.title.text = declared.axis;
+    }
+    const region = this.section.region;
+    if (region) {
+      const [x, y] = [page.xaxis.range, page.yaxis.range];
+      const box = { x0: region[0] ?? x[0], x1: region[1] ?? x[1], y0: region[2] ?? y[0], y1: region[3] ?? y[1] };
+      page.shapes = [{ type: "rect", ...box, line: { color: common.accent, width: 2, dash: "dash" } }];
+    }
+    page.selections = [];
+    return page;
+  }
+
+  traces(traces) {
+    const drawn = super.traces(traces);
+    const points = drawn[this.points];
+    const colors = this.section.column(this.color);
+    if (colors) points.marker = { ...points.marker, color: Array.from(points.rows, (row) => colors[row]) };
+    if (this.section.size > MANY && graphics()) points.type = "scattergl";
+    const found = this.recommended();
+    if (found) drawn.push(...this.target(found));
+    return drawn;
+  }
+
+  // The region that the application asks for, and its best run.
+  target(found) {
+    const [x, y] = this.axes.map((name) => this.section.column(name)[found.row]);
+    const marker = { color: found.color, symbol: found.symbol, size: 14, line: { width: 1.5, color: "#ffffff" } };
+    const best = { type: "scatter", mode: "markers", x: [x], y: [y], name: `best for ${found.name}`, marker, hoverinfo: "skip" };
+    let corners = found.outline;
+    if (corners.y === null) {
+      const [low, high] = this.content.layout.yaxis.range;
+      const [left, right] = corners.x;
+      corners = { x: [left, right, right, left, left], y: [low, low, high, high, low] };
+    }
+    const area = { fill: "toself", fillcolor: `${found.color}33`, line: { color: found.color, width: 2 } };
+    return [{ type: "scatter", mode: "lines", ...corners, ...area, name: "region to target", hoverinfo: "skip" }, best];
+  }
+
+  listen() {
+    super.listen();
+    const { plot, section } = this;
+    plot.on("plotly_selected", (event) => {
+      if (!event?.range) return;
+      const ends = [...event.range.x, ...event.range.y];
+      const sorted = [Math.min(ends[0], ends[1]), Math.max(ends[0], ends[1]), Math.min(ends[2], ends[3]), Math.max(ends[2], ends[3])];
+      section.select(sorted.map((end) => Number(end.toPrecision(4))));
+    });
+    plot.on("plotly_deselect", () => section.select(null));
+    plot.on("plotly_afterplot", () => this.mark());
+    plot.on("plotly_relayout", () => this.mark());
+  }
+
+  // A ring around the run in the panel; an element of the page, since drawing all points again would take long.
+  mark() {
+    const { row } = this.section;
+    const full = this.plot._fullLayout;
+    if (row === null || !full?.xaxis) return;
+    const [x, y] = this.axes.map((name) => this.section.column(name)?.[row]);
+    this.ring.hidden = !(Number.isFinite(x) && Number.isFinite(y));
+    if (this.ring.hidden) return;
+    this.ring.style.left = `${this.plot.offsetLeft + full.xaxis._offset + full.xaxis.l2p(x)}px`;
+    this.ring.style.top = `${this.plot.offsetTop + full.yaxis._offset + full.yaxis.l2p(y)}px`;
+    this.ring.classList.toggle("held", this.section.held);
+  }
+
+  key(event) {
+    const ways = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
+    const { section } = this;
+    if (event.key in ways) {
+      const row = this.neighbour(...ways[event.key]);
+      if (row !== null) section.show(row, section.held);
+    } else if (event.key === "Enter" && section.row !== null) {
+      section.show(section.row, true);
+      section.root.querySelector("aside.run a")?.focus();
+    } else if (event.key === "Escape") {
+      section.release();
+    } else {
+      return;
+    }
+    event.preventDefault();
+  }
+
+  // The nearest run within 45° of a direction, as one sees it.
+  neighbour(right, up) {
+    const { section, plot } = this;
+    const full = plot._fullLayout;
+    if (!full?.xaxis) return null;
+    const [x, y] = this.axes.map((name) => section.column(name));
+    const rows = section.unpacked(this.content.data[this.points].rows);
+    const at = (row) => [full.xaxis.l2p(x[row]), -full.yaxis.l2p(y[row])];
+    const from = section.row !== null && Number.isFinite(x[section.row]) ? at(section.row) : at(rows[0]);
+    let [best, least] = [null, Infinity];
+    for (const row of rows) {
+      if (row === section.row || (section.mask && !section.mask[row])) continue;
+      const [across, along] = [at(row)[0] - from[0], at(row)[1] - from[1]];
+      const ahead = across * right + along * up;
+      const aside = Math.abs(across * up) + Math.abs(along * right);
+      if (ahead > 0 && aside <= ahead && Math.hypot(ahead, aside) < least) [best, least] = [row, Math.hypot(ahead, aside)];
+    }
+    return best;
+  }
+}
+
+let drawsByCard = null;
+function graphics() {
+  drawsByCard ??= Boolean(document.createElement("canvas").getContext("webgl"));
+  return drawsByCard;
+}
+
+// The switch, the colours, and the region in numbers.
+function controls(section, map) {
+  const { root } = section;
+  for (const input of root.querySelectorAll(".switch input")) {
+    input.addEventListener("change", () => section.choose(Number(input.value)));
+  }
+  section.on("application", () => {
+    for (const sentence of root.querySelectorAll(".sentence")) {
+      sentence.hidden = Number(sentence.dataset.application) !== section.application;
+    }
+    section.release();
+    section.show(map.recommended().row);
+  });
+  const color = root.querySelector("select.color");
+  color.addEventListener("change", () => {
+    map.color = color.value;
+    map.refresh();
+  });
+  const ends = ["x0", "x1", "y0", "y1"].map((end) => root.querySelector(`.region input[data-end=${end}]`));
+  const value = (input) => (input.value === "" || !Number.isFinite(input.valueAsNumber) ? null : input.valueAsNumber);
+  ends.forEach((input) => input.addEventListener("change", () => section.select(ends.map(value))));
+  root.querySelector(".region .clear").addEventListener("click", () => section.select(null));
+  root.querySelector(".region .recommended")?.addEventListener("click", () => {
+    const { x, y } = map.recommended().outline;
+    const low = (list) => (list ? Number(Math.min(...list).toPrecision(6)) : null);
+    const high = (list) => (list ? Number(Math.max(...list).toPrecision(6)) : null);
+    section.select([low(x), high(x), low(y), high(y)]);
+  });
+  const told = root.querySelector(".region output");
+  section.on("region", () => {
+    ends.forEach((input, at) => {
+      input.value = section.region?.[at] ?? "";
+    });
+    told.textContent = section.region ? `${section.count()} of ${runs(section.size)} selected` : runs(section.size);
+  });
+}

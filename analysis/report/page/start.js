@@ -1,0 +1,21 @@
+// Sets every section going.
+
+const pictures = [];
+for (const root of document.querySelectorAll("main > section")) {
+  const section = new Section(root);
+  const others = [...root.querySelectorAll(".gallery .plot")].map(
+    (plot) => new Picture(section, plot, JSON.parse(plot.parentElement.querySelector("script").textContent)),
+  );
+  section.on("region", () => others.forEach((picture) => picture.refresh()));
+  inspector(section);
+  if (section.data.explorer) {
+    const map = new Explorer(section, root.querySelector(".map .plot"));
+    controls(section, map);
+    pictures.push(map);
+    section.show(map.recommended()?.row ?? null);
+  }
+  pictures.push(...others);
+  table(section);
+}
+themeButton(pictures);
+watch(pictures);
