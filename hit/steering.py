@@ -29,10 +29,14 @@ PULL, MOVE = 3.0, 0.1
 #: From this share of training on it moves by so many times as much: layers have learned something by then, and what β
 #: went too far by is to be made good in time, also where steps are few.
 SWIFT_FROM, SWIFT = 0.25, 4.0
+#: These are for weights that Adam moves with this step size. With smaller steps rates follow β later, and a controller
+#: that does not wait for them makes them swing, which costs distortion: it is as much slower.
+QUICK = 3e-3
 #: Steps over which the controller gains its strength, so that the rates of untrained weights do not count.
 RAMP_STEPS = 50
-#: From this share of training on it has less, so that rates come to rest where they answer β sharply.
-SETTLING_FROM, SETTLING = 0.6, 0.5
+#: From this share of training on it loses strength, down to this share of it at the end: where rates answer β sharply
+#: or late they swing about their targets, and come to rest as it passes through the strength that suits them.
+SETTLING_FROM, SETTLED = 0.5, 0.3
 #: It loses it where Adam's step size is below this share of its peak: rates cannot follow β any more.
 SLOW = 0.2
 #: What is left of an average of relative errors after one batch.
@@ -129,7 +133,9 @@ def log_betas(plan: SteeringPlan, state: SteeringState, *, pulled: bool = True) 
     return bounded.where(plan.steered[:-1] | plan.shares, plan.start)
 
 
-def strength(step: int, begun: int = 0, step_share: float = 1.0, steps: float = math.inf) -> float:
+def strength(
+    step: int, begun: int = 0, step_share: float = 1.0, steps: float = math.inf, learning_rate: float = QUICK
+) -> float:
     """The controller's strength at `step`, 0 to 1.
 
     Args:
@@ -137,9 +143,12 @@ def strength(step: int, begun: int = 0, step_share: float = 1.0, steps: float = 
         begun: step at which it begins to steer; it has its whole strength 50 steps later.
         step_share: Adam's step size as a share of its peak.
         steps: of the whole training.
+        learning_rate: Adam's peak step size.
     """
-    settled = SETTLING if step >= SETTLING_FROM * steps else 1.0
-    return settled * min(1.0, max(0, step - begun + 1) / RAMP_STEPS) * min(1.0, step_share / SLOW)
+    quick = min(1.0, learning_rate / QUICK)
+    settling = max(0.0, step / steps - SETTLING_FROM) / (1 - SETTLING_FROM)
+    settled = SETTLED**settling
+    return quick * settled * min(1.0, max(0, step - begun + 1) / RAMP_STEPS) * min(1.0, step_share / SLOW)
 
 
 def steer(
@@ -223,7 +232,8 @@ class Steering:
 
     def see(self, rates: Tensor, step: int, images: int) -> None:
         """Learn of the mean rates (L,) of the batch of `step`, counted from 0."""
-        now = strength(step, self._begun, step_size(self._config.schedule, 1.0, step, self._steps), self._steps)
+        share = step_size(self._config.schedule, 1.0, step, self._steps)
+        now = strength(step, self._begun, share, self._steps, self._config.learning_rate)
         move = MOVE * (SWIFT if step >= SWIFT_FROM * self._steps else 1.0)
         self.state = steer(self.plan, self.state, rates, now, images / self._config.batch_size, move)
 

@@ -23,8 +23,9 @@ from hit.targets import TARGET_DEFAULTS, RateTargets
 if TYPE_CHECKING:
     from hit.stop import StopRequest
 
-#: Where a surface differs from a single model: it has more to learn, and its schedule ends at a small step.
-DEFAULTS = {"epochs": 30, "learning_rate": 3e-3, "schedule": "one_cycle"}
+#: Where a surface differs from a single model: it has more to learn, by many small steps (so small that the few images
+#: of the digits suffice), and its schedule ends at a small one.
+DEFAULTS = {"epochs": 30, "batch_size": 32, "learning_rate": 3e-3, "schedule": "one_cycle"}
 
 #: What a model has and a surface has not: β of its own, weights to start from, and targets while it trains.
 _LEFT_OUT = ("beta_1", "beta_2", "init_from", *TARGET_DEFAULTS)

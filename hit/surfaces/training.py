@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from hit.checkpoint import load_checkpoint, save_checkpoint
+from hit.checkpoint import checkpoint_extra, load_checkpoint, save_checkpoint
 from hit.config import TrainConfig
 from hit.data import LabelledImages, batches
 from hit.errors import Diverged
@@ -18,6 +18,7 @@ from hit.models.conditioning import SurfaceModel
 from hit.objective import gumbel_temperature, objective, warmup_factor
 from hit.randomness import generator
 from hit.schedules import apply_schedule
+from hit.surfaces.clipping import GradientClip
 from hit.training import Epoch
 
 #: An example's loss is divided by (mean β + 0.3)^p: D + Σ β_l R_l grows with β, and large β would drown small ones.
@@ -40,9 +41,10 @@ def fit_surface(
     """Train `model` in place, from its checkpoint if there is one; which epoch it started after.
 
     Minimises the mean of (D + Σ β_l R_l) / (mean β + 0.3)^0.6 over images and over log β uniform in the model's
-    range, by Adam on `config.schedule`, which peaks at `config.learning_rate`. An epoch is a function of (weights,
-    optimiser, seed, epoch): batches, crops, noise and β come from generators seeded with the last two, and the
-    schedule is a function of the step, so that a resumed run equals an uninterrupted one.
+    range, by Adam on `config.schedule`, which peaks at `config.learning_rate`, with gradients clipped (`GradientClip`).
+    An epoch is a function of (weights, optimiser, clip, seed, epoch): batches, crops, noise and β come from generators
+    seeded with the last two, and the schedule is a function of the step, so that a resumed run equals an
+    uninterrupted one.
 
     Args:
         model: on its device.
@@ -59,13 +61,15 @@ def fit_surface(
         CheckpointError: the checkpoint is damaged or of another model.
     """
     optimiser = torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=True)
+    clip = GradientClip(model.parameters())
     finished = 0
     if checkpoint is not None and checkpoint.exists():
         finished = load_checkpoint(checkpoint, model, optimiser, identity=identity)
+        clip.restore(checkpoint_extra(checkpoint))
     model.train()
     for epoch in range(finished, config.epochs):
         started = time.perf_counter()
-        sums = _run_epoch(model, optimiser, train, config, epoch, check)
+        sums = _run_epoch(model, optimiser, clip, train, config, epoch, check)
         metrics = _epoch_metrics(sums / len(train))
         if (temperature := gumbel_temperature(config, epoch)) is not None:
             metrics["train/temperature"] = temperature
@@ -77,7 +81,7 @@ def fit_surface(
             )
         on_epoch(Epoch(epoch + 1, metrics))
         if checkpoint is not None:
-            save_checkpoint(checkpoint, model, optimiser, epoch=epoch + 1, identity=identity)
+            save_checkpoint(checkpoint, model, optimiser, epoch=epoch + 1, identity=identity, extra=clip.tensors())
     model.eval()
     return finished
 
@@ -112,6 +116,7 @@ def reach(step: int, steps: int) -> float:
 def _run_epoch(
     model: SurfaceModel,
     optimiser: torch.optim.Optimizer,
+    clip: GradientClip,
     train: LabelledImages,
     config: TrainConfig,
     epoch: int,
@@ -137,6 +142,7 @@ def _run_epoch(
         losses = objective(outcome, betas * warmth) / (betas.mean(1) + LOSS_OFFSET) ** LOSS_POWER
         optimiser.zero_grad(set_to_none=True)
         losses.mean().backward()
+        clip.clip()
         optimiser.step()
         with torch.no_grad():
             sums += torch.stack([losses.sum(), outcome.distortion.sum(), *(rate.sum() for rate in outcome.rates)])

@@ -152,11 +152,12 @@ def test_what_was_out_of_reach_for_long_is_let_go_at_once() -> None:
     assert steps_to_leave(2_000) == steps_to_leave(20_000) < 150
 
 
-def test_strength_begins_late_grows_and_fades_with_the_step_size() -> None:
+def test_strength_begins_late_grows_fades_and_follows_the_step_size() -> None:
     assert [strength(step) for step in (0, 24, 49, 1000)] == pytest.approx([0.02, 0.5, 1, 1])
     assert [strength(step, begun=100) for step in (0, 99, 100, 149)] == pytest.approx([0, 0, 0.02, 1])
     assert [strength(1000, step_share=share) for share in (1, 0.2, 0.1, 0)] == pytest.approx([1, 1, 0.5, 0])
-    assert [strength(step, steps=1000) for step in (599, 600)] == pytest.approx([1, 0.5])
+    assert [strength(step, steps=1000) for step in (500, 750, 1000)] == pytest.approx([1, 0.3**0.5, 0.3])
+    assert [strength(1000, learning_rate=rate) for rate in (3e-4, 3e-3, 1e-2)] == pytest.approx([0.1, 1, 1])
 
 
 def test_a_short_batch_counts_for_its_share() -> None:
