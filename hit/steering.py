@@ -147,7 +147,7 @@ def strength(
     """
     quick = min(1.0, learning_rate / QUICK)
     settling = max(0.0, step / steps - SETTLING_FROM) / (1 - SETTLING_FROM)
-    settled = SETTLED**settling
+    settled: float = SETTLED**settling
     return quick * settled * min(1.0, max(0, step - begun + 1) / RAMP_STEPS) * min(1.0, step_share / SLOW)
 
 
@@ -162,7 +162,7 @@ def steer(
     """The state after a batch: a proportional-integral controller of log β on errors log(R / target).
 
     errors ← running mean of log(R / target) + gap, the error on unseen images; pulls ← strength · 3 · errors;
-    offsets ← offsets + strength · move · errors.
+    offsets ← offsets + move · strength · errors.
     Relative errors have no unit, so that the same gains serve rates of a tenth of a nat and of thousands, and a
     pull lets go as soon as the rate moves, however long it stood still. Errors are bounded before they are
     averaged, and offsets where β has its bounds: nothing winds up, and nothing overflows.
@@ -180,7 +180,7 @@ def steer(
     memory = MEMORY**weight
     now = ((seen / plan.targets).log() + state.gaps).clamp(-ERROR_BOUND, ERROR_BOUND)
     errors = (memory * state.errors + (1 - memory) * now).where(plan.steered, 0.0)
-    moves = strength * weight * move * errors.clamp(MOVE_DOWN, MOVE_UP)
+    moves = weight * move * (strength * errors).clamp(MOVE_DOWN, MOVE_UP)
     offsets = (state.offsets + moves).clamp(plan.low, plan.high)
     return SteeringState(offsets, errors, strength * PULL * errors, state.gaps)
 
