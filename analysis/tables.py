@@ -24,6 +24,7 @@ from markupsafe import Markup
 from analysis import style
 from analysis.comparable import beta_names
 from analysis.recommend import Recommendation
+from analysis.region import LEVEL
 from analysis.runs import column, layers, rate_name, values
 from hit import schema
 
@@ -54,6 +55,7 @@ class TargetRow:
     value: Markup
     gain: Markup
     region: Markup
+    expected: Markup
 
 
 def overview(frame: pd.DataFrame, base_url: str) -> Overview:
@@ -115,6 +117,7 @@ def target_row(found: Recommendation, base_url: str) -> TargetRow:
         value=_markup(f"{_short(found.metric.label)} = {value}"),
         gain=_markup(_gain(found, direction, count, error)),
         region=Markup("<br>").join(_markup(text) for text in ranges),
+        expected=_markup(_expected(found, unit)),
     )
 
 
@@ -141,10 +144,18 @@ def run_heads(frame: pd.DataFrame) -> list[Markup]:
 
 def sentence(row: TargetRow) -> Markup:
     """What to do for one application, in one sentence."""
-    text = "For <strong>{}</strong> aim at {} nats per image. The best run there, {}, has {}. Gain of free β: {}."
+    text = "For <strong>{}</strong> aim at {} nats per image{}. The best run there, {}, has {}. Gain of free β: {}."
     region = Markup(", ").join(row.region.split("<br>"))
     words = Markup(text)  # noqa: S704 - our own
-    return words.format(row.name, region, row.run, row.value, row.gain)
+    return words.format(row.name, region, row.expected, row.run, row.value, row.gain)
+
+
+def _expected(found: Recommendation, unit: str) -> str:
+    """What the surrogate says about the region; '' where the runs were too few for one."""
+    if found.estimate is None:
+        return ""
+    score = f"{style.number(found.estimate.value)}{unit} ± {style.number(found.estimate.error, 2)}"
+    return f", where {score} is expected (the optimum lies there with probability {LEVEL:.0%})"
 
 
 def _standard_error(found: Recommendation) -> float | None:
