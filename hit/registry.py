@@ -161,7 +161,7 @@ def _describe(client: MlflowClient, version: ModelVersion, texts: Mapping[str, s
     begins, *parts = _HEADING.split(version.description or "")
     sections = {title: body.strip() for title, _, body in (part.partition("\n") for part in parts)}
     sections = {title: body for title, body in {**sections, **texts}.items() if body}
-    own = begins.strip() if not _FIRST_LINE.fullmatch(begins.strip()) else ""
+    own = "\n\n".join(part for part in begins.strip().split("\n\n") if part and not _FIRST_LINE.fullmatch(part))
     first = f"The best for {', '.join(sections)}." if sections else ""
     description = "\n\n".join(
         filter(None, [own, first, *(f"### {title}\n\n{body}" for title, body in sections.items())])
