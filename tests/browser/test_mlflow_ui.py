@@ -13,9 +13,9 @@ from tests.commands import SMALL, Commands
 from tests.mlflow_ui import enter, wait_for_charts, wait_for_images
 from tests.stores import Server
 
-#: MLflow's own: warnings of its libraries, a question who is there, also where there are no users, and its parallel
-#: coordinates, which place an axis before they know its values.
-EXPECTED = ("warning: ", "users/current", "404 (Not Found)", "<g> attribute transform")
+#: MLflow's own: warnings of its libraries, a question who is there, also where there are no users, its parallel
+#: coordinates, which draw an axis before they know its values, and parts that change size while they are measured.
+EXPECTED = ("warning: ", "users/current", "404 (Not Found)", "Error: <", "ResizeObserver loop")
 
 
 @dataclass
