@@ -27,6 +27,8 @@ def test_the_notebook_runs(tmp_path: Path) -> None:
         notebook, timeout=240, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
     )
     client.execute(env=commands.environment)
+    last = notebook.cells[-1].outputs[-1]["data"]["text/plain"]
+    assert "'z_2': (8, 5), 'images': (8, 1, 28, 28)" in last
     said = "".join(
         output.get("text", "") for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs
     )
