@@ -18,6 +18,7 @@ from hit.backbones import Classifier, build_classifier
 from hit.checkpoint import load_weights, weights_digest
 from hit.data import Dataset, Split, labelled_batches
 from hit.errors import CheckpointError, ConfigError, NoJudge
+from hit.schema import WEIGHTS
 
 if TYPE_CHECKING:  # the science does not need MLflow
     from hit.store import Store
@@ -132,7 +133,7 @@ def load_classifier(store: "Store", run_id: str, device: torch.device | str = "c
     """
     with tempfile.TemporaryDirectory() as folder:
         described = store.download(run_id, "classifier.json", Path(folder))
-        weights = store.download(run_id, "model/weights.safetensors", Path(folder))
+        weights = store.download(run_id, WEIGHTS, Path(folder))
         try:
             form = json.loads(described.read_bytes())
             channels, height, width = map(int, form["image_shape"])

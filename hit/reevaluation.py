@@ -24,12 +24,11 @@ from hit.metrics import EVALUATOR
 from hit.models import build_model, check_fit
 from hit.run_note import run_note
 from hit.runner import load_once, state_folder
-from hit.schema import Kind, Tag
+from hit.schema import WEIGHTS, Kind, Tag
 from hit.stop import StopRequest
 from hit.store import Store, config_of
 from hit.tracking import RunWriter
 
-_WEIGHTS = "model/weights.safetensors"
 _ALREADY = "it is measured already (again=true measures it anew)"
 
 
@@ -168,7 +167,7 @@ def _measure(
 ) -> Measurement:
     model = build_model(config, dataset.image_shape).to(dataset.test.device)
     with tempfile.TemporaryDirectory() as folder:
-        load_weights(store.download(run.info.run_id, _WEIGHTS, Path(folder)), model, config.identity(dataset.digest))
+        load_weights(store.download(run.info.run_id, WEIGHTS, Path(folder)), model, config.identity(dataset.digest))
     model.eval()
     uri = str(store.client.tracking_uri)
     # Rate targets move β: the run's metrics hold those that it ended with.

@@ -17,9 +17,9 @@ from mlflow.exceptions import MlflowException
 from hit.config import TrainConfig
 from hit.errors import StoreAway, StoreError
 from hit.model_files import write_model
-from hit.schema import Kind, Tag
+from hit.schema import WEIGHTS, Kind, Tag
 from hit.store import Store, config_of
-from hit.warm_start import WEIGHTS, trained_shape
+from hit.warm_start import trained_shape
 
 #: Tags of a run that its registered version has, too.
 _TAGS = (Tag.CONFIG_HASH, Tag.GROUP, Tag.DATA_DIGEST, Tag.AMORTISED)

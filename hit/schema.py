@@ -1,10 +1,11 @@
-"""Every name that stands in the run store: tags, and metrics with their unit, direction and label."""
+"""Names that stand in the run store: tags, artifacts, and metrics with their unit, direction and label."""
 
 __all__ = [
     "DEFAULT_EXPERIMENT",
     "HOPELESS",
     "PROBES",
     "SCHEMA_VERSION",
+    "WEIGHTS",
     "Direction",
     "Kind",
     "Metric",
@@ -22,6 +23,8 @@ from typing import Literal
 
 SCHEMA_VERSION = "1"
 DEFAULT_EXPERIMENT = "hit"
+#: Artifact of every trained network.
+WEIGHTS = "model/weights.safetensors"
 
 Direction = Literal["minimize", "maximize"]
 

@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from hit.config import flat_defaults
 from hit.connection import connect, is_permanent
-from hit.errors import StoreAway, StoreError
+from hit.errors import ConfigError, StoreAway, StoreError
 from hit.histories import Point, from_server, one_by_one
 from hit.records import Records, is_layered
 from hit.schema import DEFAULT_EXPERIMENT, Kind, Tag
@@ -156,6 +156,29 @@ class Store:
             raise
         except StoreError:
             raise StoreError(f"run_id must be that of a run in the store, got {run_id!r}") from None
+
+    def finished(self, run_id: str, kind: Kind, rule: str) -> Run:
+        """A finished run of a kind, for an option that names one.
+
+        Args:
+            run_id: what the option says.
+            kind: what it must be.
+            rule: the option and what it must be, for messages (`surface must be the run id of a finished surface`).
+
+        Raises:
+            ConfigError: there is none of this id, or it is of another kind, or has not finished.
+            StoreAway: the store does not answer.
+        """
+        try:
+            run = self.run(run_id)
+        except StoreAway:
+            raise
+        except StoreError:
+            raise ConfigError(f"{rule}, got {run_id!r}, which the store does not know") from None
+        found = run.data.tags.get(Tag.KIND)
+        if found != kind or run.info.status != "FINISHED":
+            raise ConfigError(f"{rule}, got {run_id!r}, of kind {found!r} and {run.info.status}")
+        return run
 
     def download(self, run_id: str, artifact: str, folder: Path) -> Path:
         """A copy of a run's artifact under `folder`.

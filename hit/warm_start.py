@@ -1,6 +1,6 @@
 """Weights to start from: those of a finished run of the same architecture, found in the store."""
 
-__all__ = ["WEIGHTS", "find_source", "load_source", "trained_shape"]
+__all__ = ["find_source", "load_source", "trained_shape"]
 
 import json
 import tempfile
@@ -10,12 +10,10 @@ from mlflow.entities import Run
 
 from hit.checkpoint import load_weights
 from hit.config import TrainConfig
-from hit.errors import ConfigError, StoreAway, StoreError
+from hit.errors import ConfigError
 from hit.models import HierarchicalVAE
-from hit.schema import Kind, Tag
+from hit.schema import WEIGHTS, Kind
 from hit.store import Store, config_of
-
-WEIGHTS = "model/weights.safetensors"
 
 #: What a model's architecture is made of; what else a config says decides the training alone.
 _ARCHITECTURE = ("model", "likelihood", "posterior", "latent", "linear_z1", "channels", "z_dims")
@@ -33,16 +31,9 @@ def find_source(store: Store, config: TrainConfig, image_shape: tuple[int, int, 
         ConfigError: it is no finished model, or one of another architecture or for images of another shape.
         StoreAway: the store does not answer.
     """
-    named = f"init_from must name a finished run of the same architecture, got {config.init_from!r}"
-    try:
-        run = store.run(config.init_from)
-    except StoreAway:
-        raise
-    except StoreError:
-        raise ConfigError(f"{named}, which the store does not know") from None
-    kind = run.data.tags.get(Tag.KIND)
-    if kind != Kind.TRAIN or run.info.status != "FINISHED":
-        raise ConfigError(f"{named}, of kind {kind!r} and {run.info.status}")
+    rule = "init_from must name a finished run of the same architecture"
+    run = store.finished(config.init_from, Kind.TRAIN, rule)
+    named = f"{rule}, got {config.init_from!r}"
     theirs = TrainConfig.from_flat(config_of(run))
     for name in _ARCHITECTURE:
         if getattr(theirs, name) != getattr(config, name):

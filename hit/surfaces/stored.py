@@ -13,8 +13,8 @@ import numpy.typing as npt
 from mlflow.entities import Run
 
 from hit.config import BETA, TrainConfig, machine_fields
-from hit.errors import ConfigError, StoreAway, StoreError
-from hit.schema import Kind, Tag
+from hit.errors import ConfigError
+from hit.schema import WEIGHTS, Kind, Tag
 from hit.store import Store, config_of
 from hit.surfaces.plan import SurfacePlan
 from hit.targets import TARGET
@@ -22,8 +22,8 @@ from hit.targets import TARGET
 if TYPE_CHECKING:  # torch, which takes seconds to import, is for those who fetch one
     from hit.surfaces.cells import Source
 
-#: Artifacts of a surface's run.
-PLAN_FILE, _WEIGHTS = "surface.json", "model/weights.safetensors"
+#: The artifact of a surface's run that says how it was trained.
+PLAN_FILE = "surface.json"
 
 #: Test images that tell expected rates.
 _IMAGES, _BATCH = 500, 250
@@ -87,7 +87,7 @@ def stored_surface(store: Store, run_id: str, folder: Path) -> "Source":
 
     run = _finished(store, run_id)
     plan = SurfacePlan.from_json(json.loads(store.download(run_id, PLAN_FILE, folder).read_text()))
-    return Source(plan, store.download(run_id, _WEIGHTS, folder), run_id, run.data.tags[Tag.DATA_DIGEST])
+    return Source(plan, store.download(run_id, WEIGHTS, folder), run_id, run.data.tags[Tag.DATA_DIGEST])
 
 
 def expected_rates(
@@ -151,14 +151,4 @@ def _config(run: Run) -> dict[str, Any]:
 
 
 def _finished(store: Store, run_id: str) -> Run:
-    named = f"surface must be the run id of a finished surface, got {run_id!r}"
-    try:
-        run = store.run(run_id)
-    except StoreAway:
-        raise
-    except StoreError:
-        raise ConfigError(f"{named}, which the store does not know") from None
-    kind = run.data.tags.get(Tag.KIND)
-    if kind != Kind.SURFACE or run.info.status != "FINISHED":
-        raise ConfigError(f"{named}, of kind {kind!r} and {run.info.status}")
-    return run
+    return store.finished(run_id, Kind.SURFACE, "surface must be the run id of a finished surface")

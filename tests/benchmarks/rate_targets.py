@@ -22,7 +22,11 @@ from hit.training import fit
 #: Data set → targets of R_2 and of R_1 whose products are visited, nats, and how models of it are trained.
 PROTOCOLS = {
     "digits": ((5, 10, 20, 40), (8, 15, 30, 50, 80), {"batch_size": 32, "learning_rate": 3e-3, "epochs": 60}),
-    "binary_mnist": ((5, 10, 20, 40), (5, 10, 20, 30, 60), {"epochs": 10}),
+    "binary_mnist": (
+        (5, 10, 20, 40),
+        (5, 10, 20, 30, 60),
+        {"batch_size": 128, "learning_rate": 3e-3, "epochs": 20},
+    ),
 }
 
 
