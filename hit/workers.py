@@ -17,7 +17,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any, Literal
 
-from hit.cpus import available_cpus
+from hit.cpus import threads_of_each
 from hit.errors import Claimed, Diverged, EndedEarly, Interrupted, UserError
 from hit.stop import SIGNALS, StopRequest, signals_held_back
 
@@ -90,7 +90,7 @@ class WorkerPool:
 
     def __init__(self, workers: int, threads: int = 0) -> None:
         self._context = _context()
-        self._threads = threads or max(1, available_cpus() // workers)
+        self._threads = threads_of_each(workers, threads)
         self._workers = [self._start() for _ in range(workers)]
 
     def __enter__(self) -> "WorkerPool":

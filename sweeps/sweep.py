@@ -100,7 +100,7 @@ class Sweep:
             early_stopping=self.running.early_stopping,
             best=self.best,
         )
-        launcher = build_launcher(self.running, workers, folder)
+        launcher = build_launcher(self.running, workers, folder, self.base.threads)
         result = run_sweep(self.driver, sweep, launcher, setting, stop, self.params)
         of_all = f" of {result.wanted}" if result.wanted is not None else ""
         started = sum(result.counts.values())

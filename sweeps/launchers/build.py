@@ -27,13 +27,14 @@ def check_launcher(options: RunningOptions) -> None:
         check_ray(options.ray_address)
 
 
-def build_launcher(options: RunningOptions, workers: int, folder: Path) -> Launcher:
+def build_launcher(options: RunningOptions, workers: int, folder: Path, threads: int = 0) -> Launcher:
     """The launcher that was asked for.
 
     Args:
         options: which, and what it takes.
         workers: models at once; of Ray at most so many, as CPUs and GPUs allow.
         folder: of this machine's journals and checkpoints.
+        threads: CPU threads of each on this machine; 0 divides them.
 
     Raises:
         Unavailable: Ray is not installed, or does not answer.
@@ -42,10 +43,10 @@ def build_launcher(options: RunningOptions, workers: int, folder: Path) -> Launc
         case "inline":
             return InlineLauncher()
         case "project":
-            return ProjectLauncher(workers, options.env_manager, folder)
+            return ProjectLauncher(workers, options.env_manager, folder, threads)
         case "ray":
             from sweeps.launchers.ray_cluster import RayLauncher
 
             return RayLauncher(workers, options.ray_address, options.cpus_per_run, options.gpus_per_run)
         case _:
-            return PoolLauncher(workers)
+            return PoolLauncher(workers, threads)

@@ -12,11 +12,12 @@ class PoolLauncher(Launcher):
     """Long-lived worker processes (`hit.workers.WorkerPool`): start-up is paid once a worker.
 
     Args:
-        workers: how many processes; they divide the machine's threads.
+        workers: how many processes.
+        threads: CPU threads of each; 0 divides those of this machine.
     """
 
-    def __init__(self, workers: int) -> None:
-        self._pool = WorkerPool(workers)
+    def __init__(self, workers: int, threads: int = 0) -> None:
+        self._pool = WorkerPool(workers, threads)
 
     @property
     def free(self) -> int:

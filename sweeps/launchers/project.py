@@ -18,7 +18,7 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from hit.connection import connect
-from hit.cpus import available_cpus
+from hit.cpus import threads_of_each
 from hit.schema import Tag
 from hit.stop import WATCHED, process_identity
 from hit.workers import THREAD_VARIABLES, Outcome
@@ -58,7 +58,7 @@ class ProjectLauncher(Launcher):
         self._workers = workers
         self._env_manager = env_manager
         self._folder = folder / "projects"
-        self._threads = threads or max(1, available_cpus() // workers)
+        self._threads = threads_of_each(workers, threads)
         self._children: list[_Child] = []
 
     @property
