@@ -214,12 +214,6 @@ class Steering:
         warm = next(epoch for epoch in range(config.epochs) if warmup_factor(config, epoch) == 1)
         self._begun = warm * steps_per_epoch
 
-    @classmethod
-    def of(cls, config: TrainConfig, steps_per_epoch: int, device: torch.device) -> "Steering | None":
-        """That of a config; None where it has no rate targets."""
-        plan = plan_steering(config, device)
-        return None if plan is None else cls(plan, config, steps_per_epoch)
-
     @property
     def betas(self) -> Tensor:
         """β_1 … β_L in force, (L,), float64."""

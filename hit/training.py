@@ -15,11 +15,11 @@ from hit.checkpoint import checkpoint_extra, load_checkpoint, save_checkpoint
 from hit.config import TrainConfig
 from hit.data import LabelledImages, batches
 from hit.errors import Diverged
-from hit.held_out import hold_out
 from hit.models import HierarchicalVAE
 from hit.objective import gumbel_temperature, objective, warmup_factor
 from hit.randomness import generator
 from hit.schedules import apply_schedule
+from hit.steered import SteeredTraining
 from hit.steering import Steering
 
 
@@ -64,7 +64,7 @@ def fit(
     An epoch is a function of (weights, optimiser, β, seed, epoch): its batches, crops and noise come from
     generators seeded with the last two, so that a resumed run equals an uninterrupted one. The sums
     of an epoch stay on the device and are read once, at its end. Where rate targets move β, a few images are
-    held out, so that it is the rates of unseen images that meet the targets.
+    held out, and gradients are clipped (`hit.steered`).
 
     Args:
         model: on its device.
@@ -82,22 +82,20 @@ def fit(
     """
     device = next(model.parameters()).device
     optimiser = torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=True)
-    held_out = hold_out(train, config.seed) if config.targets else None
-    trained = torch.arange(len(train)) if held_out is None else held_out.trained
-    steering = Steering.of(config, math.ceil(len(trained) / config.batch_size), device)
+    steered = SteeredTraining.of(config, model, train)
+    trained = torch.arange(len(train)) if steered is None else steered.parts.trained
     finished = 0
     if checkpoint is not None and checkpoint.exists():
         finished = load_checkpoint(checkpoint, model, optimiser, identity=identity)
-        if steering is not None:
-            steering.restore(checkpoint_extra(checkpoint))
+        if steered is not None:
+            steered.restore(checkpoint_extra(checkpoint))
     model.train()
     for epoch in range(finished, config.epochs):
         started = time.perf_counter()
-        means = _run_epoch(model, optimiser, train, trained, config, epoch, steering, check) / len(trained)
-        metrics = _epoch_metrics(means, _betas(config, steering, device) * warmup_factor(config, epoch))
-        if steering is not None and held_out is not None:
-            steering.hear(held_out.log_gap(model, train, config.seed))
-            metrics |= steering.relative_errors(metrics)
+        means = _run_epoch(model, optimiser, train, trained, config, epoch, steered, check) / len(trained)
+        metrics = _epoch_metrics(means, _betas(config, steered, device) * warmup_factor(config, epoch))
+        if steered is not None:
+            metrics |= steered.end_epoch(model, train, config.seed, metrics)
         if (temperature := gumbel_temperature(config, epoch)) is not None:
             metrics["train/temperature"] = temperature
         metrics["train/seconds"] = time.perf_counter() - started
@@ -108,10 +106,12 @@ def fit(
             )
         on_epoch(Epoch(epoch + 1, metrics))
         if checkpoint is not None:
-            extra = steering.tensors() if steering is not None else None
+            extra = steered.tensors() if steered is not None else None
             save_checkpoint(checkpoint, model, optimiser, epoch=epoch + 1, identity=identity, extra=extra)
     model.eval()
-    return Fitted(config.betas if steering is None else steering.resting_betas, steering)
+    if steered is None:
+        return Fitted(config.betas)
+    return Fitted(steered.steering.resting_betas, steered.steering)
 
 
 def _run_epoch(
@@ -121,7 +121,7 @@ def _run_epoch(
     trained: Tensor,
     config: TrainConfig,
     epoch: int,
-    steering: Steering | None,
+    steered: SteeredTraining | None,
     check: Callable[[], None],
 ) -> Tensor:
     """Sums over the images of [objective, distortion, R_1, …, R_L]."""
@@ -130,7 +130,7 @@ def _run_epoch(
     noise = generator("noise", config.seed, epoch, device)
     temperature = gumbel_temperature(config, epoch)
     warmth = warmup_factor(config, epoch)
-    betas = _betas(config, steering, device) * warmth
+    betas = _betas(config, steered, device) * warmth
     sums = torch.zeros(2 + model.layers, dtype=torch.float64, device=device)
     crops = generator("crops", config.seed, epoch)
     steps = math.ceil(len(order) / config.batch_size)
@@ -143,19 +143,21 @@ def _run_epoch(
         losses = objective(outcome, betas)
         optimiser.zero_grad(set_to_none=True)
         losses.mean().backward()
+        if steered is not None:
+            steered.clip.clip()
         optimiser.step()
         with torch.no_grad():
             totals = torch.stack([losses.sum(), outcome.distortion.sum(), *(rate.sum() for rate in outcome.rates)])
             sums += totals
-            if steering is not None:
-                steering.see(totals[2:] / len(x), step, len(x))
-                betas = _betas(config, steering, device) * warmth
+            if steered is not None:
+                steered.steering.see(totals[2:] / len(x), step, len(x))
+                betas = _betas(config, steered, device) * warmth
     return sums
 
 
-def _betas(config: TrainConfig, steering: Steering | None, device: torch.device) -> Tensor:
+def _betas(config: TrainConfig, steered: SteeredTraining | None, device: torch.device) -> Tensor:
     """β_1 … β_L in force, before warm-up."""
-    return torch.tensor(config.betas, device=device) if steering is None else steering.betas.float()
+    return torch.tensor(config.betas, device=device) if steered is None else steered.steering.betas.float()
 
 
 def _epoch_metrics(means: Tensor, betas: Tensor) -> dict[str, float]:

@@ -91,6 +91,11 @@ class Surface:
         grid = tuple(map(np.log, self.axes))
         return {name: float(RegularGridInterpolator(grid, values)([point])[0]) for name, values in self.metrics.items()}
 
+    def nearest(self, betas: Sequence[float]) -> dict[str, float]:
+        """Metrics of the cell nearest to a fixed β: those of a model that was trained, with the luck that it had."""
+        cell = tuple(np.abs(np.log(axis / beta)).argmin() for beta, axis in zip(betas, self.axes, strict=True))
+        return {name: float(values[cell]) for name, values in self.metrics.items()}
+
     def steered(self, targets: Floats) -> tuple[dict[str, float], tuple[float, ...], str]:
         """Metrics and β of a model with a target for both rates, and why the targets are infeasible, if they are."""
         axis = [np.geomspace(own[0], own[-1], 201) for own in self.axes]
@@ -157,7 +162,7 @@ class Laboratory:
             row |= {f"beta_{layer}": beta for layer, beta in enumerate(betas, start=1)}
             row["infeasible"] = missed or None
         else:
-            metrics = self.surface.at(config.betas)
+            metrics = self.surface.nearest(config.betas)
         row |= metrics | {"status": "FINISHED", "end_time": len(self.rows) + 0.5}
 
     def run(

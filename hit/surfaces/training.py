@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from hit.checkpoint import checkpoint_extra, load_checkpoint, save_checkpoint
+from hit.clipping import GradientClip
 from hit.config import TrainConfig
 from hit.data import LabelledImages, batches
 from hit.errors import Diverged
@@ -18,7 +19,6 @@ from hit.models.conditioning import SurfaceModel
 from hit.objective import gumbel_temperature, objective, warmup_factor
 from hit.randomness import generator
 from hit.schedules import apply_schedule
-from hit.surfaces.clipping import GradientClip
 from hit.training import Epoch
 
 #: An example's loss is divided by (mean β + 0.3)^p: D + Σ β_l R_l grows with β, and large β would drown small ones.

@@ -31,8 +31,14 @@ def _driver(name: str, grid: BetaGrid, **options: Any) -> Driver:
     return build_driver(Choice.check(name, ChoosingOptions(**options), BASE, grid, (0,)), DIGEST)
 
 
-def coverage(surface: Surface, region: RateRegion, hole: float, share: float = 0.9) -> dict[str, float]:
-    """Runs until `share` of the cells of the region that the grid reaches hold one: by driver."""
+def coverage(
+    surface: Surface, region: RateRegion, hole: float, share: float = 0.9, *, regional: bool = True
+) -> dict[str, float]:
+    """Runs until `share` of the cells of the region that the grid reaches hold one: by driver.
+
+    Args:
+        regional: whether to try the grid that knows the region, too, which takes longest.
+    """
     cells = RegionCells.cut(region, hole)
     reached = set(cells.of(surface.rates).tolist()) - {-1}
     enough = share * len(reached)
@@ -42,11 +48,13 @@ def coverage(surface: Surface, region: RateRegion, hole: float, share: float = 0
         return len(set(cells.of(finished_rates(history, 2)).tolist()) & reached) >= enough
 
     needed: dict[str, float] = {"cells": len(reached)}
-    for title, driver in {
+    drivers = {
         "coverage over betas": _driver("coverage", surface.grid, region=text, over="betas", hole=hole),
         "grid": _driver("grid", surface.grid),
-        "grid in the region": _driver("grid", surface.grid, region=text),
-    }.items():
+    }
+    if regional:
+        drivers["grid in the region"] = _driver("grid", surface.grid, region=text)
+    for title, driver in drivers.items():
         needed[title] = Laboratory(surface).run(driver, len(surface.grid), until=covered)
     trials = []
     for seed in range(50):
