@@ -1,14 +1,37 @@
 """What a run is called in the UI."""
 
-__all__ = ["run_name"]
+__all__ = ["point_name", "run_name"]
 
 from pathlib import Path
 
 from hit.config import TrainConfig
 
 
+def point_name(config: TrainConfig) -> str:
+    """What the rates of a run are asked for by: its rate targets, and β_1 … β_L where they leave a choice.
+
+    >>> point_name(TrainConfig(betas=(0.1, 10.0)))
+    'β=(0.1, 10)'
+    >>> point_name(TrainConfig.from_flat({"target_rate_1": 30, "target_rate_2": 10}))
+    'R_1=30, R_2=10'
+    >>> point_name(TrainConfig.from_flat({"max_rate": 50}))
+    'R≤50, β=(1, 1)'
+    """
+    targets = config.targets
+    said = [
+        f"R_{layer}{one}" if layer else f"R{one}"
+        for layer, one in [*enumerate(targets.layers, start=1), (0, targets.total)]
+        if one is not None
+    ]
+    usual = all(beta == 1 for beta in config.betas)
+    exact = len(targets.layers) == config.layers and all(one is not None and not one.upper for one in targets.layers)
+    if not (exact and usual):
+        said.append(f"β=({', '.join(f'{beta:.3g}' for beta in config.betas)})")
+    return ", ".join(said)
+
+
 def run_name(config: TrainConfig) -> str:
-    """β, model and data, and whatever else of its form is not the default, so that runs can be told apart.
+    """Targets or β, model and data, and whatever else of its form is not the default, so that runs can be told apart.
 
     What differs within a sweep comes first: the UI's list shows the beginning of a name.
 
@@ -27,7 +50,5 @@ def run_name(config: TrainConfig) -> str:
         form.append(f"L = {config.layers}")
     if config.crop:
         form.append(f"crop {config.crop}")
-    betas = ", ".join(f"{beta:.3g}" for beta in config.betas)
-    targets = "".join(f" {name}={nats:.4g}" for name, nats in config.targets.to_flat().items())
     words = [config.model, Path(config.dataset).name, *form]
-    return f"β=({betas}){targets} {' '.join(words)} seed {config.seed}"
+    return f"{point_name(config)} {' '.join(words)} seed {config.seed}"

@@ -49,6 +49,9 @@ class RateTarget:
     nats: float
     upper: bool = False
 
+    def __str__(self) -> str:
+        return f"{'≤' if self.upper else '='}{self.nats:.4g}"
+
 
 @dataclass(frozen=True)
 class RateTargets:

@@ -14,6 +14,7 @@ import pandas as pd
 
 from hit.errors import Claimed, StoreAway, StoreError
 from hit.history import HistoryReader
+from hit.naming import point_name
 from hit.recovery import deliver_leftovers, end_lost
 from hit.stop import StopRequest
 from hit.store import Store
@@ -275,7 +276,6 @@ class _Sweep:
 
 
 def _doing(flight: Flight, outcome: Outcome) -> str:
-    betas = ", ".join(f"{beta:.3g}" for beta in flight.proposal.config.betas)
     epochs = f"epoch {outcome.epoch}/{flight.proposal.config.epochs}"
     what = outcome.state if outcome.state != "progress" else outcome.text if outcome.text == "evaluating" else epochs
-    return f"β=({betas}) {what}"
+    return f"{point_name(flight.proposal.config)} {what}"
