@@ -1,6 +1,6 @@
 """How much more the rates of unseen images are than those of images that a model is trained on."""
 
-__all__ = ["HeldOut", "hold_out", "shrunk_log_gap"]
+__all__ = ["HeldOut", "hold_out", "likely_log_gap"]
 
 from dataclasses import dataclass
 
@@ -37,11 +37,11 @@ class HeldOut:
     def log_gap(self, model: HierarchicalVAE, train: LabelledImages, seed: int) -> Tensor:
         """log(R_unseen / R_seen) of R_1 … R_L and of R, (L + 1,), float64; zeros where nothing is held out.
 
-        Shrunk to what the numbers of images can tell: see `shrunk_log_gap`.
+        Not what chance makes of so few images: see `likely_log_gap`.
         """
         if not len(self.unseen):
             return torch.zeros(model.layers + 1, dtype=torch.float64, device=train.device)
-        return shrunk_log_gap(*(_rates(model, train, indices, seed) for indices in (self.unseen, self.seen)))
+        return likely_log_gap(*(_rates(model, train, indices, seed) for indices in (self.unseen, self.seen)))
 
 
 def hold_out(train: LabelledImages, seed: int) -> HeldOut:
@@ -54,12 +54,13 @@ def hold_out(train: LabelledImages, seed: int) -> HeldOut:
     return HeldOut(trained, unseen, trained[: 5 * count])
 
 
-def shrunk_log_gap(unseen: Tensor, seen: Tensor) -> Tensor:
-    """log of the ratio of two samples' means, shrunk to zero where it is no larger than its standard error.
+def likely_log_gap(unseen: Tensor, seen: Tensor) -> Tensor:
+    """log of the ratio of two samples' means; one below zero shrunk to what chance leaves of it.
 
     Some images hold more than others, so that two samples differ also where a model treats them alike, and they stay
-    the same samples in every epoch. The shrinkage is the positive part of James and Stein's: g · max(0, 1 − s² / g²),
-    which leaves a gap g of many standard errors s nearly as it is.
+    the same samples in every epoch. Rates of unseen images are higher where a model has fitted those that it saw, by
+    several per cent; that they are lower is more likely chance: then the gap g of standard error s is shrunk by the
+    positive part of James and Stein's factor, 1 − s² / g², which leaves one of many standard errors nearly as it is.
 
     Args:
         unseen, seen: rates an image, (N, K) and (M, K), float64.
@@ -68,12 +69,13 @@ def shrunk_log_gap(unseen: Tensor, seen: Tensor) -> Tensor:
         (K,), zero where a mean is.
 
     >>> apart = torch.tensor([[1.0], [3.0]], dtype=torch.float64)
-    >>> shrunk_log_gap(apart + 0.1, apart)
-    tensor([0.], dtype=torch.float64)
+    >>> [likely_log_gap(factor * apart, apart).abs().item() for factor in (0.9, 1.0, 1.5)]
+    [0.0, 0.0, 0.4054651081081644]
     """
     gap = (unseen.mean(0) / seen.mean(0)).log()
     variance = sum(sample.var(0) / len(sample) / sample.mean(0) ** 2 for sample in (unseen, seen))
-    return (gap * (1 - variance / gap**2).clamp_min(0.0)).nan_to_num(0.0, 0.0, 0.0)
+    shrunk = gap * (1 - variance / gap**2).clamp_min(0.0)
+    return gap.where(gap > 0, shrunk).nan_to_num(0.0, 0.0, 0.0)
 
 
 def _rates(model: HierarchicalVAE, train: LabelledImages, indices: Tensor, seed: int) -> Tensor:
