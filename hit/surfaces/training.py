@@ -1,6 +1,6 @@
 """The loop that fits one model for every β: as `hit.training`, with β drawn anew for every example."""
 
-__all__ = ["draw_betas", "fit_surface", "reach"]
+__all__ = ["draw_betas", "fit_surface", "raised", "reach"]
 
 import math
 import time
@@ -26,6 +26,9 @@ LOSS_OFFSET, LOSS_POWER = 0.3, 0.6
 #: Training begins on this lowest share of the range of log β, and has widened to all of it after this share of steps.
 #: Under strong β untrained layers collapse before they are of any use, and stay so at every β.
 REACH_FROM, WIDENED_AT = 0.4, 0.2
+#: Over this share of steps rates are weighed by more and more of β, from nothing on: under weak β, too, the top layer
+#: of untrained networks may be given up, before the layers below let anything of it through.
+RAISED_AT = 0.1
 
 
 def fit_surface(
@@ -113,6 +116,15 @@ def reach(step: int, steps: int) -> float:
     return min(1.0, REACH_FROM + (1 - REACH_FROM) * step / (WIDENED_AT * steps))
 
 
+def raised(step: int, steps: int) -> float:
+    """The share of β that rates are weighed by at `step` of `steps`.
+
+    >>> [raised(step, 100) for step in (0, 5, 10, 99)]
+    [0.0, 0.5, 1.0, 1.0]
+    """
+    return min(1.0, step / (RAISED_AT * steps))
+
+
 def _run_epoch(
     model: SurfaceModel,
     optimiser: torch.optim.Optimizer,
@@ -139,7 +151,8 @@ def _run_epoch(
         x = model.prepare(images)
         betas = draw_betas(model, len(x), source, reach(step, config.epochs * steps)).to(device)
         outcome = model(x, betas, model.noise(len(x), noise), temperature=temperature)
-        losses = objective(outcome, betas * warmth) / (betas.mean(1) + LOSS_OFFSET) ** LOSS_POWER
+        weights = betas * (warmth * raised(step, config.epochs * steps))
+        losses = objective(outcome, weights) / (betas.mean(1) + LOSS_OFFSET) ** LOSS_POWER
         optimiser.zero_grad(set_to_none=True)
         losses.mean().backward()
         clip.clip()

@@ -37,10 +37,11 @@ def main() -> None:
     parser.add_argument("--loss_power", type=float, default=training.LOSS_POWER)
     parser.add_argument("--reach_from", type=float, default=training.REACH_FROM)
     parser.add_argument("--widened_at", type=float, default=training.WIDENED_AT)
+    parser.add_argument("--raised_at", type=float, default=training.RAISED_AT)
     options = vars(parser.parse_args())
     torch.set_num_threads(options.pop("threads"))
     keep_freed_memory()
-    for name in ("loss_power", "reach_from", "widened_at"):
+    for name in ("loss_power", "reach_from", "widened_at", "raised_at"):
         setattr(training, name.upper(), options.pop(name))
     config = TrainConfig.from_flat({**options, "schedule": "one_cycle"})
     dataset = data.load(config.dataset)

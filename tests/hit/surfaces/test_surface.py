@@ -22,9 +22,10 @@ from hit.runner import Progress
 from hit.schema import Kind, Tag
 from hit.stop import StopRequest
 from hit.store import Store
+from hit.surface import DEFAULTS
 from hit.surfaces.plan import SurfacePlan
 from hit.surfaces.run import resume_plan, surface_run
-from hit.surfaces.training import draw_betas, fit_surface
+from hit.surfaces.training import draw_betas, fit_surface, raised
 from hit.training import Epoch
 
 GREY, COLOUR = (1, 28, 28), (3, 32, 32)
@@ -246,6 +247,20 @@ class TestTraining:
         cheap, dear = (evaluate(fold(model, (beta, 1.0)), whole, (beta, 1.0), metrics="core") for beta in (0.1, 10.0))
         assert cheap["test/rate_1"] > 2 * dear["test/rate_1"] + 1
         assert cheap["test/distortion"] < dear["test/distortion"] - 5
+
+    def test_rates_are_weighed_by_nothing_at_first_and_by_all_of_beta_soon(self) -> None:
+        shares = [raised(step, 200) for step in range(200)]
+        assert shares[0] == 0
+        assert shares == sorted(shares)
+        assert shares[20:] == [1.0] * 180
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize("seed", range(3))
+    def test_with_the_usual_settings_z_2_of_the_digits_does_not_collapse(self, seed: int) -> None:
+        digits = data.load("digits")
+        surface, _ = train(digits, TrainConfig.from_flat({**DEFAULTS, "seed": seed}))
+        found = evaluate(fold(surface, (1.0, 0.1)), digits, (1.0, 0.1), metrics="core")
+        assert found["test/rate_2"] > 20
 
 
 class TestPlan:
