@@ -26,9 +26,9 @@ LOSS_OFFSET, LOSS_POWER = 0.3, 0.6
 #: Training begins on this lowest share of the range of log β, and has widened to all of it after this share of steps.
 #: Under strong β untrained layers collapse before they are of any use, and stay so at every β.
 REACH_FROM, WIDENED_AT = 0.4, 0.2
-#: Over this share of steps rates are weighed by more and more of β, from nothing on: under weak β, too, the top layer
-#: of untrained networks may be given up, before the layers below let anything of it through.
-RAISED_AT = 0.1
+#: Over this share of steps, and at most so many, rates are weighed by more and more of β, from nothing on: under weak β,
+#: too, the top layer of untrained networks may be given up, before the layers below let anything of it through.
+RAISED_AT, RAISED_STEPS = 0.1, 150
 
 
 def fit_surface(
@@ -119,10 +119,10 @@ def reach(step: int, steps: int) -> float:
 def raised(step: int, steps: int) -> float:
     """The share of β that rates are weighed by at `step` of `steps`.
 
-    >>> [raised(step, 100) for step in (0, 5, 10, 99)]
-    [0.0, 0.5, 1.0, 1.0]
+    >>> [raised(step, 100) for step in (0, 5, 10, 99)], raised(75, 10_000)
+    ([0.0, 0.5, 1.0, 1.0], 0.5)
     """
-    return min(1.0, step / (RAISED_AT * steps))
+    return min(1.0, step / min(RAISED_AT * steps, RAISED_STEPS))
 
 
 def _run_epoch(
