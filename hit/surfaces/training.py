@@ -26,8 +26,8 @@ LOSS_OFFSET, LOSS_POWER = 0.3, 0.6
 #: Training begins on this lowest share of the range of log β, and has widened to all of it after this share of steps.
 #: Under strong β untrained layers collapse before they are of any use, and stay so at every β.
 REACH_FROM, WIDENED_AT = 0.4, 0.2
-#: Over this share of steps, and at most so many, rates are weighed by more and more of β, from nothing on: under weak β,
-#: too, the top layer of untrained networks may be given up, before the layers below let anything of it through.
+#: Over this share of steps, and at most so many, rates are weighed by more and more of β, from nothing on: under weak
+#: β, too, the top layer of untrained networks may be given up, before the layers below let anything of it through.
 RAISED_AT, RAISED_STEPS = 0.1, 150
 
 
