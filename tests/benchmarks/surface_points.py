@@ -38,10 +38,11 @@ def main() -> None:
     parser.add_argument("--reach_from", type=float, default=training.REACH_FROM)
     parser.add_argument("--widened_at", type=float, default=training.WIDENED_AT)
     parser.add_argument("--raised_at", type=float, default=training.RAISED_AT)
+    parser.add_argument("--raised_steps", type=int, default=training.RAISED_STEPS)
     options = vars(parser.parse_args())
     torch.set_num_threads(options.pop("threads"))
     keep_freed_memory()
-    for name in ("loss_power", "reach_from", "widened_at", "raised_at"):
+    for name in ("loss_power", "reach_from", "widened_at", "raised_at", "raised_steps"):
         setattr(training, name.upper(), options.pop(name))
     config = TrainConfig.from_flat({**options, "schedule": "one_cycle"})
     dataset = data.load(config.dataset)
