@@ -20,8 +20,8 @@ from hit.schema import Kind
 
 if TYPE_CHECKING:
     from hit.data import Dataset
+    from hit.descent import Epoch
     from hit.stop import StopRequest
-    from hit.training import Epoch
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True)]
 

@@ -30,6 +30,7 @@ from hit.checkpoint import save_weights
 from hit.claims import assert_claim
 from hit.config import TrainConfig, beta_numbers
 from hit.data import Dataset
+from hit.descent import Epoch
 from hit.errors import CheckpointError, Interrupted, StoreAway, StoreError
 from hit.findings import log_measurement, log_pictures
 from hit.machine import keep_freed_memory, select_device, set_threads
@@ -43,7 +44,7 @@ from hit.state import run_folder
 from hit.stop import StopRequest
 from hit.store import Store
 from hit.tracking import RunWriter
-from hit.training import Epoch, fit
+from hit.training import fit
 from hit.warm_start import find_source, load_source
 
 

@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping
 from itertools import pairwise
 
 from hit.config import TrainConfig
+from hit.descent import Epoch
 from hit.early_stopping import EarlyStopping, RateBound
 from hit.errors import EndedEarly
 from hit.objective import warmup_factor
 from hit.pruning import PrunerWatch
 from hit.store import Store
-from hit.training import Epoch
 
 #: The pace of a rate is that of so many epochs.
 _WINDOW = 5

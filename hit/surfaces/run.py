@@ -15,6 +15,7 @@ from mlflow.entities import Run
 from hit.checkpoint import save_weights
 from hit.config import TrainConfig, machine_fields
 from hit.data import Dataset
+from hit.descent import Epoch
 from hit.errors import StoreError
 from hit.machine import keep_freed_memory, select_device, set_threads
 from hit.models import build_model, check_fit
@@ -31,7 +32,6 @@ from hit.surfaces.plan import SurfacePlan
 from hit.surfaces.stored import PLAN_FILE, stored_surface
 from hit.surfaces.training import WIDENED_AT, fit_surface
 from hit.tracking import RunWriter
-from hit.training import Epoch
 
 #: A layer whose rate is below this at every β of the grid carries nothing, nats per image.
 COLLAPSED_BELOW = 0.05

@@ -16,7 +16,7 @@ from hit import data
 from hit.config import TrainConfig
 from hit.data import Dataset
 from hit.evaluation import evaluate
-from hit.models import build_model
+from hit.models import HierarchicalVAE, build_model
 from hit.training import fit
 
 #: Data set → targets of R_2 and of R_1 whose products are visited, nats, and how models of it are trained.
@@ -33,9 +33,20 @@ _COMPARED = ("rate_2", "rate_1", "distortion", "objective")
 
 def train(dataset: Dataset, config: TrainConfig) -> tuple[dict[str, float], tuple[float, ...]]:
     """Core metrics of a model trained with this config, and the β that it ended with."""
-    model = build_model(config, dataset.image_shape)
+    return train_on(build_model(config, dataset.image_shape), dataset, config)
+
+
+def train_on(
+    model: HierarchicalVAE, dataset: Dataset, config: TrainConfig
+) -> tuple[dict[str, float], tuple[float, ...]]:
+    """The same of a model as it is."""
     fitted = fit(model, dataset.train, config, on_epoch=lambda epoch: None)
     return evaluate(model, dataset, fitted.betas, metrics="core"), fitted.betas
+
+
+def told(found: dict[str, float], steered: dict[str, float]) -> str:
+    """How far each number is from the steered model's, relative to it."""
+    return " ".join(f"{name} {found[f'test/{name}'] / steered[f'test/{name}'] - 1:+.4f}" for name in _COMPARED)
 
 
 def main() -> None:
@@ -47,24 +58,26 @@ def main() -> None:
     parser.add_argument("--learning_rate", type=float, default=0.0, help="0: as the data set has it")
     parser.add_argument("--targets", default="", help="R_2:R_1 with commas; empty: twenty of the data set")
     parser.add_argument("--part", default="0/1", help="k/n: every n-th target from the k-th on, to share the work")
-    parser.add_argument("--repeated", type=int, default=5, help="how many are trained again at fixed β")
+    parser.add_argument("--repeated", type=int, default=5, help="how many are trained again at fixed β; 0: none")
+    parser.add_argument("--continued", type=int, default=0, help="epochs for which those are trained on at fixed β")
     options = parser.parse_args()
     torch.set_num_threads(1)
     dataset = data.load(options.dataset)
     top, bottom, protocol = PROTOCOLS[options.dataset]
     chosen = {name: value for name in ("epochs", "learning_rate") if (value := getattr(options, name))}
     base = TrainConfig.from_flat({"dataset": options.dataset, "schedule": options.schedule, **protocol, **chosen})
-    targets = [(r2, r1) for r2 in top for r1 in bottom]
+    targets = [(float(r2), float(r1)) for r2 in top for r1 in bottom]
     if options.targets:
         targets = [(float(r2), float(r1)) for r2, _, r1 in (text.partition(":") for text in options.targets.split(","))]
     first, parts = map(int, options.part.split("/"))
     targets = targets[first::parts]
-    every = max(1, len(targets) // max(1, options.repeated))
+    every = max(1, len(targets) // max(1, options.repeated or 5))
     errors: list[float] = []
     for number, (r2, r1) in enumerate(targets):
         started = time.perf_counter()
         config = TrainConfig.from_flat(base.to_flat() | {"target_rate_2": r2, "target_rate_1": r1})
-        steered, betas = train(dataset, config)
+        model = build_model(config, dataset.image_shape)
+        steered, betas = train_on(model, dataset, config)
         missed = config.targets.relative_errors("test", steered)
         errors += map(abs, missed.values())
         print(
@@ -73,12 +86,16 @@ def main() -> None:
             f"{time.perf_counter() - started:.0f} s",
             flush=True,
         )
-        if options.repeated and number % every == 0:
+        if number % every:
+            continue
+        if options.continued:
+            rest = replace(base, betas=betas, epochs=options.continued, schedule="cosine", learning_rate=3e-4)
+            found, _ = train_on(model, dataset, rest)
+            print(f"    trained on at the same β, fixed: {told(found, steered)}", flush=True)
+        if options.repeated:
             for seed in (base.seed, base.seed + 1):  # how much one seed differs from another is the least to expect
                 fixed, _ = train(dataset, replace(base, betas=betas, seed=seed))
-                gaps = [fixed[f"test/{name}"] / steered[f"test/{name}"] - 1 for name in _COMPARED]
-                told = "R_2 {:+.3f} R_1 {:+.3f} D {:+.4f} objective {:+.4f}".format(*gaps)
-                print(f"    the same β, fixed, seed {seed}: {told}", flush=True)
+                print(f"    the same β, fixed, seed {seed}: {told(fixed, steered)}", flush=True)
     print(f"{len(targets)} targets: median error {statistics.median(errors):.2%}, worst {max(errors):.2%}")
 
 

@@ -13,12 +13,13 @@ from torch import Tensor
 from hit import data
 from hit.config import TrainConfig
 from hit.data import Dataset, Split
+from hit.descent import Epoch
 from hit.errors import ConfigError, Interrupted
 from hit.evaluation import evaluate
 from hit.models import HierarchicalVAE, build_model, check_fit
 from hit.steering import Steering, initial_state, log_betas, pinned, plan_steering, steer, strength
 from hit.targets import BETA_HIGH, BETA_LOW, RateTarget, RateTargets
-from hit.training import Epoch, Fitted, fit
+from hit.training import Fitted, fit
 
 
 def config(**flat: object) -> TrainConfig:

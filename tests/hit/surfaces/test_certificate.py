@@ -11,6 +11,7 @@ import torch
 from hit import data
 from hit.config import TrainConfig
 from hit.data import Dataset, Split
+from hit.descent import Epoch
 from hit.errors import ConfigError
 from hit.evaluation import evaluate
 from hit.models import build_model
@@ -22,7 +23,6 @@ from hit.surfaces.certificate import Comparison, compare, summary
 from hit.surfaces.plan import SurfacePlan
 from hit.surfaces.run import _warn_of_collapse, read_surface, surface_run
 from hit.surfaces.training import fit_surface
-from hit.training import Epoch
 
 CONFIG = TrainConfig(
     channels=4, z_dims=(5,), epochs=3, batch_size=64, learning_rate=1e-2, schedule="one_cycle", metrics="core"

@@ -13,6 +13,7 @@ from hit.axes import GRID_DEFAULTS
 from hit.checkpoint import load_weights
 from hit.config import TrainConfig
 from hit.data import Dataset, Split
+from hit.descent import Epoch
 from hit.errors import CheckpointError, ConfigError, Diverged, Interrupted
 from hit.evaluation import evaluate
 from hit.models import HierarchicalVAE, Pass, build_model
@@ -26,7 +27,6 @@ from hit.surface import DEFAULTS
 from hit.surfaces.plan import SurfacePlan
 from hit.surfaces.run import resume_plan, surface_run
 from hit.surfaces.training import draw_betas, fit_surface, raised
-from hit.training import Epoch
 
 GREY, COLOUR = (1, 28, 28), (3, 32, 32)
 SMALL = TrainConfig(channels=4, z_dims=(5,), epochs=4, batch_size=64, learning_rate=3e-3)
