@@ -111,14 +111,13 @@ class Database:
         with Session(self._engine) as session:
             rows = self._matching(session, experiment, where, None)
             numbers = (sql.func.count(), sql.func.max(_LATEST.timestamp), sql.func.max(_LATEST.step))
-            metrics = {run_id: state for run_id, *state in session.execute(_grouped(experiment, _LATEST, *numbers))}
-            params = {
-                run_id: state for run_id, *state in session.execute(_grouped(experiment, _PARAMS, sql.func.count()))
-            }
-            tagged = _grouped(experiment, _TAGS, sql.func.count(), text).where(_TAGS.key.in_(shown))
-            tags = {run_id: state for run_id, *state in session.execute(tagged)}
-        parts = (metrics, params, tags)
-        return {run_id: (*own, *(part.get(run_id) for part in parts)) for run_id, *own in rows}
+            questions = (
+                _grouped(experiment, _LATEST, *numbers),
+                _grouped(experiment, _PARAMS, sql.func.count()),
+                _grouped(experiment, _TAGS, sql.func.count(), text).where(_TAGS.key.in_(shown)),
+            )
+            parts = [{row[0]: row[1:] for row in _answers(session, one)} for one in questions]
+        return {row[0]: (*row[1:], *(part.get(row[0]) for part in parts)) for row in rows}
 
     def histories(self, run_ids: Sequence[str], names: Sequence[str]) -> Iterator[tuple[str, str, int, int, float]]:
         """(run id, metric, step, timestamp, value) of every value that was logged, in no order.
@@ -167,11 +166,18 @@ def _rows(
     if keys is not None:
         chosen = chosen.where(table.key.in_(keys))
     for some in _chunks(ids):
-        found: Any = session.execute(chosen.where(table.run_uuid.in_(some)))
-        # SQLite's own rows need no translation, and making SQLAlchemy's of them would take most of the time.
-        own = session.get_bind().dialect.name == "sqlite"
-        yield from found.cursor.fetchall() if own else found.all()
-        found.close()
+        yield from _answers(session, chosen.where(table.run_uuid.in_(some)))
+
+
+def _answers(session: Session, question: Any) -> Any:
+    """All rows of an answer, as tuples.
+
+    SQLite's own need no translation, and making SQLAlchemy's of them would take most of the time.
+    """
+    found: Any = session.execute(question)
+    rows = found.cursor.fetchall() if session.get_bind().dialect.name == "sqlite" else found.all()
+    found.close()
+    return rows
 
 
 def _number(flag: Any) -> Any:
