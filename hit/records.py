@@ -1,7 +1,8 @@
 """What the store holds of many runs, column by column, and the tidy frame that becomes of it."""
 
-__all__ = ["BASE_COLUMNS", "TAG_COLUMNS", "Records", "is_layered"]
+__all__ = ["BASE_COLUMNS", "TAG_COLUMNS", "Records", "as_typed", "is_layered"]
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -112,6 +113,19 @@ def is_layered(name: str) -> bool:
     return bool(BETA.match(name) or TARGET.match(name))
 
 
+def as_typed(text: str) -> str:
+    """A param as the user typed it: `mlflow run` logs it as it quotes it for the shell.
+
+    >>> as_typed("''"), as_typed("'my pictures'"), as_typed("0.1:10:5"), as_typed("it's")
+    ('', 'my pictures', '0.1:10:5', "it's")
+    """
+    try:
+        words = shlex.split(text)
+    except ValueError:
+        return text
+    return words[0] if len(words) == 1 and shlex.quote(words[0]) == text else text
+
+
 def _typed_column(default: Any, texts: Sequence[str | None]) -> list[Any]:
     known: dict[str | None, Any] = {text: _typed(default, text) for text in set(texts)}
     return [known[text] for text in texts]
@@ -121,6 +135,7 @@ def _typed(default: Any, text: str | None) -> Any:
     """The param's text as the type of the field's default; a text that is not of it reads as missing."""
     if text is None:
         return float("nan") if isinstance(default, float) else None
+    text = as_typed(text)
     try:
         match default:
             case bool():

@@ -84,7 +84,7 @@ def register_run(store: Store, run_id: str, *, alias: str, text: str) -> Registe
 
 def model_name(run: Run) -> str:
     """Name of the registered model for a run: `hit-` and its data set, with its digest where that is a path."""
-    dataset = run.data.params.get("dataset", "")
+    dataset = config_of(run).get("dataset", "")
     path = Path(dataset.rstrip("/"))
     if dataset == registry_word(dataset):
         return f"hit-{dataset}"
@@ -103,7 +103,7 @@ def registry_word(text: str) -> str:
 
 
 def _make_known(client: MlflowClient, name: str, run: Run) -> None:
-    dataset = Path(run.data.params.get("dataset", "").rstrip("/")).name
+    dataset = Path(config_of(run).get("dataset", "").rstrip("/")).name
     text = (
         f"Hierarchical VAEs of `{dataset}`; an alias is the application that its version serves best.\n\n"
         "`params` of a request: `mode` (`encode`, `reconstruct`, `decode`, `sample`), `sampled`, `seed`, `count`."

@@ -18,7 +18,7 @@ from hit.config import flat_defaults
 from hit.connection import connect, is_permanent
 from hit.errors import ConfigError, StoreAway, StoreError
 from hit.histories import Point, from_server, one_by_one
-from hit.records import Records, is_layered
+from hit.records import Records, as_typed, is_layered
 from hit.schema import DEFAULT_EXPERIMENT, Kind, Tag
 from hit.stop import process_identity
 
@@ -296,9 +296,9 @@ def is_lost(run: Run, now: float | None = None) -> bool:
 
 
 def config_of(run: Run) -> dict[str, Any]:
-    """The flat config of a run, as it was logged."""
+    """The flat config of a run, as it was asked for."""
     known = flat_defaults()
-    return {name: value for name, value in run.data.params.items() if name in known or is_layered(name)}
+    return {name: as_typed(text) for name, text in run.data.params.items() if name in known or is_layered(name)}
 
 
 def _alive(pid: int) -> bool:

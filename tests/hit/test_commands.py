@@ -102,6 +102,22 @@ def test_mlflow_run_with_a_number_typed_as_people_do(commands: Commands) -> None
     assert history["config_hash"].nunique() == 1
 
 
+def test_what_mlflow_run_has_trained_can_be_measured_and_gone_on_from(commands: Commands) -> None:
+    words = projects(["--epochs", "1", *SMALL])
+    result = commands.run("run", str(ROOT), "-e", "train", "--env-manager", "local", *words)
+    assert result.returncode == 0, result.stderr
+    (run_id,) = commands.statuses()
+    assert commands.client.get_run(run_id).data.params["target_rate_1"] == "''", "MLflow quotes what it logs"
+    (row,) = Store(commands.uri).history("hit").itertuples()
+    assert (row.init_from, row.data_root) == ("", "")
+    measured = commands.run("hit.evaluate", "--run_id", run_id, "--again", "true", "--metrics", "core")
+    assert measured.returncode == 0, measured.stderr
+    registered = commands.run("analysis", "--application", "reconstruction", "--register", "true")
+    assert registered.returncode == 0, registered.stderr
+    warm = commands.run("hit.train", *SMALL, "--epochs", "1", "--beta_1", "0.5", "--init_from", run_id)
+    assert warm.returncode == 0, warm.stderr
+
+
 def test_a_mistake_through_mlflow_run_fails_the_run_with_the_reason(commands: Commands) -> None:
     result = commands.run("run", str(ROOT), "-e", "train", "--env-manager", "local", "-P", "beta_1=-1")
     assert result.returncode != 0
