@@ -13,6 +13,7 @@ from analysis.comparable import all_equal
 from analysis.criteria import Constraint, non_dominated
 from analysis.region import Estimate, Objectives, RateBox, estimate, span
 from analysis.runs import layers, one_dataset, rate_name, require, values
+from analysis.suggestions import search_command
 from hit import schema
 from hit.errors import StoreError
 
@@ -163,7 +164,7 @@ def _unmet(rows: pd.DataFrame, bounds: tuple[Constraint, ...], min_psnr: float |
         ends.append(f"{one.name} is {numbers.min():.4g} to {numbers.max():.4g}")
     return (
         f"no finished run keeps {text} ({', '.join(dict.fromkeys(ends))}): look for one by "
-        f'`python -m sweeps --driver bayes --constraints "{text}"`, or loosen them'
+        f"`{search_command(rows, text)}`, or loosen them"
     )
 
 

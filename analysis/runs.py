@@ -3,7 +3,6 @@
 __all__ = [
     "Query",
     "column",
-    "evaluate_command",
     "finished",
     "histories",
     "layers",
@@ -22,9 +21,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from analysis.suggestions import EXPERIMENT, evaluate_command
 from hit import schema
 from hit.errors import StoreError, nearest
-from hit.metric_groups import OPTIONAL
 
 if TYPE_CHECKING:
     from hit.history import HistoryReader
@@ -95,6 +94,7 @@ class Query:
             StoreError: as from the function `runs`.
         """
         frame = self._read(full).copy()
+        frame.attrs[EXPERIMENT] = self.experiment
         if frame.empty:
             self._explain()
         return frame
@@ -235,18 +235,6 @@ def require(frame: pd.DataFrame, *names: str) -> pd.DataFrame:
             evaluators = column(rows, tag).fillna("")
             rows = rows[evaluators == evaluators.mode().iloc[0]]
     return rows.reset_index(drop=True)
-
-
-def evaluate_command(frame: pd.DataFrame, name: str = "") -> str:
-    """The command that measures what is missing in these runs, or one metric of them, ready for a shell."""
-    clauses = []
-    for param in ("dataset", "model"):
-        known = column(frame, param).dropna().astype(str).unique()
-        if len(known) == 1 and re.fullmatch(r"[\w./-]+", known[0]):
-            clauses.append(f"params.{param} = '{known[0]}'")
-    where = " and ".join(clauses) or "metrics.epochs > 0"
-    group = OPTIONAL.get(name)
-    return f'python -m hit.evaluate --where "{where}"' + (f" --metrics {group}" if group else "")
 
 
 def one_dataset(frame: pd.DataFrame) -> str:

@@ -15,7 +15,8 @@ from analysis.comparable import Setting
 from analysis.figures.multiples import default_metrics
 from analysis.recommend import Recommendation, application
 from analysis.report.packing import Pool, embedded
-from analysis.runs import evaluate_command, finished, values
+from analysis.runs import finished, values
+from analysis.suggestions import evaluate_command
 from hit import schema
 from hit.errors import StoreError
 from hit.metric_groups import OPTIONAL

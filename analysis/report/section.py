@@ -15,7 +15,8 @@ from analysis.report.explorer import Explorer, data, explorer
 from analysis.report.galleries import Gallery, Histories, galleries
 from analysis.report.packing import Pool, embedded
 from analysis.report.thumbnails import PICTURES, Reader, chosen, thumbnails
-from analysis.runs import column, evaluate_command, finished
+from analysis.runs import column, finished
+from analysis.suggestions import evaluate_command
 from analysis.verdicts import Verdict, verdict
 from hit.errors import StoreError
 
