@@ -39,6 +39,8 @@ class Recommendation:
         front: for a trade-off, the runs that no other is at least as good as in all and better in one, the best
             first; else None.
         candidates: how many runs were compared.
+        inside: how many of them lie in the region.
+        best_inside: whether the best run does; where not, a model there is expected to be better than it.
         equal_run, equal_value, equal_candidates: the best run whose βs are all equal, its score, and
             of how many; None where there is no such run.
         gain: how much better `value` is than `equal_value`, in the metric's unit, never negative;
@@ -56,6 +58,8 @@ class Recommendation:
     count: int
     region: RateBox
     candidates: int
+    inside: int
+    best_inside: bool
     equal_run: pd.Series | None
     equal_value: float | None
     equal_candidates: int
@@ -111,6 +115,8 @@ def recommend(
     found = estimate(
         measured, count, Objectives(metric.name, direction == "maximize", bounds), _equal_line(measured, count)
     )
+    region = found.box if found else span(few, rates)
+    held = region.holds(np.column_stack([values(ranked, name) for name in rates]))
     return Recommendation(
         application=target,
         metric=metric,
@@ -119,8 +125,10 @@ def recommend(
         mean=float(scores.mean()),
         spread=float(scores.std()) if len(scores) > 1 else None,
         count=len(scores),
-        region=found.box if found else span(few, rates),
+        region=region,
         candidates=len(ranked),
+        inside=int(held.sum()),
+        best_inside=bool(held[0]),
         equal_run=None if equal.empty else equal.iloc[0],
         equal_value=equal_value,
         equal_candidates=len(equal),

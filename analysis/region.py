@@ -25,6 +25,9 @@ _PROMISING = 40
 #: Where fewer of the functions that the runs allow keep the constraints somewhere, there is no region.
 _LEAST_POSSIBLE = 0.5
 _LINE = 60
+#: Below this share of the variance of runs that are left out, a surrogate that predicts them says little.
+_TRUSTED = 0.3
+_ROUNDING = 1e-9
 _RATE = re.compile(r"test/rate(_[1-9][0-9]*)?\Z")
 
 
@@ -36,6 +39,13 @@ class RateBox:
     high: tuple[float, ...]
     total_low: float
     total_high: float
+
+    def holds(self, rates: Floats) -> npt.NDArray[np.bool_]:
+        """Which of N models lie in it, by their rates (R_1, …, R_L), N×L; its ends belong to it."""
+        points = np.column_stack([rates, rates.sum(1)])
+        low, high = np.array([*self.low, self.total_low]), np.array([*self.high, self.total_high])
+        kept = (points >= low * (1 - _ROUNDING)) & (points <= high * (1 + _ROUNDING))
+        return np.asarray(kept.all(axis=1))
 
 
 @dataclass(frozen=True)
@@ -82,6 +92,11 @@ class Estimate:
     runs: int
     gain: float | None
     gain_error: float | None
+
+    @property
+    def is_guess(self) -> bool:
+        """Whether it predicts runs that were left out so badly that it says little."""
+        return self.explained < _TRUSTED
 
 
 def fewest(layers: int) -> int:

@@ -14,9 +14,6 @@ from analysis.runs import finished, rate_name
 from hit import schema
 from hit.errors import StoreError, UserError
 
-#: Runs that are left out are predicted this well at least, or the region is called a guess.
-_TRUSTED = 0.3
-
 
 def told(frame: pd.DataFrame, applications: Sequence[Application]) -> list[str]:
     """What to target for each application, for the runs of each setting that has finished runs.
@@ -71,7 +68,10 @@ def _target(found: Recommendation) -> str:
     region, count = found.region, len(found.region.low)
     sides = [f"R_{layer} {_range(*ends)}" for layer, ends in enumerate(zip(region.low, region.high, strict=True), 1)]
     total = f", R {_range(region.total_low, region.total_high)}" if count > 1 else ""
-    return f"target {', '.join(sides)}{total} nats per image ({found.application.text}{_bounds(found)})."
+    return (
+        f"target {', '.join(sides)}{total} nats per image ({found.application.text}{_bounds(found)}); "
+        f"{found.inside} of {_runs(found.candidates)} lie{'s' if found.inside == 1 else ''} there."
+    )
 
 
 def _bounds(found: Recommendation) -> str:
@@ -91,7 +91,7 @@ def _expected(found: Recommendation) -> str:
     )
     if estimate.noise:
         text += f", where one run varies by ± {estimate.noise:.2g}"
-    if estimate.explained < _TRUSTED:
+    if estimate.is_guess:
         text += (
             f". Take it as a guess: of runs left out it predicts {max(0.0, estimate.explained):.0%} of the variance, "
             "so that more runs, or more seeds, are needed"
@@ -111,7 +111,8 @@ def _best(found: Recommendation) -> str:
     count = len(found.region.low)
     names = [*beta_names(count), *(rate_name(layer) for layer in range(1, count + 1))]
     numbers = ", ".join(f"{schema.metric(name).label} = {float(found.run[name]):.3g}" for name in names)
-    text = f"Best run: {found.run['run_id']} with {_value(found, found.value)} ({numbers})"
+    place = "in" if found.best_inside else "outside"
+    text = f"Best run, {place} the region: {found.run['run_id']} with {_value(found, found.value)} ({numbers})"
     if found.spread is not None:
         text += f"; over {found.count} seeds {found.mean:.4g} ± {found.spread:.2g}"
     return f"{text}."

@@ -56,6 +56,7 @@ class TargetRow:
     gain: Markup
     region: Markup
     expected: Markup
+    held: Markup
 
 
 def overview(frame: pd.DataFrame, base_url: str) -> Overview:
@@ -118,6 +119,7 @@ def target_row(found: Recommendation, base_url: str) -> TargetRow:
         gain=_markup(_gain(found, direction, count, error)),
         region=Markup("<br>").join(_markup(text) for text in ranges),
         expected=_markup(_expected(found, unit)),
+        held=_markup(_held(found)),
     )
 
 
@@ -144,10 +146,10 @@ def run_heads(frame: pd.DataFrame) -> list[Markup]:
 
 def sentence(row: TargetRow) -> Markup:
     """What to do for one application, in one sentence."""
-    text = "For <strong>{}</strong> aim at {} nats per image{}. The best run there, {}, has {}. Gain of free β: {}."
+    text = "For <strong>{}</strong> aim at {} nats per image{}. {} The best run, {}, has {}. Gain of free β: {}."
     region = Markup(", ").join(row.region.split("<br>"))
     words = Markup(text)  # noqa: S704 - our own
-    return words.format(row.name, region, row.expected, row.run, row.value, row.gain)
+    return words.format(row.name, region, row.expected, row.held, row.run, row.value, row.gain)
 
 
 def _expected(found: Recommendation, unit: str) -> str:
@@ -155,7 +157,14 @@ def _expected(found: Recommendation, unit: str) -> str:
     if found.estimate is None:
         return ""
     score = f"{style.number(found.estimate.value)}{unit} ± {style.number(found.estimate.error, 2)}"
-    return f", where {score} is expected (the optimum lies there with probability {LEVEL:.0%})"
+    guess = "; take it as a guess, since the runs say little of others" if found.estimate.is_guess else ""
+    return f", where {score} is expected (the optimum lies there with probability {LEVEL:.0%}{guess})"
+
+
+def _held(found: Recommendation) -> str:
+    """How many runs lie in the region, and whether the best does."""
+    best = "the best run is one of them" if found.best_inside else "the best run is not: a model there should be better"
+    return f"Of {runs(found.candidates)} {found.inside} lie{'s' if found.inside == 1 else ''} there; {best}."
 
 
 def _standard_error(found: Recommendation) -> float | None:
@@ -177,10 +186,10 @@ def _gain(found: Recommendation, direction: schema.Direction, count: int, error:
         if found.equal_run["run_id"] == found.run["run_id"]:
             return f"none: the best run has equal β {of_all}"
         return f"none: with equal β (β = {beta}) a run is as good {of_all}"
-    sign = "+" if direction == "maximize" else "−"
+    more = "more" if direction == "maximize" else "less"
     unit = f" {found.metric.unit}".rstrip()
     equal = f"{runs(found.equal_candidates)} with equal β (β = {beta})"
-    text = f"{sign}{style.number(found.gain, 3)}{unit} against the best of {equal}"
+    text = f"{style.number(found.gain, 3)}{unit} {more} than the best of {equal}"
     if found.spread is not None and found.gain < 2 * found.spread:
         text += ", which is within twice the spread of its seeds"
     if error is not None and found.gain < 2 * error:

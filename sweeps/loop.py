@@ -240,7 +240,10 @@ class _Sweep:
     def _standing(self) -> Standing:
         finished = self._result.finished
         left = self._budget_left
+        running = len(self._flights)
         if self._result.wanted is not None:
+            # The store may hold a run finished before its worker has told so.
+            running = min(running, self._result.wanted - finished)
             unfinished = self._result.wanted - finished - len(self._flights) - len(self._result.faults)
             left = min(left, max(0, unfinished))
         seconds = self._progress.seconds_left(left + self._flights.runs_left, self._launcher.free + len(self._flights))
@@ -248,7 +251,7 @@ class _Sweep:
         return Standing(
             finished=finished,
             wanted=self._result.wanted,
-            running=len(self._flights),
+            running=running,
             counts=self._result.counts,
             best=self._best,
             seconds_left=min(seconds, bound) if seconds is not None else (bound if bound < float("inf") else None),

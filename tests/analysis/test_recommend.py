@@ -244,3 +244,15 @@ def test_an_unknown_application_is_named() -> None:
 def test_a_missing_metric_says_what_to_run(grid: pd.DataFrame) -> None:
     with pytest.raises(StoreError, match=r"python -m hit\.evaluate"):
         recommend(grid.drop(columns="test/accuracy_svm_rbf_z2_sampled"), "representation")
+
+
+def test_it_says_how_many_runs_lie_in_the_region_and_whether_the_best_does(grid: pd.DataFrame) -> None:
+    found = recommend(grid, "reconstruction")
+    low, high, count = found.region.low, found.region.high, 2
+    rates = np.column_stack([grid[f"test/rate_{layer}"] for layer in range(1, count + 1)])
+    inside = ((rates >= np.array(low) - 1e-6) & (rates <= np.array(high) + 1e-6)).all(1)
+    inside &= (rates.sum(1) >= found.region.total_low - 1e-6) & (rates.sum(1) <= found.region.total_high + 1e-6)
+    assert found.inside == inside.sum()
+    assert found.best_inside == inside[grid["run_id"].eq(found.run["run_id"])].item()
+    few = recommend(grid.head(5), "reconstruction")
+    assert few.best_inside, "the best few span it"
