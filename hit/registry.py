@@ -95,9 +95,10 @@ def model_name(run: Run) -> str:
 def registry_word(text: str) -> str:
     """The text with what aliases may not hold replaced.
 
-    >>> registry_word("accuracy / rate ≤ 20")
-    'accuracy-rate-20'
+    >>> registry_word("density where test/rate<=20")
+    'density-where-test-rate-at-most-20'
     """
+    text = text.replace("<=", " at most ").replace(">=", " at least ")
     word = re.sub(r"[^A-Za-z0-9_-]+", "-", text).strip("-")[:100]
     return f"{word}-" if re.fullmatch(r"(?i)latest|v\d+", word) else word or "model"
 

@@ -22,7 +22,7 @@ from torch import Tensor
 from hit.config import TrainConfig
 from hit.objective import warmup_factor
 from hit.schedules import step_size
-from hit.targets import BETA_HIGH, BETA_LOW, MISSED_ABOVE
+from hit.targets import BETA_HIGH, BETA_LOW
 
 #: Nepers that log β is pulled by for a relative error of one neper, and that it moves by for good at every step.
 PULL, MOVE = 3.0, 0.1
@@ -255,16 +255,16 @@ class Steering:
             for name, bound in zip(self._names(), pinned(self.plan, self.state), strict=True)
             if bound is not None
         }
+        missed = targets.missed(metrics)
         faults = []
-        for (asked, nats), (name, error) in zip(
-            targets.to_flat().items(), targets.relative_errors("test", metrics).items(), strict=True
+        for (asked, nats), name in zip(
+            targets.to_flat().items(), targets.relative_errors("test", metrics), strict=True
         ):
-            missed = error if asked.startswith("max") else abs(error)
-            if name in bounds and missed > MISSED_ABOVE:
+            if name in bounds and asked in missed:
                 rate = name.replace("rate_error", "rate")
                 moved = f"beta_{name.rpartition('_')[2]}" if name[-1].isdigit() else "every β that it moves"
                 faults.append(
-                    f"{asked}={nats:g} is missed by {error:+.1%}: {rate} is {metrics[rate]:.4g} nats "
+                    f"{asked}={nats:g} is missed by {missed[asked]:+.1%}: {rate} is {metrics[rate]:.4g} nats "
                     f"with {moved} at its bound of {bounds[name]:g}"
                 )
         return "; ".join(faults)

@@ -116,6 +116,16 @@ class RateTargets:
             if one is not None
         }
 
+    def missed(self, metrics: Mapping[str, float]) -> dict[str, float]:
+        """Flat name → R / target − 1 of the targets that the test set's rates miss by more than 5 %.
+
+        An upper bound is missed from above alone.
+        """
+        errors = zip(self.to_flat(), self.relative_errors("test", metrics).values(), strict=True)
+        return {
+            asked: error for asked, error in errors if (error if asked.startswith("max") else abs(error)) > MISSED_ABOVE
+        }
+
     def steered(self, layer: int) -> bool:
         """Whether a target moves β of this layer: its own, or that of the total rate."""
         own = self.layers[layer - 1] if layer <= len(self.layers) else None

@@ -229,7 +229,7 @@ def _warn_of_collapse(epoch: Epoch, epochs: int) -> None:
         layer = name.rpartition("_")[2]
         print(
             f"collapsed: z_{layer} carries {epoch.metrics[name]:.2g} nats over all β after {epoch.number} of "
-            f"{epochs} epochs, and seldom comes back; a smaller learning_rate or larger batches help",
+            f"{epochs} epochs, and seldom comes back; more steps (epochs, or smaller batches) help",
             file=sys.stderr,
             flush=True,
         )

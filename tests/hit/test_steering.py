@@ -198,6 +198,13 @@ class TestTargets:
         assert asked.targets == RateTargets((RateTarget(30), None, RateTarget(2.5, True)), RateTarget(50, True))
         assert TrainConfig.from_flat({name: str(value) for name, value in asked.to_flat().items()}) == asked
 
+    def test_a_target_is_missed_by_more_than_five_per_cent_and_a_bound_only_from_above(self) -> None:
+        asked = config(target_rate_1=10, max_rate_2=4, max_rate=12).targets
+        found = {"test/rate_1": 9.4, "test/rate_2": 1.0, "test/rate": 10.4}
+        assert asked.missed(found) == {"target_rate_1": pytest.approx(-0.06)}
+        found = {"test/rate_1": 10.4, "test/rate_2": 4.3, "test/rate": 12.5}
+        assert asked.missed(found) == {"max_rate_2": pytest.approx(0.075)}
+
     @pytest.mark.parametrize(
         ("flat", "line"),
         [
