@@ -56,8 +56,10 @@ def ensure(source: Source, root: DataRoot) -> None:
     cleared by the next one, and two processes do not disturb each other.
 
     Raises:
-        DataError: a file is missing and cannot be downloaded.
+        DataError: the root is no folder, or a file is missing and cannot be downloaded.
     """
+    if root.path.exists() and not root.path.is_dir():
+        raise DataError(f"data_root must be a folder, got the file {root}")
     missing = _missing(source, root.path)
     if not missing:
         return

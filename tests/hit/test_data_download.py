@@ -69,3 +69,9 @@ def test_a_download_that_ends_half_way(tmp_path: Path, end: BaseException) -> No
     assert not (tmp_path / "stub").exists()
     ensure(Stub(whole), DataRoot(tmp_path, "test"))
     assert (tmp_path / "stub/b").read_bytes() == b"whole"
+
+
+def test_a_root_that_is_a_file(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataError, match=r"data_root must be a folder, got the file .*/file \(test\)"):
+        ensure(Stub(whole), DataRoot(tmp_path / "file", "test"))
