@@ -272,9 +272,9 @@ class TestDownload:
 
     def test_root_that_cannot_be_made(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("")
-        for root in (tmp_path / "file", tmp_path / "file/below"):
-            message = refusal("mnist", root)
-            assert f"is not in {root} (data_root) and cannot be downloaded: [Errno" in message
+        message = refusal("mnist", tmp_path / "file/below")
+        assert f"is not in {tmp_path / 'file/below'} (data_root) and cannot be downloaded: [Errno" in message
+        assert "data_root must be a folder, got the file" in refusal("mnist", tmp_path / "file")
 
     @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
     def test_root_that_cannot_be_written(self, root: Path) -> None:
