@@ -94,7 +94,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     if missed := data.tags.get(Tag.INFEASIBLE):
         print(f"infeasible: {missed}", file=sys.stderr)
     elif config.targets.missed(measured):
-        print("missed: β was still on its way; more epochs, or smaller batches, give it more steps", file=sys.stderr)
+        print("missed by more than 5 %: more epochs, or smaller batches, give β more steps", file=sys.stderr)
     if not options.sweep:
         print(charts_line(str(store.client.tracking_uri), run.info.experiment_id), file=sys.stderr)
     print(run_id)

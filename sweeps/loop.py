@@ -95,6 +95,8 @@ class _Sweep:
         #: What the driver makes of the history; asked once a reading.
         self._best: Best | None = None
         self._situation = ""
+        #: Config hashes of all models that the history holds finished.
+        self._finished: set[str] = set()
         #: Whether the driver has not been asked since the history changed.
         self._ask = True
         self._waiting = False
@@ -209,6 +211,7 @@ class _Sweep:
         self._read_at = time.monotonic()
         self._ask = True
         self._result.finished = self._driver.finished(history)
+        self._finished = set(history.loc[history["status"] == "FINISHED", "config_hash"])
         self._best = Best.of(self._driver.mine(history), self._setting.best)
         self._situation = self._driver.situation(history)
 
@@ -240,11 +243,10 @@ class _Sweep:
     def _standing(self) -> Standing:
         finished = self._result.finished
         left = self._budget_left
-        running = len(self._flights)
+        # The store may hold a run finished before its worker has told so.
+        running = sum(proposal.identity not in self._finished for proposal in self._flights.proposals)
         if self._result.wanted is not None:
-            # The store may hold a run finished before its worker has told so.
-            running = min(running, self._result.wanted - finished)
-            unfinished = self._result.wanted - finished - len(self._flights) - len(self._result.faults)
+            unfinished = self._result.wanted - finished - running - len(self._result.faults)
             left = min(left, max(0, unfinished))
         seconds = self._progress.seconds_left(left + self._flights.runs_left, self._launcher.free + len(self._flights))
         bound = self._setting.budget.seconds_left

@@ -355,6 +355,24 @@ class TestTold:
         assert "-1 nats per image, about " in lines[0]
         assert lines[0].endswith(" s left")
 
+    def test_a_run_that_the_store_holds_finished_is_not_running(
+        self, bench: Bench, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """Its worker has logged the end and not told of it yet."""
+        held: set[str] = set()
+
+        def ends(training: Training, time: int) -> str:
+            if len(launcher.submitted) == 2 and training is launcher.submitted[1] and training.run_id not in held:
+                held.add(training.run_id)
+                bench.store.client.set_terminated(training.run_id)
+                return "running"
+            return "finished"
+
+        launcher = PaperLauncher(bench.store, workers=2, ends=ends)
+        bench.sweep(launcher)
+        lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("sweep: β")]
+        assert "2 of 4 finished, 0 running" in lines[0]
+
     def test_best(self, bench: Bench) -> None:
         frame = pd.DataFrame(
             {"run_id": ["a", "b", "c"], "status": ["FINISHED", "FINISHED", "KILLED"], "test/psnr": [1.0, 2.0, 3.0]}
