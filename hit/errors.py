@@ -8,9 +8,12 @@ __all__ = [
     "Diverged",
     "EndedEarly",
     "Interrupted",
+    "ItemRefused",
     "NoJudge",
+    "RunGone",
     "StoreAway",
     "StoreError",
+    "StoreRefused",
     "Unavailable",
     "UserError",
     "nearest",
@@ -41,7 +44,22 @@ class StoreError(UserError):
 
 
 class StoreAway(StoreError):
-    """The run store does not answer now; it may later."""
+    """The run store does not answer now; it may later. To be waited for, saying why and since when."""
+
+
+class StoreRefused(StoreError):
+    """The run store is not to be had until somebody mends something: credentials, rights, a driver, an address, room.
+
+    Not to be waited for: one line, and what was measured stays on disk.
+    """
+
+
+class RunGone(StoreError):
+    """The run, or its experiment, is deleted or is not in this store."""
+
+
+class ItemRefused(StoreError):
+    """This one item cannot be delivered; whatever comes behind it can."""
 
 
 class Claimed(StoreError):

@@ -1,0 +1,52 @@
+"""Keeps secrets out of everything that is printed, logged or raised."""
+
+__all__ = ["redact"]
+
+import os
+import re
+
+#: Environment variables whose values are secrets wherever they turn up.
+_SECRET_VARIABLES = (
+    "MLFLOW_TRACKING_PASSWORD",
+    "MLFLOW_TRACKING_TOKEN",
+    "DATABRICKS_TOKEN",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AZURE_STORAGE_ACCESS_KEY",
+    "AZURE_STORAGE_CONNECTION_STRING",
+    "PGPASSWORD",
+    "RAY_AUTH_TOKEN",
+)
+_SHORTEST_SECRET = 4
+_HIDDEN = "***"
+
+#: Between `://` and the last `@` of a word stand a user's name and a password, which may hold `@` and `/` themselves.
+_IN_ADDRESS = re.compile(r"(?<=://)\S*@")
+#: The same in what does not parse as an address (`postgresql:/user:secret@host`, `user:secret@host`); aliases of
+#: registered models (`models:/name@alias`) are none.
+_BEFORE_HOST = re.compile(r"(?<![\w/:.-])(?!models:/)((?:[A-Za-z][\w+.-]*:/+)?)[^\s/@:'\"]*:[^\s'\"]*@(?=[\w\[])")
+_HEADER = re.compile(r"\b(Bearer|Basic)\s+[^\s'\",;]+", re.IGNORECASE)
+_QUERY = re.compile(
+    r"\b((?:[\w-]*(?:password|passwd|secret|token|signature|credential)|sig|pwd)=)[^\s&'\",;]+", re.IGNORECASE
+)
+
+
+def redact(text: str) -> str:
+    """The text without the credentials in it: those of addresses, of headers, of queries, and of the environment.
+
+    >>> redact("no answer from http://user:a@b/c@host:5000/")
+    'no answer from http://host:5000/'
+    >>> redact("Invalid header value b'Bearer abc'")
+    "Invalid header value b'Bearer ***'"
+    >>> redact("registered: models:/hit-digits@representation")
+    'registered: models:/hit-digits@representation'
+    """
+    for variable in _SECRET_VARIABLES:
+        value = os.environ.get(variable, "")
+        for part in (value, *value.split()):
+            if len(part) >= _SHORTEST_SECRET:
+                text = text.replace(part, _HIDDEN)
+    text = _IN_ADDRESS.sub("", text)
+    text = _BEFORE_HOST.sub(r"\1", text)
+    text = _HEADER.sub(rf"\1 {_HIDDEN}", text)
+    return _QUERY.sub(rf"\1{_HIDDEN}", text)

@@ -1,0 +1,155 @@
+"""What an error on the way to the store means: it will pass, it will not, the run is gone, or one item is refused."""
+
+__all__ = ["first_line", "is_no_room", "translated"]
+
+import errno
+import json
+import re
+
+import requests
+from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import SQLAlchemyError
+
+from hit.errors import ItemRefused, RunGone, StoreAway, StoreError, StoreRefused
+from hit.redaction import redact
+
+_LONGEST_LINE = 300
+
+#: Codes of MLflow (https://mlflow.org/docs/latest/rest-api.html) and what they come to.
+_REFUSES_US = {"PERMISSION_DENIED", "CUSTOMER_UNAUTHORIZED", "UNAUTHENTICATED"}
+_REFUSES_ITEM = {"INVALID_PARAMETER_VALUE", "BAD_REQUEST", "RESOURCE_ALREADY_EXISTS", "NOT_IMPLEMENTED"}
+_NOT_THERE = {"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"}
+_STATUS = re.compile(r"failed with error code (\d{3})|\b(\d{3}) (?:Client|Server) Error")
+#: MLflow says that a run is deleted as it says that a parameter is wrong.
+_DELETED = re.compile(r"must be in the 'active' state|must be in 'active' lifecycle_stage|is (?:already )?deleted")
+_NO_ROOM = re.compile(
+    r"database or disk is full|No space left on device|could not extend file|disk full|quota exceeded", re.I
+)
+_NO_RIGHT = re.compile(
+    r"readonly database|read-only|permission denied|password authentication failed|no password supplied"
+    r"|role \S+ does not exist|database \S+ does not exist|no pg_hba.conf entry|Access denied for user",
+    re.I,
+)
+_DRIVERS = {"psycopg": "postgres", "psycopg2": "postgres"}
+
+_WORDS = (
+    (re.compile(r"Connection refused", re.I), "Connection refused"),
+    (re.compile(r"Name or service not known|nodename nor servname", re.I), "Name or service not known"),
+    (re.compile(r"Temporary failure in name resolution", re.I), "Temporary failure in name resolution"),
+    (re.compile(r"timed? ?out", re.I), "timed out"),
+    (re.compile(r"Connection (?:reset|aborted)|RemoteDisconnected|Remote end closed", re.I), "the connection broke"),
+    (re.compile(r"database is locked", re.I), "the database is locked by another process"),
+)
+
+
+def translated(error: BaseException, *, item: str = "") -> StoreError:
+    """An error of MLflow, of its HTTP client, of its database or of an artifact store as one of ours, one line each.
+
+    Args:
+        error: what was raised.
+        item: what was being delivered, if it was one thing of many (`artifact model/weights.safetensors`): a refusal
+            that concerns it alone is then `ItemRefused`.
+
+    Returns:
+        `StoreAway`, `StoreRefused`, `RunGone`, `ItemRefused`, or a plain `StoreError` where a question was refused.
+    """
+    if isinstance(error, StoreError):
+        return error
+    said = first_line(error)
+    text = f"{error}"
+    if isinstance(error, ModuleNotFoundError):
+        return _missing(error, item)
+    if "CERTIFICATE_VERIFY_FAILED" in text or "SSLCertVerificationError" in text:
+        return StoreRefused(f"the tracking server's certificate is not trusted here: {said}")
+    if "Unable to connect to proxy" in text or "ProxyError" in text or "Tunnel connection failed" in text:
+        return _proxy(text, said)
+    if _NO_ROOM.search(text):
+        return _refused_item_or_store(item, f"there is no room where the store keeps it: {said}")
+    status = _http_status(error, text)
+    code = error.error_code if isinstance(error, MlflowException) else ""
+    if code in _REFUSES_US or status in (401, 403):
+        return StoreRefused(_refusal(status or (401 if code != "PERMISSION_DENIED" else 403), said))
+    if status == 407:
+        return _proxy(text, said)
+    if code in _NOT_THERE or _DELETED.search(text):
+        return ItemRefused(f"{item}: {said}") if item.startswith("artifact") and status == 404 else RunGone(said)
+    if code == "ENDPOINT_NOT_FOUND" or status == 404:
+        return StoreRefused(f"there is no MLflow tracking server at this address: {said}")
+    if code in _REFUSES_ITEM or status in (400, 405, 413, 414, 415, 422):
+        return ItemRefused(f"{item}: {said}") if item else StoreError(said)
+    if isinstance(error, requests.exceptions.InvalidURL | requests.exceptions.InvalidHeader | UnicodeError):
+        return StoreRefused(f"the address or the credentials of the store are malformed: {said}")
+    if re.search(r"Invalid url|Invalid header value|InvalidHeader|Failed to parse|label empty or too long", text):
+        return StoreRefused(f"the address or the credentials of the store are malformed: {said}")
+    if isinstance(error, MlflowException | SQLAlchemyError | requests.exceptions.RequestException):
+        if _NO_RIGHT.search(text):
+            return StoreRefused(said)
+        return StoreAway(said)
+    if isinstance(error, ConnectionError | TimeoutError):
+        return StoreAway(said)
+    if isinstance(error, OSError):
+        return _refused_item_or_store(
+            item, f"{error.strerror or said}" + (f": {error.filename}" if error.filename else "")
+        )
+    # What libraries of artifact stores raise (boto3, google.cloud, …) says nothing of whether it passes.
+    return _refused_item_or_store(item, f"{type(error).__name__}: {said}")
+
+
+def first_line(error: BaseException) -> str:
+    """What went wrong in one line, without credentials, and without the layers of libraries that it came up through."""
+    text = str(error).strip()
+    for pattern, words in _WORDS:
+        if pattern.search(text):
+            return words
+    if not text:
+        return type(error).__name__
+    line = text.splitlines()[0]
+    if line.startswith("{"):
+        line = _message(text) or line
+    return redact(line)[:_LONGEST_LINE]
+
+
+def _message(text: str) -> str:
+    try:
+        return str(json.loads(text)["message"]).splitlines()[0]
+    except (ValueError, KeyError, TypeError, IndexError, RecursionError):
+        return ""
+
+
+def _http_status(error: BaseException, text: str) -> int:
+    """The HTTP status that an error speaks of, 0 if none."""
+    response = getattr(error, "response", None)
+    if response is not None and isinstance(getattr(response, "status_code", None), int):
+        return int(response.status_code)
+    if match := _STATUS.search(text.splitlines()[0] if text else ""):
+        return int(match[1] or match[2])
+    return 0
+
+
+def _refusal(status: int, said: str) -> str:
+    if status == 401:
+        return f"the tracking server asks for credentials that are right (MLFLOW_TRACKING_USERNAME, …_PASSWORD): {said}"
+    return f"the tracking server does not let this account do it: {said}"
+
+
+def _proxy(text: str, said: str) -> StoreError:
+    if re.search(r"Tunnel connection failed: (4\d\d)|\b407\b", text):
+        return StoreRefused(f"the proxy (HTTP_PROXY, HTTPS_PROXY, NO_PROXY) refuses the way to the store: {said}")
+    return StoreAway(f"the proxy (HTTP_PROXY, HTTPS_PROXY, NO_PROXY) does not answer: {said}")
+
+
+def _missing(error: ModuleNotFoundError, item: str) -> StoreError:
+    name = error.name or str(error)
+    extra = _DRIVERS.get(name.partition(".")[0])
+    how = f"pip install -e '.[{extra}]'" if extra else f"pip install {name.partition('.')[0]}"
+    return _refused_item_or_store(item, f"the store needs the package {name}, which is not installed here: {how}")
+
+
+def _refused_item_or_store(item: str, why: str) -> StoreError:
+    why = redact(why)
+    return ItemRefused(f"{item}: {why}") if item else StoreRefused(why)
+
+
+def is_no_room(error: OSError) -> bool:
+    """Whether a disk, or a share of it, is full."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
