@@ -13,6 +13,7 @@ from analysis.report import LOCAL_UI, write
 from analysis.runs import histories, runs
 from hit.artifacts import ArtifactReader
 from hit.connection import tracking_uri
+from hit.experiments import Experiment
 from hit.options import output_file
 from hit.store import Store
 from hit.tracking import RunWriter
@@ -32,12 +33,17 @@ class Selection:
 
     @classmethod
     def of(
-        cls, experiment: str, *, where: str = "", sweep: str = "", identities: Collection[str] | None = None
+        cls,
+        experiment: str | Experiment,
+        *,
+        where: str = "",
+        sweep: str = "",
+        identities: Collection[str] | None = None,
     ) -> "Selection":
         """The matching models of an experiment.
 
         Args:
-            experiment: its name.
+            experiment: its name, or itself.
             where: an MLflow filter on the models.
             sweep: run id of a sweep, for its models alone.
             identities: config hashes, for these models alone.

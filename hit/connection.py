@@ -5,11 +5,14 @@ __all__ = [
     "chosen_experiment",
     "connect",
     "experiment_id",
+    "experiment_of",
+    "found_experiment",
     "is_permanent",
     "sqlite_path",
     "tracking_uri",
 ]
 
+import contextlib
 import os
 import re
 import time
@@ -28,8 +31,10 @@ from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-from hit.errors import StoreError
+from hit.errors import RunGone, StoreError
+from hit.experiments import Experiment
 from hit.schema import DEFAULT_EXPERIMENT
+from hit.store_errors import translated
 
 DEFAULT_TRACKING_URI = "sqlite:///mlflow.db"
 
@@ -37,6 +42,7 @@ _SQLITE = "sqlite:///"
 _SCHEMES = ("sqlite", "http", "https", "postgresql", "mysql", "mssql", "databricks", "file", "")
 _PERMANENT = {"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS", "BAD_REQUEST"}
 _DB_LOCK_SECONDS = 120
+_TRIES = 5
 
 
 def tracking_uri(uri: str | None = None) -> str:
@@ -84,42 +90,104 @@ def connect(uri: str | None = None) -> MlflowClient:
         raise StoreError(f"tracking server must answer, got no answer from {_shown(uri)}: {_cause(error)}") from None
 
 
-def experiment_id(client: MlflowClient, name: str) -> str:
-    """Id of the experiment called `name`, created if need be, also when others create it at this moment.
+def experiment_id(client: MlflowClient, experiment: str | Experiment) -> str:
+    """Id of the experiment, made if there is none of its name, also when others make it at this moment.
+
+    Args:
+        client: of the store.
+        experiment: its name, or the experiment as it was found; one that has an id is not looked for again.
 
     Raises:
-        StoreError: the experiment is deleted, or its name is refused.
+        StoreError: the experiment is deleted, or its name is refused; `StoreAway`: the store does not answer.
     """
-    for attempt in range(5):
+    name = str(experiment)
+    for attempt in range(_TRIES):
         try:
-            found = client.get_experiment_by_name(name)
-            if found is not None:
-                if found.lifecycle_stage != "active":
-                    raise StoreError(
-                        f"experiment {name!r} is deleted; restore it (mlflow experiments restore -x "
-                        f"{found.experiment_id}) or name another one"
-                    )
-                return str(found.experiment_id)
+            found = found_experiment(client, experiment)
+            if found.id:
+                return found.id
             return str(client.create_experiment(name, artifact_location=_artifact_location(client, name)))
         except MlflowException as error:
-            if attempt == 4:
+            if attempt == _TRIES - 1:
                 raise StoreError(f"experiment {name!r} cannot be created: {_first_line(error)}") from None
             time.sleep(0.1 * 2**attempt)  # somebody else created it between our two questions
     raise AssertionError("unreachable")
 
 
-def chosen_experiment(asked: str) -> str:
-    """Name of the experiment to use: the one asked for, else that of the run which `mlflow run` has made, else
-    $MLFLOW_EXPERIMENT_NAME, else "hit".
+def found_experiment(client: MlflowClient, experiment: str | Experiment) -> Experiment:
+    """The experiment with its id; without one where the store has none of this name.
 
     Raises:
+        StoreError: it is deleted.
+        MlflowException: the store does not answer.
+    """
+    if isinstance(experiment, Experiment) and experiment.id:
+        return experiment
+    name = str(experiment)
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        return Experiment(name)
+    if found.lifecycle_stage != "active":
+        raise StoreError(
+            f"experiment {name!r} is deleted; restore it (mlflow experiments restore -x {found.experiment_id}) or "
+            "name another one"
+        )
+    return Experiment(name, str(found.experiment_id))
+
+
+def experiment_of(client: MlflowClient, run_id: str) -> Experiment:
+    """The experiment that a run is in.
+
+    Raises:
+        RunGone: there is no such run.
         StoreError: the store does not answer.
     """
-    run_id = os.environ.get("MLFLOW_RUN_ID")
-    if not asked and run_id:
-        client = connect()
-        return str(client.get_experiment(client.get_run(run_id).info.experiment_id).name)
-    return asked or os.environ.get("MLFLOW_EXPERIMENT_NAME") or DEFAULT_EXPERIMENT
+    try:
+        found = client.get_experiment(client.get_run(run_id).info.experiment_id)
+    except MlflowException as error:
+        raise translated(error) from None
+    return Experiment(str(found.name), str(found.experiment_id))
+
+
+def chosen_experiment(asked: str, resumed: str = "") -> Experiment:
+    """The experiment to use, held by its id from here on: whoever renames it meanwhile changes nothing.
+
+    That is the one asked for, else that of the run which is gone on with, else that of the run which `mlflow run` has
+    made ($MLFLOW_RUN_ID), else that of $MLFLOW_EXPERIMENT_ID, else that of $MLFLOW_EXPERIMENT_NAME, else "hit".
+
+    Args:
+        asked: its name, or '' for none.
+        resumed: id of a run that is gone on with, or ''; one that is not in the store chooses nothing.
+
+    Raises:
+        StoreError: the store does not answer, or what a variable names is not in it.
+    """
+    client = connect()
+    try:
+        if not asked and resumed:
+            with contextlib.suppress(RunGone):
+                return experiment_of(client, resumed)
+        if not asked and (run_id := os.environ.get("MLFLOW_RUN_ID")):
+            try:
+                return experiment_of(client, run_id)
+            except RunGone:
+                raise StoreError(f"MLFLOW_RUN_ID must be the id of a run in the store, got {run_id!r}") from None
+        if not asked and (home := os.environ.get("MLFLOW_EXPERIMENT_ID")):
+            return _by_id(client, home)
+        name = asked or os.environ.get("MLFLOW_EXPERIMENT_NAME") or DEFAULT_EXPERIMENT
+        return found_experiment(client, name)
+    except MlflowException as error:
+        raise translated(error) from None
+
+
+def _by_id(client: MlflowClient, home: str) -> Experiment:
+    try:
+        return found_experiment(client, str(client.get_experiment(home).name))
+    except MlflowException as error:
+        said = translated(error)
+        if not isinstance(said, RunGone):
+            raise said from None
+        raise StoreError(f"MLFLOW_EXPERIMENT_ID must be the id of an experiment in the store, got {home!r}") from None
 
 
 def is_permanent(error: BaseException) -> bool:

@@ -15,6 +15,7 @@ from hit import schema
 from hit.claims import assert_claim, assert_free
 from hit.connection import experiment_id
 from hit.errors import Claimed, StoreAway
+from hit.experiments import Experiment
 from hit.schema import Kind, Tag
 from hit.stop import process_identity
 from hit.store import Store
@@ -23,14 +24,16 @@ from hit.tracking import REASON_LENGTH
 _PARAMS_A_BATCH = 100
 
 
-def reserve_run(store: Store, experiment: str, name: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> str:
+def reserve_run(
+    store: Store, experiment: str | Experiment, name: str, params: Mapping[str, Any], tags: Mapping[str, str]
+) -> str:
     """A new run of a model, RUNNING and this process's own until the one that trains it takes it over; its id.
 
     Whoever reads the store from here on sees the model as being trained: this is what claims it.
 
     Args:
         store: the run store.
-        experiment: name of the experiment.
+        experiment: the experiment, or its name.
         name: shown in the UI.
         params: flat config of the model.
         tags: the model's (`hit.config_hash` among them).
@@ -64,14 +67,14 @@ def reserve_run(store: Store, experiment: str, name: str, params: Mapping[str, A
     return run_id
 
 
-def retake_run(store: Store, experiment: str, identity: str, run_id: str) -> None:
+def retake_run(store: Store, experiment: str | Experiment, identity: str, run_id: str) -> None:
     """Make an interrupted run of a model RUNNING and this process's own, until the one that trains it takes it over.
 
     Call it with the run's folder locked (`hit.state.lock_run`): of two processes that want it, one gets it.
 
     Args:
         store: the run store.
-        experiment: name of the experiment.
+        experiment: the experiment, or its name.
         identity: config hash of the model.
         run_id: the run.
 

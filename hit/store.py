@@ -15,8 +15,9 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
 from hit.config import flat_defaults
-from hit.connection import connect, is_permanent
+from hit.connection import connect, found_experiment, is_permanent
 from hit.errors import ConfigError, StoreAway, StoreError
+from hit.experiments import Experiment
 from hit.histories import Point, from_server, one_by_one
 from hit.records import Records, as_typed, is_layered
 from hit.schema import DEFAULT_EXPERIMENT, Kind, Tag
@@ -47,7 +48,7 @@ class Store:
 
     def history(
         self,
-        experiment: str = DEFAULT_EXPERIMENT,
+        experiment: str | Experiment = DEFAULT_EXPERIMENT,
         *,
         where: str = "",
         kind: Kind | None = Kind.TRAIN,
@@ -56,7 +57,7 @@ class Store:
         """Every matching run, one typed row each, oldest first; see `to_frame` for the columns.
 
         Args:
-            experiment: its name; one that does not exist has no runs.
+            experiment: its name, or itself; one that does not exist has no runs.
             where: a filter in MLflow's language (`metrics.beta_1 < 1 and params.model = 'ghvae'`).
             kind: only runs of this kind; None for all.
             sweep: only children of this sweep (its run id).
@@ -67,7 +68,7 @@ class Store:
         return self._history(experiment, self._clauses(where, kind, sweep))
 
     def states(
-        self, experiment: str, *, where: str = "", kind: Kind | None = Kind.TRAIN, sweep: str | None = None
+        self, experiment: str | Experiment, *, where: str = "", kind: Kind | None = Kind.TRAIN, sweep: str | None = None
     ) -> "dict[str, RunState] | None":
         """What tells, run by run, whether `history` would find it changed; None where only reading it all tells.
 
@@ -78,7 +79,7 @@ class Store:
         home = self._home(experiment)
         return {} if home is None else self._from_tables(lambda tables: tables.states(home, text), about=where)
 
-    def history_of(self, experiment: str, run_ids: Sequence[str]) -> pd.DataFrame:
+    def history_of(self, experiment: str | Experiment, run_ids: Sequence[str]) -> pd.DataFrame:
         """`history` of some runs, of whatever kind.
 
         Raises:
@@ -103,7 +104,7 @@ class Store:
 
     def runs(
         self,
-        experiment: str = DEFAULT_EXPERIMENT,
+        experiment: str | Experiment = DEFAULT_EXPERIMENT,
         *,
         where: str = "",
         kind: Kind | None = Kind.TRAIN,
@@ -130,6 +131,14 @@ class Store:
             "and attributes.status = 'FINISHED'"
         )
         return list(self._pages(experiments, where, "start_time DESC"))
+
+    def experiment(self, experiment: str | Experiment) -> Experiment:
+        """The experiment with its id, which it keeps when it is renamed; without one where there is none of its name.
+
+        Raises:
+            StoreError: it is deleted, or the store does not answer (`StoreAway`).
+        """
+        return self._answer(partial(found_experiment, self.client, experiment))  # type: ignore[no-any-return]
 
     def experiments(self) -> list[str]:
         """Names of all experiments that are not deleted.
@@ -212,7 +221,7 @@ class Store:
         except (SQLAlchemyError, AttributeError, TypeError):  # other tables than those of the MLflow that is here
             return None
 
-    def _history(self, experiment: str, where: str, run_ids: Sequence[str] | None = None) -> pd.DataFrame:
+    def _history(self, experiment: str | Experiment, where: str, run_ids: Sequence[str] | None = None) -> pd.DataFrame:
         home = self._home(experiment)
         if home is None:
             return to_frame([])
@@ -230,9 +239,8 @@ class Store:
         for text in filters:
             yield from self._lists([home], text, "start_time ASC", about=where)
 
-    def _home(self, experiment: str) -> str | None:
-        found = self._answer(partial(self.client.get_experiment_by_name, experiment))
-        return None if found is None else str(found.experiment_id)
+    def _home(self, experiment: str | Experiment) -> str | None:
+        return self.experiment(experiment).id or None
 
     def _clauses(self, where: str, kind: Kind | None, sweep: str | None) -> str:
         clauses = [where] if where else []

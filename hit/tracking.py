@@ -8,6 +8,7 @@ import math
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -21,6 +22,7 @@ from hit.connection import connect, experiment_id
 from hit.delivery import Delivery
 from hit.errors import Claimed, Diverged, EndedEarly, Interrupted, StoreError, UserError
 from hit.experiment_page import prepare_page
+from hit.experiments import Experiment
 from hit.journal import Journal, Record
 from hit.provenance import packages, source_tags
 from hit.schema import Kind, Tag
@@ -43,7 +45,7 @@ class RunWriter:
         kind: what the run is.
         name: shown in the UI.
         state_dir: folder for journals and checkpoints.
-        experiment: name of the experiment, for a new run.
+        experiment: the experiment, or its name, for a new run.
         uri: the store; see `hit.connection.tracking_uri`.
         run_id: take over this run instead of making one (`mlflow run` has made it, or it is resumed).
         amend: add to the run `run_id` that has ended; its name and status stay, whatever happens here.
@@ -61,7 +63,7 @@ class RunWriter:
         kind: Kind,
         name: str,
         state_dir: Path,
-        experiment: str = schema.DEFAULT_EXPERIMENT,
+        experiment: str | Experiment = schema.DEFAULT_EXPERIMENT,
         uri: str | None = None,
         run_id: str | None = None,
         amend: bool = False,
@@ -71,6 +73,7 @@ class RunWriter:
     ) -> None:
         make_writable(state_dir)  # before there is a run that could be left behind
         self._client = connect(uri)
+        self._asked_for = experiment
         self._stop = stop or StopRequest()
         self._closed = False
         self._amends = amend
@@ -90,9 +93,7 @@ class RunWriter:
         #: Markdown for the UI, from how the run ended and why.
         self.note: Callable[[str, str], str] | None = None
         if run_id is None:
-            run = self._client.create_run(
-                experiment_id(self._client, experiment), run_name=name, tags=source_tags() | all_tags
-            )
+            run = self._client.create_run(self.experiment.id, run_name=name, tags=source_tags() | all_tags)
             run_id = run.info.run_id
             self._lock = lock_run(run_folder(state_dir, run_id))
         else:
@@ -178,6 +179,11 @@ class RunWriter:
     def image(self, path: Path, key: str) -> None:
         """Log a picture for the UI's image grid, where the pictures of this key of several runs stand side by side."""
         self._append([{"kind": "image", "path": str(path.absolute()), "key": key}])
+
+    @cached_property
+    def experiment(self) -> Experiment:
+        """The experiment that was asked for, by its id; made where there is none. A new run is in it."""
+        return Experiment(str(self._asked_for), experiment_id(self._client, self._asked_for))
 
     @property
     def uri(self) -> str:
