@@ -11,8 +11,8 @@ import pandas as pd
 
 from analysis.report import LOCAL_UI, write
 from analysis.runs import histories, runs
+from hit.addresses import tracking_uri
 from hit.artifacts import ArtifactReader
-from hit.connection import tracking_uri
 from hit.experiments import Experiment
 from hit.options import output_file
 from hit.store import Store
@@ -58,8 +58,8 @@ class Selection:
         return cls(frame, f"experiment {experiment}{chosen}")
 
 
-def publish(run: RunWriter, models: Selection, output: str, applications: Collection[str] = ()) -> Path:
-    """Write the report on the models to `output` and log it with `run`; where it is.
+def publish(run: RunWriter | None, models: Selection, output: str, applications: Collection[str] = ()) -> Path:
+    """Write the report on the models to `output` and log it with `run`, if there is one; where it is.
 
     Args:
         run: the run whose artifact the report becomes.
@@ -81,7 +81,8 @@ def publish(run: RunWriter, models: Selection, output: str, applications: Collec
         pictures=ArtifactReader(Store()),
         histories=histories,
     )
-    run.artifact(path, "report")
+    if run is not None:
+        run.artifact(path, "report")
     return path
 
 

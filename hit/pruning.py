@@ -178,7 +178,7 @@ class PrunerWatch:
                 continue
             if old is None or old.status == "RUNNING":
                 old = Trace(run.info.run_id, run.info.status)
-                for point in store.client.get_metric_history(run.info.run_id, self._rule.metric):
+                for point in store.histories([run.info.run_id], [self._rule.metric]):
                     old.values[point.step] = point.value
                     old.times[point.step] = point.timestamp
             traces[run.info.run_id] = old

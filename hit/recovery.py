@@ -17,7 +17,7 @@ from hit.errors import StoreAway, StoreError
 from hit.experiments import Experiment
 from hit.journal import JOURNAL, Journal
 from hit.schema import Kind, Tag
-from hit.state import lock_run, store_mark
+from hit.state import is_mark_of, lock_run
 from hit.store import Store, is_lost
 from hit.tracking import REASON_LENGTH
 
@@ -45,7 +45,7 @@ def deliver_leftovers(state_dir: Path, uri: str | None = None) -> int:
     delivered = 0
     for folder in folders:
         with contextlib.suppress(Timeout, FileNotFoundError, MlflowException):
-            if (folder / "store").read_text() == store_mark(client.tracking_uri):
+            if is_mark_of((folder / "store").read_text(), client.tracking_uri):
                 delivered += _deliver_leftover(client, folder)
     return delivered
 

@@ -14,6 +14,7 @@ from mlflow.exceptions import MlflowException
 from hit import schema
 from hit.claims import assert_claim, assert_free
 from hit.connection import experiment_id
+from hit.creation import create_run
 from hit.errors import Claimed, StoreAway
 from hit.experiments import Experiment
 from hit.schema import Kind, Tag
@@ -43,15 +44,9 @@ def reserve_run(
         StoreError: the store refuses, or does not answer (`StoreAway`).
     """
     own = {Tag.KIND: Kind.TRAIN, Tag.SCHEMA: schema.SCHEMA_VERSION} | _ownership()
-    try:
-        run = store.client.create_run(
-            experiment_id(store.client, experiment),
-            run_name=name,
-            tags={str(key): str(value) for key, value in (own | dict(tags)).items()},
-        )
-    except MlflowException as error:
-        raise StoreAway(str(error).splitlines()[0]) from None
-    run_id = str(run.info.run_id)
+    home = experiment_id(store.client, experiment)
+    all_tags = {str(key): str(value) for key, value in (own | dict(tags)).items()}
+    run_id = str(create_run(store.client, home, name=name, tags=all_tags).info.run_id)
     # Who trains it logs its params and asks for its claim again, so that a store that is away now is no matter.
     with contextlib.suppress(MlflowException):
         logged = [Param(key, str(value)) for key, value in params.items()]

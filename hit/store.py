@@ -15,13 +15,15 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
 from hit.config import flat_defaults
-from hit.connection import connect, found_experiment, is_permanent
-from hit.errors import ConfigError, StoreAway, StoreError
+from hit.connection import connect, found_experiment
+from hit.errors import ConfigError, StoreAway, StoreError, StoreRefused
 from hit.experiments import Experiment
 from hit.histories import Point, from_server, one_by_one
 from hit.records import Records, as_typed, is_layered
+from hit.redaction import redact
 from hit.schema import DEFAULT_EXPERIMENT, Kind, Tag
 from hit.stop import process_identity
+from hit.store_errors import translated
 
 if TYPE_CHECKING:
     from hit.database import Database, RunState
@@ -121,11 +123,7 @@ class Store:
         Raises:
             StoreError: the store does not answer (`StoreAway`).
         """
-        page = self._answer(self.client.search_experiments)
-        experiments = [found.experiment_id for found in page]
-        while page.token:
-            page = self._answer(partial(self.client.search_experiments, page_token=page.token))
-            experiments += [found.experiment_id for found in page]
+        experiments = [found.id for found in self._experiments()]
         where = (
             f"tags.`{Tag.KIND}` = '{Kind.CLASSIFIER}' and tags.`{Tag.DATA_DIGEST}` = '{data_digest}' "
             "and attributes.status = 'FINISHED'"
@@ -146,22 +144,24 @@ class Store:
         Raises:
             StoreError: the store does not answer.
         """
-        page = self._answer(self.client.search_experiments)
-        names = [found.name for found in page]
-        while page.token:
-            page = self._answer(partial(self.client.search_experiments, page_token=page.token))
-            names += [found.name for found in page]
-        return names
+        return [found.name for found in self._experiments()]
+
+    def _experiments(self) -> Iterator[Experiment]:
+        token = None
+        while token is None or token:
+            page = self._answer(partial(self.client.search_experiments, page_token=token))
+            yield from (Experiment(str(found.name), str(found.experiment_id)) for found in page)
+            token = page.token or ""
 
     def run(self, run_id: str) -> Run:
         """One run.
 
         Raises:
-            StoreError: there is none of this id.
+            StoreError: there is none of this id; or the store does not answer (`StoreAway`), or refuses.
         """
         try:
             return self._answer(partial(self.client.get_run, run_id))
-        except StoreAway:
+        except (StoreAway, StoreRefused):
             raise
         except StoreError:
             raise StoreError(f"run_id must be that of a run in the store, got {run_id!r}") from None
@@ -176,11 +176,11 @@ class Store:
 
         Raises:
             ConfigError: there is none of this id, or it is of another kind, or has not finished.
-            StoreAway: the store does not answer.
+            StoreAway, StoreRefused: the store does not answer, or refuses.
         """
         try:
             run = self.run(run_id)
-        except StoreAway:
+        except (StoreAway, StoreRefused):
             raise
         except StoreError:
             raise ConfigError(f"{rule}, got {run_id!r}, which the store does not know") from None
@@ -193,13 +193,19 @@ class Store:
         """A copy of a run's artifact under `folder`.
 
         Raises:
-            StoreError: the run has no such artifact.
+            StoreError: the run has no such artifact where the store says that it is, or the store does not answer
+                (`StoreAway`).
         """
         try:
             return Path(self.client.download_artifacts(run_id, artifact, str(folder)))
         except Exception as error:
+            said = translated(error)
+            if isinstance(said, StoreAway):
+                raise said from None
+            place = redact(str(self.run(run_id).info.artifact_uri))
+            hint = "; a store that was moved keeps the old place of its artifacts" if place.startswith("file:") else ""
             raise StoreError(
-                f"run {run_id} must have the artifact {artifact!r}, got: {str(error).splitlines()[0]}"
+                f"run {run_id} must have the artifact {artifact!r}, looked for in {place}: {said}{hint}"
             ) from None
 
     @cached_property
@@ -266,10 +272,10 @@ class Store:
         try:
             return ask()
         except MlflowException as error:
-            reason = str(error).splitlines()[0]
-            if not is_permanent(error):
-                raise StoreAway(reason[:300]) from None
-            raise StoreError(f"the store cannot answer {about!r}: {reason}" if about else reason) from None
+            said = translated(error)
+            if about and type(said) is StoreError:
+                raise StoreError(f"the store cannot answer {about!r}: {said}") from None
+            raise said from None
 
 
 def to_frame(runs: Sequence[Run]) -> pd.DataFrame:

@@ -19,6 +19,7 @@ from mlflow.exceptions import MlflowException
 
 from hit import schema
 from hit.connection import connect, experiment_id
+from hit.creation import create_run
 from hit.delivery import Delivery
 from hit.errors import Claimed, Diverged, EndedEarly, Interrupted, StoreError, UserError
 from hit.experiment_page import prepare_page
@@ -28,6 +29,7 @@ from hit.provenance import packages, source_tags
 from hit.schema import Kind, Tag
 from hit.state import lock_run, make_writable, run_folder, store_mark
 from hit.stop import StopRequest, process_identity
+from hit.store_errors import translated
 
 REASON_LENGTH = 500
 _DRAIN_SECONDS_WHEN_STOPPED = 20.0
@@ -93,7 +95,7 @@ class RunWriter:
         #: Markdown for the UI, from how the run ended and why.
         self.note: Callable[[str, str], str] | None = None
         if run_id is None:
-            run = self._client.create_run(self.experiment.id, run_name=name, tags=source_tags() | all_tags)
+            run = create_run(self._client, self.experiment.id, name=name, tags=source_tags() | all_tags)
             run_id = run.info.run_id
             self._lock = lock_run(run_folder(state_dir, run_id))
         else:
@@ -109,9 +111,12 @@ class RunWriter:
                     owner = [RunTag(key, all_tags[key]) for key in (Tag.HOST, Tag.PROCESS, Tag.HEARTBEAT)]
                     self._client.log_batch(run_id, tags=owner)
                     self._client.update_run(run_id, status="RUNNING", name=name)
+                else:  # whether we may write to it shows before anything is measured
+                    self._client.set_tag(run_id, Tag.HEARTBEAT, all_tags[Tag.HEARTBEAT])
             except MlflowException as error:
                 self._lock.release()
-                raise StoreError(f"run {run_id} cannot be taken over: {str(error).splitlines()[0]}") from None
+                said = translated(error)
+                raise type(said)(f"run {run_id} cannot be taken over: {said}") from None
             self._known_params = set(run.data.params)
             all_tags = {key: value for key, value in source_tags().items() if key not in run.data.tags} | all_tags
         prepare_page(self._client, run.info.experiment_id)
