@@ -2,7 +2,9 @@
 
 __all__ = ["ReportOptions", "main", "parser"]
 
+import contextlib
 import os
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import ConfigDict, Field
@@ -61,14 +63,15 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     from analysis.sentences import told
     from hit.config import TrainConfig
     from hit.connection import chosen_experiment
-    from hit.errors import StoreError
+    from hit.errors import StoreError, StoreRefused
     from hit.recovery import recover
     from hit.runner import state_folder
     from hit.tracking import RunWriter
 
     experiment = chosen_experiment(options.experiment)
     folder = state_folder(TrainConfig(state_dir=options.state_dir))
-    recover(folder, experiment)
+    with contextlib.suppress(StoreRefused):  # a store that we may not write to can be read all the same
+        recover(folder, experiment)
     models = Selection.of(experiment, where=options.where, sweep=options.sweep)
     try:
         advice = told(models.frame, asked)
@@ -76,15 +79,21 @@ def main(argv: list[str], stop: "StopRequest") -> None:
         if options.application.strip() != "all":
             raise
         advice = [str(error)]  # pictures need less
-    with RunWriter(
-        kind=Kind.REPORT,
-        name=f"report {options.where or options.sweep or experiment}",
-        state_dir=folder,
-        experiment=experiment,
-        run_id=os.environ.get("MLFLOW_RUN_ID") or None,
-        stop=stop,
-    ) as run:
-        path = publish(run, models, options.output, wanted)
+    try:
+        writer = RunWriter(
+            kind=Kind.REPORT,
+            name=f"report {options.where or options.sweep or experiment}",
+            state_dir=folder,
+            experiment=experiment,
+            run_id=os.environ.get("MLFLOW_RUN_ID") or None,
+            stop=stop,
+        )
+    except StoreRefused as error:
+        print(f"the report is written, and not logged with its store: {error}", file=sys.stderr)
+        path = publish(None, models, options.output, wanted)
+    else:
+        with writer as run:
+            path = publish(run, models, options.output, wanted)
     print(*advice, sep="\n")
     print(f"report: {path}")
     if options.register:

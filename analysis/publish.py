@@ -11,8 +11,9 @@ import pandas as pd
 
 from analysis.report import LOCAL_UI, write
 from analysis.runs import histories, runs
+from hit.addresses import tracking_uri
 from hit.artifacts import ArtifactReader
-from hit.connection import tracking_uri
+from hit.experiments import Experiment
 from hit.options import output_file
 from hit.store import Store
 from hit.tracking import RunWriter
@@ -32,12 +33,17 @@ class Selection:
 
     @classmethod
     def of(
-        cls, experiment: str, *, where: str = "", sweep: str = "", identities: Collection[str] | None = None
+        cls,
+        experiment: str | Experiment,
+        *,
+        where: str = "",
+        sweep: str = "",
+        identities: Collection[str] | None = None,
     ) -> "Selection":
         """The matching models of an experiment.
 
         Args:
-            experiment: its name.
+            experiment: its name, or itself.
             where: an MLflow filter on the models.
             sweep: run id of a sweep, for its models alone.
             identities: config hashes, for these models alone.
@@ -52,8 +58,8 @@ class Selection:
         return cls(frame, f"experiment {experiment}{chosen}")
 
 
-def publish(run: RunWriter, models: Selection, output: str, applications: Collection[str] = ()) -> Path:
-    """Write the report on the models to `output` and log it with `run`; where it is.
+def publish(run: RunWriter | None, models: Selection, output: str, applications: Collection[str] = ()) -> Path:
+    """Write the report on the models to `output` and log it with `run`, if there is one; where it is.
 
     Args:
         run: the run whose artifact the report becomes.
@@ -75,7 +81,8 @@ def publish(run: RunWriter, models: Selection, output: str, applications: Collec
         pictures=ArtifactReader(Store()),
         histories=histories,
     )
-    run.artifact(path, "report")
+    if run is not None:
+        run.artifact(path, "report")
     return path
 
 

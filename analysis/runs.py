@@ -24,6 +24,7 @@ import pandas as pd
 from analysis.suggestions import EXPERIMENT, evaluate_command
 from hit import schema
 from hit.errors import StoreError, nearest
+from hit.experiments import Experiment
 
 if TYPE_CHECKING:
     from hit.history import HistoryReader
@@ -40,7 +41,7 @@ _MAKE = "make one by `mlflow run . -e train`, many by `mlflow run . -e sweep`"
 
 
 def runs(
-    experiment: str = schema.DEFAULT_EXPERIMENT,
+    experiment: str | Experiment = schema.DEFAULT_EXPERIMENT,
     where: str = "",
     tracking_uri: str | None = None,
     sweep: str | None = None,
@@ -48,7 +49,7 @@ def runs(
     """The models in the run store, one row each, with every config field and metric as a column.
 
     Args:
-        experiment: name of the MLflow experiment.
+        experiment: the MLflow experiment, or its name.
         where: an MLflow filter, such as `params.dataset = 'digits' and metrics.beta_2 > 1`.
         tracking_uri: the store; by default what `MLFLOW_TRACKING_URI` says, else `sqlite:///mlflow.db`.
         sweep: run id of a sweep, to see its runs alone.
@@ -72,7 +73,7 @@ class Query:
 
     def __init__(
         self,
-        experiment: str = schema.DEFAULT_EXPERIMENT,
+        experiment: str | Experiment = schema.DEFAULT_EXPERIMENT,
         where: str = "",
         tracking_uri: str | None = None,
         sweep: str | None = None,
@@ -94,7 +95,7 @@ class Query:
             StoreError: as from the function `runs`.
         """
         frame = self._read(full).copy()
-        frame.attrs[EXPERIMENT] = self.experiment
+        frame.attrs[EXPERIMENT] = str(self.experiment)
         if frame.empty:
             self._explain()
         return frame
@@ -114,14 +115,14 @@ class Query:
     def _explain(self) -> None:
         from hit.store import Store
 
-        known = Store(self._uri).experiments()
-        if self.experiment not in known:
-            raise StoreError(f"there is no experiment {self.experiment!r}{nearest(self.experiment, known)}; {_MAKE}")
+        name, store = str(self.experiment), Store(self._uri)
+        if not store.experiment(self.experiment).id:
+            raise StoreError(f"there is no experiment {name!r}{nearest(name, store.experiments())}; {_MAKE}")
         filters = {"where": self.where, "sweep": self.sweep}
         chosen = " and ".join(f"{name}={value!r}" for name, value in filters.items() if value)
         if chosen:
-            raise StoreError(f"no run of experiment {self.experiment!r} has {chosen}")
-        raise StoreError(f"experiment {self.experiment!r} holds no runs: {_MAKE}")
+            raise StoreError(f"no run of experiment {name!r} has {chosen}")
+        raise StoreError(f"experiment {name!r} holds no runs: {_MAKE}")
 
 
 def histories(

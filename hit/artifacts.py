@@ -10,7 +10,7 @@ from mlflow.store.artifact.artifact_repo import ArtifactRepository
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
 
-from hit.errors import StoreAway, StoreError
+from hit.errors import StoreAway, StoreError, StoreRefused
 from hit.store import Store
 
 
@@ -39,7 +39,7 @@ class ArtifactReader:
                 return (Path(repository.artifact_dir) / path).read_bytes()
             with tempfile.TemporaryDirectory() as folder:
                 return Path(repository.download_artifacts(path, folder)).read_bytes()
-        except StoreAway:
+        except (StoreAway, StoreRefused):
             self._away = True
             return None
         except Exception:  # each kind of repository has its own errors; a picture is not worth a report

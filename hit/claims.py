@@ -5,11 +5,12 @@ __all__ = ["assert_claim", "assert_free"]
 from mlflow.entities import Run
 
 from hit.errors import Claimed
+from hit.experiments import Experiment
 from hit.schema import Kind, Tag
 from hit.store import Store, is_lost
 
 
-def assert_claim(store: Store, experiment: str, identity: str, run_id: str) -> None:
+def assert_claim(store: Store, experiment: str | Experiment, identity: str, run_id: str) -> None:
     """Return if this run may train the config; it claims it by existing.
 
     Of the live runs of a config the one that was begun first has it, and of two begun in one millisecond the one
@@ -18,7 +19,7 @@ def assert_claim(store: Store, experiment: str, identity: str, run_id: str) -> N
 
     Args:
         store: the run store.
-        experiment: name of the experiment.
+        experiment: the experiment, or its name.
         identity: config hash (tag `hit.config_hash`).
         run_id: who asks; in the store, RUNNING, with that hash.
 
@@ -37,7 +38,7 @@ def assert_claim(store: Store, experiment: str, identity: str, run_id: str) -> N
         raise Claimed(f"run {first} is training this model already")
 
 
-def assert_free(store: Store, experiment: str, identity: str, run_id: str) -> None:
+def assert_free(store: Store, experiment: str | Experiment, identity: str, run_id: str) -> None:
     """Return if no other run trains the config or has trained it, whenever it was begun.
 
     For an interrupted run that is to go on: though it was begun first, it has to leave the model to a run that
@@ -45,7 +46,7 @@ def assert_free(store: Store, experiment: str, identity: str, run_id: str) -> No
 
     Args:
         store: the run store.
-        experiment: name of the experiment.
+        experiment: the experiment, or its name.
         identity: config hash.
         run_id: the interrupted run.
 
@@ -58,7 +59,7 @@ def assert_free(store: Store, experiment: str, identity: str, run_id: str) -> No
             raise Claimed(f"run {run.info.run_id} is training this model already")
 
 
-def _of_config(store: Store, experiment: str, identity: str, run_id: str) -> list[Run]:
+def _of_config(store: Store, experiment: str | Experiment, identity: str, run_id: str) -> list[Run]:
     """The runs of a config, none of them, but for `run_id`, FINISHED."""
     runs = list(store.runs(experiment, where=f"tags.`{Tag.CONFIG_HASH}` = '{identity}'", kind=Kind.TRAIN))
     for run in runs:

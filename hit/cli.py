@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 from hit.config import describe, flat_defaults
 from hit.errors import ConfigError, Diverged, EndedEarly, Interrupted, UserError, nearest
 from hit.options import defaults, infos
+from hit.redaction import redact, redact_tracebacks
 from hit.restate import restate_later
 from hit.schema import Kind
 from hit.stop import WATCHED, StopRequest
@@ -104,6 +105,7 @@ def entry_point(main: Callable[[list[str], StopRequest], None], kind: Kind) -> N
     A run of this kind that `mlflow run` made for us and that we could not begin ends as FAILED with that line.
     """
     run_id = os.environ.get("MLFLOW_RUN_ID", "")
+    redact_tracebacks()
     try:
         with StopRequest(watch_parent=bool(run_id), watch=os.environ.get(WATCHED)) as stop:
             main(sys.argv[1:], stop)
@@ -125,7 +127,7 @@ def entry_point(main: Callable[[list[str], StopRequest], None], kind: Kind) -> N
 
 
 def _leave(line: str, code: int) -> NoReturn:
-    print(" ".join(line.split()), file=sys.stderr, flush=True)
+    print(redact(" ".join(line.split())), file=sys.stderr, flush=True)
     sys.exit(code)
 
 

@@ -8,11 +8,9 @@ client instead.
 
 __all__ = ["Database", "RunState"]
 
-import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
-from urllib.parse import quote
 
 import numpy as np
 import sqlalchemy as sql
@@ -21,7 +19,8 @@ from mlflow.store.tracking.sqlalchemy_store import _get_sqlalchemy_filter_clause
 from mlflow.utils.search_utils import SearchUtils
 from sqlalchemy.orm import Session
 
-from hit.connection import sqlite_path
+from hit.addresses import is_database, sqlite_path
+from hit.probe import open_sqlite
 from hit.records import TAG_COLUMNS, Records
 
 # Tables, not MLflow's classes: rows are tuples then, for a tenth of the work.
@@ -30,8 +29,6 @@ _LATEST, _LOGGED = (one.__table__.c for one in (models.SqlLatestMetric, models.S
 
 #: Run ids in one question, whose answers are held at once.
 _IDS_A_QUESTION = 500
-_DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
-_SQLITE_SECONDS = 60.0
 
 #: What tells whether anything about a run has changed: its row, how many metrics, params and tags it has, and how new.
 RunState = tuple[Any, ...]
@@ -50,17 +47,12 @@ class Database:
 
     def __init__(self, uri: str) -> None:
         path = sqlite_path(uri)
-        if path is None:
-            self._engine = sql.create_engine(uri, poolclass=sql.NullPool)
-        else:
-            address = f"file:{quote(str(path))}?mode=ro"
-            opened: Callable[[], Any] = partial(sqlite3.connect, address, uri=True, timeout=_SQLITE_SECONDS)
-            self._engine = sql.create_engine("sqlite://", creator=opened, poolclass=sql.NullPool)
+        self._engine = sql.create_engine(uri, poolclass=sql.NullPool) if path is None else open_sqlite(path)
 
     @staticmethod
     def reads(uri: str) -> bool:
         """Whether a store at this address is a database, rather than a server."""
-        return uri.partition(":")[0].partition("+")[0] in _DATABASES
+        return is_database(uri)
 
     def records(self, experiment: str, where: str = "", run_ids: Sequence[str] | None = None) -> Records:
         """Every active run of an experiment (its id) that matches, oldest first.

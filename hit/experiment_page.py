@@ -3,13 +3,15 @@
 __all__ = ["IMAGE_KEYS", "charts_line", "charts_page", "prepare_page"]
 
 import base64
+import contextlib
 import json
-import re
 import zlib
 from typing import Any
 
 from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
 
+from hit.redaction import redact
 from hit.schema import Kind, Tag
 
 #: Pictures of a model that the UI's image grid shows.
@@ -33,11 +35,12 @@ def prepare_page(client: MlflowClient, experiment: str) -> None:
 
     What is there already, be it changed by somebody, stays.
     """
-    record = client.get_experiment(experiment)
-    if _EXPERIMENT_KIND not in record.tags:
-        client.set_experiment_tag(experiment, _EXPERIMENT_KIND, "custom_model_development")
-    if _VIEW + _VIEW_KEY not in record.tags:
-        client.set_experiment_tag(experiment, _VIEW + _VIEW_KEY, _saved_view(record.creation_time or 0))
+    with contextlib.suppress(MlflowException):  # a page is not worth a run
+        record = client.get_experiment(experiment)
+        if _EXPERIMENT_KIND not in record.tags:
+            client.set_experiment_tag(experiment, _EXPERIMENT_KIND, "custom_model_development")
+        if _VIEW + _VIEW_KEY not in record.tags:
+            client.set_experiment_tag(experiment, _VIEW + _VIEW_KEY, _saved_view(record.creation_time or 0))
 
 
 def charts_page(experiment: str) -> str:
@@ -55,7 +58,7 @@ def charts_line(uri: str, experiment: str) -> str:
     'charts in the MLflow UI: https://mlflow.example.org'
     """
     if uri.startswith(("http://", "https://")):
-        return f"charts in the MLflow UI: {re.sub(r'(?<=://)[^/@]+@', '', uri).rstrip('/')}{charts_page(experiment)}"
+        return f"charts in the MLflow UI: {redact(uri).rstrip('/')}{charts_page(experiment)}"
     return f"charts in the MLflow UI (make ui): {_LOCAL_UI}{charts_page(experiment)}"
 
 

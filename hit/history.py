@@ -11,6 +11,7 @@ from mlflow.entities import Run
 
 from hit.config import flat_defaults
 from hit.errors import StoreError
+from hit.experiments import Experiment
 from hit.frames import stack
 from hit.records import BASE_COLUMNS, is_layered
 from hit.schema import DEFAULT_EXPERIMENT, SCHEMA_VERSION, Kind
@@ -46,7 +47,7 @@ class HistoryReader:
 
     Args:
         store: the store.
-        experiment: name of the experiment.
+        experiment: the experiment, or its name; once it is there, a new name of it is no matter.
         kind: only runs of this kind; None for all.
         where: only runs that match this filter in MLflow's language.
         sweep: only children of this sweep (its run id).
@@ -58,7 +59,7 @@ class HistoryReader:
     def __init__(
         self,
         store: Store,
-        experiment: str = DEFAULT_EXPERIMENT,
+        experiment: str | Experiment = DEFAULT_EXPERIMENT,
         *,
         kind: Kind | None = Kind.TRAIN,
         where: str = "",
@@ -85,6 +86,7 @@ class HistoryReader:
         Raises:
             StoreError: the store does not answer (`StoreAway`), or holds runs of another schema.
         """
+        self._experiment = self._store.experiment(self._experiment)
         states = self._store.states(self._experiment, where=self._where, kind=self._kind, sweep=self._sweep)
         if states is not None:
             return self._read_changed(states, full)
@@ -144,12 +146,12 @@ class HistoryReader:
         return _as_if_read_at_once(frame)
 
 
-def _check_schema(frame: pd.DataFrame, experiment: str) -> None:
+def _check_schema(frame: pd.DataFrame, experiment: str | Experiment) -> None:
     others = frame.loc[frame["schema"].notna() & (frame["schema"] != SCHEMA_VERSION), ["run_id", "schema"]]
     if len(others):
         run_id, schema = others.iloc[0]
         raise StoreError(
-            f"experiment must hold runs of schema {SCHEMA_VERSION} alone, got {experiment!r} with run {run_id} "
+            f"experiment must hold runs of schema {SCHEMA_VERSION} alone, got {str(experiment)!r} with run {run_id} "
             f"of schema {schema}: name another experiment, or use the version of hit that wrote it"
         )
 

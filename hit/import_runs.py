@@ -80,7 +80,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
                 bar.write(" ".join(f"{result.folder}: {result.reason}".split()), file=sys.stderr)
             bar.update()
 
-        results = import_runs(folders, machine, experiment=experiment, parent=run.run_id, stop=stop, on_result=show)
+        results = import_runs(folders, machine, experiment=run.experiment, parent=run.run_id, stop=stop, on_result=show)
         counts = Counter(result.outcome for result in results)
         line = ", ".join(f"{counts[outcome]} {outcome}" for outcome in Outcome if counts[outcome])
         if not counts[Outcome.IMPORTED] + counts[Outcome.PRESENT]:

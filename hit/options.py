@@ -27,7 +27,9 @@ _RULES = {
 
 CROP_HELP = "side of square crops of a folder's images, streamed; 0: as they are, or 256 where they are large"
 WORKERS_HELP = "processes, which divide the CPUs; 0: one a CPU, at most 8"
-EXPERIMENT_HELP = "name of the MLflow experiment; empty: that of `mlflow run`, else hit"
+EXPERIMENT_HELP = (
+    "name of the MLflow experiment; empty: that of `mlflow run`, of MLFLOW_EXPERIMENT_ID, …_NAME, else hit"
+)
 
 
 def build(options: type[OptionsT], values: Mapping[str, Any]) -> OptionsT:

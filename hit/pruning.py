@@ -23,6 +23,7 @@ from optuna.trial import TrialState
 from hit.config import TrainConfig
 from hit.early_stopping import PrunerRule
 from hit.errors import EndedEarly, StoreAway
+from hit.experiments import Experiment
 from hit.schema import Tag, metric
 from hit.store import Store
 
@@ -117,11 +118,13 @@ class PrunerWatch:
     Args:
         rule: the pruner.
         config: of the run.
-        experiment: name of the experiment.
+        experiment: the experiment, or its name.
         store: opens the run store.
     """
 
-    def __init__(self, rule: PrunerRule, config: TrainConfig, experiment: str, store: Callable[[], Store]) -> None:
+    def __init__(
+        self, rule: PrunerRule, config: TrainConfig, experiment: str | Experiment, store: Callable[[], Store]
+    ) -> None:
         self._rule = rule
         self._open = store
         self._store: Store | None = None
@@ -175,7 +178,7 @@ class PrunerWatch:
                 continue
             if old is None or old.status == "RUNNING":
                 old = Trace(run.info.run_id, run.info.status)
-                for point in store.client.get_metric_history(run.info.run_id, self._rule.metric):
+                for point in store.histories([run.info.run_id], [self._rule.metric]):
                     old.values[point.step] = point.value
                     old.times[point.step] = point.timestamp
             traces[run.info.run_id] = old

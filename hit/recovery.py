@@ -14,14 +14,15 @@ from mlflow.exceptions import MlflowException
 from hit.connection import connect
 from hit.delivery import send
 from hit.errors import StoreAway, StoreError
+from hit.experiments import Experiment
 from hit.journal import JOURNAL, Journal
 from hit.schema import Kind, Tag
-from hit.state import lock_run, store_mark
+from hit.state import is_mark_of, lock_run
 from hit.store import Store, is_lost
 from hit.tracking import REASON_LENGTH
 
 
-def recover(state_dir: Path, experiment: str, uri: str | None = None) -> None:
+def recover(state_dir: Path, experiment: str | Experiment, uri: str | None = None) -> None:
     """What every command does first: deliver leftovers, then end the experiment's lost runs.
 
     Raises:
@@ -44,12 +45,12 @@ def deliver_leftovers(state_dir: Path, uri: str | None = None) -> int:
     delivered = 0
     for folder in folders:
         with contextlib.suppress(Timeout, FileNotFoundError, MlflowException):
-            if (folder / "store").read_text() == store_mark(client.tracking_uri):
+            if is_mark_of((folder / "store").read_text(), client.tracking_uri):
                 delivered += _deliver_leftover(client, folder)
     return delivered
 
 
-def end_lost(store: Store, experiment: str) -> int:
+def end_lost(store: Store, experiment: str | Experiment) -> int:
     """End the runs of an experiment, of any kind, that say RUNNING and have nobody behind them; how many.
 
     Raises:

@@ -1,9 +1,14 @@
 """Keeps secrets out of everything that is printed, logged or raised."""
 
-__all__ = ["redact"]
+__all__ = ["redact", "redact_logs", "redact_tracebacks"]
 
+import logging
 import os
 import re
+import sys
+import threading
+import traceback
+from types import TracebackType
 
 #: Environment variables whose values are secrets wherever they turn up.
 _SECRET_VARIABLES = (
@@ -21,7 +26,8 @@ _SHORTEST_SECRET = 4
 _HIDDEN = "***"
 
 #: Between `://` and the last `@` of a word stand a user's name and a password, which may hold `@` and `/` themselves.
-_IN_ADDRESS = re.compile(r"(?<=://)\S*@")
+#: What begins with three slashes is a path.
+_IN_ADDRESS = re.compile(r"(?<=://)(?!/)\S*@")
 #: The same in what does not parse as an address (`postgresql:/user:secret@host`, `user:secret@host`); aliases of
 #: registered models (`models:/name@alias`) are none.
 _BEFORE_HOST = re.compile(r"(?<![\w/:.-])(?!models:/)((?:[A-Za-z][\w+.-]*:/+)?)[^\s/@:'\"]*:[^\s'\"]*@(?=[\w\[])")
@@ -50,3 +56,33 @@ def redact(text: str) -> str:
     text = _BEFORE_HOST.sub(r"\1", text)
     text = _HEADER.sub(rf"\1 {_HIDDEN}", text)
     return _QUERY.sub(rf"\1{_HIDDEN}", text)
+
+
+def redact_logs(*names: str) -> None:
+    """Let the handlers of these loggers leave credentials out, and those of the root, which hear whoever has none."""
+    handlers = [handler for name in (*names, "") for handler in logging.getLogger(name).handlers]
+    for handler in filter(None, [*handlers, logging.lastResort]):
+        if not any(isinstance(one, _Redacted) for one in handler.filters):
+            handler.addFilter(_Redacted())
+
+
+def redact_tracebacks() -> None:
+    """Let what ends this process unforeseen be told without credentials, too."""
+
+    def tell(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        sys.stderr.write(redact("".join(traceback.format_exception(kind, error, trace))))
+
+    sys.excepthook = tell
+    threading.excepthook = lambda said: (
+        None
+        if said.exc_type is SystemExit
+        else tell(said.exc_type, said.exc_value or said.exc_type(), said.exc_traceback)
+    )
+
+
+class _Redacted(logging.Filter):
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = redact(record.getMessage()), ()
+        if record.exc_info:
+            record.exc_text = redact(logging.Formatter().formatException(record.exc_info))
+        return True

@@ -14,6 +14,7 @@ from hit.checkpoint import load_weights
 from hit.config import TrainConfig
 from hit.data import Dataset
 from hit.errors import StoreError
+from hit.experiments import Experiment
 from hit.findings import log_measurement
 from hit.generation import inception_fingerprint, judge_fingerprint
 from hit.judge import Judge
@@ -67,7 +68,13 @@ class Reevaluation:
 
 
 def candidates(
-    store: Store, experiment: str, *, run_id: str = "", where: str = "", metrics: str = "all", again: bool = False
+    store: Store,
+    experiment: str | Experiment,
+    *,
+    run_id: str = "",
+    where: str = "",
+    metrics: str = "all",
+    again: bool = False,
 ) -> list[Candidate]:
     """The runs that are asked for, with a reason for each that is left out.
 
@@ -76,7 +83,7 @@ def candidates(
 
     Args:
         store: where they are.
-        experiment: name of the experiment that `where` looks in.
+        experiment: the experiment, or its name, that `where` looks in.
         run_id: this run alone.
         where: an MLflow filter; empty for all models.
         metrics: which groups are wanted, with commas.
@@ -87,7 +94,7 @@ def candidates(
     """
     runs = [store.run(run_id)] if run_id else list(store.runs(experiment, where=where))
     if not runs:
-        raise StoreError(f"where must match a run of experiment {experiment!r}, got {where!r}, which matches none")
+        raise StoreError(f"where must match a run of experiment {str(experiment)!r}, got {where!r}, which matches none")
     return [_candidate(run, parse_groups(metrics), again) for run in runs]
 
 

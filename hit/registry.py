@@ -4,21 +4,24 @@ __all__ = ["Registered", "model_name", "register_run", "registry_word"]
 
 import re
 import tempfile
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from mlflow import MlflowClient
-from mlflow.entities import Run
+from mlflow.entities import LoggedModel, Run
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from hit.config import TrainConfig
-from hit.errors import StoreAway, StoreError
+from hit.creation import made_once
+from hit.errors import StoreError, UserError
 from hit.model_files import write_model
 from hit.schema import WEIGHTS, Kind, Tag
 from hit.store import Store, config_of
+from hit.store_errors import translated
 from hit.warm_start import trained_shape
 
 #: Tags of a run that its registered version has, too.
@@ -109,11 +112,15 @@ def _make_known(client: MlflowClient, name: str, run: Run) -> None:
         f"Hierarchical VAEs of `{dataset}`; an alias is the application that its version serves best.\n\n"
         "`params` of a request: `mode` (`encode`, `reconstruct`, `decode`, `sample`), `sampled`, `seed`, `count`."
     )
-    try:
-        client.create_registered_model(name, description=text)
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_ALREADY_EXISTS":
-            raise
+
+    def make() -> None:
+        try:
+            client.create_registered_model(name, description=text)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+
+    made_once(make, lambda: None)
 
 
 def _new_version(store: Store, name: str, run: Run) -> ModelVersion:
@@ -126,9 +133,7 @@ def _new_version(store: Store, name: str, run: Run) -> ModelVersion:
     tags = {str(tag): run.data.tags[tag] for tag in _TAGS if tag in run.data.tags}
     with tempfile.TemporaryDirectory() as scratch:
         weights = store.download(run_id, WEIGHTS, Path(scratch))
-        model = client.create_logged_model(
-            run.info.experiment_id, registry_word(config.model), source_run_id=run_id, tags=tags, model_type="hit"
-        )
+        model = _logged_model(client, run, registry_word(config.model), tags)
         try:
             folder = Path(scratch) / "files"
             identity = config.identity(run.data.tags[Tag.DATA_DIGEST])
@@ -140,8 +145,28 @@ def _new_version(store: Store, name: str, run: Run) -> ModelVersion:
             client.delete_logged_model(model.model_id)
             raise
     _make_known(client, name, run)
-    return client.create_model_version(
-        name, f"models:/{model.model_id}", run_id=run_id, tags=tags, model_id=model.model_id
+    source, key = f"models:/{model.model_id}", uuid.uuid4().hex
+    own = {**tags, str(Tag.CREATION_KEY): key}
+
+    def find() -> ModelVersion | None:
+        found = client.search_model_versions(f"name = '{name}'")
+        return next((one for one in found if one.tags.get(Tag.CREATION_KEY) == key), None)
+
+    return made_once(
+        lambda: client.create_model_version(name, source, run_id=run_id, tags=own, model_id=model.model_id), find
+    )
+
+
+def _logged_model(client: MlflowClient, run: Run, name: str, tags: Mapping[str, str]) -> LoggedModel:
+    home, key = run.info.experiment_id, uuid.uuid4().hex
+    own = {**tags, str(Tag.CREATION_KEY): key}
+
+    def find() -> LoggedModel | None:
+        found = client.search_logged_models([home], f"tags.`{Tag.CREATION_KEY}` = '{key}'", max_results=1)
+        return found[0] if found else None
+
+    return made_once(
+        lambda: client.create_logged_model(home, name, source_run_id=run.info.run_id, tags=own, model_type="hit"), find
     )
 
 
@@ -173,10 +198,11 @@ def _describe(client: MlflowClient, version: ModelVersion, texts: Mapping[str, s
 
 @contextmanager
 def _answers(what: str) -> Iterator[None]:
-    """Turn MLflow's exceptions into ours, of one line."""
+    """Turn what the store, or where it keeps artifacts, raises into ours, of one line."""
     try:
         yield
-    except MlflowException as error:
-        reason = str(error).splitlines()[0][:300]
-        kind = StoreAway if error.error_code in ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE") else StoreError
-        raise kind(f"{what}: {reason}") from None
+    except UserError:
+        raise
+    except Exception as error:
+        said = translated(error)
+        raise type(said)(f"{what}: {said}") from None

@@ -16,6 +16,7 @@ from torch import Tensor
 from hit.config import TrainConfig, machine_fields
 from hit.data import Dataset
 from hit.errors import CheckpointError, ConfigError, DataError, Diverged
+from hit.experiments import Experiment
 from hit.machine import keep_freed_memory, select_device, set_threads
 from hit.models import HierarchicalVAE, build_model
 from hit.research_code import Unsupported, translate_config, translate_weights
@@ -73,7 +74,7 @@ def import_runs(
     folders: Sequence[Path],
     machine: TrainConfig,
     *,
-    experiment: str = DEFAULT_EXPERIMENT,
+    experiment: str | Experiment = DEFAULT_EXPERIMENT,
     uri: str | None = None,
     parent: str | None = None,
     stop: StopRequest | None = None,
@@ -87,7 +88,7 @@ def import_runs(
     Args:
         folders: see `find_runs`.
         machine: says where and how (`hit.config.machine_fields`), and nothing else.
-        experiment: name of the MLflow experiment.
+        experiment: the MLflow experiment, or its name.
         uri: the store; see `hit.connection.tracking_uri`.
         parent: run id under which the UI nests the imported runs.
         stop: told about by SIGTERM and Ctrl-C.
@@ -135,7 +136,7 @@ class _Import:
 
     machine: Mapping[str, Any]
     device: torch.device
-    experiment: str
+    experiment: str | Experiment
     uri: str | None
     parent: str | None
     stop: StopRequest
@@ -190,7 +191,7 @@ class _Import:
             raise
 
 
-def _present(store: Store, experiment: str) -> set[tuple[str, str]]:
+def _present(store: Store, experiment: str | Experiment) -> set[tuple[str, str]]:
     """(config hash, folder name) of what was imported to its end, be it that the model gave no finite numbers."""
     return {
         (run.data.tags[Tag.CONFIG_HASH], run.data.tags[Tag.IMPORTED])

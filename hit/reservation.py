@@ -14,7 +14,9 @@ from mlflow.exceptions import MlflowException
 from hit import schema
 from hit.claims import assert_claim, assert_free
 from hit.connection import experiment_id
+from hit.creation import create_run
 from hit.errors import Claimed, StoreAway
+from hit.experiments import Experiment
 from hit.schema import Kind, Tag
 from hit.stop import process_identity
 from hit.store import Store
@@ -23,14 +25,16 @@ from hit.tracking import REASON_LENGTH
 _PARAMS_A_BATCH = 100
 
 
-def reserve_run(store: Store, experiment: str, name: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> str:
+def reserve_run(
+    store: Store, experiment: str | Experiment, name: str, params: Mapping[str, Any], tags: Mapping[str, str]
+) -> str:
     """A new run of a model, RUNNING and this process's own until the one that trains it takes it over; its id.
 
     Whoever reads the store from here on sees the model as being trained: this is what claims it.
 
     Args:
         store: the run store.
-        experiment: name of the experiment.
+        experiment: the experiment, or its name.
         name: shown in the UI.
         params: flat config of the model.
         tags: the model's (`hit.config_hash` among them).
@@ -40,15 +44,9 @@ def reserve_run(store: Store, experiment: str, name: str, params: Mapping[str, A
         StoreError: the store refuses, or does not answer (`StoreAway`).
     """
     own = {Tag.KIND: Kind.TRAIN, Tag.SCHEMA: schema.SCHEMA_VERSION} | _ownership()
-    try:
-        run = store.client.create_run(
-            experiment_id(store.client, experiment),
-            run_name=name,
-            tags={str(key): str(value) for key, value in (own | dict(tags)).items()},
-        )
-    except MlflowException as error:
-        raise StoreAway(str(error).splitlines()[0]) from None
-    run_id = str(run.info.run_id)
+    home = experiment_id(store.client, experiment)
+    all_tags = {str(key): str(value) for key, value in (own | dict(tags)).items()}
+    run_id = str(create_run(store.client, home, name=name, tags=all_tags).info.run_id)
     # Who trains it logs its params and asks for its claim again, so that a store that is away now is no matter.
     with contextlib.suppress(MlflowException):
         logged = [Param(key, str(value)) for key, value in params.items()]
@@ -64,14 +62,14 @@ def reserve_run(store: Store, experiment: str, name: str, params: Mapping[str, A
     return run_id
 
 
-def retake_run(store: Store, experiment: str, identity: str, run_id: str) -> None:
+def retake_run(store: Store, experiment: str | Experiment, identity: str, run_id: str) -> None:
     """Make an interrupted run of a model RUNNING and this process's own, until the one that trains it takes it over.
 
     Call it with the run's folder locked (`hit.state.lock_run`): of two processes that want it, one gets it.
 
     Args:
         store: the run store.
-        experiment: name of the experiment.
+        experiment: the experiment, or its name.
         identity: config hash of the model.
         run_id: the run.
 

@@ -32,6 +32,7 @@ from hit.config import TrainConfig, beta_numbers
 from hit.data import Dataset
 from hit.descent import Epoch
 from hit.errors import CheckpointError, Interrupted, StoreAway, StoreError
+from hit.experiments import Experiment
 from hit.findings import log_measurement, log_pictures
 from hit.machine import keep_freed_memory, select_device, set_threads
 from hit.measuring import measure, report_skipped
@@ -60,7 +61,7 @@ class Progress:
 def train_run(
     config: TrainConfig,
     *,
-    experiment: str = DEFAULT_EXPERIMENT,
+    experiment: str | Experiment = DEFAULT_EXPERIMENT,
     uri: str | None = None,
     run_id: str | None = None,
     sweep: str | None = None,
@@ -77,7 +78,7 @@ def train_run(
 
     Args:
         config: the model.
-        experiment: name of the MLflow experiment for a new run.
+        experiment: the MLflow experiment, or its name, for a new run.
         uri: the store; see `hit.connection.tracking_uri`.
         run_id: take over this run, going on from its checkpoint if it has one here.
         sweep: run id of the sweep that this run is a child of.
@@ -118,7 +119,7 @@ def train_run(
         store = Store(uri) if exclusive else None
         identity = config.identity(dataset.digest)
         if store is not None:
-            assert_claim(store, experiment, identity, run.run_id)
+            assert_claim(store, run.experiment, identity, run.run_id)
         model = build_model(config, dataset.image_shape).to(device)
         describe_run(run, config, dataset, model)
         checkpoint = run.folder / "checkpoint.safetensors"
@@ -131,7 +132,7 @@ def train_run(
             run.note = partial(run_note, config, epoch.metrics)
             if store is not None:
                 with contextlib.suppress(StoreAway):  # asked again after the next epoch
-                    assert_claim(store, experiment, identity, run.run_id)
+                    assert_claim(store, run.experiment, identity, run.run_id)
                     store = None
             on_progress(Progress(epoch.number, config.epochs, "training"))
             watch(run.run_id, epoch)
@@ -211,7 +212,7 @@ def model_run(
     dataset: Dataset,
     device: torch.device,
     *,
-    experiment: str,
+    experiment: str | Experiment,
     uri: str | None,
     run_id: str | None = None,
     parent: str | None = None,

@@ -72,6 +72,7 @@ class Tag(StrEnum):
     PROCESS = "hit.process"
     PACKAGES = "hit.packages"
     DEVICE = "hit.device"
+    CREATION_KEY = "hit.creation_key"
     COMMIT = "mlflow.source.git.commit"
     PARENT = "mlflow.parentRunId"
     NOTE = "mlflow.note.content"

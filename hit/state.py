@@ -1,15 +1,16 @@
 """What a run leaves on this machine: a folder under the state directory, locked while a process writes to it."""
 
-__all__ = ["lock_run", "make_writable", "run_folder", "store_mark"]
+__all__ = ["is_mark_of", "lock_run", "make_writable", "run_folder", "store_mark"]
 
 import hashlib
+import os
 import tempfile
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from hit.connection import tracking_uri
-from hit.errors import StoreError
+from hit.addresses import place, tracking_uri
+from hit.errors import StoreError, StoreRefused
 
 
 def run_folder(state_dir: Path, run_id: str) -> Path:
@@ -21,14 +22,14 @@ def make_writable(state_dir: Path) -> None:
     """Make the state directory if need be.
 
     Raises:
-        StoreError: it cannot be written to.
+        StoreRefused: it cannot be written to.
     """
     try:
         (state_dir / "runs").mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=state_dir / "runs"):
             pass
     except OSError as error:
-        raise StoreError(f"state_dir must be writable, got {state_dir}: {error.strerror}") from None
+        raise StoreRefused(f"state_dir must be writable, got {state_dir}: {error.strerror}") from None
 
 
 def lock_run(folder: Path) -> FileLock:
@@ -50,5 +51,20 @@ def lock_run(folder: Path) -> FileLock:
 
 
 def store_mark(uri: str) -> str:
-    """Tells one store from another without writing down its address, which may hold a password."""
-    return hashlib.sha256(tracking_uri(uri).encode()).hexdigest()[:16]
+    """Tells one store from another, whatever the credentials and however it is written, without writing it down."""
+    return _hashed(place(uri))
+
+
+def is_mark_of(mark: str, uri: str) -> bool:
+    """Whether a mark is that of the store at this address; those of the version before held credentials, too."""
+    if mark == store_mark(uri):
+        return True
+    given = tracking_uri(uri)
+    user, password = (os.environ.get(f"MLFLOW_TRACKING_{name}", "") for name in ("USERNAME", "PASSWORD"))
+    scheme, colon, rest = given.partition("://")
+    written = [given, f"{scheme}{colon}{rest.rpartition('@')[2]}", f"{scheme}{colon}{user}:{password}@{rest}"]
+    return mark in {_hashed(address + slash) for address in written for slash in ("", "/")}
+
+
+def _hashed(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

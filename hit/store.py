@@ -15,12 +15,15 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
 from hit.config import flat_defaults
-from hit.connection import connect, is_permanent
-from hit.errors import ConfigError, StoreAway, StoreError
+from hit.connection import connect, found_experiment
+from hit.errors import ConfigError, StoreAway, StoreError, StoreRefused
+from hit.experiments import Experiment
 from hit.histories import Point, from_server, one_by_one
 from hit.records import Records, as_typed, is_layered
+from hit.redaction import redact
 from hit.schema import DEFAULT_EXPERIMENT, Kind, Tag
 from hit.stop import process_identity
+from hit.store_errors import translated
 
 if TYPE_CHECKING:
     from hit.database import Database, RunState
@@ -47,7 +50,7 @@ class Store:
 
     def history(
         self,
-        experiment: str = DEFAULT_EXPERIMENT,
+        experiment: str | Experiment = DEFAULT_EXPERIMENT,
         *,
         where: str = "",
         kind: Kind | None = Kind.TRAIN,
@@ -56,7 +59,7 @@ class Store:
         """Every matching run, one typed row each, oldest first; see `to_frame` for the columns.
 
         Args:
-            experiment: its name; one that does not exist has no runs.
+            experiment: its name, or itself; one that does not exist has no runs.
             where: a filter in MLflow's language (`metrics.beta_1 < 1 and params.model = 'ghvae'`).
             kind: only runs of this kind; None for all.
             sweep: only children of this sweep (its run id).
@@ -67,7 +70,7 @@ class Store:
         return self._history(experiment, self._clauses(where, kind, sweep))
 
     def states(
-        self, experiment: str, *, where: str = "", kind: Kind | None = Kind.TRAIN, sweep: str | None = None
+        self, experiment: str | Experiment, *, where: str = "", kind: Kind | None = Kind.TRAIN, sweep: str | None = None
     ) -> "dict[str, RunState] | None":
         """What tells, run by run, whether `history` would find it changed; None where only reading it all tells.
 
@@ -78,7 +81,7 @@ class Store:
         home = self._home(experiment)
         return {} if home is None else self._from_tables(lambda tables: tables.states(home, text), about=where)
 
-    def history_of(self, experiment: str, run_ids: Sequence[str]) -> pd.DataFrame:
+    def history_of(self, experiment: str | Experiment, run_ids: Sequence[str]) -> pd.DataFrame:
         """`history` of some runs, of whatever kind.
 
         Raises:
@@ -103,7 +106,7 @@ class Store:
 
     def runs(
         self,
-        experiment: str = DEFAULT_EXPERIMENT,
+        experiment: str | Experiment = DEFAULT_EXPERIMENT,
         *,
         where: str = "",
         kind: Kind | None = Kind.TRAIN,
@@ -120,16 +123,20 @@ class Store:
         Raises:
             StoreError: the store does not answer (`StoreAway`).
         """
-        page = self._answer(self.client.search_experiments)
-        experiments = [found.experiment_id for found in page]
-        while page.token:
-            page = self._answer(partial(self.client.search_experiments, page_token=page.token))
-            experiments += [found.experiment_id for found in page]
+        experiments = [found.id for found in self._experiments()]
         where = (
             f"tags.`{Tag.KIND}` = '{Kind.CLASSIFIER}' and tags.`{Tag.DATA_DIGEST}` = '{data_digest}' "
             "and attributes.status = 'FINISHED'"
         )
         return list(self._pages(experiments, where, "start_time DESC"))
+
+    def experiment(self, experiment: str | Experiment) -> Experiment:
+        """The experiment with its id, which it keeps when it is renamed; without one where there is none of its name.
+
+        Raises:
+            StoreError: it is deleted, or the store does not answer (`StoreAway`).
+        """
+        return self._answer(partial(found_experiment, self.client, experiment))  # type: ignore[no-any-return]
 
     def experiments(self) -> list[str]:
         """Names of all experiments that are not deleted.
@@ -137,22 +144,24 @@ class Store:
         Raises:
             StoreError: the store does not answer.
         """
-        page = self._answer(self.client.search_experiments)
-        names = [found.name for found in page]
-        while page.token:
-            page = self._answer(partial(self.client.search_experiments, page_token=page.token))
-            names += [found.name for found in page]
-        return names
+        return [found.name for found in self._experiments()]
+
+    def _experiments(self) -> Iterator[Experiment]:
+        token = None
+        while token is None or token:
+            page = self._answer(partial(self.client.search_experiments, page_token=token))
+            yield from (Experiment(str(found.name), str(found.experiment_id)) for found in page)
+            token = page.token or ""
 
     def run(self, run_id: str) -> Run:
         """One run.
 
         Raises:
-            StoreError: there is none of this id.
+            StoreError: there is none of this id; or the store does not answer (`StoreAway`), or refuses.
         """
         try:
             return self._answer(partial(self.client.get_run, run_id))
-        except StoreAway:
+        except (StoreAway, StoreRefused):
             raise
         except StoreError:
             raise StoreError(f"run_id must be that of a run in the store, got {run_id!r}") from None
@@ -167,11 +176,11 @@ class Store:
 
         Raises:
             ConfigError: there is none of this id, or it is of another kind, or has not finished.
-            StoreAway: the store does not answer.
+            StoreAway, StoreRefused: the store does not answer, or refuses.
         """
         try:
             run = self.run(run_id)
-        except StoreAway:
+        except (StoreAway, StoreRefused):
             raise
         except StoreError:
             raise ConfigError(f"{rule}, got {run_id!r}, which the store does not know") from None
@@ -184,13 +193,19 @@ class Store:
         """A copy of a run's artifact under `folder`.
 
         Raises:
-            StoreError: the run has no such artifact.
+            StoreError: the run has no such artifact where the store says that it is, or the store does not answer
+                (`StoreAway`).
         """
         try:
             return Path(self.client.download_artifacts(run_id, artifact, str(folder)))
         except Exception as error:
+            said = translated(error)
+            if isinstance(said, StoreAway):
+                raise said from None
+            place = redact(str(self.run(run_id).info.artifact_uri))
+            hint = "; a store that was moved keeps the old place of its artifacts" if place.startswith("file:") else ""
             raise StoreError(
-                f"run {run_id} must have the artifact {artifact!r}, got: {str(error).splitlines()[0]}"
+                f"run {run_id} must have the artifact {artifact!r}, looked for in {place}: {said}{hint}"
             ) from None
 
     @cached_property
@@ -212,7 +227,7 @@ class Store:
         except (SQLAlchemyError, AttributeError, TypeError):  # other tables than those of the MLflow that is here
             return None
 
-    def _history(self, experiment: str, where: str, run_ids: Sequence[str] | None = None) -> pd.DataFrame:
+    def _history(self, experiment: str | Experiment, where: str, run_ids: Sequence[str] | None = None) -> pd.DataFrame:
         home = self._home(experiment)
         if home is None:
             return to_frame([])
@@ -230,9 +245,8 @@ class Store:
         for text in filters:
             yield from self._lists([home], text, "start_time ASC", about=where)
 
-    def _home(self, experiment: str) -> str | None:
-        found = self._answer(partial(self.client.get_experiment_by_name, experiment))
-        return None if found is None else str(found.experiment_id)
+    def _home(self, experiment: str | Experiment) -> str | None:
+        return self.experiment(experiment).id or None
 
     def _clauses(self, where: str, kind: Kind | None, sweep: str | None) -> str:
         clauses = [where] if where else []
@@ -258,10 +272,10 @@ class Store:
         try:
             return ask()
         except MlflowException as error:
-            reason = str(error).splitlines()[0]
-            if not is_permanent(error):
-                raise StoreAway(reason[:300]) from None
-            raise StoreError(f"the store cannot answer {about!r}: {reason}" if about else reason) from None
+            said = translated(error)
+            if about and type(said) is StoreError:
+                raise StoreError(f"the store cannot answer {about!r}: {said}") from None
+            raise said from None
 
 
 def to_frame(runs: Sequence[Run]) -> pd.DataFrame:

@@ -7,6 +7,7 @@ import json
 import re
 
 import requests
+from google.protobuf.json_format import ParseError
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -26,18 +27,29 @@ _NO_ROOM = re.compile(
     r"database or disk is full|No space left on device|could not extend file|disk full|quota exceeded", re.I
 )
 _NO_RIGHT = re.compile(
-    r"readonly database|read-only|permission denied|password authentication failed|no password supplied"
+    r"readonly database|read-only|permission denied|file is not a database|disk image is malformed"
+    r"|password authentication failed|no password supplied"
     r"|role \S+ does not exist|database \S+ does not exist|no pg_hba.conf entry|Access denied for user",
     re.I,
 )
-_DRIVERS = {"psycopg": "postgres", "psycopg2": "postgres"}
+_MALFORMED = re.compile(
+    r"Invalid url|Invalid header value|in header value|InvalidHeader|Failed to parse|label empty or too long"
+)
+_DRIVERS = {
+    "psycopg": "pip install -e '.[postgres]'",
+    "psycopg2": "pip install psycopg2-binary, or write postgresql+psycopg:// and pip install -e '.[postgres]'",
+    "MySQLdb": "pip install mysqlclient, or write mysql+pymysql:// and pip install pymysql",
+}
 
+#: How SQLAlchemy begins, the driver's own class of errors.
+_RAISER = re.compile(r"^\((?:\w+\.)+\w+\) ")
 _WORDS = (
     (re.compile(r"Connection refused", re.I), "Connection refused"),
     (re.compile(r"Name or service not known|nodename nor servname", re.I), "Name or service not known"),
     (re.compile(r"Temporary failure in name resolution", re.I), "Temporary failure in name resolution"),
     (re.compile(r"timed? ?out", re.I), "timed out"),
     (re.compile(r"Connection (?:reset|aborted)|RemoteDisconnected|Remote end closed", re.I), "the connection broke"),
+    (re.compile(r"SSLError", re.I), "the handshake of TLS failed: the server may speak http there, not https"),
     (re.compile(r"database is locked", re.I), "the database is locked by another process"),
 )
 
@@ -61,6 +73,8 @@ def translated(error: BaseException, *, item: str = "") -> StoreError:
         return _missing(error, item)
     if "CERTIFICATE_VERIFY_FAILED" in text or "SSLCertVerificationError" in text:
         return StoreRefused(f"the tracking server's certificate is not trusted here: {said}")
+    if "WRONG_VERSION_NUMBER" in text or "record layer failure" in text.lower():
+        return StoreRefused("the tracking server speaks http there, not https")
     if "Unable to connect to proxy" in text or "ProxyError" in text or "Tunnel connection failed" in text:
         return _proxy(text, said)
     if _NO_ROOM.search(text):
@@ -79,12 +93,14 @@ def translated(error: BaseException, *, item: str = "") -> StoreError:
         return ItemRefused(f"{item}: {said}") if item else StoreError(said)
     if isinstance(error, requests.exceptions.InvalidURL | requests.exceptions.InvalidHeader | UnicodeError):
         return StoreRefused(f"the address or the credentials of the store are malformed: {said}")
-    if re.search(r"Invalid url|Invalid header value|InvalidHeader|Failed to parse|label empty or too long", text):
+    if _MALFORMED.search(text):
         return StoreRefused(f"the address or the credentials of the store are malformed: {said}")
     if isinstance(error, MlflowException | SQLAlchemyError | requests.exceptions.RequestException):
         if _NO_RIGHT.search(text):
             return StoreRefused(said)
         return StoreAway(said)
+    if isinstance(error, ParseError | json.JSONDecodeError):
+        return StoreAway(f"it answers what cannot be read: {said}")
     if isinstance(error, ConnectionError | TimeoutError):
         return StoreAway(said)
     if isinstance(error, OSError):
@@ -103,7 +119,7 @@ def first_line(error: BaseException) -> str:
             return words
     if not text:
         return type(error).__name__
-    line = text.splitlines()[0]
+    line = _RAISER.sub("", text.splitlines()[0])
     if line.startswith("{"):
         line = _message(text) or line
     return redact(line)[:_LONGEST_LINE]
@@ -140,8 +156,8 @@ def _proxy(text: str, said: str) -> StoreError:
 
 def _missing(error: ModuleNotFoundError, item: str) -> StoreError:
     name = error.name or str(error)
-    extra = _DRIVERS.get(name.partition(".")[0])
-    how = f"pip install -e '.[{extra}]'" if extra else f"pip install {name.partition('.')[0]}"
+    package = name.partition(".")[0]
+    how = _DRIVERS.get(package, f"pip install {package}")
     return _refused_item_or_store(item, f"the store needs the package {name}, which is not installed here: {how}")
 
 

@@ -6,6 +6,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -89,6 +90,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     workers = options.workers or default_workers()
     if options.resume:
         plan = resume_plan(options.resume, asked.state_dir)
+        plan = replace(plan, experiment=chosen_experiment(options.experiment, resumed=options.resume))
     else:
         plan = SurfacePlan(
             config=asked,

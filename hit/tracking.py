@@ -8,6 +8,7 @@ import math
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -18,14 +19,17 @@ from mlflow.exceptions import MlflowException
 
 from hit import schema
 from hit.connection import connect, experiment_id
+from hit.creation import create_run
 from hit.delivery import Delivery
 from hit.errors import Claimed, Diverged, EndedEarly, Interrupted, StoreError, UserError
 from hit.experiment_page import prepare_page
+from hit.experiments import Experiment
 from hit.journal import Journal, Record
 from hit.provenance import packages, source_tags
 from hit.schema import Kind, Tag
 from hit.state import lock_run, make_writable, run_folder, store_mark
 from hit.stop import StopRequest, process_identity
+from hit.store_errors import translated
 
 REASON_LENGTH = 500
 _DRAIN_SECONDS_WHEN_STOPPED = 20.0
@@ -43,7 +47,7 @@ class RunWriter:
         kind: what the run is.
         name: shown in the UI.
         state_dir: folder for journals and checkpoints.
-        experiment: name of the experiment, for a new run.
+        experiment: the experiment, or its name, for a new run.
         uri: the store; see `hit.connection.tracking_uri`.
         run_id: take over this run instead of making one (`mlflow run` has made it, or it is resumed).
         amend: add to the run `run_id` that has ended; its name and status stay, whatever happens here.
@@ -61,7 +65,7 @@ class RunWriter:
         kind: Kind,
         name: str,
         state_dir: Path,
-        experiment: str = schema.DEFAULT_EXPERIMENT,
+        experiment: str | Experiment = schema.DEFAULT_EXPERIMENT,
         uri: str | None = None,
         run_id: str | None = None,
         amend: bool = False,
@@ -71,6 +75,7 @@ class RunWriter:
     ) -> None:
         make_writable(state_dir)  # before there is a run that could be left behind
         self._client = connect(uri)
+        self._asked_for = experiment
         self._stop = stop or StopRequest()
         self._closed = False
         self._amends = amend
@@ -90,9 +95,7 @@ class RunWriter:
         #: Markdown for the UI, from how the run ended and why.
         self.note: Callable[[str, str], str] | None = None
         if run_id is None:
-            run = self._client.create_run(
-                experiment_id(self._client, experiment), run_name=name, tags=source_tags() | all_tags
-            )
+            run = create_run(self._client, self.experiment.id, name=name, tags=source_tags() | all_tags)
             run_id = run.info.run_id
             self._lock = lock_run(run_folder(state_dir, run_id))
         else:
@@ -108,9 +111,12 @@ class RunWriter:
                     owner = [RunTag(key, all_tags[key]) for key in (Tag.HOST, Tag.PROCESS, Tag.HEARTBEAT)]
                     self._client.log_batch(run_id, tags=owner)
                     self._client.update_run(run_id, status="RUNNING", name=name)
+                else:  # whether we may write to it shows before anything is measured
+                    self._client.set_tag(run_id, Tag.HEARTBEAT, all_tags[Tag.HEARTBEAT])
             except MlflowException as error:
                 self._lock.release()
-                raise StoreError(f"run {run_id} cannot be taken over: {str(error).splitlines()[0]}") from None
+                said = translated(error)
+                raise type(said)(f"run {run_id} cannot be taken over: {said}") from None
             self._known_params = set(run.data.params)
             all_tags = {key: value for key, value in source_tags().items() if key not in run.data.tags} | all_tags
         prepare_page(self._client, run.info.experiment_id)
@@ -178,6 +184,11 @@ class RunWriter:
     def image(self, path: Path, key: str) -> None:
         """Log a picture for the UI's image grid, where the pictures of this key of several runs stand side by side."""
         self._append([{"kind": "image", "path": str(path.absolute()), "key": key}])
+
+    @cached_property
+    def experiment(self) -> Experiment:
+        """The experiment that was asked for, by its id; made where there is none. A new run is in it."""
+        return Experiment(str(self._asked_for), experiment_id(self._client, self._asked_for))
 
     @property
     def uri(self) -> str:

@@ -60,7 +60,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
 
     config = resume_config(options.resume, asked.state_dir) if options.resume else asked
     stop.check()
-    experiment = chosen_experiment(options.experiment)
+    experiment = chosen_experiment(options.experiment, resumed=options.resume)
     recover(state_folder(config), experiment)
     with tqdm(total=config.epochs, unit="epoch", desc="training", disable=None) as bar:
 

@@ -10,6 +10,7 @@ from hit.config import TrainConfig
 from hit.descent import Epoch
 from hit.early_stopping import EarlyStopping, RateBound
 from hit.errors import EndedEarly
+from hit.experiments import Experiment
 from hit.objective import warmup_factor
 from hit.pruning import PrunerWatch
 from hit.store import Store
@@ -21,14 +22,14 @@ _MARGIN = 0.05
 
 
 def watch(
-    rules: EarlyStopping, config: TrainConfig, experiment: str, uri: str | None = None
+    rules: EarlyStopping, config: TrainConfig, experiment: str | Experiment, uri: str | None = None
 ) -> Callable[[str, Epoch], None]:
     """What `hit.runner.train_run` is to show every epoch of a run to; the last epoch is never judged.
 
     Args:
         rules: when to end it.
         config: of the run.
-        experiment: name of the experiment with the runs to compare with.
+        experiment: the experiment, or its name, with the runs to compare with.
         uri: the store, which pruners read.
     """
     rates = RateWatch(rules.bounds, config)

@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 from hit.cpus import threads_of_each
 from hit.errors import Claimed, Diverged, EndedEarly, Interrupted, UserError
+from hit.redaction import redact
 from hit.stop import SIGNALS, StopRequest, signals_held_back
 
 #: What OpenMP and BLAS read when they are loaded, and we when a model is trained.
@@ -247,4 +248,4 @@ def attempt(job: Job, stop: StopRequest, tell: Callable[[Outcome], None]) -> Out
     except UserError as error:
         return Outcome(job, "failed", str(error))
     except Exception:
-        return Outcome(job, "failed", traceback.format_exc())
+        return Outcome(job, "failed", redact(traceback.format_exc()))

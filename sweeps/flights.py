@@ -11,6 +11,7 @@ import pandas as pd
 from filelock import Timeout
 
 from hit.errors import Claimed
+from hit.experiments import Experiment
 from hit.journal import JOURNAL
 from hit.naming import run_name
 from hit.reservation import release_run, reserve_run, retake_run, settle_run
@@ -53,14 +54,20 @@ class Flights:
     Args:
         store: the run store.
         sweep: run id of the sweep.
-        experiment: name of the experiment of its children.
+        experiment: the experiment, or its name, of its children.
         folder: journals and checkpoints of this machine.
         data_digest: of the data set.
         early_stopping: rules that end runs early, as text.
     """
 
     def __init__(
-        self, store: Store, sweep: str, experiment: str, folder: Path, data_digest: str, early_stopping: str = ""
+        self,
+        store: Store,
+        sweep: str,
+        experiment: str | Experiment,
+        folder: Path,
+        data_digest: str,
+        early_stopping: str = "",
     ) -> None:
         self._store = store
         self._sweep = sweep

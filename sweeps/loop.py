@@ -12,7 +12,9 @@ from typing import Any, TypeVar
 
 import pandas as pd
 
+from hit.connection import experiment_id
 from hit.errors import Claimed, StoreAway, StoreError
+from hit.experiments import Experiment
 from hit.history import HistoryReader
 from hit.naming import point_name
 from hit.recovery import deliver_leftovers, end_lost
@@ -82,9 +84,10 @@ class _Sweep:
         self._setting = setting
         self._stop = stop
         self._store = Store(setting.uri)
-        self._reader = HistoryReader(self._store, setting.experiment)
+        self._home = Experiment(str(setting.experiment), experiment_id(self._store.client, setting.experiment))
+        self._reader = HistoryReader(self._store, self._home)
         self._flights = Flights(
-            self._store, sweep.run_id, setting.experiment, setting.folder, setting.data_digest, setting.early_stopping
+            self._store, sweep.run_id, self._home, setting.folder, setting.data_digest, setting.early_stopping
         )
         self._decisions = Decisions(sweep)
         self._progress = Progress(driver.wanted)
@@ -201,7 +204,7 @@ class _Sweep:
         """All models of the experiment, after the runs that have nobody behind them were marked as lost."""
 
         def read() -> pd.DataFrame:
-            end_lost(self._store, self._setting.experiment)
+            end_lost(self._store, self._home)
             return self._reader.read()
 
         self._take_in(self._patiently(read))

@@ -71,8 +71,8 @@ def main(argv: list[str], stop: "StopRequest") -> None:
             reason = next(iter(result.faults.values()), "the budget allowed none").splitlines()[-1]
             raise StoreError(f"no run of the sweep finished: {reason}")
         print("writing the report", file=sys.stderr, flush=True)
-        mine = plan.driver.mine(Store().history(plan.options.experiment))
-        models = Selection.of(plan.options.experiment, identities=set(mine["config_hash"]))
+        mine = plan.driver.mine(Store().history(run.experiment))
+        models = Selection.of(run.experiment, identities=set(mine["config_hash"]))
         path = publish(run, models, page.output)
     print(f"report: {path}")
     print(charts_line(run.uri, run.experiment_id))

@@ -4,6 +4,7 @@ __all__ = ["build_driver", "find_rates"]
 
 from collections.abc import Callable
 
+from hit.experiments import Experiment
 from hit.store import Store
 from hit.surfaces.stored import expected_rates, find_surface
 from sweeps.bayes import BayesDriver
@@ -42,14 +43,18 @@ def build_driver(choice: Choice, data_digest: str, surface: SurfaceRates | None 
 
 
 def find_rates(
-    choice: Choice, store: Store, experiment: str, data_digest: str, check: Callable[[], None] = lambda: None
+    choice: Choice,
+    store: Store,
+    experiment: str | Experiment,
+    data_digest: str,
+    check: Callable[[], None] = lambda: None,
 ) -> SurfaceRates | None:
     """The rates that a surface of the store expects, for a driver that has a use for them; None where there is none.
 
     Args:
         choice: checked.
         store: the run store.
-        experiment: name of the experiment.
+        experiment: the experiment, or its name.
         data_digest: of the data set.
         check: called while the surface is asked, once, at the first decision; raises to stop.
 

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hit.experiments import Experiment
 from sweeps.budget import Budget
 
 
@@ -14,7 +15,7 @@ class SweepSetting:
     """Where and for how long a sweep runs.
 
     Attributes:
-        experiment: name of the experiment of the children.
+        experiment: the experiment, or its name, of the children.
         folder: journals and checkpoints of this machine.
         data_digest: of the data set.
         budget: how much it may spend.
@@ -23,7 +24,7 @@ class SweepSetting:
         uri: the store.
     """
 
-    experiment: str
+    experiment: str | Experiment
     folder: Path
     data_digest: str
     budget: Budget = field(default_factory=Budget)

@@ -10,6 +10,7 @@ from typing import Any
 from hit.config import TrainConfig
 from hit.connection import chosen_experiment
 from hit.early_stopping import EarlyStopping
+from hit.experiments import Experiment
 from hit.machine import select_device
 from hit.models import check_fit
 from hit.runner import load_once, state_folder
@@ -34,7 +35,8 @@ class Sweep:
 
     Attributes:
         base: config of every model but for what the driver varies.
-        options: budget, workers, experiment.
+        options: budget, workers.
+        experiment: of its models.
         running: launcher, hours, early stopping.
         data_digest: of the data set.
         driver: who chooses the models.
@@ -44,6 +46,7 @@ class Sweep:
 
     base: TrainConfig
     options: SweepOptions
+    experiment: Experiment
     running: RunningOptions
     data_digest: str
     driver: Driver
@@ -61,7 +64,7 @@ class Sweep:
         running = request.running
         rules = EarlyStopping.parse(running.early_stopping, base.layers, request.choosing.region)
         check_launcher(running)
-        options = replace(request.options, experiment=chosen_experiment(request.options.experiment))
+        options, experiment = request.options, chosen_experiment(request.options.experiment)
         select_device(base.device)
         dataset = load_once(base.dataset, base.data_root, select_device("cpu"), base.crop)
         check_fit(base, dataset.image_shape)
@@ -71,12 +74,12 @@ class Sweep:
             name: value for name, value in base.to_flat().items() if not name.startswith("beta_") and name != "seed"
         }
         own = {"driver": options.driver, "seeds": options.seeds, "budget": options.budget, "workers": options.workers}
-        surface = find_rates(request.choice, Store(), options.experiment, dataset.digest)
+        surface = find_rates(request.choice, Store(), experiment, dataset.digest)
         driver = build_driver(request.choice, dataset.digest, surface)
         running = replace(running, early_stopping=str(rules))
         params = own | asdict(request.choosing) | asdict(running) | dict(request.axes) | model_params
         best = request.choice.objectives[0].name if request.choice.objectives else SweepSetting.best
-        return cls(base, options, running, dataset.digest, driver, params, best)
+        return cls(base, options, experiment, running, dataset.digest, driver, params, best)
 
     def run(self, sweep: RunWriter, stop: StopRequest) -> SweepResult:
         """Run it as children of `sweep`, and say on stderr what came of it.
@@ -93,7 +96,7 @@ class Sweep:
             else min(self.options.worker_count, max(1, self.driver.wanted))
         )
         setting = SweepSetting(
-            experiment=self.options.experiment,
+            experiment=sweep.experiment,
             folder=folder,
             data_digest=self.data_digest,
             budget=Budget(self.options.budget, self.running.hours),
@@ -123,7 +126,7 @@ class Sweep:
             kind=Kind.SWEEP,
             name=f"sweep {self.base.model} {self.base.dataset} ({self._what})",
             state_dir=state_folder(self.base),
-            experiment=self.options.experiment,
+            experiment=self.experiment,
             run_id=run_id,
             stop=stop,
         )

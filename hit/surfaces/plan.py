@@ -13,6 +13,7 @@ from typing import Any
 from hit.axes import axis_layer, parse_axes
 from hit.config import TrainConfig
 from hit.errors import ConfigError
+from hit.experiments import Experiment
 from hit.schema import DEFAULT_EXPERIMENT, Tag
 
 
@@ -27,7 +28,7 @@ class SurfacePlan:
         certificate: β at which dedicated models are trained and compared, `β_1:…:β_L` with commas, or `corners`:
             the corners and the centre of the grid; empty for none.
         certificate_learning_rate: peak step size of the dedicated models.
-        experiment: name of the MLflow experiment.
+        experiment: the MLflow experiment, or its name.
 
     Raises:
         ConfigError: a range that is none, an axis that is none, or a β outside the range.
@@ -39,7 +40,7 @@ class SurfacePlan:
     grids: Mapping[str, str]
     certificate: str = ""
     certificate_learning_rate: float = 1e-3
-    experiment: str = DEFAULT_EXPERIMENT
+    experiment: str | Experiment = DEFAULT_EXPERIMENT
 
     def __post_init__(self) -> None:
         if not 0 < self.beta_low < self.beta_high:
@@ -106,6 +107,7 @@ class SurfacePlan:
     def to_json(self) -> dict[str, Any]:
         """All of it as plain values; `from_json` inverts it."""
         return {entry.name: getattr(self, entry.name) for entry in fields(self)} | {
+            "experiment": str(self.experiment),
             "config": self.config.to_flat(),
             "grids": dict(self.grids),
         }

@@ -89,6 +89,7 @@ def surface_run(
         },
         stop=stop,
     ) as run:
+        plan = replace(plan, experiment=run.experiment)
         model = condition_on_betas(
             build_model(config, dataset.image_shape),
             beta_low=plan.beta_low,

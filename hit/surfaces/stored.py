@@ -5,6 +5,7 @@ __all__ = ["PLAN_FILE", "expected_rates", "find_surface", "stored_surface"]
 import json
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from mlflow.entities import Run
 
 from hit.config import BETA, TrainConfig, machine_fields
 from hit.errors import ConfigError
+from hit.experiments import Experiment
 from hit.schema import WEIGHTS, Kind, Tag
 from hit.store import Store, config_of
 from hit.surfaces.plan import SurfacePlan
@@ -33,7 +35,13 @@ _TRAINING = frozenset({"epochs", "batch_size", "schedule", "warmup"})
 
 
 def find_surface(
-    store: Store, experiment: str, config: TrainConfig, data_digest: str, *, betas: tuple[float, float], named: str = ""
+    store: Store,
+    experiment: str | Experiment,
+    config: TrainConfig,
+    data_digest: str,
+    *,
+    betas: tuple[float, float],
+    named: str = "",
 ) -> str:
     """Run id of a finished surface that stands for models like this one, whatever their β; empty where there is none.
 
@@ -42,7 +50,7 @@ def find_surface(
 
     Args:
         store: the run store.
-        experiment: name of the experiment.
+        experiment: the experiment, or its name.
         config: the model; its β, targets and seed do not matter.
         data_digest: of its data set.
         betas: the lowest and the highest that it is to be asked about.
@@ -87,6 +95,10 @@ def stored_surface(store: Store, run_id: str, folder: Path) -> "Source":
 
     run = _finished(store, run_id)
     plan = SurfacePlan.from_json(json.loads(store.download(run_id, PLAN_FILE, folder).read_text()))
+    home = store.experiment(plan.experiment)
+    if not home.id:  # it has been renamed since
+        home = Experiment(home.name, str(run.info.experiment_id))
+    plan = replace(plan, experiment=home)
     return Source(plan, store.download(run_id, WEIGHTS, folder), run_id, run.data.tags[Tag.DATA_DIGEST])
 
 

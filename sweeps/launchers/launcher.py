@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from hit.config import TrainConfig
+from hit.experiments import Experiment
 from hit.stop import StopRequest
 from hit.workers import Job, Outcome
 
@@ -22,7 +23,7 @@ class Training:
         identity: config hash of the model.
         config: the model.
         run_id: the run; it goes on from its checkpoint if there is one where it is trained.
-        experiment: name of the run's experiment.
+        experiment: the run's experiment.
         sweep: run id of the sweep.
         uri: address of the store.
         early_stopping: rules that end it early, as text (`hit.early_stopping`).
@@ -31,7 +32,7 @@ class Training:
     identity: str
     config: TrainConfig
     run_id: str
-    experiment: str
+    experiment: str | Experiment
     sweep: str
     uri: str
     early_stopping: str = ""
@@ -94,7 +95,7 @@ def train(
     *,
     config: TrainConfig,
     run_id: str,
-    experiment: str,
+    experiment: str | Experiment,
     sweep: str,
     uri: str,
     early_stopping: str,

@@ -19,6 +19,7 @@ from mlflow.exceptions import MlflowException
 
 from hit.connection import connect
 from hit.cpus import threads_of_each
+from hit.experiments import Experiment
 from hit.schema import Tag
 from hit.stop import WATCHED, process_identity
 from hit.workers import THREAD_VARIABLES, Outcome
@@ -105,7 +106,7 @@ class ProjectLauncher(Launcher):
 
     def _command(self, training: Training) -> list[str]:
         words = [sys.executable, "-m", "mlflow", "run", str(_ROOT), "-e", "train", "--env-manager", self._env_manager]
-        words += ["--run-id", training.run_id, "--experiment-name", training.experiment]
+        words += ["--run-id", training.run_id, *_home(training)]
         for name, value in _values(training).items():
             words += ["-P", f"{name}={value}"]
         return words
@@ -178,10 +179,18 @@ def _terminate(child: _Child) -> None:
         os.killpg(child.process.pid, signal.SIGTERM)
 
 
+def _home(training: Training) -> list[str]:
+    """Its experiment, by the id where it has one: it may be renamed."""
+    home = training.experiment
+    return (
+        ["--experiment-id", home.id] if isinstance(home, Experiment) and home.id else ["--experiment-name", str(home)]
+    )
+
+
 def _values(training: Training) -> dict[str, Any]:
     """The parameters of `mlflow run`."""
     values = {name: value for name, value in training.placed().config.to_flat().items() if value != ""}
     # Truth as the MLproject writes it.
     values = {name: str(value).lower() if isinstance(value, bool) else value for name, value in values.items()}
-    values |= {"experiment": training.experiment, "sweep": training.sweep}
+    values |= {"sweep": training.sweep}  # and no experiment: that of the run
     return values | ({"early_stopping": training.early_stopping} if training.early_stopping else {})

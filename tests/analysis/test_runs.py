@@ -12,6 +12,7 @@ from pandas.testing import assert_frame_equal
 import hit.store
 from analysis.runs import Query, finished, histories, layers, one_dataset, replicates, require, runs, values
 from hit.errors import StoreError
+from hit.experiments import Experiment
 from hit.schema import Kind
 from hit.store import Store, to_frame
 from tests.many_runs import fill_store
@@ -28,12 +29,15 @@ class FakeStore:
     def __init__(self, uri: str | None) -> None:
         FakeStore.asked = {"uri": uri}
 
-    def states(self, experiment: str, **_: Any) -> dict[str, Any]:
+    def states(self, experiment: Experiment, **_: Any) -> dict[str, Any]:
         return {}
 
-    def history(self, experiment: str, *, where: str, kind: Kind, sweep: str | None) -> pd.DataFrame:
-        FakeStore.asked |= {"experiment": experiment, "where": where, "kind": kind, "sweep": sweep}
+    def history(self, experiment: Experiment, *, where: str, kind: Kind, sweep: str | None) -> pd.DataFrame:
+        FakeStore.asked |= {"experiment": str(experiment), "where": where, "kind": kind, "sweep": sweep}
         return FakeStore.frame
+
+    def experiment(self, experiment: str | Experiment) -> Experiment:
+        return Experiment(str(experiment), "1" if str(experiment) in self.experiments() else "")
 
     def experiments(self) -> list[str]:
         return ["Default", "hit"]

@@ -380,3 +380,17 @@ class TestTold:
         assert Best.of(frame, "test/psnr") == Best("test/psnr", 2.0, "b")
         assert Best.of(frame.assign(**{"test/rate": 1.0}), "test/rate") is None, "no end of a rate is better"
         assert Best.of(frame, "test/elbo") is None
+
+
+def test_an_experiment_that_is_renamed_meanwhile_is_gone_on_with(bench: Bench) -> None:
+    def ends(training: Training, time: int) -> str:
+        if len(launcher.submitted) == 1:
+            home = bench.store.experiment("hit")
+            bench.store.client.rename_experiment(home.id, "renamed")
+        return "finished"
+
+    launcher = PaperLauncher(bench.store, workers=1, ends=ends)
+    result = bench.sweep(launcher)
+    assert sorted(bench.store.experiments()) == ["Default", "renamed"]
+    assert len(launcher.submitted) == result.finished == 4, "no cell was trained again"
+    assert set(bench.store.history("renamed", sweep=result.run_id)["status"]) == {"FINISHED"}
