@@ -77,6 +77,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
 
     from tqdm import tqdm
 
+    from hit.adoption import adopt_unknown
     from hit.connection import chosen_experiment
     from hit.cpus import default_workers
     from hit.recovery import recover
@@ -100,6 +101,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
             experiment=chosen_experiment(options.experiment),
         )
     stop.check()
+    resumed = adopt_unknown(options.resume, state_folder(plan.config), plan.experiment) if options.resume else ""
     recover(state_folder(plan.config), plan.experiment)
     with tqdm(total=0 if options.surface else plan.config.epochs, unit="epoch", desc="surface", disable=None) as bar:
 
@@ -123,7 +125,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
         else:
             run_id = surface_run(
                 plan,
-                run_id=options.resume or os.environ.get("MLFLOW_RUN_ID") or None,
+                run_id=resumed or os.environ.get("MLFLOW_RUN_ID") or None,
                 workers=workers,
                 stop=stop,
                 on_progress=show,

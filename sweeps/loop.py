@@ -14,8 +14,9 @@ import pandas as pd
 
 from hit.errors import Claimed, StoreAway, StoreError
 from hit.history import HistoryReader
+from hit.leftovers import deliver_leftovers
 from hit.naming import point_name
-from hit.recovery import deliver_leftovers, end_lost
+from hit.recovery import end_lost
 from hit.stop import StopRequest
 from hit.store import Store
 from hit.tracking import RunWriter
