@@ -189,7 +189,7 @@ class Delivery(threading.Thread):
             self._told = None
         elif not isinstance(found, StoreAway) and type(found) is not self._told:
             self._told = type(found)
-            goes_on = "" if isinstance(found, RunDeleted) else "the run goes on, and the store is asked again every minute; "
+            goes_on = "" if isinstance(found, RunDeleted) else "the run goes on and asks again every minute; "
             self._say(f"{found}; {goes_on}what it measures is kept in {self._journal.folder}")
 
     def _say(self, line: str) -> None:
