@@ -1,49 +1,35 @@
-"""Carries a run's journal to the store, in order, and waits for a store that is away."""
+"""Carries a run's journal to the store while the run goes on, and waits for a store that is away."""
 
-__all__ = ["Delivery", "send"]
+__all__ = ["HEARTBEAT_SECONDS", "Delivery"]
 
-import contextlib
-import json
+import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from itertools import groupby
-from typing import Any
+from collections.abc import Callable
 
-import tenacity
 from mlflow import MlflowClient
-from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
-from mlflow.exceptions import MlflowException
-from PIL import Image
 
-from hit.connection import is_permanent
+from hit.errors import RunDeleted, RunGone, StoreAway, StoreError
 from hit.journal import Journal, Record
+from hit.outbox import Outbox
 from hit.schema import Tag
+from hit.store_errors import translated
 
 HEARTBEAT_SECONDS = 15.0
 
 #: What comes so soon after a delivery is sent with what comes after it: a batch costs as much as a short epoch may.
 _SECONDS_BETWEEN_BATCHES = 1.0
-_RECORDS_A_BATCH = 900
-_PARAMS_A_BATCH = 100
-_LONGEST_WAIT_SECONDS = 10.0
-
-
-def send(client: MlflowClient, run_id: str, records: Iterable[Record]) -> None:
-    """Tell the store these records, in order; sending one twice does no harm.
-
-    Raises:
-        MlflowException: the store is away or refuses.
-    """
-    for kind, group in groupby(records, key=lambda record: _CHANNELS[record["kind"]]):
-        kind(client, run_id, list(group))
+_SHORTEST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 0.5, 10.0
+#: What somebody has to mend is asked for again so seldom, as are items that were put aside.
+_SECONDS_BETWEEN_RARE_TRIES = 60.0
 
 
 class Delivery(threading.Thread):
     """A background thread that empties a journal into a run and keeps the run's heart beating.
 
-    Training only appends to the journal: a store that is away costs it nothing. What the store refuses
-    for good ends the delivery, with the reason in `refused`; the journal stays on disk.
+    Training only appends to the journal: a store that is away costs it nothing. A store that is away is asked again
+    and again; one that refuses, or that does not hold the run, once a minute, and that is said at once, in one line;
+    an item that is refused is put aside (`hit.outbox`). The journal stays on disk until the store has it.
 
     Args:
         client: of the run's store.
@@ -54,38 +40,99 @@ class Delivery(threading.Thread):
 
     def __init__(self, client: MlflowClient, run_id: str, journal: Journal, *, heartbeat: bool = True) -> None:
         super().__init__(name=f"delivery-{run_id[:8]}", daemon=True)
-        self.refused: BaseException | None = None
-        self.away_since: float | None = None
-        self._client = client
+        #: Why the store lacks what it lacks; None while all is well.
+        self.trouble: StoreError | None = None
+        self._trouble_since = 0.0
+        self._told: type[StoreError] | None = None
         self._run_id = run_id
         self._journal = journal
+        self._outbox = Outbox(client, run_id, journal)
         self._beats = heartbeat
         self._last_beat = 0.0
+        self._last_retry = time.monotonic()
         self._wake = threading.Event()
         self._stop_asked = threading.Event()
         self._hurry = threading.Event()
-        self._lock = threading.Lock()
+        self._retried_last = threading.Event()
+
+    def check(self) -> None:
+        """Return while the run is there, or not known not to be.
+
+        Raises:
+            RunDeleted: somebody has deleted it.
+        """
+        if isinstance(self.trouble, RunDeleted):
+            raise RunDeleted(f"run {self._run_id}: {self._lacks()}")
+
+    @property
+    def aside(self) -> str:
+        """The items that were put aside, with the reasons; '' where there are none."""
+        return str(self._outbox.aside)
 
     def append(self, records: list[Record], *, sync: bool = False) -> None:
-        """Write records to disk and wake the delivery."""
-        with self._lock:
-            self._journal.append(records, sync=sync)
+        """Write records to disk and wake the delivery.
+
+        Raises:
+            StoreError: the disk is full, or cannot be written to.
+        """
+        self._journal.append(records, sync=sync)
         self._wake.set()
 
-    def drain(self, keep_waiting: Callable[[float], bool]) -> bool:
-        """Wait until the store has everything; whether it has.
+    def finish(self, records: list[Record], keep_waiting: Callable[[float], bool]) -> str:
+        """Write the last records, wait until the store has everything but what was put aside, and stop.
+
+        A store that refuses is asked once more. Where the disk has no room for the last records, the store is told
+        them directly.
 
         Args:
+            records: how the run ended.
             keep_waiting: asked about twice a second with the seconds waited; False gives up.
+
+        Returns:
+            Why the store lacks something, and where that is kept; '' where it lacks nothing.
         """
+        unwritten: StoreError | None = None
+        try:
+            self.append(records, sync=True)
+        except StoreError as error:
+            unwritten = error
+        self._drain(keep_waiting)
+        lacks = self._lacks() if self._journal.unsent else ""
+        if unwritten and not lacks:
+            try:
+                self._outbox.tell_now(records)
+            except StoreError as error:
+                lacks = f"its store does not know how it ended: {unwritten}; {error}"
+        self.close()
+        return f"run {self._run_id}: {lacks}" if lacks else ""
+
+    @property
+    def waits_for(self) -> str:
+        """Since when the store has not answered, and why; '' where it does."""
+        if not isinstance(self.trouble, StoreAway):
+            return ""
+        since = time.strftime("%H:%M:%S", time.localtime(self._trouble_since))
+        return f"the store has not answered since {since} ({self.trouble})"
+
+    def _lacks(self) -> str:
+        kept = f"what its store lacks is kept in {self._journal.folder}"
+        match self.trouble:
+            case RunDeleted():
+                how = f"delivered if the run is restored, and dropped by: python -m hit.recover --drop {self._run_id}"
+            case RunGone():
+                how = f"made a new run there by: python -m hit.recover --adopt {self._run_id}"
+            case _:
+                how = "delivered by the next command that uses this state_dir and store"
+        return f"{self.waits_for or self.trouble or 'the store has not answered in time'}; {kept}, and {how}"
+
+    def _drain(self, keep_waiting: Callable[[float], bool]) -> None:
         started = time.monotonic()
         self._hurry.set()
-        while self._journal.unsent and self.refused is None and self.is_alive():
+        while self.is_alive() and (self._journal.unsent or (self.aside and not self._retried_last.is_set())):
             if not keep_waiting(time.monotonic() - started):
                 break
             self._wake.set()
             time.sleep(0.02 if time.monotonic() - started < 1 else 0.5)
-        return self._journal.unsent == 0
 
     def close(self) -> None:
         """Stop, with what is delivered delivered and the rest on disk."""
@@ -97,114 +144,53 @@ class Delivery(threading.Thread):
         self._journal.close()
 
     def run(self) -> None:
-        attempts = tenacity.Retrying(
-            retry=tenacity.retry_if_exception(lambda error: not is_permanent(error)),
-            wait=tenacity.wait_exponential(multiplier=0.5, max=_LONGEST_WAIT_SECONDS),
-            stop=tenacity.stop_when_event_set(self._stop_asked),
-            sleep=tenacity.sleep_using_event(self._stop_asked),
-            before_sleep=self._note_absence,
-            reraise=True,
-        )
+        wait = _SHORTEST_WAIT_SECONDS
         while not self._stop_asked.is_set():
+            hurried = self._hurry.is_set()
             try:
-                attempts(self._deliver_pending)
-                self.away_since = None
+                self._try()
             except Exception as error:
-                if is_permanent(error):
-                    self.refused = error
-                return  # refused, or told to stop while the store was away
-            self._wake.wait(timeout=HEARTBEAT_SECONDS if self._beats else None)
-            self._hurry.wait(timeout=_SECONDS_BETWEEN_BATCHES)
-            self._wake.clear()
+                self._note(translated(error))
+            else:
+                self._note(None)
+            if self.trouble is None:
+                wait = _SHORTEST_WAIT_SECONDS
+                self._wake.wait(timeout=HEARTBEAT_SECONDS if self._beats or self.aside else None)
+                self._hurry.wait(timeout=_SECONDS_BETWEEN_BATCHES)
+                self._wake.clear()
+            elif isinstance(self.trouble, StoreAway):
+                self._stop_asked.wait(timeout=wait)
+                wait = min(2 * wait, _LONGEST_WAIT_SECONDS)
+            elif hurried or isinstance(self.trouble, RunDeleted):
+                return  # that was the last try
+            else:
+                self._hurry.wait(timeout=_SECONDS_BETWEEN_RARE_TRIES)
 
-    def _deliver_pending(self) -> None:
-        while True:
-            with self._lock:
-                records, mark = self._journal.peek(_RECORDS_A_BATCH)
-            if not records:
-                break
-            send(self._client, self._run_id, records)
-            with self._lock:
-                self._journal.mark_sent(mark)
+    def _try(self) -> None:
+        self._outbox.deliver()
+        last = self._hurry.is_set() and not self._retried_last.is_set()
+        if last or time.monotonic() - self._last_retry > _SECONDS_BETWEEN_RARE_TRIES:
+            self._last_retry = time.monotonic()
+            self._outbox.retry()
+            if last:
+                self._retried_last.set()
         if self._beats and time.monotonic() - self._last_beat > HEARTBEAT_SECONDS - 1:
-            self._client.set_tag(self._run_id, Tag.HEARTBEAT, str(int(time.time())))
+            self._outbox.beat(Tag.HEARTBEAT, str(int(time.time())))
             self._last_beat = time.monotonic()
 
-    def _note_absence(self, state: tenacity.RetryCallState) -> None:
-        self.away_since = self.away_since or time.time()
+    def _note(self, found: StoreError | None) -> None:
+        """Remember what is the matter; what will not pass by itself is said when it begins, and when it is over."""
+        if type(found) is not type(self.trouble):
+            self._trouble_since = time.time()
+        self.trouble = found
+        if found is None:
+            if self._told is not None:
+                self._say("the store takes its numbers again")
+            self._told = None
+        elif not isinstance(found, StoreAway) and type(found) is not self._told:
+            self._told = type(found)
+            goes_on = "" if isinstance(found, RunDeleted) else "the run goes on and asks again every minute; "
+            self._say(f"{found}; {goes_on}what it measures is kept in {self._journal.folder}")
 
-
-def _send_batch(client: MlflowClient, run_id: str, records: list[Record]) -> None:
-    metrics = [Metric(r["key"], r["value"], r["time"], r["step"]) for r in records if r["kind"] == "metric"]
-    params = [Param(r["key"], r["value"]) for r in records if r["kind"] == "param"]
-    tags = [RunTag(r["key"], r["value"]) for r in records if r["kind"] == "tag"]
-    if metrics:
-        client.log_batch(run_id, metrics=metrics)
-    for some_params in _chunks(params):
-        client.log_batch(run_id, params=some_params)
-    for some_tags in _chunks(tags):
-        client.log_batch(run_id, tags=some_tags)
-
-
-def _remove_tags(client: MlflowClient, run_id: str, records: list[Record]) -> None:
-    for record in records:
-        try:
-            client.delete_tag(run_id, record["key"])
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-                raise
-
-
-def _chunks(items: list[Any]) -> Iterator[list[Any]]:
-    for start in range(0, len(items), _PARAMS_A_BATCH):
-        yield items[start : start + _PARAMS_A_BATCH]
-
-
-def _send_inputs(client: MlflowClient, run_id: str, records: list[Record]) -> None:
-    for record in records:
-        dataset = Dataset(
-            name=record["name"],
-            digest=record["digest"],
-            source_type="hit",
-            source=json.dumps({"dataset": record["name"]}),
-            profile=json.dumps(record["profile"]),
-        )
-        entry = DatasetInput(dataset, [InputTag("mlflow.data.context", record["context"])])
-        for patience in (0.1, 0.3, 1.0, 0.0):
-            try:
-                client.log_inputs(run_id, [entry])
-                break
-            except MlflowException as error:
-                # MLflow looks for the data set and then adds it: of two runs that begin at once one is refused.
-                if not patience or not is_permanent(error):
-                    raise
-                time.sleep(patience)
-
-
-def _send_artifacts(client: MlflowClient, run_id: str, records: list[Record]) -> None:
-    for record in records:
-        # A file that is gone was delivered before the mark could be written.
-        with contextlib.suppress(FileNotFoundError):
-            client.log_artifact(run_id, record["path"], record["folder"] or None)
-
-
-def _send_images(client: MlflowClient, run_id: str, records: list[Record]) -> None:
-    for record in records:
-        with contextlib.suppress(FileNotFoundError), Image.open(record["path"]) as image:
-            client.log_image(run_id, image, key=record["key"], step=0)
-
-
-def _send_status(client: MlflowClient, run_id: str, records: list[Record]) -> None:
-    client.set_terminated(run_id, status=records[-1]["status"], end_time=records[-1]["time"])
-
-
-_CHANNELS: dict[str, Callable[[MlflowClient, str, list[Record]], None]] = {
-    "metric": _send_batch,
-    "param": _send_batch,
-    "tag": _send_batch,
-    "untag": _remove_tags,
-    "input": _send_inputs,
-    "artifact": _send_artifacts,
-    "image": _send_images,
-    "status": _send_status,
-}
+    def _say(self, line: str) -> None:
+        print(f"run {self._run_id}: {line}", file=sys.stderr, flush=True)

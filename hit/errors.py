@@ -10,6 +10,7 @@ __all__ = [
     "Interrupted",
     "ItemRefused",
     "NoJudge",
+    "RunDeleted",
     "RunGone",
     "StoreAway",
     "StoreError",
@@ -56,6 +57,10 @@ class StoreRefused(StoreError):
 
 class RunGone(StoreError):
     """The run, or its experiment, is deleted or is not in this store."""
+
+
+class RunDeleted(RunGone):
+    """Somebody has deleted the run, or its experiment, on purpose."""
 
 
 class ItemRefused(StoreError):

@@ -1,23 +1,19 @@
 """What earlier processes left behind: numbers that the store lacks, and runs that say RUNNING and are not."""
 
-__all__ = ["deliver_leftovers", "end_lost", "end_unstarted", "mark_lost", "recover"]
+__all__ = ["end_lost", "end_unstarted", "mark_lost", "recover"]
 
 import contextlib
-import shutil
 from pathlib import Path
 
-from filelock import Timeout
 from mlflow import MlflowClient
 from mlflow.entities import Run, RunTag
 from mlflow.exceptions import MlflowException
 
 from hit.connection import connect
-from hit.delivery import send
 from hit.errors import StoreAway, StoreError
 from hit.experiments import Experiment
-from hit.journal import JOURNAL, Journal
+from hit.leftovers import deliver_leftovers
 from hit.schema import Kind, Tag
-from hit.state import is_mark_of, lock_run
 from hit.store import Store, is_lost
 from hit.tracking import REASON_LENGTH
 
@@ -30,24 +26,6 @@ def recover(state_dir: Path, experiment: str | Experiment, uri: str | None = Non
     """
     deliver_leftovers(state_dir, uri)
     end_lost(Store(uri), experiment)
-
-
-def deliver_leftovers(state_dir: Path, uri: str | None = None) -> int:
-    """Deliver what crashed or stopped processes left in their journals; how many runs that were.
-
-    Raises:
-        StoreError: the store does not answer.
-    """
-    folders = [path.parent for path in (state_dir / "runs").glob(f"*/{JOURNAL}")]
-    if not folders:
-        return 0
-    client = connect(uri)
-    delivered = 0
-    for folder in folders:
-        with contextlib.suppress(Timeout, FileNotFoundError, MlflowException):
-            if is_mark_of((folder / "store").read_text(), client.tracking_uri):
-                delivered += _deliver_leftover(client, folder)
-    return delivered
 
 
 def end_lost(store: Store, experiment: str | Experiment) -> int:
@@ -99,17 +77,3 @@ def end_unstarted(run_id: str, kind: Kind, reason: str, status: str) -> None:
             if Tag.KIND not in run.data.tags:  # nobody has named it yet: its name is one of MLflow's fancies
                 client.update_run(run_id, name=f"{kind} (not begun)")
             client.set_terminated(run_id, status=status)
-
-
-def _deliver_leftover(client: MlflowClient, folder: Path) -> bool:
-    with lock_run(folder):  # a run that is alive holds it
-        with contextlib.closing(Journal(folder)) as journal:
-            if not journal.unsent:
-                return False
-            while journal.unsent:
-                records, mark = journal.peek(500)
-                send(client, folder.name, records)
-                journal.mark_sent(mark)
-        if records[-1]["kind"] == "status" and records[-1]["status"] == "FINISHED":
-            shutil.rmtree(folder, ignore_errors=True)
-        return True

@@ -42,6 +42,7 @@ class Kind(StrEnum):
     REPORT = "report"
     EVALUATE = "evaluate"
     IMPORT = "import"
+    RECOVER = "recover"
 
 
 class Tag(StrEnum):
@@ -67,6 +68,8 @@ class Tag(StrEnum):
     STATUS_REASON = "hit.status_reason"
     DIVERGED = "hit.diverged"
     ENDED_EARLY = "hit.ended_early"
+    UNDELIVERED = "hit.undelivered"
+    ADOPTED_FROM = "hit.adopted_from"
     HEARTBEAT = "hit.heartbeat"
     HOST = "hit.host"
     PROCESS = "hit.process"

@@ -1,16 +1,24 @@
 """What a run leaves on this machine: a folder under the state directory, locked while a process writes to it."""
 
-__all__ = ["is_mark_of", "lock_run", "make_writable", "run_folder", "store_mark"]
+__all__ = ["LOCK", "is_mark_of", "lock_run", "make_writable", "run_folder", "store_mark", "unlock_run", "unwritable"]
 
+import contextlib
 import hashlib
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from hit.addresses import place, tracking_uri
-from hit.errors import StoreError, StoreRefused
+from hit.errors import StoreRefused
+from hit.store_errors import is_no_room
+
+#: Name of the lock file in a run's folder.
+LOCK = "lock"
+#: A disk with less room than this is full.
+_LEAST_ROOM_BYTES = 65536
 
 
 def run_folder(state_dir: Path, run_id: str) -> Path:
@@ -22,14 +30,20 @@ def make_writable(state_dir: Path) -> None:
     """Make the state directory if need be.
 
     Raises:
-        StoreRefused: it cannot be written to.
+        StoreRefused: it cannot be written to, or the disk is full.
     """
     try:
         (state_dir / "runs").mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=state_dir / "runs"):
-            pass
+        with tempfile.TemporaryFile(dir=state_dir / "runs") as file:
+            file.write(bytes(_LEAST_ROOM_BYTES))
     except OSError as error:
-        raise StoreRefused(f"state_dir must be writable, got {state_dir}: {error.strerror}") from None
+        raise unwritable(state_dir, error) from None
+
+
+def unwritable(folder: Path, error: OSError) -> StoreRefused:
+    """Why nothing can be written to a folder of ours, as one line."""
+    rule = "have room" if is_no_room(error) else "be writable"
+    return StoreRefused(f"state_dir must {rule}, got {folder}: {error.strerror or error}")
 
 
 def lock_run(folder: Path) -> FileLock:
@@ -41,13 +55,22 @@ def lock_run(folder: Path) -> FileLock:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / "lock", timeout=0)
+        lock = FileLock(folder / LOCK, timeout=0)
         lock.acquire()
     except Timeout:
         raise
     except OSError as error:
-        raise StoreError(f"state_dir must be writable, got {folder}: {error.strerror}") from None
+        raise unwritable(folder, error) from None
     return lock
+
+
+def unlock_run(lock: FileLock) -> None:
+    """Give a run's lock back; a folder that holds nothing but the lock goes with it."""
+    folder = Path(lock.lock_file).parent
+    with contextlib.suppress(OSError):
+        if {entry.name for entry in folder.iterdir()} <= {LOCK}:
+            shutil.rmtree(folder)
+    lock.release()
 
 
 def store_mark(uri: str) -> str:

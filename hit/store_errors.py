@@ -168,4 +168,4 @@ def _refused_item_or_store(item: str, why: str) -> StoreError:
 
 def is_no_room(error: OSError) -> bool:
     """Whether a disk, or a share of it, is full."""
-    return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

@@ -78,6 +78,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
 
     from tqdm import tqdm
 
+    from hit.adoption import adopt_unknown
     from hit.connection import chosen_experiment
     from hit.cpus import default_workers
     from hit.recovery import recover
@@ -88,9 +89,11 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     from hit.surfaces.run import read_surface, resume_plan, surface_run
 
     workers = options.workers or default_workers()
+    resumed = ""
     if options.resume:
         plan = resume_plan(options.resume, asked.state_dir)
-        plan = replace(plan, experiment=chosen_experiment(options.experiment, resumed=options.resume))
+        resumed = adopt_unknown(options.resume, state_folder(plan.config), options.experiment)
+        plan = replace(plan, experiment=chosen_experiment(options.experiment, resumed=resumed))
     else:
         plan = SurfacePlan(
             config=asked,
@@ -125,7 +128,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
         else:
             run_id = surface_run(
                 plan,
-                run_id=options.resume or os.environ.get("MLFLOW_RUN_ID") or None,
+                run_id=resumed or os.environ.get("MLFLOW_RUN_ID") or None,
                 workers=workers,
                 stop=stop,
                 on_progress=show,

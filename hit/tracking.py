@@ -3,15 +3,14 @@
 __all__ = ["REASON_LENGTH", "RunWriter"]
 
 import contextlib
-import json
-import math
 import shutil
+import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from filelock import FileLock, Timeout
 from mlflow.entities import RunTag
@@ -21,21 +20,31 @@ from hit import schema
 from hit.connection import connect, experiment_id
 from hit.creation import create_run
 from hit.delivery import Delivery
-from hit.errors import Claimed, Diverged, EndedEarly, Interrupted, StoreError, UserError
+from hit.errors import (
+    Claimed,
+    Diverged,
+    EndedEarly,
+    Interrupted,
+    RunDeleted,
+    StoreError,
+    UserError,
+)
 from hit.experiment_page import prepare_page
 from hit.experiments import Experiment
+from hit.facts import RunFacts
 from hit.journal import Journal, Record
 from hit.provenance import packages, source_tags
+from hit.run_log import RunLog, metric_record, tag_record
 from hit.schema import Kind, Tag
-from hit.state import lock_run, make_writable, run_folder, store_mark
+from hit.state import lock_run, make_writable, run_folder, unwritable
 from hit.stop import StopRequest, process_identity
-from hit.store_errors import translated
+from hit.store_errors import is_no_room, translated
 
 REASON_LENGTH = 500
 _DRAIN_SECONDS_WHEN_STOPPED = 20.0
 
 
-class RunWriter:
+class RunWriter(RunLog):
     """One run, from its first param to its end. A context manager: how the block ends is how the run ends.
 
     Normally: FINISHED. `Interrupted` and `EndedEarly`: KILLED. `Claimed`: taken back, unless it was taken over.
@@ -90,7 +99,7 @@ class RunWriter:
             **({Tag.PARENT: parent} if parent else {}),
             **(tags or {}),
         }
-        self._known_params: set[str] = set()
+        known_params: set[str] = set()
         self._taken_over = False
         #: Markdown for the UI, from how the run ended and why.
         self.note: Callable[[str, str], str] | None = None
@@ -117,73 +126,19 @@ class RunWriter:
                 self._lock.release()
                 said = translated(error)
                 raise type(said)(f"run {run_id} cannot be taken over: {said}") from None
-            self._known_params = set(run.data.params)
+            known_params = set(run.data.params)
             all_tags = {key: value for key, value in source_tags().items() if key not in run.data.tags} | all_tags
         prepare_page(self._client, run.info.experiment_id)
         self.run_id: str = run_id
         self.experiment_id: str = run.info.experiment_id
         self.folder = run_folder(state_dir, run_id)
-        (self.folder / "store").write_text(store_mark(self._client.tracking_uri))
-        self._delivery = Delivery(self._client, run_id, Journal(self.folder), heartbeat=not amend)
-        self._delivery.start()
+        delivery = self._begin_delivery(RunFacts.of(self._client, run, kind))
+        super().__init__(delivery, self.folder, known_params, run.info.start_time)
         if amend:
             return
         if self._taken_over:  # how it ended before is no longer true
             self.untag((Tag.STATUS_REASON, Tag.DIVERGED, Tag.ENDED_EARLY))
         self.tags(all_tags)
-
-    def params(self, values: Mapping[str, Any]) -> None:
-        """Log params. MLflow keeps the first value of a key: what `mlflow run` logged as typed stays."""
-        self._append(
-            {"kind": "param", "key": key, "value": str(value)}
-            for key, value in values.items()
-            if key not in self._known_params
-        )
-        self._known_params.update(values)
-
-    def metrics(self, values: Mapping[str, float], step: int = 0, *, sync: bool = False) -> None:
-        """Log declared metrics of one step; one that is not finite is left out.
-
-        Raises:
-            KeyError: a name is not declared in `hit.schema`.
-        """
-        now = int(time.time() * 1000)
-        self._append(
-            (
-                {"kind": "metric", "key": schema.metric(key).name, "value": float(value), "step": step, "time": now}
-                for key, value in values.items()
-                if math.isfinite(value)
-            ),
-            sync=sync,
-        )
-
-    def tags(self, values: Mapping[str, str]) -> None:
-        """Set tags."""
-        self._append({"kind": "tag", "key": str(key), "value": str(value)} for key, value in values.items())
-
-    def untag(self, names: Iterable[str]) -> None:
-        """Remove tags, those that are there."""
-        self._append([{"kind": "untag", "key": str(name)} for name in names])
-
-    def dataset(self, name: str, digest: str, profile: Mapping[str, Any], context: str = "training") -> None:
-        """Log the data set as the run's input."""
-        self._append([{"kind": "input", "name": name, "digest": digest, "profile": dict(profile), "context": context}])
-
-    def artifact(self, path: Path, folder: str = "") -> None:
-        """Log a file; it must stay where it is until the run has ended (`self.folder` is the place for it)."""
-        self._append([{"kind": "artifact", "path": str(path.absolute()), "folder": folder}])
-
-    def json_artifact(self, name: str, value: Any, folder: str = "") -> None:
-        """Log a value as a JSON file."""
-        path = self.folder / name
-        half = path.with_name(f"{name}.new")
-        half.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n")
-        half.replace(path)  # whoever sends it now, sends a whole file
-        self.artifact(path, folder)
-
-    def image(self, path: Path, key: str) -> None:
-        """Log a picture for the UI's image grid, where the pictures of this key of several runs stand side by side."""
-        self._append([{"kind": "image", "path": str(path.absolute()), "key": key}])
 
     @cached_property
     def experiment(self) -> Experiment:
@@ -194,13 +149,6 @@ class RunWriter:
     def uri(self) -> str:
         """Address of the store that the run is in."""
         return str(self._client.tracking_uri)
-
-    @property
-    def undelivered(self) -> str:
-        """Why the store lacks numbers of this run, or '' if it lacks none that it could have."""
-        if self._delivery.refused is not None:
-            return f"the store refused them ({str(self._delivery.refused).splitlines()[0]})"
-        return "the tracking server is away" if self._delivery.away_since else ""
 
     def __enter__(self) -> Self:
         return self
@@ -214,34 +162,38 @@ class RunWriter:
             tags[Tag.DIVERGED] = "true"
         if isinstance(error, EndedEarly):
             tags[Tag.ENDED_EARLY] = "true"
-        self.end(status, tags)
+        with contextlib.suppress(StoreError) if isinstance(error, RunDeleted) else contextlib.nullcontext():
+            self.end(status, tags)
+        if isinstance(error, OSError) and is_no_room(error):
+            raise unwritable(self.folder, error) from None
         if isinstance(error, Claimed) and not self._taken_over:
             self._withdraw()
 
     def end(self, status: str, tags: Mapping[str, str] | None = None) -> None:
-        """Tell the store how the run ended, wait until it knows, and release everything."""
+        """Tell the store how the run ended, wait until it knows, and release everything.
+
+        Raises:
+            StoreError: the store lacks something; what it lacks is kept on disk.
+        """
         if self._closed:
             return
         self._closed = True
+        now = time.time()
+        ending: list[Record] = []
         if self._amends:  # nothing else tells readers that a run which has ended is not what it was (hit.history)
-            self.metrics({"measured_at": time.time()}, step=int(time.time()))
+            ending.append(metric_record("measured_at", now, step=int(now)))
         else:
-            ending = dict(tags or {})
+            said = dict(tags or {})
             if self.note is not None:
-                ending[Tag.NOTE] = self.note(status, ending.get(Tag.STATUS_REASON, ""))
-            self.tags(ending)
-            self._append([{"kind": "status", "status": status, "time": int(time.time() * 1000)}], sync=True)
-        delivered = self._delivery.drain(self._keep_waiting)
-        self._delivery.close()
-        if delivered and status == "FINISHED":
+                said[Tag.NOTE] = self.note(status, said.get(Tag.STATUS_REASON, ""))
+            ending += [tag_record(key, value) for key, value in said.items()]
+            ending.append({"kind": "status", "status": status, "time": int(now * 1000)})
+        lacks = self._delivery.finish(ending, self._keep_waiting)
+        if status == "FINISHED" and not lacks and not self._delivery.aside:
             shutil.rmtree(self.folder, ignore_errors=True)
         self._lock.release()
-        if not delivered:
-            why = self.undelivered or "it did not answer in time"
-            raise StoreError(
-                f"run {self.run_id} has numbers that its store lacks: {why}; they are kept in {self.folder} "
-                "and delivered by the next command that uses this state_dir and store"
-            )
+        if lacks:
+            raise StoreError(lacks)
 
     def _withdraw(self) -> None:
         """Take back a run that measured nothing, since another one does its work."""
@@ -251,11 +203,28 @@ class RunWriter:
 
     def _keep_waiting(self, waited: float) -> bool:
         if waited > 5 and int(waited * 2) % 60 == 10:  # about twice a second we are asked; tell twice a minute
-            print("waiting for the tracking server to take the last numbers; Ctrl-C leaves them on disk", flush=True)
+            why = self._delivery.waits_for or "the store is slow"
+            print(f"waiting, since {why}; Ctrl-C leaves the last numbers on disk", file=sys.stderr, flush=True)
         return not self._stop.requested or waited < _DRAIN_SECONDS_WHEN_STOPPED
 
-    def _append(self, records: Iterator[Record] | list[Record], *, sync: bool = False) -> None:
-        self._delivery.append(list(records), sync=sync)
+    def _begin_delivery(self, facts: RunFacts) -> Delivery:
+        """The delivery, begun; where the disk has no room for it, the run ends at once.
+
+        Raises:
+            StoreError: the disk is full, or cannot be written to.
+        """
+        try:
+            facts.save(self.folder)
+            delivery = Delivery(self._client, self.run_id, Journal(self.folder), heartbeat=not self._amends)
+        except StoreError as error:
+            if not self._amends:
+                with contextlib.suppress(Exception):  # the user is told the reason in any case
+                    self._client.set_tag(self.run_id, Tag.STATUS_REASON, str(error)[:REASON_LENGTH])
+                    self._client.set_terminated(self.run_id, status="FAILED")
+            self._lock.release()
+            raise
+        delivery.start()
+        return delivery
 
 
 def _lock_existing(state_dir: Path, run_id: str) -> FileLock:
@@ -272,7 +241,7 @@ def _ending(error: BaseException | None) -> tuple[str, str]:
             return "FINISHED", ""
         case Claimed():
             return "KILLED", f"claimed: {error}"
-        case Interrupted() | KeyboardInterrupt() | EndedEarly():
+        case Interrupted() | KeyboardInterrupt() | EndedEarly() | RunDeleted():
             return "KILLED", str(error)[:REASON_LENGTH] or "interrupted"
         case Diverged():
             return "FAILED", f"diverged: {error}"[:REASON_LENGTH]

@@ -50,6 +50,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
 
     from tqdm import tqdm
 
+    from hit.adoption import adopt_unknown
     from hit.connection import chosen_experiment
     from hit.experiment_page import charts_line
     from hit.recovery import recover
@@ -60,7 +61,8 @@ def main(argv: list[str], stop: "StopRequest") -> None:
 
     config = resume_config(options.resume, asked.state_dir) if options.resume else asked
     stop.check()
-    experiment = chosen_experiment(options.experiment, resumed=options.resume)
+    resumed = adopt_unknown(options.resume, state_folder(config), options.experiment) if options.resume else ""
+    experiment = chosen_experiment(options.experiment, resumed=resumed)
     recover(state_folder(config), experiment)
     with tqdm(total=config.epochs, unit="epoch", desc="training", disable=None) as bar:
 
@@ -71,7 +73,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
         run_id = train_run(
             config,
             experiment=experiment,
-            run_id=options.resume or os.environ.get("MLFLOW_RUN_ID") or None,
+            run_id=resumed or os.environ.get("MLFLOW_RUN_ID") or None,
             sweep=options.sweep or None,
             exclusive=bool(options.sweep),
             watch=watch(EarlyStopping.parse(options.early_stopping, config.layers), config, experiment),

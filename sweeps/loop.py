@@ -16,8 +16,9 @@ from hit.connection import experiment_id
 from hit.errors import Claimed, StoreAway, StoreError
 from hit.experiments import Experiment
 from hit.history import HistoryReader
+from hit.leftovers import deliver_leftovers
 from hit.naming import point_name
-from hit.recovery import deliver_leftovers, end_lost
+from hit.recovery import end_lost
 from hit.stop import StopRequest
 from hit.store import Store
 from hit.tracking import RunWriter

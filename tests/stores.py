@@ -1,12 +1,17 @@
 """Stores for tests: an SQLite file, and a real tracking server that can go away and come back."""
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
+from functools import cache
 from pathlib import Path
+
+from hit.connection import connect
 
 
 class Server:
@@ -54,6 +59,20 @@ class Server:
             os.killpg(self._process.pid, 9)
             self._process.wait()
             self._process = None
+
+
+def new_database(path: Path) -> str:
+    """Address of a new SQLite store at `path`: a copy, since MLflow takes seconds to make one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(_made_once(), path)
+    return f"sqlite:///{path}"
+
+
+@cache
+def _made_once() -> Path:
+    path = Path(tempfile.mkdtemp()) / "store.db"
+    connect(f"sqlite:///{path}")
+    return path
 
 
 def clean_environment(**extra: str) -> dict[str, str]:

@@ -14,7 +14,7 @@ from PIL import Image
 
 from hit.connection import connect, experiment_id
 from hit.errors import Diverged, Interrupted, StoreError
-from hit.recovery import deliver_leftovers
+from hit.leftovers import deliver_leftovers
 from hit.schema import Kind, Tag
 from hit.stop import StopRequest
 from hit.tracking import RunWriter

@@ -1,0 +1,85 @@
+"""What a run is, beside its journal: so that what it measured can be told apart, and brought to another store."""
+
+__all__ = ["RunFacts"]
+
+import contextlib
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Self
+
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from hit.redaction import redact
+from hit.state import store_mark, unwritable
+
+_FACTS, _MARK = "run.json", "store"
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """What the journal of a run does not say.
+
+    Attributes:
+        kind: what the run is.
+        name: of the run.
+        experiment: name of its experiment.
+        started: when it began, milliseconds since 1970.
+        address: of its store, without credentials.
+        mark: that tells its store from others (`hit.state.store_mark`).
+        tags: that it had when it was begun.
+        params: that it had when it was begun.
+    """
+
+    kind: str = ""
+    name: str = ""
+    experiment: str = ""
+    started: int = 0
+    address: str = ""
+    mark: str = ""
+    tags: dict[str, str] = field(default_factory=dict)
+    params: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, client: MlflowClient, run: Run, kind: str) -> Self:
+        """Of a run in the store."""
+        experiment, uri = "", str(client.tracking_uri)
+        with contextlib.suppress(Exception):  # the run can do without
+            experiment = str(client.get_experiment(run.info.experiment_id).name)
+        return cls(
+            kind=kind,
+            name=run.info.run_name or "",
+            experiment=experiment,
+            started=run.info.start_time,
+            address=redact(uri),
+            mark=store_mark(uri),
+            tags=dict(run.data.tags),
+            params=dict(run.data.params),
+        )
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Of a run's folder; what is not known there is empty."""
+        found: dict[str, object] = {}
+        with contextlib.suppress(OSError, ValueError, RecursionError):
+            read = json.loads((folder / _FACTS).read_text())
+            default = asdict(cls())
+            found = {name: read[name] for name in default if isinstance(read.get(name), type(default[name]))}
+        with contextlib.suppress(OSError, ValueError):
+            found["mark"] = (folder / _MARK).read_text().strip()
+        return cls(**found)  # type: ignore[arg-type]
+
+    def save(self, folder: Path) -> None:
+        """Write them into a run's folder.
+
+        Raises:
+            StoreError: it cannot be written to, or the disk is full.
+        """
+        try:
+            half = folder / f"{_FACTS}.new"
+            half.write_text(json.dumps(asdict(self), indent=2) + "\n")
+            half.replace(folder / _FACTS)
+            (folder / _MARK).write_text(self.mark)
+        except OSError as error:
+            raise unwritable(folder, error) from None

@@ -1,0 +1,222 @@
+"""What a run has for its store, delivered in order; what the store refuses is put aside, and the rest goes on."""
+
+__all__ = ["Outbox"]
+
+import contextlib
+import sys
+from itertools import groupby
+from pathlib import Path
+
+from mlflow import MlflowClient
+
+from hit.addresses import sqlite_path
+from hit.aside import Aside, described
+from hit.errors import ItemRefused, RunDeleted, RunGone, StoreAway, StoreError
+from hit.journal import Journal, Record
+from hit.redaction import redact
+from hit.schema import SCHEMA_VERSION, Tag
+from hit.sending import Refused, batch_of, send
+from hit.store_errors import translated
+
+_RECORDS_A_BATCH = 900
+#: A store that answers and fails at the same records so often in a row is not away: it fails at them.
+_FAILURES_BEFORE_DOUBT, _FAILURES = 3, 8
+
+
+class Outbox:
+    """The journal of a run, and beside it the items that the store refused.
+
+    Args:
+        client: of the run's store.
+        run_id: the run.
+        journal: what to deliver.
+    """
+
+    def __init__(self, client: MlflowClient, run_id: str, journal: Journal) -> None:
+        self.journal = journal
+        self.aside = Aside(journal.folder)
+        self._client = client
+        self._run_id = run_id
+        self._limit = _RECORDS_A_BATCH
+        self._failures = 0
+        #: Files of a picture that the store has.
+        self._done: set[str] = set()
+        #: What the tag says; None where that is not known.
+        self._tagged: str | None = None if self.aside.items else ""
+        self._told = {why for _, why in self.aside.items}
+        self._database = _identity(client)
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether the store failed last time, and may do so at some item only."""
+        return self._failures > 0
+
+    def deliver(self) -> None:
+        """Tell the store what it does not have yet.
+
+        Raises:
+            StoreAway: the store does not answer.
+            StoreRefused: the store does not let us.
+            RunGone: the store does not hold the run (any more); `RunDeleted`: somebody has deleted it.
+        """
+        self._assert_same_database()
+        while self._deliver_batch():
+            pass
+        self._tag()
+
+    def retry(self) -> None:
+        """Try once more what was put aside.
+
+        Raises:
+            StoreRefused, RunGone: as `deliver`.
+        """
+        if not self.aside.items:
+            return
+        kept: Refused = []
+        for record, why in self.aside.items:
+            try:
+                kept += self._send([record])
+            except StoreAway:
+                kept.append((record, why))
+            except RunGone as error:
+                raise self._found_gone(error) from None
+        self.aside.replace(kept)
+        self._tell(kept)
+        self._tag()
+
+    def beat(self, tag: str, value: str) -> None:
+        """Set a tag of the run now, beside the journal.
+
+        Raises:
+            StoreAway, StoreRefused, RunGone: as `deliver`.
+        """
+        try:
+            self._client.set_tag(self._run_id, tag, value)
+        except Exception as error:
+            raise self._found_gone(translated(error)) from None
+
+    def tell_now(self, records: list[Record]) -> None:
+        """Tell the store records that the journal has no room for.
+
+        Raises:
+            StoreAway, StoreRefused, RunGone: as `deliver`.
+            ItemRefused: the store refuses one.
+        """
+        for record, why in self._send(records):
+            raise ItemRefused(f"{described(record)}: {why}")
+
+    def _deliver_batch(self) -> bool:
+        pending = self.journal.peek(self._limit)
+        for _, group in groupby(enumerate(pending), key=lambda item: batch_of(item[1][0]) or item[0]):
+            records, marks = zip(*(pair for _, pair in group), strict=True)
+            self._deliver_together(list(records))
+            self.journal.mark_sent(marks[-1])
+        return bool(pending)
+
+    def _deliver_together(self, records: list[Record]) -> None:
+        before = len(self._done)
+        try:
+            refused = self._send(records)
+        except RunGone as error:
+            raise self._found_gone(error) from None
+        except StoreAway as error:
+            if len(self._done) > before:
+                self._failures = 0
+            if not self._is_stuck(len(records)):
+                raise
+            refused = [(records[0], f"the store fails at it: {error}")]
+        self._failures = 0
+        self._limit = min(_RECORDS_A_BATCH, self._limit * 8)
+        self._done.clear()
+        self._put_aside(refused, records)
+
+    def _send(self, records: list[Record]) -> Refused:
+        return send(self._client, self._run_id, self.journal.folder, records, self._done)
+
+    def _is_stuck(self, count: int) -> bool:
+        """Whether a store that answers keeps failing at a single record; of several, fewer are tried from now on."""
+        self._failures += 1
+        if self._failures < _FAILURES_BEFORE_DOUBT:
+            return False
+        try:
+            self._client.set_tag(self._run_id, Tag.SCHEMA, SCHEMA_VERSION)
+        except Exception:  # it fails at everything
+            self._failures = 0
+            return False
+        self._limit = max(1, count // 8)
+        return count == 1 and self._failures >= _FAILURES
+
+    def _put_aside(self, refused: Refused, sent: list[Record]) -> None:
+        if self.aside.items:  # a tag that was put aside, and has been set anew since, is of no interest
+            keys = {record["key"] for record in sent if record["kind"] in ("tag", "untag")}
+            items = [item for item in self.aside.items if item[0]["kind"] != "tag" or item[0]["key"] not in keys]
+            if len(items) != len(self.aside.items):
+                self.aside.replace(items)
+        if refused:
+            self.aside.add(refused)
+            self._tell(refused)
+
+    def _tell(self, refused: Refused) -> None:
+        """A line for every new reason."""
+        for record, why in refused:
+            if why not in self._told:
+                self._told.add(why)
+                print(
+                    f"run {self._run_id}: the store does not take the {described(record)}: {why}; it is put aside in "
+                    f"{self.journal.folder}, the rest goes on",
+                    file=sys.stderr,
+                    flush=True,
+                )
+
+    def _tag(self) -> None:
+        text = str(self.aside)
+        if text == self._tagged:
+            return
+        try:
+            if text:
+                self._client.set_tag(self._run_id, Tag.UNDELIVERED, text)
+            else:
+                self._client.delete_tag(self._run_id, Tag.UNDELIVERED)
+        except Exception as error:
+            found = translated(error)
+            if text or not isinstance(found, RunGone):  # without a text: there may be no such tag
+                raise self._found_gone(found) from None
+        self._tagged = text
+
+    def _found_gone(self, error: StoreError) -> StoreError:
+        """What an error that speaks of a run that is not there comes to."""
+        if not isinstance(error, RunGone):
+            return error
+        try:
+            info = self._client.get_run(self._run_id).info
+            deleted = "deleted" in (
+                info.lifecycle_stage,
+                self._client.get_experiment(info.experiment_id).lifecycle_stage,
+            )
+        except Exception as asked:
+            found = translated(asked)
+            if not isinstance(found, RunGone):
+                return found
+            return self._strange_store(f"it does not hold the run: it came back empty, or is another one ({found})")
+        return RunDeleted("somebody has deleted the run, or its experiment") if deleted else StoreAway(str(error))
+
+    def _strange_store(self, why: str) -> RunGone:
+        self.journal.mark_sent(0)  # what the lost store had is not in the one that is there now
+        return RunGone(
+            f"the store at {redact(str(self._client.tracking_uri))} is not the one that the run began in: {why}"
+        )
+
+    def _assert_same_database(self) -> None:
+        """A process that holds an SQLite file open goes on writing to it where somebody has removed or replaced it."""
+        found = _identity(self._client)
+        if found != self._database:
+            raise self._strange_store("its file was removed or replaced")
+
+
+def _identity(client: MlflowClient) -> tuple[int, int] | None:
+    path: Path | None = sqlite_path(str(client.tracking_uri))
+    with contextlib.suppress(OSError):
+        if path is not None:
+            found = path.stat()
+            return found.st_dev, found.st_ino
+    return None

@@ -1,0 +1,100 @@
+"""`python -m hit.recover`: what a state directory holds that no store has; deliver it, adopt it, or drop it."""
+
+__all__ = ["RecoverOptions", "main", "parser"]
+
+import contextlib
+import os
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+from hit.cli import Parser, entry_point
+from hit.options import build
+from hit.schema import Kind
+
+if TYPE_CHECKING:
+    from hit.stop import StopRequest
+
+_WHICH = "run ids with commas, or all"
+
+
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
+class RecoverOptions:
+    """What to do with which runs; without any, they are listed."""
+
+    deliver: Annotated[str, Field(description=f"{_WHICH}: tell their store what it lacks, once more")] = ""
+    adopt: Annotated[
+        str, Field(description=f"{_WHICH} that the store does not hold: make a new run of each in the store")
+    ] = ""
+    drop: Annotated[str, Field(description=f"{_WHICH}: remove their folders with all that they hold")] = ""
+    experiment: Annotated[
+        str, Field(description="with adopt: name of the MLflow experiment; empty: that of the old run")
+    ] = ""
+    state_dir: Annotated[str, Field(description="where journals lie; empty: $HIT_STATE_DIR, else ./.hit")] = ""
+
+
+def parser() -> Parser:
+    """The options of the command."""
+    options = Parser("hit.recover", "List what a state directory holds that no store has; deliver, adopt or drop it.")
+    options.add_options("recover", RecoverOptions)
+    return options
+
+
+def main(argv: list[str], stop: "StopRequest") -> None:
+    """Parse the options, do what they ask for run by run, or list the runs on stdout, a line each."""
+    options = build(RecoverOptions, parser().parse(argv)["recover"])
+
+    from filelock import Timeout
+
+    from hit.config import TrainConfig
+    from hit.connection import connect
+    from hit.errors import StoreError
+    from hit.runner import state_folder
+    from hit.stranded import adopted, choose, delivered, dropped, find_stranded
+    from hit.tracking import RunWriter
+
+    asked = {"deliver": options.deliver, "adopt": options.adopt, "drop": options.drop}
+    folder = state_folder(TrainConfig(state_dir=options.state_dir))
+    project_run = os.environ.get("MLFLOW_RUN_ID")
+    own_run = (
+        RunWriter(kind=Kind.RECOVER, name="recover", state_dir=folder, run_id=project_run, stop=stop)
+        if project_run
+        else contextlib.nullcontext()
+    )
+    with own_run:
+        client, silent = None, ""
+        try:
+            client = connect()
+        except StoreError as error:
+            silent = str(error)
+        found = [one for one in find_stranded(folder, client) if one.run_id != project_run]
+        if not any(asked.values()):
+            for one in found:
+                print(one)
+            print(silent or f"{len(found)} runs in {folder} that a store lacks something of", file=sys.stderr)
+            return
+        if client is None and (options.deliver or options.adopt):
+            raise StoreError(silent)
+        failed = 0
+        for action, which in asked.items():
+            for one in choose(found, action, which):
+                stop.check()
+                try:
+                    if action == "drop" or client is None:
+                        line = dropped(one)
+                    elif action == "deliver":
+                        line = delivered(one, client)
+                    else:
+                        line = adopted(one, client, options.experiment)
+                except (StoreError, Timeout) as error:
+                    line = f"error: {'a process writes to it now' if isinstance(error, Timeout) else error}"
+                    failed += 1
+                print(f"{one.run_id}: {line}", file=sys.stderr)
+        if failed:
+            raise StoreError(f"{failed} runs could not be dealt with as asked; the reasons stand above")
+
+
+if __name__ == "__main__":
+    entry_point(main, Kind.RECOVER)
