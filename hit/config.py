@@ -52,10 +52,11 @@ class TrainConfig:
         "ghvae"
     )
     likelihood: Annotated[
-        Literal["bernoulli", "gaussian", "gaussian_learned", "mol"],
+        Literal["bernoulli", "bernoulli_grey", "gaussian", "gaussian_learned", "mol"],
         Field(
-            description="p(x|z_1): bernoulli, gaussian (fixed σ), gaussian_learned (one learned σ) "
-            "or mol (discretised mixture of logistics, for colour)"
+            description="p(x|z_1): bernoulli (grey images, rounded), bernoulli_grey (not rounded, as the research "
+            "code's MNIST), gaussian (fixed σ), gaussian_learned (one learned σ) "
+            "or mol (discretised mixture of logistics: 256 levels, grey or colour)"
         ),
     ] = "bernoulli"
     sigma: Annotated[

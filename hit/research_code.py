@@ -25,7 +25,7 @@ from hit.errors import CheckpointError
 
 _LARGE = "ImageNet"  # the one whose images are not of 28 or 32 pixels
 
-#: Values of its dataset, likelihood and model flags → ours.
+#: Values of its dataset, likelihood and model flags → ours. Of a likelihood, what it is on BinaryMNIST and in colour.
 DATASETS = {
     "MNIST": "mnist",
     "BinaryMNIST": "binary_mnist",
@@ -34,6 +34,8 @@ DATASETS = {
     "SVHN": "svhn",
     _LARGE: "imagenet",
 }
+_BINARY = "binary_mnist"  # the one whose images it rounds
+_GREY = ("mnist", _BINARY, "fashion_mnist")
 LIKELIHOODS = {
     "Bernoulli": "bernoulli",
     "GaussianFixedSigma": "gaussian",
@@ -137,6 +139,7 @@ def translate_config(flags: Mapping[str, Any]) -> TrainConfig:
     """Our config of a run of the research code, from the flags of its training (its `config.json`).
 
     `beta_y` is β_1 and `beta_z` is β_2. What the flags do not say of where things run has its default here.
+    Its Bernoulli likelihood rounds nothing: but on BinaryMNIST it was trained on grey levels, and is evaluated on them.
 
     Raises:
         Unsupported: a model, likelihood, posterior or data set that does not exist here.
@@ -144,12 +147,13 @@ def translate_config(flags: Mapping[str, Any]) -> TrainConfig:
         ConfigError: a value is out of its range.
     """
     model = _known(flags, "vae_type", MODELS)
-    likelihood = _known(flags, "px_y_family_ll", LIKELIHOODS)
-    conv = _is_on(flags, "use_conv_z") or flags.get("dataset") == _LARGE
-    if model == "lvae" and flags.get("dataset") == _LARGE:
+    dataset = _known(flags, "dataset", DATASETS)
+    conv = _is_on(flags, "use_conv_z") or dataset == DATASETS[_LARGE]
+    if model == "lvae" and dataset == DATASETS[_LARGE]:
         raise Unsupported(f"vae_type 'LVAE' is not supported with dataset {_LARGE!r}")
+    likelihood = _known_likelihood(flags, dataset)
     flat = {
-        "dataset": _known(flags, "dataset", DATASETS),
+        "dataset": dataset,
         "model": model,
         "likelihood": likelihood,
         "posterior": _known(flags, "qz_family", POSTERIORS),
@@ -212,6 +216,15 @@ def _known(flags: Mapping[str, Any], flag: str, names: Mapping[str, str]) -> str
     if not isinstance(value, str) or value not in names:
         raise Unsupported(f"{flag} {value!r} is not supported; known: {', '.join(names)}")
     return names[value]
+
+
+def _known_likelihood(flags: Mapping[str, Any], dataset: str) -> str:
+    likelihood = _known(flags, "px_y_family_ll", LIKELIHOODS)
+    if likelihood == "bernoulli" and dataset not in _GREY:
+        raise Unsupported(f"px_y_family_ll 'Bernoulli' is not supported with dataset {flags['dataset']!r}, in colour")
+    if likelihood == "mol" and dataset in _GREY:
+        raise Unsupported(f"px_y_family_ll 'MoL' is not supported with dataset {flags['dataset']!r}, in grey")
+    return "bernoulli_grey" if likelihood == "bernoulli" and dataset != _BINARY else likelihood
 
 
 def _is_on(flags: Mapping[str, Any], flag: str) -> bool:

@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 from hit.cpus import threads_of_each
 from hit.errors import Claimed, Diverged, EndedEarly, Interrupted, UserError
+from hit.main_guard import check_main_guard
 from hit.redaction import redact
 from hit.stop import SIGNALS, StopRequest, signals_held_back
 
@@ -87,9 +88,13 @@ class WorkerPool:
     Args:
         workers: how many processes.
         threads: CPU threads of each; 0 divides those of this machine.
+
+    Raises:
+        UserError: the workers would run the script again that starts them (`hit.main_guard`).
     """
 
     def __init__(self, workers: int, threads: int = 0) -> None:
+        check_main_guard("a pool of workers")
         self._context = _context()
         self._threads = threads_of_each(workers, threads)
         self._workers = [self._start() for _ in range(workers)]

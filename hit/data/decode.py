@@ -13,8 +13,8 @@ from PIL import Image, ImageOps
 from hit.data.faults import reason
 from hit.errors import DataError
 
-_GREY, _COLOUR = ("1", "L"), ("P", "RGB")
-_CONVERTIBLE = ("CMYK", "LA", "PA", "RGBA", "YCbCr")  # as torchvision's loader: transparency is dropped
+#: Pillow's modes of 8 bits or fewer. Transparency is dropped, as torchvision's loader does; a palette is of colours.
+_GREY, _COLOUR = ("1", "L", "LA"), ("CMYK", "P", "PA", "RGB", "RGBA", "YCbCr")
 _ORIENTATION = 0x0112  # of EXIF; 1 is upright
 
 Pixels = NDArray[np.uint8]
@@ -34,10 +34,10 @@ def read_whole(path: str) -> Pixels:
     """Pixels of a file: H×W (grey) or H×W×3 (RGB), upright as EXIF says.
 
     Raises:
-        DataError: the file cannot be read, or is neither grey nor RGB with 8 bits.
+        DataError: the file cannot be read, or has more than 8 bits a channel.
     """
     with _opened(path) as image:
-        grey = _mode(path, image, _GREY + _COLOUR) in _GREY
+        grey = _mode(path, image) in _GREY
         return np.asarray(_upright(image).convert("L" if grey else "RGB"))
 
 
@@ -55,10 +55,10 @@ def read_square(path: str, side: int, position: float | None) -> Pixels:
         position: in [0, 1), from the left or upper to the right or lower end; None: the centre.
 
     Raises:
-        DataError: the file cannot be read, or does not have 8 bits.
+        DataError: the file cannot be read, or has more than 8 bits a channel.
     """
     with _opened(path) as image:
-        _mode(path, image, _GREY + _COLOUR + _CONVERTIBLE)
+        _mode(path, image)
         image.draft(None, (2 * side, 2 * side))
         whole = _upright(image)
         if whole.mode not in ("L", "RGB"):
@@ -85,10 +85,14 @@ def _opened(path: str) -> Iterator[Image.Image]:
         raise DataError(f"{path} cannot be read as an image: {reason(error)}") from error
 
 
-def _mode(path: str, image: Image.Image, known: tuple[str, ...]) -> str:
-    if image.mode not in known:
-        raise DataError(f"{path} must be grey or RGB with 8 bits, got Pillow's mode {image.mode}")
+def _mode(path: str, image: Image.Image) -> str:
+    if image.mode not in _GREY + _COLOUR:
+        raise DataError(f"{path} must be grey or RGB with 8 bits, got Pillow's mode {image.mode}{_hint(image.mode)}")
     return image.mode
+
+
+def _hint(mode: str) -> str:
+    return " (16 bits or more: scale it to levels from 0 to 255 first)" if mode[0] in "IF" else ""
 
 
 def _upright(image: Image.Image) -> Image.Image:

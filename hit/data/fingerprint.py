@@ -4,6 +4,7 @@ __all__ = ["fingerprint"]
 
 import hashlib
 import os
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -40,7 +41,8 @@ def fingerprint(root: Path, files: Sequence[tuple[str, int]]) -> str:
         if size == 0:
             raise DataError(f"{path} cannot be read as an image: the file is empty")
         total += size
-        digest.update(f"{name}\0{label}\0{size}\n".encode(errors="surrogateescape"))
+        text = unicodedata.normalize("NFC", name)  # file systems keep é as one character or as two
+        digest.update(f"{text}\0{label}\0{size}\n".encode(errors="surrogateescape"))
     step = 1 if total <= _WHOLE_BYTES else max(1, len(files) // _SAMPLED_FILES)
     for name, _ in files[::step]:
         path = os.path.join(root, name)

@@ -32,7 +32,7 @@ def read_folder(folder: Path, crop: int = 0, workers: int | None = None) -> tupl
     split by `hit.data.splitting.stratified_indices`; `hit.data.listing` says which files count. The images
     are streamed by `hit.data.stream` where a crop is asked for, or where the first of them in the order of
     names has a side above 64 pixels: then as crops of 256. Otherwise they are decoded into memory, and have
-    one size and are grey or RGB with 8 bits; grey ones among RGB ones become RGB.
+    one size and 8 bits a channel; grey ones among RGB ones become RGB.
 
     Images in memory are put in the order of a hash of their pixels, not of their file names: the first ones
     are of mixed classes, and renaming files changes neither the split nor the digest.

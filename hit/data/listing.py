@@ -1,17 +1,15 @@
 """Which image files a folder of images by class holds, and of which class each is."""
 
-__all__ = ["ENDINGS", "Listing", "list_folder"]
+__all__ = ["Listing", "list_folder"]
 
-import os
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from hit.data.faults import reason
+from hit.data.splits import check_no_splits, train_and_test
+from hit.data.walking import files_once, subfolder_names
 from hit.errors import DataError, nearest
-
-ENDINGS = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
-_PARTS = {"train", "test", "val", "valid", "validation"}
 
 #: Path of a file below the folder of its part, with slashes, and its class.
 File = tuple[str, int]
@@ -35,60 +33,45 @@ class Listing:
 def list_folder(folder: Path) -> Listing:
     """The image files of `folder/train/<class>/…` and `folder/test/<class>/…`, or of `folder/<class>/…`.
 
-    Where there is no `test`, `val` is taken (as in ImageNet). Classes are numbered in the order of their
-    names. Image files lie at any depth below their class; hidden files and files of other kinds are left
-    alone.
+    `hit.data.splits` says how splits may be called. Classes are numbered in the order of their names; names that
+    are the same text in other bytes (é as one character or as two) are one name. `hit.data.walking` says which
+    files count, at any depth below their class.
 
     Raises:
-        DataError: an empty folder, or a class of the test images without training images.
+        DataError: an empty folder, a class of the test images without training images, a file of two classes or
+            two splits, or folders of which it is not clear whether they are splits or classes.
     """
     parts = _subfolders(folder)
-    tested = next((parts[name] for name in ("test", "val") if name in parts), None)
-    if "train" in parts and tested is not None:
-        classes = _subfolders(parts["train"])
-        test = _subfolders(tested)
-        for name in test.keys() - classes.keys():
-            raise DataError(f"{test[name]} has no class of that name in {parts['train']}{nearest(name, classes)}")
-        numbers = {name: number for number, name in enumerate(classes)}
-        return Listing(
-            (parts["train"], _files(classes, numbers)),
-            (tested, _files(test, numbers)),
-            len(classes),
-        )
-    if parts.keys() <= _PARTS:
-        raise DataError(f"{folder} must hold both train and test, or a folder for each class, got {', '.join(parts)}")
-    return Listing((folder, _files(parts, {name: number for number, name in enumerate(parts)})), None, len(parts))
+    splits = train_and_test(folder, parts)
+    if splits is None:
+        return Listing((folder, _files([parts])[0]), None, len(parts))
+    classes, test = (_subfolders(split) for split in splits)
+    for split, named in zip(splits, (classes, test), strict=True):
+        check_no_splits(split, named)
+    for name in test.keys() - classes.keys():
+        raise DataError(f"{test[name]} has no class of that name in {splits[0]}{nearest(name, classes)}")
+    train_files, test_files = _files([classes, test])
+    return Listing((splits[0], train_files), (splits[1], test_files), len(classes))
 
 
 def _subfolders(folder: Path) -> dict[str, Path]:
-    try:
-        found = {
-            path.name: path for path in sorted(folder.iterdir()) if path.is_dir() and not path.name.startswith(".")
-        }
-    except OSError as error:
-        raise DataError(f"{folder} cannot be read: {reason(error)}") from error
+    """Name → folder, in the order of names."""
+    found: dict[str, Path] = {}
+    for name in subfolder_names(folder):
+        text = unicodedata.normalize("NFC", name)
+        if text in found:
+            raise DataError(f"{folder} must hold one folder of a name, got two called {text}, in different bytes")
+        found[text] = folder / name
     if not found:
         raise DataError(f"{folder} must hold a folder of images for each class, got no folder")
-    return found
+    return dict(sorted(found.items()))
 
 
-def _files(folders: Mapping[str, Path], numbers: Mapping[str, int]) -> list[File]:
-    return [(f"{name}/{file}", numbers[name]) for name, folder in folders.items() for file in _image_files(folder)]
-
-
-def _image_files(folder: Path) -> list[str]:
-    # Plain strings: ImageNet has 1.3 million files, and as many Path objects take a gigabyte.
-    start = len(os.path.join(folder, ""))
-    paths = [
-        os.path.join(base, name)[start:].replace(os.sep, "/")
-        for base, _, names in os.walk(folder, onerror=_refuse, followlinks=True)
-        for name in names
-        if name.lower().endswith(ENDINGS) and not name.startswith(".")
+def _files(parts: list[Mapping[str, Path]]) -> list[list[File]]:
+    """The files of each part; classes are numbered as in the first one."""
+    numbers = {name: number for number, name in enumerate(parts[0])}
+    listed = iter(files_once([path for part in parts for path in part.values()], check_no_splits))
+    return [
+        [(f"{path.name}/{file}", numbers[name]) for name, path in part.items() for file in next(listed)]
+        for part in parts
     ]
-    if not paths:
-        raise DataError(f"{folder} must hold images ({', '.join(ENDINGS)}), got none")
-    return sorted(paths)
-
-
-def _refuse(error: OSError) -> None:
-    raise DataError(f"a folder cannot be read: {reason(error)}") from error

@@ -21,6 +21,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from hit.data.decode import Pixels, read_square
 from hit.errors import DataError
+from hit.main_guard import GUARD, check_main_guard
 from hit.stop import signals_held_back
 
 _CHUNK = 16  # images that a worker reads at a time, so that all of them work on one batch
@@ -63,7 +64,8 @@ class Reader:
         One pass at a time: a new one ends those before it.
 
         Raises:
-            DataError: a file cannot be read (the message names it), or a worker was killed.
+            DataError: a file cannot be read (the message names it), or a worker died.
+            UserError: the workers would run the script again that asks for them (`hit.main_guard`).
         """
         self._passes += 1
         return self._run(_chunks_of_batches(requests, batch_size), batch_size, self._passes)
@@ -87,6 +89,7 @@ class Reader:
             yield from map(decoder.__getitem__, chunks)
             return
         if not self._loaders:
+            check_main_guard("streaming images")
             self._loaders.append(self._start(decoder, workers))
         self._chunks.current = chunks
         with _lost_workers_told(self._loaders), _signals_kept_from_workers():
@@ -182,9 +185,25 @@ def _lost_workers_told(loaders: list[DataLoader[Any]]) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
+        died = _what_workers_died_of(loaders)
         loaders.clear()  # new ones start with the next pass
-        line = str(error).splitlines()[0]
-        raise DataError(f"a process that reads images was killed, perhaps for want of memory: {line}") from None
+        raise DataError(f"a process that reads images {died}: {' '.join(str(error).split())}") from None
+
+
+def _what_workers_died_of(loaders: list[DataLoader[Any]]) -> str:
+    iterator = loaders[0]._iterator if loaders else None
+    codes = [worker.exitcode for worker in getattr(iterator, "_workers", ())]
+    code = next(filter(None, codes), 0)
+    if code == -signal.SIGKILL:
+        return "was killed, perhaps for want of memory"
+    if code < 0:
+        return f"was killed by signal {-code}"
+    if code > 0:
+        return (
+            f"ended with exit code {code} (its own words stand above), as it does where a script starts it by "
+            f"statements that do not stand below `{GUARD}`"
+        )
+    return "could not be had"
 
 
 def _begin(worker: int) -> None:

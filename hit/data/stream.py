@@ -4,6 +4,7 @@ __all__ = ["StreamedImages", "open_stream"]
 
 import hashlib
 import os
+import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -113,4 +114,5 @@ def _open(root: Path, files: Sequence[tuple[str, int]], side: int, reader: Reade
 
 
 def _key(file: tuple[str, int]) -> bytes:
-    return hashlib.blake2b(file[0].encode(errors="surrogateescape"), digest_size=16).digest()
+    name = unicodedata.normalize("NFC", file[0])  # file systems keep é as one character or as two
+    return hashlib.blake2b(name.encode(errors="surrogateescape"), digest_size=16).digest()

@@ -4,7 +4,6 @@ __all__ = ["Bernoulli", "FixedGaussian", "LearnedGaussian", "Likelihood"]
 
 import math
 from abc import ABC, abstractmethod
-from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -17,10 +16,10 @@ class Likelihood(nn.Module, ABC):
     """p(x|z_1), from what the decoder's last layer gives (`output`: batch × `outputs(C)` × H × W).
 
     Attributes:
-        discrete: whether p(x|z_1) is a probability, at most 1, and no density.
+        discrete: whether p(x|z_1) is a probability, so that all x together have 1 or less.
     """
 
-    discrete: ClassVar[bool] = False
+    discrete: bool = False
 
     def outputs(self, image_channels: int) -> int:
         """Channels of the decoder's last layer for images of C channels."""
@@ -44,12 +43,21 @@ class Likelihood(nn.Module, ABC):
 
 
 class Bernoulli(Likelihood):
-    """Binary pixels: `output` holds their logits. Grey levels are rounded to 0 or 1 first."""
+    """Binary pixels: `output` holds their logits. Grey levels are rounded to 0 or 1 first, or stay as they are.
 
-    discrete = True
+    A level x in between is then the probability of a white pixel: log p(x|z_1) = E log p(b|z_1) over the binary
+    images b drawn with it, as the research code trains on MNIST. That is no probability of x itself.
+
+    Args:
+        rounds: whether grey levels are rounded.
+    """
+
+    def __init__(self, *, rounds: bool = True) -> None:
+        super().__init__()
+        self.discrete = rounds
 
     def prepare(self, images: Tensor) -> Tensor:
-        return (images > 127).float()
+        return (images > 127).float() if self.discrete else super().prepare(images)
 
     def log_prob(self, x: Tensor, output: Tensor) -> Tensor:
         return (x * output - F.softplus(output)).flatten(1).sum(1)

@@ -11,7 +11,6 @@ from torch import Tensor
 from hit.distributions.likelihoods import Likelihood
 
 _COMPONENTS = 10
-_CHANNELS = 3
 #: Half the distance of two levels on [−1, 1].
 _HALF = 1 / 255
 #: The lower limit of log s is the research code's; above the upper one, float32 has no number for a bin's share.
@@ -20,12 +19,12 @@ _LOWEST_LOG_SCALE, _HIGHEST_LOG_SCALE = -7.0, 80.0
 
 @dataclass(frozen=True)
 class _Parts:
-    """A decoder's output, cut up. K components, C = 3 channels."""
+    """A decoder's output, cut up. K components, C channels."""
 
     logits: Tensor  # batch × K × H × W
     means: Tensor  # batch × C × K × H × W
     log_scales: Tensor  # the same
-    couplings: Tensor  # c_10, c_20, c_21 in place of C, within (−1, 1)
+    couplings: Tensor  # colour: c_10, c_20, c_21 in place of C, within (−1, 1); grey: none
 
 
 class MixtureOfLogistics(Likelihood):
@@ -33,17 +32,27 @@ class MixtureOfLogistics(Likelihood):
 
     With x on [−1, 1] and a = (x − m + 1/255)/s, b = (x − m − 1/255)/s, a level has P(x) = σ(a) − σ(b), where
     a = ∞ at the highest and b = −∞ at the lowest level, so that the 256 add up to one. The channels of a
-    component lean on those before: m_0 = μ_0, m_1 = μ_1 + c_10 x_0, m_2 = μ_2 + c_20 x_0 + c_21 x_1.
+    component lean on those before: m_0 = μ_0, m_1 = μ_1 + c_10 x_0, m_2 = μ_2 + c_20 x_0 + c_21 x_1. A grey
+    image has one channel, which leans on none.
 
-    x is in colour, and stays in [0, 1] as everywhere. `output` has 10 K channels: K logits of π, then for each
-    channel K means μ, K log s and K numbers whose tanh is a coupling.
+    x stays in [0, 1] as everywhere. `output` of colour has 10 K channels: K logits of π, then for each
+    channel K means μ, K log s and K numbers whose tanh is a coupling; that of grey 3 K: logits, means and log s.
+
+    Args:
+        channels: C, 3 (colour) or 1 (grey).
     """
 
     discrete = True
 
+    def __init__(self, channels: int = 3) -> None:
+        super().__init__()
+        assert channels in (1, 3)
+        self.channels = channels
+
     def outputs(self, image_channels: int) -> int:
-        assert image_channels == _CHANNELS
-        return _COMPONENTS * (1 + 3 * _CHANNELS)
+        assert image_channels == self.channels
+        couplings = self.channels * (self.channels - 1) // 2
+        return _COMPONENTS * (1 + 2 * self.channels + couplings)
 
     def log_prob(self, x: Tensor, output: Tensor) -> Tensor:
         parts = self._cut(output)
@@ -62,7 +71,7 @@ class MixtureOfLogistics(Likelihood):
         parts = self._cut(output)
         scales = parts.log_scales.exp()
         means: list[Tensor] = []
-        for channel in range(_CHANNELS):
+        for channel in range(self.channels):
             m = _coupled(parts, means, channel)
             means.append(_cut_off_mean(m, scales[:, channel]))
         weights = parts.logits.softmax(1).unsqueeze(1)
@@ -77,7 +86,7 @@ class MixtureOfLogistics(Likelihood):
         batch, _, height, width = parts.logits.shape
         index = chosen.view(batch, 1, height, width)
         levels: list[Tensor] = []
-        for channel in range(_CHANNELS):
+        for channel in range(self.channels):
             m = _coupled(parts, [level.expand_as(parts.means[:, channel]) for level in levels], channel).gather(
                 1, index
             )
@@ -89,8 +98,8 @@ class MixtureOfLogistics(Likelihood):
 
     def _cut(self, output: Tensor) -> _Parts:
         batch, _, height, width = output.shape
-        rest = output[:, _COMPONENTS:].view(batch, _CHANNELS, -1, height, width)
-        means, log_scales, couplings = rest.split(_COMPONENTS, 2)
+        rest = output[:, _COMPONENTS:].view(batch, self.channels, -1, height, width)
+        means, log_scales, couplings = rest.tensor_split((_COMPONENTS, 2 * _COMPONENTS), 2)
         return _Parts(
             output[:, :_COMPONENTS],
             means,
@@ -100,8 +109,8 @@ class MixtureOfLogistics(Likelihood):
 
     def _conditioned(self, parts: _Parts, x: Tensor) -> Tensor:
         """m of every channel, given the channels of x (batch × C × 1 × H × W)."""
-        before = [x[:, channel] for channel in range(_CHANNELS)]
-        return torch.stack([_coupled(parts, before[:channel], channel) for channel in range(_CHANNELS)], 1)
+        before = [x[:, channel] for channel in range(self.channels)]
+        return torch.stack([_coupled(parts, before[:channel], channel) for channel in range(self.channels)], 1)
 
 
 def _coupled(parts: _Parts, before: list[Tensor], channel: int) -> Tensor:

@@ -76,7 +76,8 @@ def bits_per_dim(negative_elbo: float, dims: int) -> float:
 
     What it is depends on the likelihood. On binary images with the Bernoulli likelihood, −ELBO is an
     expected code length (bits back), so this is bits per pixel and never below 0; with the mixture of
-    logistics it is that of the 256 levels of each number. The Gaussian
+    logistics it is that of the 256 levels of each number, grey or colour. With Bernoulli on grey levels that
+    are not rounded it is that of binary images drawn with these levels. The Gaussian
     likelihoods are densities of values in [0, 1]: then it is a differential quantity that may be
     negative and compares only with densities on the same range. Adding log2(256) = 8 gives the scale of
     8-bit images, an upper bound on their code length only where the images are dequantised by noise.

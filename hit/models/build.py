@@ -28,6 +28,7 @@ from hit.targets import check_targets
 
 #: Sides of the images that models exist for, and where those of 256 pixels do.
 _SIDES, _LARGE = (28, 32), 256
+_CHANNELS = (1, 3)
 
 
 def build_model(config: TrainConfig, image_shape: tuple[int, int, int]) -> HierarchicalVAE:
@@ -61,22 +62,19 @@ def check_fit(config: TrainConfig, image_shape: tuple[int, int, int]) -> None:
             "model must be ghvae with latent=conv for images of 256×256 pixels, "
             f"got {config.model} with latent={config.latent} ({config.dataset})"
         )
-    if config.likelihood == "bernoulli" and channels != 1:
+    if channels not in _CHANNELS:
+        raise ConfigError(f"dataset must have images of 1 channel (grey) or 3 (colour), got {channels}")
+    if config.likelihood in ("bernoulli", "bernoulli_grey") and channels != 1:
         raise ConfigError(
-            "likelihood must be gaussian, gaussian_learned or mol for colour images, got 'bernoulli' "
+            f"likelihood must be gaussian, gaussian_learned or mol for colour images, got {config.likelihood!r} "
             f"(dataset {config.dataset} has {channels} channels)"
         )
     check_targets(config.targets, image_shape, levels=2 if config.likelihood == "bernoulli" else 256)
-    if config.likelihood == "mol" and channels != 3:
-        raise ConfigError(
-            "likelihood must be bernoulli, gaussian or gaussian_learned for grey images, got 'mol' "
-            f"(dataset {config.dataset} has {channels} channel)"
-        )
 
 
 def _build(config: TrainConfig, image_shape: tuple[int, int, int]) -> HierarchicalVAE:
     image_channels, side, _ = image_shape
-    likelihood = _likelihood(config)
+    likelihood = _likelihood(config, image_channels)
     outputs = likelihood.outputs(image_channels)
     # The ladder's mixture of logistics has no layer before its last.
     wide = config.likelihood == "mol" and config.model != "lvae"
@@ -103,13 +101,15 @@ def _build(config: TrainConfig, image_shape: tuple[int, int, int]) -> Hierarchic
     return HierarchicalVAE(posteriors, priors, geometry.decoder(outputs, wide=wide), likelihood, shapes, top)
 
 
-def _likelihood(config: TrainConfig) -> Likelihood:
+def _likelihood(config: TrainConfig, image_channels: int) -> Likelihood:
     match config.likelihood:
         case "bernoulli":
             return Bernoulli()
+        case "bernoulli_grey":
+            return Bernoulli(rounds=False)
         case "gaussian":
             return FixedGaussian(config.sigma)
         case "gaussian_learned":
             return LearnedGaussian()
         case "mol":
-            return MixtureOfLogistics()
+            return MixtureOfLogistics(image_channels)

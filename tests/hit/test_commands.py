@@ -169,7 +169,6 @@ def bad_inputs(folder: Path) -> dict[str, tuple[list[str], list[str]]]:
         "data set": (["--dataset", "mnits"], ["mnits", "did you mean 'mnist'"]),
         "model": (["--model", "gvae"], ["model", "did you mean 'ghvae'"]),
         "likelihood": (["--likelihood", "gausian"], ["likelihood", "did you mean 'gaussian'"]),
-        "grey mixture": (["--likelihood", "mol"], ["likelihood", "'mol'", "grey"]),
         "negative": (["--beta_2", "-0.5"], ["beta_2", "-0.5", "greater than or equal to 0"]),
         "not a number": (["--beta_1", "abc"], ["beta_1", "'abc'"]),
         "option": (["--learning_rat", "1"], ["learning_rat", "did you mean 'learning_rate'"]),

@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from hit.data import load
+from hit.data.decode import read_whole
 from hit.errors import DataError
 
 CLASSES = ("bird", "cat", "dog")
@@ -131,10 +132,37 @@ def test_modes_of_pictures(parted: Path) -> None:
     assert expected.items() <= contents(data.train).items()
 
 
-@pytest.mark.parametrize(("shape", "dtype", "mode"), [((28, 28, 4), np.uint8, "RGBA"), ((28, 28), np.uint16, "I;16")])
-def test_refuses_other_modes(parted: Path, shape: tuple[int, ...], dtype: Any, mode: str) -> None:
-    Image.fromarray(picture(0, shape).astype(dtype)).save(parted / "train/cat/0001.png")
-    assert f"train/cat/0001.png must be grey or RGB with 8 bits, got Pillow's mode {mode}" in refusal(parted)
+@pytest.mark.parametrize(
+    ("mode", "ending"), [("RGBA", "png"), ("P", "png"), ("CMYK", "tif"), ("YCbCr", "tif"), ("LA", "png"), ("1", "tif")]
+)
+@pytest.mark.parametrize("crop", [0, 28])
+def test_modes_of_8_bits_are_taken_in_memory_as_in_crops(tmp_path: Path, mode: str, ending: str, crop: int) -> None:
+    """Transparency is dropped; grey stays grey in memory, and crops are RGB."""
+    grey = mode in ("LA", "1")
+    for seed in range(6):
+        (tmp_path / CLASSES[seed % 3]).mkdir(exist_ok=True)
+        image = Image.fromarray(picture(seed, (28, 28) if grey else (28, 28, 3))).convert(mode)
+        if mode in ("RGBA", "LA"):
+            image.putalpha(Image.fromarray(picture(seed + 9)))
+        image.save(tmp_path / CLASSES[seed % 3] / f"{seed}.{ending}")
+    split = load(str(tmp_path), crop=crop, workers=0).train
+    assert split.image_shape[0] == (1 if grey and not crop else 3)
+    whole = {read_whole(str(path)).tobytes() for path in tmp_path.rglob(f"*.{ending}")}
+    for image in split.head(len(split)):
+        pixels = image.permute(1, 2, 0).contiguous().numpy()
+        assert (pixels[:, :, :1] if grey else pixels).tobytes() in whole
+
+
+@pytest.mark.parametrize(("dtype", "mode"), [(np.uint16, "I;16"), (np.int32, "I"), (np.float32, "F")])
+@pytest.mark.parametrize("crop", [0, 28])
+def test_refuses_more_bits(parted: Path, dtype: Any, mode: str, crop: int) -> None:
+    (parted / "train/cat/0001.png").unlink()
+    path = parted / "train/cat/0001.tif"
+    Image.fromarray(picture(0).astype(dtype)).save(path)
+    expected = f"train/cat/0001.tif must be grey or RGB with 8 bits, got Pillow's mode {mode} (16 bits or more"
+    with pytest.raises(DataError) as caught:
+        load(str(parted), crop=crop, workers=0).train.verify()
+    assert expected in str(caught.value)
 
 
 def test_names_the_first_odd_size(parted: Path) -> None:

@@ -78,6 +78,78 @@ def levels_of_the_first() -> Tensor:
     return x
 
 
+class TestGreyMixtureOfLogistics:
+    """One channel, 256 levels: K logits, K means, K log s."""
+
+    LEVELS_OF_A_PIXEL = LEVELS.view(256, 1, 1, 1)
+
+    @settings(max_examples=40, deadline=None)
+    @given(seed=SEEDS, spread=st.floats(0.1, 30))
+    def test_its_256_levels_sum_to_one(self, seed: int, spread: float) -> None:
+        output = (spread * drawn(seed, 1, 30, 1, 1)).expand(256, -1, -1, -1)
+        probabilities = MixtureOfLogistics(1).log_prob(self.LEVELS_OF_A_PIXEL, output).exp()
+        assert probabilities.sum().item() == pytest.approx(1, abs=1e-9)
+
+    def test_a_level_has_its_share_of_the_logistics(self) -> None:
+        """Against the definition, by differences of the distribution function."""
+        output = drawn(1, 1, 30, 1, 1)
+        weights, means, scales = output[:, :10].softmax(1), output[:, 10:20], output[:, 20:].exp()
+        edges = (2 * torch.arange(257).double() - 256) / 255
+        edges[0], edges[-1] = -math.inf, math.inf
+        below = ((edges.view(-1, 1, 1, 1) - means) / scales).sigmoid()
+        expected = ((below[1:] - below[:-1]) * weights).sum(1).flatten()
+        found = MixtureOfLogistics(1).log_prob(self.LEVELS_OF_A_PIXEL, output.expand(256, -1, -1, -1)).exp()
+        torch.testing.assert_close(found, expected, rtol=1e-8, atol=0)
+
+    def test_it_is_the_first_channel_of_colour(self) -> None:
+        output = drawn(2, 5, 30, 1, 1).repeat_interleave(256, 0)
+        x = levels_of_the_first().repeat(5, 1, 1, 1)
+        colour = MixtureOfLogistics().log_prob(x, first_alone(output))
+        torch.testing.assert_close(MixtureOfLogistics(1).log_prob(x[:, :1], output), colour)
+
+    @settings(max_examples=25, deadline=None)
+    @given(seed=SEEDS, spread=st.floats(0.1, 6))
+    def test_its_mean_is_that_of_the_levels(self, seed: int, spread: float) -> None:
+        likelihood, output = MixtureOfLogistics(1), spread * drawn(seed, 1, 30, 1, 1)
+        logs = likelihood.log_prob(self.LEVELS_OF_A_PIXEL, output.expand(256, -1, -1, -1))
+        assert likelihood.mean(output).item() == pytest.approx((logs.exp() * LEVELS).sum().item(), abs=0.5 / 255)
+
+    def test_samples_are_draws_of_the_likelihood(self) -> None:
+        likelihood, count = MixtureOfLogistics(1), 20_000
+        output = drawn(3, 1, 30, 1, 1)
+        x = likelihood.sample(output.expand(count, -1, 1, 1), torch.Generator().manual_seed(0))
+        expected = likelihood.log_prob(self.LEVELS_OF_A_PIXEL, output.expand(256, -1, 1, 1)).exp()
+        found = torch.bincount((x.flatten() * 255).round().long(), minlength=256) / count
+        assert (found.cumsum(0) - expected.cumsum(0)).abs().max() < 2 / math.sqrt(count)
+
+    def test_grey_levels_are_not_rounded(self) -> None:
+        images = torch.arange(256, dtype=torch.uint8).view(1, 1, 16, 16)
+        likelihood = MixtureOfLogistics(1)
+        x = likelihood.prepare(images)
+        assert torch.equal((x * 255).round().to(torch.uint8), images)
+        narrow = torch.zeros(256, 30, 1, 1)
+        narrow[:, 10:20] = (2 * x.view(256, 1, 1, 1) - 1).expand(-1, 10, 1, 1)
+        narrow[:, 20:] = -7
+        itself = likelihood.log_prob(x.view(256, 1, 1, 1), narrow)
+        assert (itself.exp() > 0.9).all(), "every level is told from its neighbours"
+
+    @pytest.mark.parametrize("size", [1e2, 1e4, 1e6])
+    def test_extreme_outputs_stay_finite(self, size: float) -> None:
+        likelihood = MixtureOfLogistics(1)
+        output = (size * drawn(3, 4, likelihood.outputs(1), 5, 5)).float().requires_grad_()
+        x = drawn(4, 4, 1, 5, 5).gt(0).float()
+        x[2:] = 0.4
+        logs = likelihood.log_prob(x, output)
+        logs.sum().backward()
+        assert torch.isfinite(logs).all()
+        assert output.grad is not None
+        assert torch.isfinite(output.grad).all()
+        for image in (likelihood.mean(output), likelihood.sample(output)):
+            assert image.shape == x.shape
+            assert image.min() >= 0
+            assert image.max() <= 1
+
+
 class TestMixtureOfLogistics:
     @settings(max_examples=25, deadline=None)
     @given(seed=SEEDS, spread=st.floats(0.1, 6))

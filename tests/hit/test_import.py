@@ -1,6 +1,7 @@
 """Import of the research code's runs: the right numbers, nothing executed, and one bad file spoils no other."""
 
 import json
+import math
 import os
 import pickle
 from collections.abc import Callable
@@ -13,10 +14,11 @@ import torch
 from mlflow import MlflowClient
 
 from hit.config import TrainConfig
-from hit.data import Dataset
+from hit.data import Dataset, Split
 from hit.errors import CheckpointError, ConfigError, DataError, UserError
 from hit.import_runs import main
 from hit.models import build_model
+from hit.reevaluation import candidates, reevaluate
 from hit.research_code import Unsupported, layer_names, translate_config, translate_weights
 from hit.research_import import Outcome, Result, find_runs, import_runs, read_run
 from hit.schema import Kind, Tag
@@ -115,6 +117,21 @@ class TestTranslation:
             translate_config(FLAGS | {"dataset": "ImageNet", "vae_type": "LVAE"})
         with pytest.raises(CheckpointError, match="linear_y_with_dims must be a positive whole number or -1, got '64'"):
             translate_config(FLAGS | {"linear_y_with_dims": "64"})
+
+    @pytest.mark.parametrize(
+        ("dataset", "likelihood"),
+        [("MNIST", "bernoulli_grey"), ("FashionMNIST", "bernoulli_grey"), ("BinaryMNIST", "bernoulli")],
+    )
+    def test_bernoulli_is_of_the_levels_that_it_was_trained_on(self, dataset: str, likelihood: str) -> None:
+        assert translate_config(FLAGS | {"dataset": dataset}).likelihood == likelihood
+
+    def test_likelihoods_that_do_not_fit_their_images_are_named(self) -> None:
+        with pytest.raises(Unsupported, match=r"'Bernoulli' is not supported with dataset 'CIFAR10', in colour"):
+            translate_config(FLAGS | {"dataset": "CIFAR10"})
+        with pytest.raises(Unsupported, match=r"'MoL' is not supported with dataset 'MNIST', in grey"):
+            translate_config(FLAGS | {"dataset": "MNIST", "px_y_family_ll": "MoL"})
+        with pytest.raises(Unsupported, match=r"dataset \['MNIST'\] is not supported"):
+            translate_config(FLAGS | {"dataset": ["MNIST"]})
 
     @pytest.mark.parametrize("flag", ["vae_type", "dataset", "px_y_family_ll", "z_dims", "beta_y", "num_epochs"])
     def test_a_missing_flag_is_named(self, flag: str) -> None:
@@ -248,13 +265,13 @@ class TestReading:
 
 @pytest.fixture
 def binary_digits(monkeypatch: pytest.MonkeyPatch) -> Dataset:
-    """The digits that ship with scikit-learn, binarised, where binary MNIST would be loaded."""
+    """The digits that ship with scikit-learn, where MNIST would be loaded; a likelihood rounds them."""
     from hit import data
 
     whole = data.load("digits")
 
     def load(name: str, root: str, device: torch.device) -> Dataset:
-        if name != "binary_mnist":
+        if name not in ("mnist", "binary_mnist"):
             raise DataError(f"dataset {name!r}: not here")
         return whole.to(device)
 
@@ -340,6 +357,38 @@ class TestImport:
             run.data.metrics["test/rate_1"] + run.data.metrics["test/rate_2"]
         )
         assert "model/weights.safetensors" in [file.path for file in client.list_artifacts(run_id, "model")]
+
+    def test_grey_levels_are_evaluated_as_they_were_trained_on(
+        self, tmp_path: Path, binary_digits: Dataset, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Also where `hit.evaluate` measures the run again: what it is given is the run alone."""
+        folder = write_run(tmp_path / "runs" / "grey", dataset="MNIST")
+        run_id = self.imported(tmp_path)["grey"].run_id
+        store = Store(f"sqlite:///{tmp_path}/store.db")
+        measured = store.run(run_id).data.metrics
+
+        config, weights = read_run(folder)
+        model = build_model(config, (1, 28, 28))
+        model.load_state_dict(weights)
+        assert isinstance(binary_digits.test, Split)
+        x = binary_digits.test.images.double() / 255
+        with torch.no_grad():
+            outcome = model.double()(x, sample=False)
+            rounded = model(x.round(), sample=False)
+        rate = outcome.rates[1].mean().item()  # that of the top layer needs no sample
+        assert measured["test/rate_2"] == pytest.approx(rate, rel=1e-5)
+        assert abs(rounded.rates[1].mean().item() / rate - 1) > 1e-3, "rounding would have been seen"
+        squares = (x - outcome.output.sigmoid()).square().mean().item()
+        assert measured["test/psnr"] == pytest.approx(-10 * math.log10(squares), rel=1e-5)
+        assert "test/bound_holds_reconstruction" not in measured, "its levels do not add up to one"
+
+        monkeypatch.setattr("hit.reevaluation.load_once", lambda *_: binary_digits)
+        (candidate,) = candidates(store, "hit", run_id=run_id, metrics="latents")
+        machine = {"data_root": "", "device": "cpu", "threads": 1, "state_dir": str(tmp_path / "state")}
+        reevaluate(store, candidate, again=False, stop=StopRequest(), **machine)  # type: ignore[arg-type]
+        again = store.run(run_id).data.metrics
+        assert "test/pca_share_1_z2" in again
+        assert again["test/rate_2"] == measured["test/rate_2"]
 
     def test_a_data_set_that_is_away_is_asked_for_once(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         asked = []

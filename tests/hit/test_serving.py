@@ -36,6 +36,8 @@ MODELS: dict[str, tuple[TrainConfig, tuple[int, int, int]]] = {
     "gaussian": (replace(SMALL, likelihood="gaussian"), COLOUR),
     "gaussian_learned": (replace(SMALL, likelihood="gaussian_learned"), COLOUR),
     "mol": (replace(SMALL, likelihood="mol"), COLOUR),
+    "grey mol": (replace(SMALL, likelihood="mol"), GREY),
+    "grey bernoulli": (replace(SMALL, likelihood="bernoulli_grey"), GREY),
     "conv": (replace(SMALL, likelihood="gaussian", latent="conv"), COLOUR),
     "conv lvae mol": (replace(SMALL, model="lvae", likelihood="mol", latent="conv"), COLOUR),
 }

@@ -134,7 +134,7 @@ def test_the_temperature_falls_with_the_epoch(digits: Dataset) -> None:
     assert "train/temperature" not in train(digits, replace(SMALL, epochs=1))[1][0].metrics
 
 
-@pytest.mark.parametrize("likelihood", ["bernoulli", "mol"])
+@pytest.mark.parametrize("likelihood", ["bernoulli", "mol", "grey mol"])
 @pytest.mark.parametrize(
     "fields", [{"posterior": "gumbel_softmax"}, {"latent": "conv"}, {"model": "lvae", "linear_z1": 4, "z_dims": "3,5"}]
 )
@@ -142,6 +142,7 @@ def test_every_kind_of_model_learns_and_is_measured(
     digits: Dataset, fields: dict[str, object], likelihood: str
 ) -> None:
     dataset = coloured(digits) if likelihood == "mol" else digits
+    likelihood = likelihood.removeprefix("grey ")
     config = TrainConfig.from_flat(SMALL.to_flat() | {"likelihood": likelihood, "learning_rate": 1e-2} | fields)
     model, epochs = train(dataset, replace(config, warmup=False))
     assert epochs[-1].metrics["train/objective"] < epochs[0].metrics["train/objective"]
@@ -153,6 +154,7 @@ def test_every_kind_of_model_learns_and_is_measured(
     assert measured["test/elbo"] == pytest.approx(-measured["test/distortion"] - measured["test/rate"])
     if likelihood == "mol":
         assert 0 < measured["test/bits_per_dim"] < 9, "a code length of 8-bit images"
+    assert measured["test/bound_holds_reconstruction"] == 1
 
 
 def coloured(digits: Dataset) -> Dataset:

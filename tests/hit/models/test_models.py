@@ -34,6 +34,10 @@ CONFIGS = [
         ("ghvae-linear-4-layers", {"linear_z1": 1, "z_dims": "2,3,5", "likelihood": "gaussian"}, COLOUR),
         ("lvae-linear-3-layers", {"model": "lvae", "linear_z1": 6, "z_dims": "3,5", "likelihood": "mol"}, COLOUR),
         ("ghvae-mol-colour", {"likelihood": "mol"}, COLOUR),
+        ("ghvae-mol-grey", {"likelihood": "mol"}, GREY),
+        ("lvae-mol-grey", {"model": "lvae", "likelihood": "mol"}, (1, 32, 32)),
+        ("lvae-conv-mol-grey", {"model": "lvae", "latent": "conv", "likelihood": "mol"}, GREY),
+        ("ghvae-bernoulli-grey", {"likelihood": "bernoulli_grey"}, GREY),
         ("lvae-mol", {"model": "lvae", "likelihood": "mol"}, COLOUR),
         ("ghvae-gumbel", {"posterior": "gumbel_softmax"}, GREY),
         ("ghvae-gumbel-4-layers", {"posterior": "gumbel_softmax", "z_dims": "4,3,5"}, GREY),
@@ -186,6 +190,8 @@ def test_a_likelihood_that_does_not_fit_is_one_line() -> None:
         build_model(TrainConfig(), COLOUR)
     with pytest.raises(ConfigError, match="28×28, 32×32 or 256×256 pixels, got 30×30"):
         build_model(TrainConfig(), (1, 30, 30))
+    with pytest.raises(ConfigError, match=r"images of 1 channel \(grey\) or 3 \(colour\), got 2"):
+        build_model(TrainConfig(likelihood="mol"), (2, 28, 28))
     for other in (PAPER, replace(PAPER, model="lvae", latent="conv"), replace(PAPER, model="vae")):
         with pytest.raises(ConfigError, match="model must be ghvae with latent=conv for images of 256×256 pixels"):
             build_model(other, LARGE)
@@ -278,7 +284,20 @@ class TestDistributions:
     def test_binary_images_are_rounded(self) -> None:
         images = torch.tensor([0, 127, 128, 255], dtype=torch.uint8).view(1, 1, 2, 2)
         assert Bernoulli().prepare(images).flatten().tolist() == [0, 0, 1, 1]
+        assert Bernoulli(rounds=False).prepare(images).flatten().tolist() == pytest.approx([0, 127 / 255, 128 / 255, 1])
         assert FixedGaussian(1.0).prepare(images).flatten().tolist() == pytest.approx([0, 127 / 255, 128 / 255, 1])
+
+    def test_grey_levels_that_are_not_rounded_are_those_of_binary_images_drawn_with_them(self) -> None:
+        likelihood = Bernoulli(rounds=False)
+        generator = torch.Generator().manual_seed(0)
+        x = torch.rand(1, 1, 4, 4, generator=generator)
+        output = torch.randn(1, 1, 4, 4, generator=generator)
+        cross_entropy = torch.nn.functional.binary_cross_entropy_with_logits(output, x, reduction="sum")
+        torch.testing.assert_close(likelihood.log_prob(x, output)[0], -cross_entropy)
+        drawn = torch.bernoulli(x.expand(20_000, -1, -1, -1), generator=generator)
+        logs = likelihood.log_prob(drawn, output)
+        assert (logs.mean() + cross_entropy).abs() < 4 * logs.std() / math.sqrt(len(logs))
+        assert not likelihood.discrete, "its levels do not add up to one"
 
     def test_ladder_weighs_by_precision(self) -> None:
         """The product of N(m̂, v̂) and N(m_p, v_p), normalised; with much less variance, either wins."""
