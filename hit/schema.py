@@ -10,6 +10,7 @@ __all__ = [
     "Kind",
     "Metric",
     "Tag",
+    "described",
     "is_metric",
     "layer_metrics",
     "metric",
@@ -264,6 +265,15 @@ def is_metric(name: str) -> bool:
     except KeyError:
         return False
     return True
+
+
+def described(name: str) -> Metric:
+    """`metric`, also of what a person has logged by hand: its label is its name.
+
+    >>> described("taste").axis
+    'taste'
+    """
+    return metric(name) if is_metric(name) else Metric(name, "", None, name)
 
 
 def layer_metrics(layers: int) -> list[Metric]:

@@ -23,7 +23,7 @@ from sweeps.driver import Driver
 from sweeps.launchers import build_launcher, check_launcher
 from sweeps.loop import run_sweep
 from sweeps.options import SweepOptions, SweepRequest
-from sweeps.plan import build_driver, find_rates
+from sweeps.plan import build_driver, check_logged, find_rates
 from sweeps.running import RunningOptions
 from sweeps.setting import SweepResult, SweepSetting
 
@@ -71,6 +71,7 @@ class Sweep:
             name: value for name, value in base.to_flat().items() if not name.startswith("beta_") and name != "seed"
         }
         own = {"driver": options.driver, "seeds": options.seeds, "budget": options.budget, "workers": options.workers}
+        check_logged(request.choice, Store(), options.experiment)
         surface = find_rates(request.choice, Store(), options.experiment, dataset.digest)
         driver = build_driver(request.choice, dataset.digest, surface)
         running = replace(running, early_stopping=str(rules))
