@@ -12,6 +12,7 @@ __all__ = [
     "MOST_NATS",
     "MOST_SEED",
     "MOST_TEXT",
+    "MOST_THREADS",
     "MOST_VALUES",
     "BatchSize",
     "Beta",
@@ -46,6 +47,8 @@ LEAST_BETA, HIGHEST_BETA = 1e-12, 1e12
 #: Of rates that are asked for, nats per image.
 MOST_NATS = 1e9
 MOST_SEED = 2**31 - 1
+#: CPU threads of a process.
+MOST_THREADS = 1024
 #: Comparisons of a filter: MLflow joins one table for each, SQLite takes 64, and we add a few of our own.
 MOST_CLAUSES = 50
 
@@ -81,7 +84,7 @@ Epochs = Annotated[int, Field(gt=0, le=1_000_000)]
 BatchSize = Annotated[int, Field(gt=0, le=1_000_000)]
 LearningRate = Annotated[float, Field(gt=0, le=1e12)]
 Crop = Annotated[int, Field(ge=0, le=4096)]
-Threads = Annotated[int, Field(ge=0, le=1024)]
+Threads = Annotated[int, Field(ge=0, le=MOST_THREADS)]
 Workers = Annotated[int, Field(ge=0, le=256)]
 
 

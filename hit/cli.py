@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 
 from hit.config import describe, flat_defaults
 from hit.errors import ConfigError, Diverged, EndedEarly, Interrupted, UserError, nearest
+from hit.memory import as_refusal
 from hit.options import defaults, infos
 from hit.restate import restate_later
 from hit.schema import Kind
@@ -110,6 +111,12 @@ def entry_point(main: Callable[[list[str], StopRequest], None], kind: Kind) -> N
     except UserError as error:
         _end_project_run(run_id, kind, str(error), "FAILED")
         _leave(f"error: {error}", EXIT_USAGE)
+    except (OSError, MemoryError, RuntimeError) as error:
+        refusal = as_refusal(error)
+        if refusal is None:
+            raise
+        _end_project_run(run_id, kind, str(refusal), "FAILED")
+        _leave(f"error: {refusal}", EXIT_USAGE)
     except Diverged as error:
         _leave(f"diverged: {error}", EXIT_FAILED)
     except EndedEarly as error:

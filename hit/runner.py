@@ -36,8 +36,9 @@ from hit.findings import log_measurement, log_pictures
 from hit.machine import keep_freed_memory, select_device, set_threads
 from hit.measuring import measure, report_skipped
 from hit.metric_groups import parse_groups
-from hit.models import HierarchicalVAE, build_model, check_fit
+from hit.models import HierarchicalVAE, build_model, check_fit, check_memory
 from hit.naming import run_name
+from hit.paths import given_path
 from hit.run_note import run_note
 from hit.schema import DEFAULT_EXPERIMENT, Kind, Tag
 from hit.state import run_folder
@@ -101,6 +102,7 @@ def train_run(
     device = select_device(config.device)
     dataset = load_once(config.dataset, config.data_root, device, config.crop)
     check_fit(config, dataset.image_shape)
+    check_memory(config, dataset.image_shape, device, len(dataset.train))
     source = find_source(Store(uri), config, dataset.image_shape) if config.init_from else None
     dataset.test.verify(stop.check)  # a training image shows in the first epoch, a test image would after the last
     stop.check()
@@ -171,8 +173,8 @@ def train_job(*, stop: StopRequest, tell: Callable[[str, int], None], **argument
 
 
 def state_folder(config: TrainConfig) -> Path:
-    """Folder of journals and checkpoints: the config's, else $HIT_STATE_DIR, else .hit."""
-    return Path(config.state_dir or os.environ.get("HIT_STATE_DIR", "") or ".hit").expanduser().absolute()
+    """Folder of journals and checkpoints: the config's, else $HIT_STATE_DIR, else .hit; ConfigError: out of reach."""
+    return given_path("state_dir", config.state_dir or os.environ.get("HIT_STATE_DIR", "") or ".hit")
 
 
 def resume_config(run_id: str, state_dir: str = "") -> TrainConfig:

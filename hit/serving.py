@@ -19,7 +19,7 @@ from torch import Tensor
 
 from hit.checkpoint import load_weights
 from hit.config import TrainConfig
-from hit.errors import CheckpointError, DataError, UserError, nearest
+from hit.errors import CheckpointError, DataError, UserError, nearest, shown
 from hit.machine import select_device
 from hit.models import HierarchicalVAE, build_model
 
@@ -212,13 +212,15 @@ def load_folder(folder: Path) -> ServedModel:
     path = folder / "model.json"
     try:
         described = json.loads(path.read_text())
-        shape = described["image_shape"]
+        channels, height, width = described["image_shape"]
         flat, identity, form = described["config"], described["identity"], described["format"]
-        image_shape = (int(shape[0]), int(shape[1]), int(shape[2]))
-    except (OSError, ValueError, TypeError, KeyError, IndexError) as error:
+        image_shape = (int(channels), int(height), int(width))
+    except (OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
         raise CheckpointError(f"{path} must describe a served model, got {type(error).__name__}: {error}") from None
     if form != _FORMAT:
-        raise CheckpointError(f"served model must be of format {_FORMAT}, got {form!r} in {path}")
+        raise CheckpointError(f"served model must be of format {_FORMAT}, got {shown(form)} in {path}")
+    if not isinstance(flat, dict):
+        raise CheckpointError(f"{path} must hold the config of a served model by name, got {shown(flat)}")
     model = build_model(TrainConfig.from_flat(flat), image_shape)
     load_weights(folder / "weights.safetensors", model, identity)
     return ServedModel(model.to(select_device("auto")), image_shape)

@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 from hit.cpus import threads_of_each
 from hit.errors import Claimed, Diverged, EndedEarly, Interrupted, UserError
+from hit.memory import as_refusal
 from hit.stop import SIGNALS, StopRequest, signals_held_back
 
 #: What OpenMP and BLAS read when they are loaded, and we when a model is trained.
@@ -246,5 +247,5 @@ def attempt(job: Job, stop: StopRequest, tell: Callable[[Outcome], None]) -> Out
         return Outcome(job, "claimed", str(error))
     except UserError as error:
         return Outcome(job, "failed", str(error))
-    except Exception:
-        return Outcome(job, "failed", traceback.format_exc())
+    except Exception as error:
+        return Outcome(job, "failed", str(as_refusal(error) or traceback.format_exc()))

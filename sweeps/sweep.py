@@ -11,7 +11,7 @@ from hit.config import TrainConfig
 from hit.connection import chosen_experiment
 from hit.early_stopping import EarlyStopping
 from hit.machine import select_device
-from hit.models import check_fit
+from hit.models import check_fit, check_memory
 from hit.runner import load_once, state_folder
 from hit.schema import Kind
 from hit.stop import StopRequest
@@ -62,9 +62,10 @@ class Sweep:
         rules = EarlyStopping.parse(running.early_stopping, base.layers, request.choosing.region)
         check_launcher(running)
         options = replace(request.options, experiment=chosen_experiment(request.options.experiment))
-        select_device(base.device)
+        device = select_device(base.device)
         dataset = load_once(base.dataset, base.data_root, select_device("cpu"), base.crop)
         check_fit(base, dataset.image_shape)
+        check_memory(base, dataset.image_shape, device, len(dataset.train))
         if base.init_from:
             find_source(Store(), base, dataset.image_shape)
         model_params = {
