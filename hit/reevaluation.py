@@ -26,8 +26,9 @@ from hit.run_note import run_note
 from hit.runner import load_once, state_folder
 from hit.schema import WEIGHTS, Kind, Tag
 from hit.stop import StopRequest
-from hit.store import Store, config_of
+from hit.store import Store
 from hit.tracking import RunWriter
+from hit.whole_config import whole_config
 
 _ALREADY = "it is measured already (again=true measures it anew)"
 
@@ -109,7 +110,12 @@ def reevaluate(
         UserError: its data or weights are not at hand, or are not those that it was trained with.
     """
     run = candidate.run
-    flat = config_of(run) | {"data_root": data_root, "device": device, "threads": threads, "state_dir": state_dir}
+    flat = whole_config(store, run) | {
+        "data_root": data_root,
+        "device": device,
+        "threads": threads,
+        "state_dir": state_dir,
+    }
     config = TrainConfig.from_flat(flat)
     set_threads(config.threads)
     keep_freed_memory()

@@ -11,10 +11,11 @@ from mlflow import MlflowClient
 from mlflow.entities import Param, RunTag
 from mlflow.exceptions import MlflowException
 
-from hit import schema
+from hit import lengths, schema
 from hit.claims import assert_claim, assert_free
 from hit.connection import experiment_id
 from hit.errors import Claimed, StoreAway
+from hit.lengths import shortened
 from hit.schema import Kind, Tag
 from hit.stop import process_identity
 from hit.store import Store
@@ -43,15 +44,15 @@ def reserve_run(store: Store, experiment: str, name: str, params: Mapping[str, A
     try:
         run = store.client.create_run(
             experiment_id(store.client, experiment),
-            run_name=name,
-            tags={str(key): str(value) for key, value in (own | dict(tags)).items()},
+            run_name=shortened(name, lengths.NAME),
+            tags={str(key): shortened(str(value), lengths.TAG) for key, value in (own | dict(tags)).items()},
         )
     except MlflowException as error:
         raise StoreAway(str(error).splitlines()[0]) from None
     run_id = str(run.info.run_id)
     # Who trains it logs its params and asks for its claim again, so that a store that is away now is no matter.
     with contextlib.suppress(MlflowException):
-        logged = [Param(key, str(value)) for key, value in params.items()]
+        logged = [Param(key, shortened(str(value), lengths.PARAM)) for key, value in params.items()]
         for start in range(0, len(logged), _PARAMS_A_BATCH):
             store.client.log_batch(run_id, params=logged[start : start + _PARAMS_A_BATCH])
     try:

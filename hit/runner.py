@@ -40,7 +40,7 @@ from hit.models import HierarchicalVAE, build_model, check_fit, check_memory
 from hit.naming import run_name
 from hit.paths import given_path
 from hit.run_note import run_note
-from hit.schema import DEFAULT_EXPERIMENT, Kind, Tag
+from hit.schema import CONFIG, DEFAULT_EXPERIMENT, Kind, Tag
 from hit.state import run_folder
 from hit.stop import StopRequest
 from hit.store import Store
@@ -184,7 +184,7 @@ def resume_config(run_id: str, state_dir: str = "") -> TrainConfig:
         CheckpointError: the run left nothing there.
     """
     root = state_folder(TrainConfig(state_dir=state_dir))
-    path = run_folder(root, run_id) / "config.json"
+    path = run_folder(root, run_id) / CONFIG
     try:
         flat = json.loads(path.read_text())
     except (OSError, ValueError):
@@ -250,7 +250,7 @@ def describe_run(run: RunWriter, config: TrainConfig, dataset: Dataset, model: H
     run.params(config.to_flat())
     run.metrics(config.numbers() | {"parameters": float(sum(p.numel() for p in model.parameters()))})
     log_dataset(run, dataset)
-    run.json_artifact("config.json", config.to_flat())
+    run.json_artifact(CONFIG, config.to_flat())
     run.note = partial(run_note, config, {})
 
 

@@ -1,6 +1,7 @@
 """Names that stand in the run store: tags, artifacts, and metrics with their unit, direction and label."""
 
 __all__ = [
+    "CONFIG",
     "DEFAULT_EXPERIMENT",
     "HOPELESS",
     "PROBES",
@@ -24,6 +25,8 @@ from typing import Literal
 
 SCHEMA_VERSION = "1"
 DEFAULT_EXPERIMENT = "hit"
+#: Artifact of every trained model: its flat config, whole.
+CONFIG = "config.json"
 #: Artifact of every trained network.
 WEIGHTS = "model/weights.safetensors"
 

@@ -16,12 +16,13 @@ from filelock import FileLock, Timeout
 from mlflow.entities import RunTag
 from mlflow.exceptions import MlflowException
 
-from hit import schema
+from hit import lengths, schema
 from hit.connection import connect, experiment_id
 from hit.delivery import Delivery
 from hit.errors import Claimed, Diverged, EndedEarly, Interrupted, StoreError, UserError
 from hit.experiment_page import prepare_page
 from hit.journal import Journal, Record
+from hit.lengths import shortened
 from hit.provenance import packages, source_tags
 from hit.schema import Kind, Tag
 from hit.state import lock_run, make_writable, run_folder, store_mark
@@ -83,9 +84,11 @@ class RunWriter:
             Tag.HEARTBEAT: str(int(time.time())),
             Tag.PACKAGES: packages(),
             **({Tag.PARENT: parent} if parent else {}),
-            **(tags or {}),
+            **{key: shortened(value, lengths.TAG) for key, value in (tags or {}).items()},
         }
+        name = shortened(name, lengths.NAME)
         self._known_params: set[str] = set()
+        self._long_params: dict[str, str] = {}
         self._taken_over = False
         #: Markdown for the UI, from how the run ended and why.
         self.note: Callable[[str, str], str] | None = None
@@ -127,13 +130,17 @@ class RunWriter:
         self.tags(all_tags)
 
     def params(self, values: Mapping[str, Any]) -> None:
-        """Log params. MLflow keeps the first value of a key: what `mlflow run` logged as typed stays."""
-        self._append(
-            {"kind": "param", "key": key, "value": str(value)}
-            for key, value in values.items()
-            if key not in self._known_params
-        )
+        """Log params. MLflow keeps the first value of a key: what `mlflow run` logged as typed stays.
+
+        A value that is longer than stores take is shortened (`hit.lengths`), and stands whole in `long_params.json`.
+        """
+        texts = {key: str(value) for key, value in values.items() if key not in self._known_params}
+        short = {key: shortened(text, lengths.PARAM) for key, text in texts.items()}
+        self._append([{"kind": "param", "key": key, "value": text} for key, text in short.items()])
         self._known_params.update(values)
+        if short != texts:
+            self._long_params |= {key: text for key, text in texts.items() if short[key] != text}
+            self.json_artifact("long_params.json", self._long_params)
 
     def metrics(self, values: Mapping[str, float], step: int = 0, *, sync: bool = False) -> None:
         """Log declared metrics of one step; one that is not finite is left out.
@@ -153,7 +160,8 @@ class RunWriter:
 
     def tags(self, values: Mapping[str, str]) -> None:
         """Set tags."""
-        self._append({"kind": "tag", "key": str(key), "value": str(value)} for key, value in values.items())
+        texts = {str(key): shortened(str(value), lengths.TAG) for key, value in values.items()}
+        self._append([{"kind": "tag", "key": key, "value": text} for key, text in texts.items()])
 
     def untag(self, names: Iterable[str]) -> None:
         """Remove tags, those that are there."""
@@ -161,6 +169,7 @@ class RunWriter:
 
     def dataset(self, name: str, digest: str, profile: Mapping[str, Any], context: str = "training") -> None:
         """Log the data set as the run's input."""
+        name, digest = shortened(name, lengths.DATASET), shortened(digest, lengths.DIGEST)
         self._append([{"kind": "input", "name": name, "digest": digest, "profile": dict(profile), "context": context}])
 
     def artifact(self, path: Path, folder: str = "") -> None:
