@@ -13,7 +13,7 @@ from mlflow.entities import Run
 from hit.checkpoint import load_weights
 from hit.config import TrainConfig
 from hit.data import Dataset
-from hit.errors import StoreError
+from hit.errors import StoreError, shown
 from hit.findings import log_measurement
 from hit.generation import inception_fingerprint, judge_fingerprint
 from hit.judge import Judge
@@ -88,7 +88,7 @@ def candidates(
     """
     runs = [store.run(run_id)] if run_id else list(store.runs(experiment, where=where))
     if not runs:
-        raise StoreError(f"where must match a run of experiment {experiment!r}, got {where!r}, which matches none")
+        raise StoreError(f"where must match a run of experiment {experiment!r}, got {shown(where)}, which matches none")
     return [_candidate(run, parse_groups(metrics), again) for run in runs]
 
 

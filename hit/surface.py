@@ -16,7 +16,7 @@ from hit.axes import GRID_DEFAULTS, GRID_HELP
 from hit.bounds import LEAST_BETA, Beta, LearningRate, RunId, Text, Workers
 from hit.cli import CONFIG, Parser, entry_point
 from hit.config import TrainConfig
-from hit.errors import ConfigError
+from hit.errors import ConfigError, shown
 from hit.options import EXPERIMENT_HELP, WORKERS_HELP, Experiment, build
 from hit.schema import Kind
 from hit.targets import TARGET_DEFAULTS, RateTargets
@@ -174,7 +174,9 @@ def _rates(texts: Mapping[str, str], options: SurfaceOptions) -> dict[int, float
     if not options.surface:
         for name, text in texts.items():
             if text:
-                raise ConfigError(f"{name} needs surface, the run id of a finished one to read it off, got {text!r}")
+                raise ConfigError(
+                    f"{name} needs surface, the run id of a finished one to read it off, got {shown(text)}"
+                )
     layers = max((int(name.rpartition("_")[2]) for name in texts), default=1)
     targets = RateTargets.parse(texts, layers)
     return {layer: target.nats for layer, target in enumerate(targets.layers, start=1) if target is not None}

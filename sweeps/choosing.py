@@ -13,7 +13,7 @@ from analysis.criteria import Constraint, Objective, parse_constraints, parse_ob
 from hit.axes import GRID_DEFAULTS, parse_axis
 from hit.bounds import MOST_CELLS, RunId, Text
 from hit.config import TrainConfig
-from hit.errors import ConfigError
+from hit.errors import ConfigError, shown
 from hit.metric_groups import parse_groups
 from sweeps.objectives import region_constraints
 from sweeps.searchspace import Dimension, SearchSpace, parse_fields
@@ -153,7 +153,9 @@ class Choice:
             base = _free_to_steer(base, grid)
             assert region is not None
             if not region.bounded:
-                raise ConfigError(f"region must have an upper end for every rate, or for R, got {options.region!r}")
+                raise ConfigError(
+                    f"region must have an upper end for every rate, or for R, got {shown(options.region)}"
+                )
         else:
             _check_positive(grid)
         if driver == "coverage":
