@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
+from hit.bounds import RunId, Text, Where
 from hit.cli import Parser, entry_point
-from hit.options import EXPERIMENT_HELP, build, output_file
+from hit.options import EXPERIMENT_HELP, ExperimentName, build, output_file
 from hit.schema import Kind
 
 if TYPE_CHECKING:
@@ -28,18 +29,18 @@ APPLICATION_HELP = (
 class ReportOptions:
     """Which runs to report on, and where to."""
 
-    experiment: Annotated[str, Field(description=EXPERIMENT_HELP)] = ""
-    where: Annotated[str, Field(description="an MLflow filter on the runs, such as metrics.beta_2 > 1")] = ""
-    sweep: Annotated[str, Field(description="run id of a sweep, for its runs alone")] = ""
-    application: Annotated[str, Field(description=APPLICATION_HELP)] = "all"
+    experiment: Annotated[ExperimentName, Field(description=EXPERIMENT_HELP)] = ""
+    where: Annotated[Where, Field(description="an MLflow filter on the runs, such as metrics.beta_2 > 1")] = ""
+    sweep: Annotated[RunId, Field(description="run id of a sweep, for its runs alone")] = ""
+    application: Annotated[Text, Field(description=APPLICATION_HELP)] = "all"
     constraints: Annotated[
-        str, Field(description="what recommended runs keep: test/rate<=40,test/psnr>=18, with commas")
+        Text, Field(description="what recommended runs keep: test/rate<=40,test/psnr>=18, with commas")
     ] = ""
-    output: Annotated[str, Field(min_length=1, description="file of the report, a single HTML page")] = "report.html"
+    output: Annotated[Text, Field(min_length=1, description="file of the report, a single HTML page")] = "report.html"
     register: Annotated[
         bool, Field(description="whether to put the recommended models into MLflow's model registry")
     ] = False
-    state_dir: Annotated[str, Field(description="journals; empty: $HIT_STATE_DIR, else ./.hit")] = ""
+    state_dir: Annotated[Text, Field(description="journals; empty: $HIT_STATE_DIR, else ./.hit")] = ""
 
 
 def parser() -> Parser:

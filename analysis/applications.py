@@ -18,7 +18,7 @@ from analysis.criteria import (
 )
 from analysis.runs import values
 from hit import schema
-from hit.errors import ConfigError, StoreError, nearest
+from hit.errors import ConfigError, StoreError, nearest, shown
 from hit.metric_groups import GROUPS
 
 SCORE, DISTANCE = "analysis/score", "analysis/distance"
@@ -26,6 +26,8 @@ SCORE, DISTANCE = "analysis/score", "analysis/distance"
 _SUM = 1e-3
 #: Names are checked before the runs are read, whose number of layers is not known then.
 _MANY_LAYERS = 9
+#: Of the weights of metrics, in either direction.
+_MOST_WEIGHT = 1e6
 _PARETO, _WHERE = "pareto:", " where "
 
 
@@ -137,7 +139,7 @@ def application(text: str) -> Application:
     what, _, bounds = (part.strip() for part in f"{text} ".partition(_WHERE))
     constraints = parse_constraints(bounds, _MANY_LAYERS, GROUPS)
     if bounds == "" and _WHERE.strip() in text.split():
-        raise ConfigError(f"application must have constraints after where, got {text!r}")
+        raise ConfigError(f"application must have constraints after where, got {shown(text)}")
     if what.startswith(_PARETO):
         found = _trade_off(what.removeprefix(_PARETO))
     elif ":" in what:
@@ -145,7 +147,7 @@ def application(text: str) -> Application:
     else:
         known = {declared.name: declared for declared in APPLICATIONS}
         if what not in known:
-            raise StoreError(f"unknown application {what!r}{nearest(what, known)}")
+            raise StoreError(f"unknown application {shown(what)}{nearest(what, known)}")
         found = known[what]
     return found.constrained(constraints)
 
@@ -167,7 +169,7 @@ def applications(text: str, constraints: str = "") -> list[Application]:
     words = [word.strip() for part in parts for word in ([part] if ":" in part or _WHERE in part else part.split(","))]
     names = [word for word in words if word]
     if not names:
-        raise ConfigError(f"application must be all, or name one or more, got {text!r}")
+        raise ConfigError(f"application must be all, or name one or more, got {shown(text)}")
     everything = [declared.name for declared in APPLICATIONS]
     bounds = parse_constraints(constraints, _MANY_LAYERS, GROUPS)
     asked = [own for name in names for own in (everything if name == "all" else [name])]
@@ -184,11 +186,13 @@ def _weighted(text: str) -> Application:
         except ValueError:
             weight = math.nan
         if not math.isfinite(weight) or weight == 0 or not name:
-            raise ConfigError(f"application must have metric:weight with a number other than 0, got {part!r}")
+            raise ConfigError(f"application must have metric:weight with a number other than 0, got {shown(part)}")
+        if abs(weight) > _MOST_WEIGHT:
+            raise ConfigError(f"application must have weights of at most {_MOST_WEIGHT:g}, got {shown(part)}")
         if name not in known:
-            raise ConfigError(f"application must name metrics of the store, got {name!r}{nearest(name, known)}")
+            raise ConfigError(f"application must name metrics of the store, got {shown(name)}{nearest(name, known)}")
         if name in weights:
-            raise ConfigError(f"application must name {name} once, got {text!r}")
+            raise ConfigError(f"application must name {name} once, got {shown(text)}")
         direction = schema.metric(name).direction
         if direction and (direction == "maximize") != (weight > 0):
             side = "above" if direction == "maximize" else "below"
@@ -209,9 +213,9 @@ def _weighted(text: str) -> Application:
 def _trade_off(text: str) -> Application:
     objectives = parse_objectives(text, _MANY_LAYERS, GROUPS)
     if len(objectives) < 2:
-        raise ConfigError(f"application must trade off two metrics or more after {_PARETO}, got {text!r}")
+        raise ConfigError(f"application must trade off two metrics or more after {_PARETO}, got {shown(text)}")
     words = ", ".join(
-        f"{'less' if one.direction == 'minimize' else 'more'} {schema.metric(one.name).label}" for one in objectives
+        f"{'less' if one.direction == 'minimize' else 'more'} {schema.described(one.name).label}" for one in objectives
     )
     return Application(
         name=f"{_PARETO}{','.join(f'{one.name}={one.direction[:3]}' for one in objectives)}",

@@ -9,14 +9,19 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from hit.errors import ConfigError, nearest
+from hit import lengths
+from hit.errors import ConfigError, nearest, shown
 from hit.metric_groups import GROUPS
-from hit.schema import Direction, layer_metrics, metric
+from hit.schema import Direction, is_metric, layer_metrics, metric
 
 Floats = npt.NDArray[np.float64]
 
 _DIRECTIONS: dict[str, Direction] = {"min": "minimize", "max": "maximize"}
 _CONSTRAINT = re.compile(r"(?P<name>[^<>=]+?)\s*(?P<sign><=|>=)\s*(?P<bound>[^<>=]+)\Z")
+#: How MLflow lets metrics be called.
+_NAME = re.compile(rf"[\w./ -]{{1,{lengths.KEY}}}")
+#: Of bounds, in either direction: what is beyond is no number that is measured.
+_MOST = 1e12
 #: Metrics that are not of the group `core` → their group.
 _OF_GROUP = {
     "inception": re.compile(r"sample/fid_inception"),
@@ -73,6 +78,9 @@ class Constraint:
 def parse_objectives(text: str, layers: int, groups: Collection[str]) -> tuple[Objective, ...]:
     """Objectives from names of metrics with commas, `=min` or `=max` after those without a direction of their own.
 
+    What is declared nowhere but has `=min` or `=max` is a metric that people log by hand: whether runs have it is for
+    those to say who have read the store.
+
     Args:
         text: such as `test/psnr,test/rate=min`.
         layers: L, which tells the metrics that there are.
@@ -87,17 +95,19 @@ def parse_objectives(text: str, layers: int, groups: Collection[str]) -> tuple[O
     found: dict[str, Objective] = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
         name, _, word = (piece.strip() for piece in part.partition("="))
-        _check_metric("objectives", name, layers, groups)
+        by_hand = word in _DIRECTIONS and not is_metric(name) and _NAME.fullmatch(name)
+        if not by_hand:
+            _check_metric("objectives", name, layers, groups)
         if word and word not in _DIRECTIONS:
-            raise ConfigError(f"objectives must have min or max after {name}=, got {word!r}")
+            raise ConfigError(f"objectives must have min or max after {name}=, got {shown(word)}")
         direction = _DIRECTIONS[word] if word else metric(name).direction
         if direction is None:
             raise ConfigError(f"objectives must say which way {name} is better: {name}=min or {name}=max")
         if name in found:
-            raise ConfigError(f"objectives must name {name} once, got {text!r}")
+            raise ConfigError(f"objectives must name {name} once, got {shown(text)}")
         found[name] = Objective(name, direction)
     if not found:
-        raise ConfigError(f"objectives must name one or more metrics, got {text!r}")
+        raise ConfigError(f"objectives must name one or more metrics, got {shown(text)}")
     return tuple(found.values())
 
 
@@ -122,8 +132,8 @@ def parse_constraints(text: str, layers: int, groups: Collection[str]) -> tuple[
             bound = float(match["bound"]) if match else np.nan
         except ValueError:
             bound = np.nan
-        if match is None or not np.isfinite(bound):
-            raise ConfigError(f"constraints must be metric>=number or metric<=number, with commas, got {part!r}")
+        if match is None or not abs(bound) <= _MOST:
+            raise ConfigError(f"constraints must be metric>=number or metric<=number, with commas, got {shown(part)}")
         _check_metric("constraints", match["name"], layers, groups)
         found.append(Constraint(match["name"], bound, match["sign"] == "<="))
     return tuple(found)
@@ -155,7 +165,7 @@ def non_dominated(points: Floats) -> npt.NDArray[np.bool_]:
 def _check_metric(option: str, name: str, layers: int, groups: Collection[str]) -> None:
     known = measured_metrics(layers)
     if name not in known:
-        raise ConfigError(f"{option} must name metrics of the store, got {name!r}{nearest(name, known)}")
+        raise ConfigError(f"{option} must name metrics of the store, got {shown(name)}{nearest(name, known)}")
     group = next((group for group, names in _OF_GROUP.items() if names.match(name)), next(iter(GROUPS)))
     if group not in groups and group != next(iter(GROUPS)):
         raise ConfigError(f"metrics must hold {group} for {name} to be measured, got {','.join(sorted(groups))}")

@@ -23,7 +23,7 @@ import pandas as pd
 
 from analysis.suggestions import EXPERIMENT, evaluate_command
 from hit import schema
-from hit.errors import StoreError, nearest
+from hit.errors import StoreError, nearest, shown
 from hit.experiments import Experiment
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ def histories(
     for name in names:
         if not schema.is_metric(name):
             known = [declared.name for declared in schema.layer_metrics(count)]
-            raise StoreError(f"no metric is called {name!r}{nearest(name, known)}")
+            raise StoreError(f"no metric is called {shown(name)}{nearest(name, known)}")
     store = Store(tracking_uri)
     tables = [pd.DataFrame({"run_id": pd.Series([], dtype=str), "epoch": pd.Series([], dtype="int64")})]
     for first in range(0, len(ids), _RUNS_AT_ONCE):
@@ -210,16 +210,18 @@ def require(frame: pd.DataFrame, *names: str) -> pd.DataFrame:
     Scores of different evaluators are not compared: the evaluator of most runs is kept.
 
     Raises:
-        StoreError: a name is not declared, or no finished run has it; says what to run.
+        StoreError: a name is neither declared nor in the frame, or no finished run has it; says what to run.
     """
     rows = finished(frame)
     if rows.empty:
         raise StoreError(f"no run has finished: {_MAKE}")
     for name in names:
-        if not schema.is_metric(name):
+        if not schema.is_metric(name) and name not in frame:
             known = [declared.name for declared in schema.layer_metrics(layers(frame))]
-            raise StoreError(f"no metric is called {name!r}{nearest(name, known)}")
+            raise StoreError(f"no metric is called {shown(name)}{nearest(name, known)}")
         measured = rows[values(rows, name).notna()]
+        if measured.empty and not schema.is_metric(name):
+            raise StoreError(f"no finished run has {name}, which a person has logged")
         if measured.empty:
             judged = (
                 " (it takes a classifier of the data: `python -m hit.classify`)"

@@ -2,10 +2,10 @@
 
 __all__ = ["GRID_DEFAULTS", "GRID_HELP", "axis_layer", "parse_axes", "parse_axis"]
 
-import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from hit.errors import ConfigError
+from hit.bounds import HIGHEST_BETA, LEAST_BETA, MOST_VALUES, whole_number
+from hit.errors import ConfigError, shown
 
 #: Axes of a grid, flat: `grid_1` holds the values of β_1.
 GRID_DEFAULTS = {"grid_1": "0.1:10:4", "grid_2": "0.1:10:4"}
@@ -36,21 +36,24 @@ def parse_axis(name: str, text: str) -> tuple[float, ...]:
     try:
         if ":" in text:
             low_text, high_text, count_text, *spacing = (word.strip() for word in text.split(":"))
-            low, high, count = float(low_text), float(high_text), int(count_text)
+            low, high, count = float(low_text), float(high_text), whole_number(count_text) or 0
             linear = spacing == ["linear"]
-            if not (0 <= low < high < math.inf and count >= 2 and (linear or (low > 0 and not spacing))):
+            if not (0 <= low < high and count >= 2 and (linear or (low > 0 and not spacing))):
                 raise ValueError
+            _check_bounds(name, text, [end for end in (low, high) if end], count)
             shares = [index / (count - 1) for index in range(count)]
             steps = [low + (high - low) * share if linear else low * (high / low) ** share for share in shares]
-            values = tuple(float(f"{step:.6g}") for step in steps)  # 0.1, not 0.10000000000000002
+            # 0.1, not 0.10000000000000002; ends that lie so near to each other are one value.
+            values = tuple(dict.fromkeys(float(f"{step:.6g}") for step in steps))
         else:
             values = tuple(sorted({float(part) for part in text.split(",")}))
-            if not all(math.isfinite(value) and value >= 0 for value in values):
+            if not all(value >= 0 for value in values):
                 raise ValueError
+            _check_bounds(name, text, [value for value in values if value], len(values))
     except ValueError:
         raise ConfigError(
             f"{name} must be low:high:count with 0 < low < high and count ≥ 2, the same with :linear after it, "
-            f"or values ≥ 0 with commas, got {text!r}"
+            f"or values ≥ 0 with commas, got {shown(text)}"
         ) from None
     return values
 
@@ -72,7 +75,9 @@ def parse_axes(texts: Mapping[int, str], layers: int, default: tuple[float, ...]
     for layer, text in texts.items():
         # grid_2 has a default in the MLproject, which a one-layer model is handed, too.
         if text and layer > layers and text != GRID_DEFAULTS.get(f"grid_{layer}"):
-            raise ConfigError(f"grid_{layer} needs a model of {layer} layers or more, but L = {layers}, got {text!r}")
+            raise ConfigError(
+                f"grid_{layer} needs a model of {layer} layers or more, but L = {layers}, got {shown(text)}"
+            )
     return tuple(
         parse_axis(f"grid_{layer}", texts[layer]) if texts.get(layer) else (default[layer - 1],)
         for layer in range(1, layers + 1)
@@ -85,7 +90,16 @@ def axis_layer(name: str) -> int:
     Raises:
         ConfigError: it is not called so.
     """
-    beginning, _, layer = name.partition("_")
-    if beginning != "grid" or not layer.isdecimal() or int(layer) < 1:
-        raise ConfigError(f"unknown parameter {name!r}; known: grid_1, grid_2, one a layer")
-    return int(layer)
+    beginning, _, text = name.partition("_")
+    layer = whole_number(text)
+    if beginning != "grid" or not layer:
+        raise ConfigError(f"unknown parameter {shown(name)}; known: grid_1, grid_2, one a layer")
+    return layer
+
+
+def _check_bounds(name: str, text: str, betas: Sequence[float], count: int) -> None:
+    """Raise ConfigError where β other than 0, or their number, are beyond what can be meant."""
+    if not all(LEAST_BETA <= beta <= HIGHEST_BETA for beta in betas):
+        raise ConfigError(f"{name} must hold 0 or β from {LEAST_BETA:g} to {HIGHEST_BETA:g}, got {shown(text)}")
+    if count > MOST_VALUES:
+        raise ConfigError(f"{name} must hold at most {MOST_VALUES} values, got {shown(text)}")

@@ -1,4 +1,4 @@
-"""Checkpoints and weights as safetensors: numbers and JSON, nothing that could run."""
+"""Checkpoints and weights as safetensors: numbers and JSON with a digest of both, nothing that could run."""
 
 __all__ = ["checkpoint_extra", "load_checkpoint", "load_weights", "save_checkpoint", "save_weights", "weights_digest"]
 
@@ -13,9 +13,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from hit.errors import CheckpointError
+from hit.bounds import whole_number
+from hit.errors import CheckpointError, shown
 
-_FORMAT = "hit-1"
+_FORMAT = "hit-2"
+#: Of files of earlier versions, which hold no digest.
+_WITHOUT_DIGEST = "hit-1"
 
 
 def save_weights(path: Path, model: nn.Module, identity: str) -> None:
@@ -40,9 +43,7 @@ def load_weights(path: Path, model: nn.Module, identity: str | None = None) -> N
 def weights_digest(model: nn.Module) -> str:
     """Sixteen hex digits of the SHA-256 of a model's weights, by name."""
     digest = hashlib.sha256()
-    for key, value in sorted(model.state_dict().items()):
-        digest.update(f"{key} {value.dtype} {tuple(value.shape)};".encode())
-        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    _feed(digest, model.state_dict())
     return digest.hexdigest()[:16]
 
 
@@ -88,10 +89,10 @@ def load_checkpoint(path: Path, model: nn.Module, optimiser: torch.optim.Optimiz
                 key: value if value.dim() == 0 else torch.empty_like(parameter).copy_(value)
                 for key, value in state.items()
             }
-    try:
-        return int(metadata["epoch"])
-    except (KeyError, ValueError):
-        raise CheckpointError(f"checkpoint must say its epoch, got none in {path}") from None
+    epoch = whole_number(metadata.get("epoch", ""))
+    if epoch is None:
+        raise CheckpointError(f"checkpoint must say its epoch, got none in {path}")
+    return epoch
 
 
 def checkpoint_extra(path: Path) -> dict[str, Tensor]:
@@ -109,13 +110,13 @@ def _parameters(optimiser: torch.optim.Optimizer) -> list[Tensor]:
 
 
 def _save(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
-    contents = json.dumps(metadata | {"format": _FORMAT})
+    plain = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
+    contents = metadata | {"format": _FORMAT}
+    contents["digest"] = _digest(plain, contents)
     temporary = path.with_name(path.name + ".new")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(
-            {key: value.detach().cpu().contiguous() for key, value in tensors.items()}, temporary, {"hit": contents}
-        )
+        save_file(plain, temporary, {"hit": json.dumps(contents)})
         os.replace(temporary, path)
     except (OSError, SafetensorError) as error:
         temporary.unlink(missing_ok=True)
@@ -129,11 +130,30 @@ def _load(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         with safe_open(path, framework="pt", device="cpu") as file:
             metadata = json.loads((file.metadata() or {}).get("hit", "{}"))
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a mapping
-    except (SafetensorError, OSError, ValueError) as error:
+    except (SafetensorError, OSError, ValueError, RecursionError, MemoryError) as error:
         raise CheckpointError(f"checkpoint must be a whole safetensors file, got {path}: {error}") from None
-    if metadata.get("format") != _FORMAT:
-        raise CheckpointError(f"checkpoint must be of format {_FORMAT}, got {metadata.get('format')!r} in {path}")
+    if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
+        raise CheckpointError(f"checkpoint must describe itself by texts with names, got {shown(metadata)} in {path}")
+    form = metadata.get("format")
+    if form not in (_FORMAT, _WITHOUT_DIGEST):
+        raise CheckpointError(f"checkpoint must be of format {_FORMAT}, got {shown(form)} in {path}")
+    digest = metadata.pop("digest", None)
+    if form == _FORMAT and digest != _digest(tensors, metadata):
+        raise CheckpointError(f"checkpoint must hold what was written, got other numbers in {path}: it is damaged")
     return tensors, metadata
+
+
+def _digest(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:
+    """SHA-256 of all tensors with their names, and of what the file says of itself."""
+    digest = hashlib.sha256(json.dumps(metadata, sort_keys=True).encode())
+    _feed(digest, tensors)
+    return digest.hexdigest()
+
+
+def _feed(digest: "hashlib._Hash", tensors: Mapping[str, Tensor]) -> None:
+    for key, value in sorted(tensors.items()):
+        digest.update(f"{key} {value.dtype} {tuple(value.shape)};".encode())
+        digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
 
 
 def _check_identity(path: Path, metadata: dict[str, str], identity: str | None) -> None:

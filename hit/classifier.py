@@ -14,6 +14,7 @@ from hit.backbones import Classifier
 from hit.data import LabelledImages, labelled_batches
 from hit.descent import Epoch
 from hit.errors import Diverged
+from hit.memory import memory_is_told
 from hit.randomness import generator
 
 _USUAL_EPOCHS = {"cnn": 6, "resnet18": 30, "densenet121": 60}
@@ -31,6 +32,7 @@ def usual_epochs(network: str, images: int, batch_size: int) -> int:
     return max(_USUAL_EPOCHS[network], math.ceil(_USUAL_STEPS / math.ceil(images / batch_size)))
 
 
+@memory_is_told
 def fit_classifier(
     model: Classifier,
     train: LabelledImages,
@@ -63,6 +65,7 @@ def fit_classifier(
 
     Raises:
         Diverged: the cross-entropy of an epoch is not finite.
+        OutOfMemory: batches do not fit into memory.
         DataError: a streamed image cannot be read.
     """
     device = next(model.parameters()).device

@@ -11,19 +11,18 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, StringConstraints
+from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
+from hit.bounds import BatchSize, Crop, LearningRate, Seed, Text, Threads
 from hit.cli import Parser, entry_point
-from hit.options import CROP_HELP, EXPERIMENT_HELP, build
+from hit.options import CROP_HELP, EXPERIMENT_HELP, ExperimentName, build
 from hit.schema import Kind
 
 if TYPE_CHECKING:
     from hit.data import Dataset
     from hit.descent import Epoch
     from hit.stop import StopRequest
-
-Text = Annotated[str, StringConstraints(strip_whitespace=True)]
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))
@@ -36,25 +35,26 @@ class ClassifyOptions:
     data_root: Annotated[
         Text, Field(description="where torchvision's data sets lie; empty: $HIT_DATA, else ./data")
     ] = ""
-    crop: Annotated[int, Field(ge=0, description=CROP_HELP)] = 0
+    crop: Annotated[Crop, Field(description=CROP_HELP)] = 0
     network: Annotated[
         Literal["auto", "cnn", "resnet18", "densenet121"],
         Field(description="cnn, resnet18, densenet121; auto: cnn for grey, resnet18 for svhn, else densenet121"),
     ] = "auto"
     epochs: Annotated[
-        int, Field(ge=0, description="passes over the training set; 0: what is usual for network and data")
+        int,
+        Field(ge=0, le=1_000_000, description="passes over the training set; 0: what is usual for network and data"),
     ] = 0
-    batch_size: Annotated[int, Field(gt=0, description="images a step")] = 128
-    learning_rate: Annotated[float, Field(gt=0, description="highest step size of AdamW")] = 1e-3
+    batch_size: Annotated[BatchSize, Field(description="images a step")] = 128
+    learning_rate: Annotated[LearningRate, Field(description="highest step size of AdamW")] = 1e-3
     augmentation: Annotated[
         Literal["auto", "none", "shift", "shift_flip"],
         Field(description="none, shift, shift_flip; auto: shift, and flip for cifar10 and imagenet"),
     ] = "auto"
-    seed: Annotated[int, Field(ge=0, lt=2**31, description="seeds weights, batches and augmentation")] = 0
+    seed: Annotated[Seed, Field(description="seeds weights, batches and augmentation")] = 0
     device: Annotated[Text, Field(description="auto, cpu, cuda or cuda:<n>")] = "auto"
-    threads: Annotated[int, Field(ge=0, description="CPU threads of this process; 0: $HIT_THREADS, else all")] = 0
+    threads: Annotated[Threads, Field(description="CPU threads of this process; 0: $HIT_THREADS, else all")] = 0
     state_dir: Annotated[Text, Field(description="journals; empty: $HIT_STATE_DIR, else ./.hit")] = ""
-    experiment: Annotated[str, Field(description=EXPERIMENT_HELP)] = ""
+    experiment: Annotated[ExperimentName, Field(description=EXPERIMENT_HELP)] = ""
 
     def training(self) -> dict[str, Any]:
         """The fields that decide the result, but for network and data: arguments of `hit.classifier.fit_classifier`."""

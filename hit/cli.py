@@ -15,7 +15,8 @@ from itertools import chain
 from typing import Any, NoReturn
 
 from hit.config import describe, flat_defaults
-from hit.errors import ConfigError, Diverged, EndedEarly, Interrupted, UserError, nearest
+from hit.errors import ConfigError, Diverged, EndedEarly, Interrupted, UserError, nearest, shown
+from hit.memory import as_refusal
 from hit.options import defaults, infos
 from hit.redaction import redact, redact_tracebacks
 from hit.restate import restate_later
@@ -78,9 +79,9 @@ class Parser(argparse.ArgumentParser):
             word = rest.pop(0)
             name, equals, value = word.removeprefix("--").partition("=")
             if not word.startswith(self._layered or ("\0",)):
-                raise ConfigError(f"unknown option {word!r}{self._hint(name)}")
+                raise ConfigError(f"unknown option {shown(word)}{self._hint(name)}")
             if not equals and not rest:
-                raise ConfigError(f"option {word!r} must have a value")
+                raise ConfigError(f"option {shown(word)} must have a value")
             home = next(title for title, names in self._groups.items() if f"{name.rpartition('_')[0]}_1" in names)
             parsed[home][name] = value if equals else rest.pop(0)
         return parsed
@@ -88,7 +89,7 @@ class Parser(argparse.ArgumentParser):
     def _hint(self, name: str) -> str:
         for beginning, other in self._instead.items():
             if name.startswith(beginning):
-                return f"; here it is '--{other}{name.removeprefix(beginning)}'"
+                return f"; here it is {shown(f'--{other}{name.removeprefix(beginning)}')}"
         return nearest(name, chain(*self._groups.values()))
 
     def add_group(self, title: str, values: Mapping[str, Any], helps: Mapping[str, str]) -> None:
@@ -112,6 +113,12 @@ def entry_point(main: Callable[[list[str], StopRequest], None], kind: Kind) -> N
     except UserError as error:
         _end_project_run(run_id, kind, str(error), "FAILED")
         _leave(f"error: {error}", EXIT_USAGE)
+    except (OSError, MemoryError, RuntimeError) as error:
+        refusal = as_refusal(error)
+        if refusal is None:
+            raise
+        _end_project_run(run_id, kind, str(refusal), "FAILED")
+        _leave(f"error: {refusal}", EXIT_USAGE)
     except Diverged as error:
         _leave(f"diverged: {error}", EXIT_FAILED)
     except EndedEarly as error:

@@ -11,20 +11,18 @@ from dataclasses import fields
 from typing import Annotated, Any, Literal
 
 import pydantic
-from pydantic import ConfigDict, Field, StringConstraints
+from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from hit.errors import ConfigError, nearest
+from hit import bounds
+from hit.bounds import Text, whole_number
+from hit.errors import ConfigError, shown
 from hit.metric_groups import GROUPS_HELP, Groups
-from hit.options import CROP_HELP, infos, one_line
+from hit.options import CROP_HELP, infos, one_line, unknown
 from hit.targets import TARGET, TARGET_DEFAULTS, RateTargets
 
 #: A flat name of one layer's β: `beta_1` weighs R_1, the rate of the layer next to the data.
-BETA = re.compile(r"beta_([1-9][0-9]*)\Z")
-
-
-PositiveInt = Annotated[int, Field(gt=0)]
-Text = Annotated[str, StringConstraints(strip_whitespace=True)]
+BETA = re.compile(r"beta_([1-9][0-9]{0,3})\Z")
 
 
 def _machine(description: str) -> Any:
@@ -47,7 +45,7 @@ class TrainConfig:
         "digits"
     )
     data_root: Annotated[Text, _machine("where torchvision's data sets lie; empty: $HIT_DATA, else ./data")] = ""
-    crop: Annotated[int, Field(ge=0, description=CROP_HELP)] = 0
+    crop: Annotated[bounds.Crop, Field(description=CROP_HELP)] = 0
     model: Annotated[Literal["ghvae", "lvae", "vae"], Field(description="ghvae, lvae (ladder) or vae (one layer)")] = (
         "ghvae"
     )
@@ -60,7 +58,7 @@ class TrainConfig:
         ),
     ] = "bernoulli"
     sigma: Annotated[
-        float, Field(gt=0, description="σ of the gaussian likelihood, in units of the pixel range [0, 1]")
+        bounds.Sigma, Field(description="σ of the gaussian likelihood, in units of the pixel range [0, 1]")
     ] = 0.71
     posterior: Annotated[
         Literal["gaussian", "gumbel_softmax"],
@@ -70,24 +68,25 @@ class TrainConfig:
         Literal["dense", "conv"], Field(description="form of z_2: dense (a vector) or conv (a map of channels × 4 × 4)")
     ] = "dense"
     linear_z1: Annotated[
-        int, Field(ge=0, description="dimensions of a z_1 that is a vector, with latent=dense; 0: a map")
+        int, Field(ge=0, le=1_000_000, description="dimensions of a z_1 that is a vector, with latent=dense; 0: a map")
     ] = 0
-    channels: Annotated[PositiveInt, Field(description="channels c of every convolution")] = 16
+    channels: Annotated[bounds.Channels, Field(description="channels c of every convolution")] = 16
     z_dims: Annotated[
-        tuple[PositiveInt, ...],
+        tuple[bounds.Dimensions, ...],
         Field(
             min_length=1,
+            max_length=bounds.MOST_LAYERS - 1,
             description="dimensions of z_L, …, z_2, from the top down, with commas; its length sets L; "
             "the last means nothing with latent=conv",
         ),
     ] = (20,)
-    betas: Annotated[
-        tuple[Annotated[float, Field(ge=0)], ...], Field(description="weight β_l of rate R_l in D + Σ β_l R_l")
-    ] = (1.0, 1.0)
+    betas: Annotated[tuple[bounds.Beta, ...], Field(description="weight β_l of rate R_l in D + Σ β_l R_l")] = (1.0, 1.0)
     warmup: Annotated[bool, Field(description="lvae: raise all β from 0 over the first fifth of the epochs")] = True
-    epochs: Annotated[PositiveInt, Field(description="passes over the training set")] = 10
-    batch_size: Annotated[PositiveInt, Field(description="images a step")] = 256
-    learning_rate: Annotated[float, Field(gt=0, description="step size of Adam, the peak of its schedule")] = 3e-4
+    epochs: Annotated[bounds.Epochs, Field(description="passes over the training set")] = 10
+    batch_size: Annotated[bounds.BatchSize, Field(description="images a step")] = 256
+    learning_rate: Annotated[bounds.LearningRate, Field(description="step size of Adam, the peak of its schedule")] = (
+        3e-4
+    )
     schedule: Annotated[
         Literal["constant", "one_cycle", "cosine"],
         Field(description="of the step size: constant, one_cycle (rises, then falls to 0) or cosine (falls to 0)"),
@@ -95,11 +94,13 @@ class TrainConfig:
     targets: Annotated[RateTargets, Field(description="rates to end with, for which β is moved from where it is")] = (
         RateTargets()
     )
-    init_from: Annotated[Text, Field(description="run id of a finished run whose weights training starts from")] = ""
-    seed: Annotated[int, Field(ge=0, lt=2**31, description="seeds weights, batches and noise")] = 0
+    init_from: Annotated[
+        bounds.RunId, Field(description="run id of a finished run whose weights training starts from")
+    ] = ""
+    seed: Annotated[bounds.Seed, Field(description="seeds weights, batches and noise")] = 0
     metrics: Annotated[Groups, _machine(f"measured after training, core in any case; {GROUPS_HELP}")] = "all"
     device: Annotated[Text, _machine("auto, cpu, cuda or cuda:<n>")] = "auto"
-    threads: Annotated[int, Field(ge=0), _machine("CPU threads of this process; 0: $HIT_THREADS, else all")] = 0
+    threads: Annotated[bounds.Threads, _machine("CPU threads of this process; 0: $HIT_THREADS, else all")] = 0
     state_dir: Annotated[Text, _machine("journals and checkpoints; empty: $HIT_STATE_DIR, else ./.hit")] = ""
 
     def __post_init__(self) -> None:
@@ -148,7 +149,7 @@ class TrainConfig:
                 targets[name] = value
             elif name not in names:
                 known = [*names, "beta_1", "beta_2", *TARGET_DEFAULTS]
-                raise ConfigError(f"unknown parameter {name!r}{nearest(name, known)}")
+                raise unknown(name, known)
             elif name == "z_dims":
                 values[name] = _dims(value)
             else:
@@ -156,9 +157,9 @@ class TrainConfig:
         layers = _layers(values)
         for layer, value in betas.items():
             # beta_2 has a default in the MLproject, which a one-layer model is handed, too.
-            if layer > layers and not (layer == 2 and str(value) in ("1", "1.0")):
+            if layer > layers and not (layer == 2 and value in (1, "1", "1.0")):
                 raise ConfigError(
-                    f"beta_{layer} needs a model of {layer} layers or more, but L = {layers}, got {value!r}"
+                    f"beta_{layer} needs a model of {layer} layers or more, but L = {layers}, got {shown(value)}"
                 )
         values["betas"] = tuple(betas.get(layer, 1.0) for layer in range(1, layers + 1))
         values["targets"] = RateTargets.parse(targets, layers)
@@ -276,14 +277,18 @@ def _layers(values: Mapping[str, Any]) -> int:
     return 1 + len(z_dims)
 
 
-def _dims(value: Any) -> Any:
+def _dims(value: Any) -> tuple[Any, ...]:
     """'8,20' or 20 or (8, 20) → a tuple that pydantic checks."""
+    parts: tuple[Any, ...] | None = None
     if isinstance(value, str):
-        parts = tuple(part.strip() for part in value.split(","))
-        if not all(part.isdecimal() for part in parts):
-            raise ConfigError(f"z_dims must be whole numbers with commas, got {value!r}")
-        return parts
-    return (value,) if isinstance(value, int) else value
+        parts = tuple(whole_number(part.strip()) for part in value.split(","))
+    elif isinstance(value, int) and not isinstance(value, bool):
+        parts = (value,)
+    elif isinstance(value, list | tuple):
+        parts = tuple(value)
+    if parts is None or None in parts:
+        raise ConfigError(f"z_dims must be whole numbers with commas, got {shown(value)}")
+    return parts
 
 
 def _hash(deciding: Mapping[str, Any]) -> str:

@@ -16,6 +16,7 @@ from hit.checkpoint import checkpoint_extra, load_checkpoint, save_checkpoint
 from hit.config import TrainConfig
 from hit.data import LabelledImages, batches
 from hit.errors import Diverged
+from hit.memory import memory_is_told
 from hit.models import HierarchicalVAE, Pass
 from hit.models.conditioning import SurfaceModel
 from hit.objective import gumbel_temperature
@@ -97,6 +98,7 @@ class Weighting(ABC):
         """β in words, for an error."""
 
 
+@memory_is_told
 def descend(
     weighting: Weighting,
     train: LabelledImages,
@@ -124,6 +126,7 @@ def descend(
 
     Raises:
         Diverged: the objective of an epoch is not finite.
+        OutOfMemory: batches do not fit into memory.
         DataError: a streamed image cannot be read.
         CheckpointError: the checkpoint is damaged or of another model.
     """

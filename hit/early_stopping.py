@@ -5,7 +5,7 @@ __all__ = ["EARLY_STOPPING_HELP", "PRUNERS", "EarlyStopping", "PrunerRule", "Rat
 import math
 from dataclasses import dataclass
 
-from hit.errors import ConfigError, nearest
+from hit.errors import ConfigError, nearest, shown
 from hit.schema import layer_metrics, metric
 
 #: Optuna's pruners by name: how each is written, and how few and how many numbers follow its name.
@@ -20,6 +20,10 @@ EARLY_STOPPING_HELP = (
     "end runs early, rules with commas: bounds in nats outside of which a rate has settled (rate_2=2:20), a pruner "
     "(median, percentile:25, halving, hyperband, threshold:0:200@train/distortion); empty: none"
 )
+
+
+#: No training has more.
+_MOST_EPOCHS = 1e6
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,7 @@ class RateBound:
         known = ["rate", *(f"rate_{layer}" for layer in range(1, layers + 1))]
         if rate not in known:
             raise ConfigError(
-                f"early_stopping must bound rates of the model's layers, got {rate!r}{nearest(rate, known)}"
+                f"early_stopping must bound rates of the model's layers, got {shown(rate)}{nearest(rate, known)}"
             )
         try:
             low, high = interval.split(":")
@@ -52,7 +56,9 @@ class RateBound:
         except ValueError:
             bound = cls(rate, 0.0, 0.0)
         if not 0 <= bound.low < bound.high:
-            raise ConfigError(f"early_stopping must have {rate}=low:high with 0 ≤ low < high in nats, got {interval!r}")
+            raise ConfigError(
+                f"early_stopping must have {rate}=low:high with 0 ≤ low < high in nats, got {shown(interval)}"
+            )
         return bound
 
     @property
@@ -92,20 +98,22 @@ class PrunerRule:
         name, *words = rule.split(":")
         if name not in PRUNERS:
             known = [*PRUNERS, "region"]
-            raise ConfigError(f"early_stopping must name a pruner or bound a rate, got {name!r}{nearest(name, known)}")
+            raise ConfigError(
+                f"early_stopping must name a pruner or bound a rate, got {shown(name)}{nearest(name, known)}"
+            )
         usage, fewest, most = PRUNERS[name]
         try:
             numbers = tuple(map(float, words))
         except ValueError:
             numbers = (math.nan,)
         if not (fewest <= len(numbers) <= most and _legal(name, numbers)):
-            raise ConfigError(f"early_stopping must be {usage}, got {rule!r}")
+            raise ConfigError(f"early_stopping must be {usage}, got {shown(rule)}")
         metric_name = metric_name if at else cls.metric
         known = [entry.name for entry in layer_metrics(layers) if entry.name.startswith("train/")]
         known = [entry for entry in known if name == "threshold" or metric(entry).direction]
         if metric_name not in known:
             raise ConfigError(
-                f"early_stopping must compare a metric of an epoch that has a better end, got {metric_name!r}"
+                f"early_stopping must compare a metric of an epoch that has a better end, got {shown(metric_name)}"
                 f"{nearest(metric_name, known)}"
             )
         return cls(name, numbers, metric_name)
@@ -144,12 +152,12 @@ class EarlyStopping:
         parts = _parts(text)
         if "region" in parts:
             if not region:
-                raise ConfigError(f"early_stopping must not name a region where the sweep has none, got {text!r}")
+                raise ConfigError(f"early_stopping must not name a region where the sweep has none, got {shown(text)}")
             parts = [*(part for part in parts if part != "region"), *_parts(region)]
         bounds = tuple(RateBound.parse(part, layers) for part in parts if "=" in part)
         pruners = [PrunerRule.parse(part, layers) for part in parts if "=" not in part]
         if len(pruners) > 1:
-            raise ConfigError(f"early_stopping must name one pruner, got {text!r}")
+            raise ConfigError(f"early_stopping must name one pruner, got {shown(text)}")
         return cls(bounds, pruners[0] if pruners else None)
 
     def __str__(self) -> str:
@@ -163,4 +171,4 @@ def _parts(text: str) -> list[str]:
 def _legal(name: str, numbers: tuple[float, ...]) -> bool:
     if name == "threshold":
         return numbers[0] < numbers[1]
-    return all(0 <= number < math.inf for number in numbers) and (name != "percentile" or numbers[0] <= 100)
+    return all(0 <= number <= _MOST_EPOCHS for number in numbers) and (name != "percentile" or numbers[0] <= 100)

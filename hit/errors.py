@@ -10,6 +10,7 @@ __all__ = [
     "Interrupted",
     "ItemRefused",
     "NoJudge",
+    "OutOfMemory",
     "RunDeleted",
     "RunGone",
     "StoreAway",
@@ -18,10 +19,18 @@ __all__ = [
     "Unavailable",
     "UserError",
     "nearest",
+    "shown",
 ]
 
 import difflib
+import reprlib
 from collections.abc import Iterable
+from typing import Any
+
+#: So many known words are told at most where none is near.
+_FEW = 12
+#: So many characters of a value are told at most.
+_SHOWN = 200
 
 
 class UserError(Exception):
@@ -79,6 +88,10 @@ class Unavailable(UserError):
     """A measurement needs a package or a file that cannot be had here."""
 
 
+class OutOfMemory(UserError):
+    """A model, or what its batches take, does not fit into the memory of this machine or device."""
+
+
 class Diverged(Exception):
     """The training loss stopped being finite. Carries the reason that the run records."""
 
@@ -102,13 +115,38 @@ class Interrupted(Exception):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """A hint: the known word nearest to `name`, or all of them where none is near.
+    """A hint: the known word nearest to `name`, or all of them where none is near and they are few.
 
     >>> nearest("gvae", ["ghvae", "lvae", "vae"])
     "; did you mean 'ghvae'?"
     >>> nearest("xyz", ["ghvae", "lvae"])
     '; known: ghvae, lvae'
+    >>> nearest("xyz", map(str, range(100)))
+    '; known: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 and 88 more'
     """
     known = list(known)
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(known)}"
+    close = difflib.get_close_matches(name[:_SHOWN], known, n=1, cutoff=0.5)
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    if len(known) <= _FEW:
+        return f"; known: {', '.join(known)}"
+    near = difflib.get_close_matches(name[:_SHOWN], known, n=_FEW, cutoff=0.2) or known[:_FEW]
+    return f"; known: {', '.join(near)} and {len(known) - len(near)} more"
+
+
+def shown(value: Any) -> str:
+    """A value as messages show it: as Python writes it, and the middle left out where that is long.
+
+    >>> shown("digits"), len(shown("x" * 100_000)), shown([[[[[[[[1]]]]]]]])
+    ("'digits'", 200, '[[[[[[[...]]]]]]]')
+    """
+    try:
+        return _Short().repr(value)
+    except (ValueError, RecursionError):  # a whole number of thousands of digits
+        return f"{type(value).__name__} (too long to be shown)"
+
+
+class _Short(reprlib.Repr):
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxstring = self.maxother = _SHOWN

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
+from hit.bounds import RunId, Text, Threads, Where, Workers
 from hit.cli import Parser, entry_point
 from hit.metric_groups import GROUPS_HELP, Groups
-from hit.options import EXPERIMENT_HELP, WORKERS_HELP, build
+from hit.options import EXPERIMENT_HELP, WORKERS_HELP, ExperimentName, build
 from hit.schema import Kind
 
 if TYPE_CHECKING:
@@ -23,18 +24,18 @@ if TYPE_CHECKING:
 class EvaluateOptions:
     """Which runs, and what to measure."""
 
-    run_id: Annotated[str, Field(description="this run alone")] = ""
-    where: Annotated[str, Field(description="an MLflow filter on the runs; empty: all that lack the metrics")] = ""
+    run_id: Annotated[RunId, Field(description="this run alone")] = ""
+    where: Annotated[Where, Field(description="an MLflow filter on the runs; empty: all that lack the metrics")] = ""
     metrics: Annotated[Groups, Field(description=GROUPS_HELP)] = "all"
-    workers: Annotated[int, Field(ge=0, description=WORKERS_HELP)] = 0
+    workers: Annotated[Workers, Field(description=WORKERS_HELP)] = 0
     again: Annotated[bool, Field(description="measure anew what this evaluator has measured already")] = False
-    experiment: Annotated[str, Field(description=EXPERIMENT_HELP)] = ""
-    data_root: Annotated[str, Field(description="where torchvision's data sets lie; empty: $HIT_DATA, else ./data")] = (
-        ""
-    )
-    device: Annotated[str, Field(description="auto, cpu, cuda or cuda:<n>")] = "auto"
-    threads: Annotated[int, Field(ge=0, description="CPU threads of this process; 0: $HIT_THREADS, else all")] = 0
-    state_dir: Annotated[str, Field(description="journals; empty: $HIT_STATE_DIR, else ./.hit")] = ""
+    experiment: Annotated[ExperimentName, Field(description=EXPERIMENT_HELP)] = ""
+    data_root: Annotated[
+        Text, Field(description="where torchvision's data sets lie; empty: $HIT_DATA, else ./data")
+    ] = ""
+    device: Annotated[Text, Field(description="auto, cpu, cuda or cuda:<n>")] = "auto"
+    threads: Annotated[Threads, Field(description="CPU threads of this process; 0: $HIT_THREADS, else all")] = 0
+    state_dir: Annotated[Text, Field(description="journals; empty: $HIT_STATE_DIR, else ./.hit")] = ""
 
 
 def parser() -> Parser:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
+from hit.bounds import Text, Threads
 from hit.cli import Parser, entry_point
 from hit.metric_groups import GROUPS_HELP, Groups
-from hit.options import EXPERIMENT_HELP, build
+from hit.options import EXPERIMENT_HELP, ExperimentName, build
 from hit.schema import Kind
 
 if TYPE_CHECKING:
@@ -23,15 +24,15 @@ if TYPE_CHECKING:
 class ImportOptions:
     """What to import, how it is measured, and where that runs."""
 
-    path: Annotated[str, Field(description="folder under which the runs lie, each with config.json and vae.pth")] = ""
+    path: Annotated[Text, Field(description="folder under which the runs lie, each with config.json and vae.pth")] = ""
     metrics: Annotated[Groups, Field(description=f"measured of each, core in any case; {GROUPS_HELP}")] = "all"
-    experiment: Annotated[str, Field(description=EXPERIMENT_HELP)] = ""
-    data_root: Annotated[str, Field(description="where torchvision's data sets lie; empty: $HIT_DATA, else ./data")] = (
-        ""
-    )
-    device: Annotated[str, Field(description="auto, cpu, cuda or cuda:<n>")] = "auto"
-    threads: Annotated[int, Field(ge=0, description="CPU threads of this process; 0: $HIT_THREADS, else all")] = 0
-    state_dir: Annotated[str, Field(description="journals; empty: $HIT_STATE_DIR, else ./.hit")] = ""
+    experiment: Annotated[ExperimentName, Field(description=EXPERIMENT_HELP)] = ""
+    data_root: Annotated[
+        Text, Field(description="where torchvision's data sets lie; empty: $HIT_DATA, else ./data")
+    ] = ""
+    device: Annotated[Text, Field(description="auto, cpu, cuda or cuda:<n>")] = "auto"
+    threads: Annotated[Threads, Field(description="CPU threads of this process; 0: $HIT_THREADS, else all")] = 0
+    state_dir: Annotated[Text, Field(description="journals; empty: $HIT_STATE_DIR, else ./.hit")] = ""
 
 
 def parser() -> Parser:

@@ -17,7 +17,7 @@ from torch import Tensor
 from hit.backbones import Classifier, build_classifier
 from hit.checkpoint import load_weights, weights_digest
 from hit.data import Dataset, Split, labelled_batches
-from hit.errors import CheckpointError, ConfigError, NoJudge
+from hit.errors import CheckpointError, ConfigError, NoJudge, shown
 from hit.schema import WEIGHTS
 
 if TYPE_CHECKING:  # the science does not need MLflow
@@ -138,9 +138,9 @@ def load_classifier(store: "Store", run_id: str, device: torch.device | str = "c
             form = json.loads(described.read_bytes())
             channels, height, width = map(int, form["image_shape"])
             model = build_classifier((channels, height, width), int(form["classes"]), network=form["network"])
-        except (ValueError, KeyError, TypeError, ConfigError) as error:
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError, ConfigError) as error:
             raise CheckpointError(
-                f"classifier.json of run {run_id} must describe a classifier, got {error!r}"
+                f"classifier.json of run {run_id} must describe a classifier, got {shown(error)}"
             ) from None
         load_weights(weights, model, form.get("identity"))
     return model.to(device).eval()

@@ -4,12 +4,15 @@ __all__ = ["keep_freed_memory", "select_device", "set_threads"]
 
 import ctypes
 import os
+import re
 import sys
 
 import torch
 
-from hit.errors import ConfigError
+from hit.bounds import MOST_THREADS, whole_number
+from hit.errors import ConfigError, shown
 
+_DEVICE = re.compile(r"auto|cpu|cuda(:[0-9]{1,4})?")
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3  # of glibc's mallopt
 
 
@@ -19,6 +22,8 @@ def select_device(name: str) -> torch.device:
     Raises:
         ConfigError: no such device here.
     """
+    if not _DEVICE.fullmatch(name):
+        raise ConfigError(f"device must be auto, cpu, cuda or cuda:<n>, got {shown(name)}")
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -36,11 +41,12 @@ def set_threads(threads: int) -> None:
     Raises:
         ConfigError: $HIT_THREADS is not a number.
     """
-    asked = os.environ.get("HIT_THREADS", "") or "0"
-    if not asked.isdecimal():
-        raise ConfigError(f"HIT_THREADS must be a whole number, got {asked!r}")
-    if threads or int(asked):
-        torch.set_num_threads(threads or int(asked))
+    text = os.environ.get("HIT_THREADS", "") or "0"
+    asked = whole_number(text)
+    if asked is None or asked > MOST_THREADS:
+        raise ConfigError(f"HIT_THREADS must be a whole number from 0 to {MOST_THREADS}, got {shown(text)}")
+    if threads or asked:
+        torch.set_num_threads(threads or asked)
 
 
 def keep_freed_memory() -> bool:

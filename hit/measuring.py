@@ -12,6 +12,7 @@ from hit.errors import UserError
 from hit.evaluation import evaluate
 from hit.generation import inception_fingerprint, judge_fingerprint
 from hit.judge import Judge, find_judge
+from hit.memory import memory_is_told
 from hit.metrics import EVALUATOR, Projection
 from hit.metrics.inception import InceptionFid
 from hit.models import HierarchicalVAE
@@ -36,6 +37,7 @@ class Measurement:
     projections: dict[int, Projection] = field(default_factory=dict)
 
 
+@memory_is_told
 def measure(
     model: HierarchicalVAE,
     dataset: Dataset,
@@ -55,6 +57,7 @@ def measure(
 
     Raises:
         Diverged: the model gives numbers that are not finite.
+        OutOfMemory: batches do not fit into memory.
     """
     skipped: dict[str, str] = {}
     tags: dict[str, str] = {}

@@ -17,7 +17,8 @@ from mlflow.models import Model, ModelSignature
 from mlflow.types import DataType, ParamSchema, ParamSpec, Schema, TensorSpec
 
 from hit.config import TrainConfig, machine_fields
-from hit.serving import MODES, ServedModel, describe, latent_name, load_folder
+from hit.served_params import MODES
+from hit.serving import ServedModel, describe, latent_name, load_folder
 
 #: Packages whose version decides what a served model answers.
 _DECIDING = ("mlflow", "torch", "torchvision", "numpy", "pandas", "safetensors", "pydantic")

@@ -1,17 +1,33 @@
 """Options as validated dataclasses: one source for command lines, the MLproject and error messages."""
 
-__all__ = ["CROP_HELP", "EXPERIMENT_HELP", "WORKERS_HELP", "build", "defaults", "infos", "one_line", "output_file"]
+__all__ = [
+    "CROP_HELP",
+    "EXPERIMENT_HELP",
+    "WORKERS_HELP",
+    "ExperimentName",
+    "build",
+    "defaults",
+    "infos",
+    "one_line",
+    "output_file",
+    "unknown",
+]
 
 import os
 import re
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import pydantic
+from pydantic import StringConstraints
 
-from hit.errors import ConfigError, nearest
+from hit import lengths
+from hit.bounds import Text
+from hit.errors import ConfigError, nearest, shown
+from hit.paths import given_path
 
 OptionsT = TypeVar("OptionsT")
 
@@ -21,12 +37,18 @@ _RULES = {
     "float_": "be a number",
     "bool_": "be true or false",
     "finite_number": "be a finite number",
+    "string_type": "be text",
+    "string_unicode": "be text in UTF-8",
+    "string_pattern_mismatch": "be an id: letters, digits, - and _, at most 64",
+    "tuple_type": "be a list",
     "string_too_short": "not be empty",
     "too_short": "not be empty",
 }
 
 CROP_HELP = "side of square crops of a folder's images, streamed; 0: as they are, or 256 where they are large"
 WORKERS_HELP = "processes, which divide the CPUs; 0: one a CPU, at most 8"
+#: Name of an MLflow experiment.
+ExperimentName = Annotated[Text, StringConstraints(max_length=lengths.EXPERIMENT)]
 EXPERIMENT_HELP = (
     "name of the MLflow experiment; empty: that of `mlflow run`, of MLFLOW_EXPERIMENT_ID, …_NAME, else hit"
 )
@@ -41,11 +63,16 @@ def build(options: type[OptionsT], values: Mapping[str, Any]) -> OptionsT:
     known = infos(options)
     for name in values:
         if name not in known:
-            raise ConfigError(f"unknown parameter {name!r}{nearest(name, known)}")
+            raise unknown(name, known)
     try:
         return options(**values)
     except pydantic.ValidationError as error:
         raise ConfigError(one_line(error)) from None
+
+
+def unknown(name: str, known: Iterable[str]) -> ConfigError:
+    """What is wrong where no parameter is called `name`."""
+    return ConfigError(f"unknown parameter {shown(name)}{nearest(name, known)}")
 
 
 def defaults(options: type[Any]) -> dict[str, Any]:
@@ -64,13 +91,20 @@ def output_file(text: str) -> Path:
     Raises:
         ConfigError: it does not end in .html, is a folder, or its folder does not exist or cannot be written to.
     """
-    path = Path(text).expanduser().absolute()
+    path = given_path("output", text)
     if path.suffix.lower() not in (".html", ".htm"):
-        raise ConfigError(f"output must end in .html, got {text!r}")
+        raise ConfigError(f"output must end in .html, got {shown(text)}")
     if path.is_dir():
-        raise ConfigError(f"output must be a file, got the folder {text!r}")
+        raise ConfigError(f"output must be a file, got the folder {shown(text)}")
     if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
-        raise ConfigError(f"output must lie in an existing folder that can be written to, got {text!r}")
+        raise ConfigError(f"output must lie in an existing folder that can be written to, got {shown(text)}")
+    try:
+        with tempfile.TemporaryFile(dir=path.parent):  # what may be written may still lie on a disk that refuses
+            pass
+    except OSError as error:
+        raise ConfigError(
+            f"output must lie in an existing folder that can be written to, got {shown(text)}: {error.strerror}"
+        ) from None
     return path
 
 
@@ -85,7 +119,7 @@ def one_line(error: pydantic.ValidationError) -> str:
         if fault["type"] == "literal_error":
             known = re.findall(r"'([^']+)'", fault["msg"])
             hint = nearest(str(fault["input"]), known).partition("; known")[0]  # the rule names them
-        faults.setdefault(name, f"{name} must {_rule(fault)}, got {fault['input']!r}{hint}")
+        faults.setdefault(name, f"{name} must {_rule(fault)}, got {shown(fault['input'])}{hint}")
     return "; ".join(faults.values())
 
 

@@ -146,6 +146,6 @@ def _typed(default: Any, text: str | None) -> Any:
                 return int(float(text))
             case float():
                 return float(text)
-    except ValueError:
+    except (ValueError, OverflowError):  # whole numbers have no infinity
         return float("nan") if isinstance(default, float) else None
     return text

@@ -13,7 +13,7 @@ from mlflow.entities import Run
 from hit.checkpoint import load_weights
 from hit.config import TrainConfig
 from hit.data import Dataset
-from hit.errors import StoreError
+from hit.errors import StoreError, shown
 from hit.experiments import Experiment
 from hit.findings import log_measurement
 from hit.generation import inception_fingerprint, judge_fingerprint
@@ -27,8 +27,9 @@ from hit.run_note import run_note
 from hit.runner import load_once, state_folder
 from hit.schema import WEIGHTS, Kind, Tag
 from hit.stop import StopRequest
-from hit.store import Store, config_of
+from hit.store import Store
 from hit.tracking import RunWriter
+from hit.whole_config import whole_config
 
 _ALREADY = "it is measured already (again=true measures it anew)"
 
@@ -94,7 +95,9 @@ def candidates(
     """
     runs = [store.run(run_id)] if run_id else list(store.runs(experiment, where=where))
     if not runs:
-        raise StoreError(f"where must match a run of experiment {str(experiment)!r}, got {where!r}, which matches none")
+        raise StoreError(
+            f"where must match a run of experiment {str(experiment)!r}, got {shown(where)}, which matches none"
+        )
     return [_candidate(run, parse_groups(metrics), again) for run in runs]
 
 
@@ -116,7 +119,12 @@ def reevaluate(
         UserError: its data or weights are not at hand, or are not those that it was trained with.
     """
     run = candidate.run
-    flat = config_of(run) | {"data_root": data_root, "device": device, "threads": threads, "state_dir": state_dir}
+    flat = whole_config(store, run) | {
+        "data_root": data_root,
+        "device": device,
+        "threads": threads,
+        "state_dir": state_dir,
+    }
     config = TrainConfig.from_flat(flat)
     set_threads(config.threads)
     keep_freed_memory()

@@ -21,7 +21,7 @@ from typing import Any
 from torch import Tensor
 
 from hit.config import TrainConfig
-from hit.errors import CheckpointError
+from hit.errors import CheckpointError, shown
 
 _LARGE = "ImageNet"  # the one whose images are not of 28 or 32 pixels
 
@@ -171,7 +171,9 @@ def translate_config(flags: Mapping[str, Any]) -> TrainConfig:
         flat["z_dims"] = _value(flags, "z_dims")
         if (dims := flags.get("linear_y_with_dims", -1)) != -1:
             if not isinstance(dims, int) or isinstance(dims, bool) or dims < 1:
-                raise CheckpointError(f"flag linear_y_with_dims must be a positive whole number or -1, got {dims!r}")
+                raise CheckpointError(
+                    f"flag linear_y_with_dims must be a positive whole number or -1, got {shown(dims)}"
+                )
             flat["linear_z1"] = dims
     if likelihood == "gaussian":
         flat["sigma"] = flags.get("sigma", _SIGMA)
@@ -205,7 +207,7 @@ def translate_weights(weights: Mapping[str, Tensor], config: TrainConfig) -> dic
         layer, _, kind = name.rpartition(".")
         if layer not in layers:
             raise CheckpointError(
-                f"weight {name!r} is not one of the research code's {config.model} with {config.latent} z_2"
+                f"weight {shown(name)} is not one of the research code's {config.model} with {config.latent} z_2"
             )
         translated[f"{layers[layer]}.{kind}"] = value
     return translated
@@ -214,7 +216,7 @@ def translate_weights(weights: Mapping[str, Tensor], config: TrainConfig) -> dic
 def _known(flags: Mapping[str, Any], flag: str, names: Mapping[str, str]) -> str:
     value = _value(flags, flag)
     if not isinstance(value, str) or value not in names:
-        raise Unsupported(f"{flag} {value!r} is not supported; known: {', '.join(names)}")
+        raise Unsupported(f"{flag} {shown(value)} is not supported; known: {', '.join(names)}")
     return names[value]
 
 
@@ -230,7 +232,7 @@ def _known_likelihood(flags: Mapping[str, Any], dataset: str) -> str:
 def _is_on(flags: Mapping[str, Any], flag: str) -> bool:
     value = flags.get(flag, False)
     if not isinstance(value, bool):
-        raise CheckpointError(f"flag {flag} must be true or false, got {value!r}")
+        raise CheckpointError(f"flag {flag} must be true or false, got {shown(value)}")
     return value
 
 

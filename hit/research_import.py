@@ -15,10 +15,11 @@ from torch import Tensor
 
 from hit.config import TrainConfig, machine_fields
 from hit.data import Dataset
-from hit.errors import CheckpointError, ConfigError, DataError, Diverged
+from hit.errors import CheckpointError, ConfigError, DataError, Diverged, OutOfMemory, shown
 from hit.experiments import Experiment
 from hit.machine import keep_freed_memory, select_device, set_threads
 from hit.models import HierarchicalVAE, build_model
+from hit.paths import given_path
 from hit.research_code import Unsupported, translate_config, translate_weights
 from hit.runner import describe_run, load_once, measure_run, model_run
 from hit.schema import DEFAULT_EXPERIMENT, Tag
@@ -53,11 +54,11 @@ def find_runs(path: str) -> list[Path]:
     """Folders in the tree under `path` that hold a config.json or a vae.pth, sorted.
 
     Raises:
+        ConfigError: a path that cannot be reached.
         DataError: no such folder, a part of it cannot be read, or nothing in it looks like a run.
     """
-    root = Path(path).expanduser()
-    if not path or not root.is_dir():
-        raise DataError(f"path must be a folder of runs of the research code, got {path!r}")
+    if not path or not (root := given_path("path", path)).is_dir():
+        raise DataError(f"path must be a folder of runs of the research code, got {shown(path)}")
 
     def refuse(error: OSError) -> None:
         raise DataError(f"path must be readable, got {error.filename}: {error.strerror}") from None
@@ -66,7 +67,7 @@ def find_runs(path: str) -> list[Path]:
         Path(folder) for folder, _, files in os.walk(root, onerror=refuse) if _CONFIG in files or _WEIGHTS in files
     ]
     if not folders:
-        raise DataError(f"path must hold runs, folders with {_CONFIG} and {_WEIGHTS}, got none in {path!r}")
+        raise DataError(f"path must hold runs, folders with {_CONFIG} and {_WEIGHTS}, got none in {shown(path)}")
     return sorted(folders)
 
 
@@ -157,7 +158,7 @@ class _Import:
             return Result(folder, Outcome.UNSUPPORTED, str(error))
         except DataError as error:
             return Result(folder, Outcome.NO_DATA, str(error))
-        except (CheckpointError, ConfigError) as error:
+        except (CheckpointError, ConfigError, OutOfMemory) as error:
             return Result(folder, Outcome.DAMAGED, str(error))
         self.present.add((identity, name))
         return self._write(folder, name, config, dataset, model.to(self.device))
@@ -229,7 +230,7 @@ def _read_weights(folder: Path, config: TrainConfig) -> dict[str, Tensor]:
         raise CheckpointError(f"{_WEIGHTS} must hold tensors by name, got a {type(weights).__name__}")
     for name, value in weights.items():
         if not isinstance(name, str) or not _is_plain(value):
-            raise CheckpointError(f"{_WEIGHTS} must hold tensors of real numbers by name, got another {name!r}")
+            raise CheckpointError(f"{_WEIGHTS} must hold tensors of real numbers by name, got another {shown(name)}")
     return translate_weights(weights, config)
 
 

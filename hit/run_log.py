@@ -9,9 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from hit import schema
+from hit import lengths, schema
 from hit.delivery import Delivery
 from hit.journal import Record
+from hit.lengths import shortened
 from hit.state import unwritable
 
 
@@ -29,6 +30,7 @@ class RunLog:
         self.folder = folder
         self._delivery = delivery
         self._known_params = set(known_params)
+        self._long_params: dict[str, str] = {}
         self._begun = begun
 
     def check(self) -> None:
@@ -40,13 +42,17 @@ class RunLog:
         self._delivery.check()
 
     def params(self, values: Mapping[str, Any]) -> None:
-        """Log params. MLflow keeps the first value of a key: what `mlflow run` logged as typed stays."""
-        self._append(
-            {"kind": "param", "key": key, "value": str(value)}
-            for key, value in values.items()
-            if key not in self._known_params
-        )
+        """Log params. MLflow keeps the first value of a key: what `mlflow run` logged as typed stays.
+
+        A value that is longer than stores take is shortened (`hit.lengths`), and stands whole in `long_params.json`.
+        """
+        texts = {key: str(value) for key, value in values.items() if key not in self._known_params}
+        short = {key: shortened(text, lengths.PARAM) for key, text in texts.items()}
+        self._append([{"kind": "param", "key": key, "value": text} for key, text in short.items()])
         self._known_params.update(values)
+        if short != texts:
+            self._long_params |= {key: text for key, text in texts.items() if short[key] != text}
+            self.json_artifact("long_params.json", self._long_params)
 
     def metrics(self, values: Mapping[str, float], step: int = 0, *, sync: bool = False) -> None:
         """Log declared metrics of one step; one that is not finite is left out.
@@ -71,6 +77,7 @@ class RunLog:
 
     def dataset(self, name: str, digest: str, profile: Mapping[str, Any], context: str = "training") -> None:
         """Log the data set as the run's input."""
+        name, digest = shortened(name, lengths.DATASET), shortened(digest, lengths.DIGEST)
         self._append([{"kind": "input", "name": name, "digest": digest, "profile": dict(profile), "context": context}])
 
     def artifact(self, path: Path, folder: str = "") -> None:
@@ -118,4 +125,4 @@ def metric_record(name: str, value: float, step: int) -> Record:
 
 
 def tag_record(name: str, value: str) -> Record:
-    return {"kind": "tag", "key": str(name), "value": str(value)}
+    return {"kind": "tag", "key": str(name), "value": shortened(str(value), lengths.TAG)}

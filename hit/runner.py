@@ -37,10 +37,11 @@ from hit.findings import log_measurement, log_pictures
 from hit.machine import keep_freed_memory, select_device, set_threads
 from hit.measuring import measure, report_skipped
 from hit.metric_groups import parse_groups
-from hit.models import HierarchicalVAE, build_model, check_fit
+from hit.models import HierarchicalVAE, build_model, check_fit, check_memory
 from hit.naming import run_name
+from hit.paths import given_path
 from hit.run_note import run_note
-from hit.schema import DEFAULT_EXPERIMENT, Kind, Tag
+from hit.schema import CONFIG, DEFAULT_EXPERIMENT, Kind, Tag
 from hit.state import run_folder
 from hit.stop import StopRequest
 from hit.store import Store
@@ -102,6 +103,7 @@ def train_run(
     device = select_device(config.device)
     dataset = load_once(config.dataset, config.data_root, device, config.crop)
     check_fit(config, dataset.image_shape)
+    check_memory(config, dataset.image_shape, device, len(dataset.train))
     source = find_source(Store(uri), config, dataset.image_shape) if config.init_from else None
     dataset.test.verify(stop.check)  # a training image shows in the first epoch, a test image would after the last
     stop.check()
@@ -172,8 +174,8 @@ def train_job(*, stop: StopRequest, tell: Callable[[str, int], None], **argument
 
 
 def state_folder(config: TrainConfig) -> Path:
-    """Folder of journals and checkpoints: the config's, else $HIT_STATE_DIR, else .hit."""
-    return Path(config.state_dir or os.environ.get("HIT_STATE_DIR", "") or ".hit").expanduser().absolute()
+    """Folder of journals and checkpoints: the config's, else $HIT_STATE_DIR, else .hit; ConfigError: out of reach."""
+    return given_path("state_dir", config.state_dir or os.environ.get("HIT_STATE_DIR", "") or ".hit")
 
 
 def resume_config(run_id: str, state_dir: str = "") -> TrainConfig:
@@ -183,7 +185,7 @@ def resume_config(run_id: str, state_dir: str = "") -> TrainConfig:
         CheckpointError: the run left nothing there.
     """
     root = state_folder(TrainConfig(state_dir=state_dir))
-    path = run_folder(root, run_id) / "config.json"
+    path = run_folder(root, run_id) / CONFIG
     try:
         flat = json.loads(path.read_text())
     except (OSError, ValueError):
@@ -249,7 +251,7 @@ def describe_run(run: RunWriter, config: TrainConfig, dataset: Dataset, model: H
     run.params(config.to_flat())
     run.metrics(config.numbers() | {"parameters": float(sum(p.numel() for p in model.parameters()))})
     log_dataset(run, dataset)
-    run.json_artifact("config.json", config.to_flat())
+    run.json_artifact(CONFIG, config.to_flat())
     run.note = partial(run_note, config, {})
 
 

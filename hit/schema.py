@@ -1,6 +1,7 @@
 """Names that stand in the run store: tags, artifacts, and metrics with their unit, direction and label."""
 
 __all__ = [
+    "CONFIG",
     "DEFAULT_EXPERIMENT",
     "HOPELESS",
     "PROBES",
@@ -10,6 +11,7 @@ __all__ = [
     "Kind",
     "Metric",
     "Tag",
+    "described",
     "is_metric",
     "layer_metrics",
     "metric",
@@ -23,6 +25,8 @@ from typing import Literal
 
 SCHEMA_VERSION = "1"
 DEFAULT_EXPERIMENT = "hit"
+#: Artifact of every trained model: its flat config, whole.
+CONFIG = "config.json"
 #: Artifact of every trained network.
 WEIGHTS = "model/weights.safetensors"
 
@@ -268,6 +272,15 @@ def is_metric(name: str) -> bool:
     except KeyError:
         return False
     return True
+
+
+def described(name: str) -> Metric:
+    """`metric`, also of what a person has logged by hand: its label is its name.
+
+    >>> described("taste").axis
+    'taste'
+    """
+    return metric(name) if is_metric(name) else Metric(name, "", None, name)
 
 
 def layer_metrics(layers: int) -> list[Metric]:

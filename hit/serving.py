@@ -4,9 +4,10 @@ MLflow loads it by the name of this module (`mlflow.pyfunc.load_model`, `mlflow 
 `model.json` and `weights.safetensors`, written by `hit.model_files`: numbers and JSON, nothing that could run.
 """
 
-__all__ = ["IMAGES", "MODES", "ServedModel", "describe", "latent_name", "load_folder"]
+__all__ = ["IMAGES", "ServedModel", "describe", "latent_name", "load_folder"]
 
 import json
+import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,18 +20,16 @@ from torch import Tensor
 
 from hit.checkpoint import load_weights
 from hit.config import TrainConfig
-from hit.errors import CheckpointError, DataError, UserError, nearest
+from hit.errors import CheckpointError, DataError, UserError, shown
 from hit.machine import select_device
 from hit.models import HierarchicalVAE, build_model
+from hit.served_params import MOST_SAMPLES, ServedParams, refuse_unknown, usual_samples
 
-MODES = ("encode", "reconstruct", "decode", "sample")
 IMAGES = "images"
 
 _FORMAT = "hit-served-1"
 #: Examples a pass, so that memory does not grow with the request.
 _BATCH = 256
-#: One request gets so many samples at most: a server is not to be stopped by a large number.
-_MOST_SAMPLES = 10_000
 
 Arrays = dict[str, np.ndarray]
 
@@ -44,11 +43,18 @@ class ServedModel:
     Args:
         model: trained, on its device.
         image_shape: (C, H, W).
+        most_samples: that one request gets; None: $HIT_SERVED_SAMPLES, else a million numbers of them.
+
+    Raises:
+        ConfigError: $HIT_SERVED_SAMPLES is no number.
     """
 
-    def __init__(self, model: HierarchicalVAE, image_shape: tuple[int, int, int]) -> None:
+    def __init__(
+        self, model: HierarchicalVAE, image_shape: tuple[int, int, int], most_samples: int | None = None
+    ) -> None:
         self.model = model.eval()
         self.image_shape = image_shape
+        self.most_samples = most_samples or usual_samples(image_shape)
 
     def predict(self, data: Any, params: Mapping[str, Any] | None = None) -> Arrays:
         """What MLflow calls, for POST /invocations, too.
@@ -110,22 +116,20 @@ class ServedModel:
         """Mean images E[x|z_1] of `count` draws from the prior.
 
         Raises:
-            DataError: a count below 1 or above 10,000.
+            DataError: a count below 1 or above `most_samples`.
         """
-        if not 1 <= count <= _MOST_SAMPLES:
-            raise DataError(f"count must be from 1 to {_MOST_SAMPLES}, got {count}")
+        if not 1 <= count <= self.most_samples:
+            raise DataError(f"count must be from 1 to {self.most_samples} (${MOST_SAMPLES} bounds it), got {count}")
         noise = self.model.noise(count, self._generator(seed))
         with torch.no_grad():
             parts = zip(*(layer.split(_BATCH) for layer in noise), strict=True)
             return {IMAGES: _array(torch.cat([self.model.generate(part).clamp(0, 1) for part in parts]))}
 
     def _answer(self, data: Any, params: dict[str, Any]) -> Arrays:
-        mode = params.get("mode", MODES[0])
-        if mode not in MODES:
-            raise DataError(f"mode must be {', '.join(MODES[:-1])} or {MODES[-1]}, got {mode!r}{nearest(mode, MODES)}")
-        sampled, seed = bool(params.get("sampled", False)), int(params.get("seed", 0))
+        asked = ServedParams.parse(params)
+        mode, sampled, seed = asked.mode, asked.sampled, asked.seed
         if mode == "sample":
-            return self.sample(int(params.get("count", 1)), seed)
+            return self.sample(asked.count, seed)
         named = _named(data)
         if mode == "decode":
             return self.decode(named, sampled=sampled, seed=seed)
@@ -212,13 +216,15 @@ def load_folder(folder: Path) -> ServedModel:
     path = folder / "model.json"
     try:
         described = json.loads(path.read_text())
-        shape = described["image_shape"]
+        channels, height, width = described["image_shape"]
         flat, identity, form = described["config"], described["identity"], described["format"]
-        image_shape = (int(shape[0]), int(shape[1]), int(shape[2]))
-    except (OSError, ValueError, TypeError, KeyError, IndexError) as error:
+        image_shape = (int(channels), int(height), int(width))
+    except (OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
         raise CheckpointError(f"{path} must describe a served model, got {type(error).__name__}: {error}") from None
     if form != _FORMAT:
-        raise CheckpointError(f"served model must be of format {_FORMAT}, got {form!r} in {path}")
+        raise CheckpointError(f"served model must be of format {_FORMAT}, got {shown(form)} in {path}")
+    if not isinstance(flat, dict):
+        raise CheckpointError(f"{path} must hold the config of a served model by name, got {shown(flat)}")
     model = build_model(TrainConfig.from_flat(flat), image_shape)
     load_weights(folder / "weights.safetensors", model, identity)
     return ServedModel(model.to(select_device("auto")), image_shape)
@@ -232,6 +238,7 @@ def describe(flat: Mapping[str, Any], image_shape: tuple[int, ...], identity: st
 
 def _load_pyfunc(path: str) -> ServedModel:
     """What MLflow calls, by this name."""
+    logging.getLogger("mlflow.models.utils").addFilter(refuse_unknown)
     return load_folder(Path(path))
 
 

@@ -2,6 +2,7 @@
 
 __all__ = ["Point", "Store", "config_of", "is_lost", "to_frame"]
 
+import math
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -14,6 +15,7 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
+from hit.bounds import whole_number
 from hit.config import flat_defaults
 from hit.connection import connect, found_experiment
 from hit.errors import ConfigError, StoreAway, StoreError, StoreRefused
@@ -33,6 +35,7 @@ AnswerT = TypeVar("AnswerT")
 _PAGE, _IDS_A_QUESTION = 1000, 100
 #: A run of another machine whose heart has not beaten for so long is lost.
 LOST_AFTER_SECONDS = 600.0
+_HIGHEST_PID = 2**31 - 1
 
 
 class Store:
@@ -293,19 +296,20 @@ def to_frame(runs: Sequence[Run]) -> pd.DataFrame:
 def is_lost(run: Run, now: float | None = None) -> bool:
     """Whether a run that says RUNNING has nobody behind it any more.
 
-    On this machine its process tells; for others a heart that has stopped.
+    On this machine its process tells; for others, and where the tag names none, a heart that has stopped.
     """
     if run.info.status != "RUNNING" or Tag.PROCESS not in run.data.tags:
         return False
     tags = run.data.tags
-    pid = int(tags[Tag.PROCESS].partition(":")[0])
+    pid = whole_number(tags[Tag.PROCESS].partition(":")[0]) or 0
     host, process = process_identity(pid)
-    if tags.get(Tag.HOST) == host:
+    if tags.get(Tag.HOST) == host and 0 < pid <= _HIGHEST_PID:  # else the tag is none of ours
         return tags[Tag.PROCESS] != process or not _alive(pid)
     try:
         beat = float(tags.get(Tag.HEARTBEAT, "0"))
     except ValueError:
         beat = 0.0
+    beat = beat if math.isfinite(beat) else 0.0
     return (time.time() if now is None else now) - beat > LOST_AFTER_SECONDS
 
 

@@ -14,10 +14,11 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from hit.axes import GRID_DEFAULTS, GRID_HELP
+from hit.bounds import LEAST_BETA, Beta, LearningRate, RunId, Text, Workers
 from hit.cli import CONFIG, Parser, entry_point
 from hit.config import TrainConfig
-from hit.errors import ConfigError
-from hit.options import EXPERIMENT_HELP, WORKERS_HELP, build
+from hit.errors import ConfigError, shown
+from hit.options import EXPERIMENT_HELP, WORKERS_HELP, ExperimentName, build
 from hit.schema import Kind
 from hit.targets import TARGET_DEFAULTS, RateTargets
 
@@ -38,20 +39,22 @@ _RATES_HELP = {name: f"with surface: the cell with this R_{name[-1]}, nats; empt
 class SurfaceOptions:
     """What `surface` takes beside the config of its model and the grid."""
 
-    beta_low: Annotated[float, Field(gt=0, description="lowest β_l that the model is trained for")] = 0.08
-    beta_high: Annotated[float, Field(gt=0, description="highest β_l that the model is trained for")] = 12.0
+    beta_low: Annotated[Beta, Field(ge=LEAST_BETA, description="lowest β_l that the model is trained for")] = 0.08
+    beta_high: Annotated[Beta, Field(ge=LEAST_BETA, description="highest β_l that the model is trained for")] = 12.0
     certificate: Annotated[
-        str,
+        Text,
         Field(
             description="β_1:β_2 with commas, or 'corners' (and centre) of the grid, at which dedicated models are "
             "trained and compared; empty: none"
         ),
     ] = ""
-    certificate_learning_rate: Annotated[float, Field(gt=0, description="step size of the dedicated models")] = 1e-3
-    surface: Annotated[str, Field(description="run id of a finished surface to read off; nothing is trained")] = ""
-    workers: Annotated[int, Field(ge=0, description=f"after training: {WORKERS_HELP}")] = 0
-    experiment: Annotated[str, Field(description=EXPERIMENT_HELP)] = ""
-    resume: Annotated[str, Field(description="run id of an interrupted surface to go on with; takes its options")] = ""
+    certificate_learning_rate: Annotated[LearningRate, Field(description="step size of the dedicated models")] = 1e-3
+    surface: Annotated[RunId, Field(description="run id of a finished surface to read off; nothing is trained")] = ""
+    workers: Annotated[Workers, Field(description=f"after training: {WORKERS_HELP}")] = 0
+    experiment: Annotated[ExperimentName, Field(description=EXPERIMENT_HELP)] = ""
+    resume: Annotated[RunId, Field(description="run id of an interrupted surface to go on with; takes its options")] = (
+        ""
+    )
 
 
 def parser() -> Parser:
@@ -176,7 +179,9 @@ def _rates(texts: Mapping[str, str], options: SurfaceOptions) -> dict[int, float
     if not options.surface:
         for name, text in texts.items():
             if text:
-                raise ConfigError(f"{name} needs surface, the run id of a finished one to read it off, got {text!r}")
+                raise ConfigError(
+                    f"{name} needs surface, the run id of a finished one to read it off, got {shown(text)}"
+                )
     layers = max((int(name.rpartition("_")[2]) for name in texts), default=1)
     targets = RateTargets.parse(texts, layers)
     return {layer: target.nats for layer, target in enumerate(targets.layers, start=1) if target is not None}

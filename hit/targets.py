@@ -18,10 +18,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hit.errors import ConfigError
+from hit.bounds import MOST_NATS
+from hit.errors import ConfigError, shown
 
 #: A flat name of one target: of layer 1 (`target_rate_1`), or of the total rate (`target_rate`); `max_…`: upper bounds.
-TARGET = re.compile(r"(target|max)_rate(?:_([1-9][0-9]*))?\Z")
+TARGET = re.compile(r"(target|max)_rate(?:_([1-9][0-9]{0,3}))?\Z")
 
 #: Every target that has an option of its own; further layers' are taken, too. Empty: none.
 TARGET_DEFAULTS = dict.fromkeys(
@@ -91,9 +92,11 @@ class RateTargets:
             if nats is None:
                 continue
             if layer > layers:
-                raise ConfigError(f"{name} needs a model of {layer} layers or more, but L = {layers}, got {value!r}")
+                raise ConfigError(
+                    f"{name} needs a model of {layer} layers or more, but L = {layers}, got {shown(value)}"
+                )
             if layer in found:
-                raise ConfigError(f"{name} must be empty where {found[layer][0]} is given, got {value!r}")
+                raise ConfigError(f"{name} must be empty where {found[layer][0]} is given, got {shown(value)}")
             found[layer] = name, RateTarget(nats, match[1] == "max")
         if not found:
             return cls()
@@ -166,10 +169,12 @@ def _nats(name: str, value: Any) -> float | None:
         return None
     try:
         nats = float(value)
-    except (TypeError, ValueError):
-        raise ConfigError(f"{name} must be a number of nats or empty, got {value!r}") from None
-    if not 0 < nats < math.inf:
-        raise ConfigError(f"{name} must be a finite number greater than 0, got {value!r}")
+    except (TypeError, ValueError, OverflowError):
+        raise ConfigError(f"{name} must be a number of nats or empty, got {shown(value)}") from None
+    if not 0 < nats <= MOST_NATS:
+        raise ConfigError(
+            f"{name} must be a finite number greater than 0 and at most {MOST_NATS:g}, got {shown(value)}"
+        )
     return nats
 
 

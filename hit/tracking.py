@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 from mlflow.entities import RunTag
 from mlflow.exceptions import MlflowException
 
-from hit import schema
+from hit import lengths, schema
 from hit.connection import connect, experiment_id
 from hit.creation import create_run
 from hit.delivery import Delivery
@@ -33,6 +33,7 @@ from hit.experiment_page import prepare_page
 from hit.experiments import Experiment
 from hit.facts import RunFacts
 from hit.journal import Journal, Record
+from hit.lengths import shortened
 from hit.provenance import packages, source_tags
 from hit.run_log import RunLog, metric_record, tag_record
 from hit.schema import Kind, Tag
@@ -97,8 +98,9 @@ class RunWriter(RunLog):
             Tag.HEARTBEAT: str(int(time.time())),
             Tag.PACKAGES: packages(),
             **({Tag.PARENT: parent} if parent else {}),
-            **(tags or {}),
+            **{key: shortened(value, lengths.TAG) for key, value in (tags or {}).items()},
         }
+        name = shortened(name, lengths.NAME)
         known_params: set[str] = set()
         self._taken_over = False
         #: Markdown for the UI, from how the run ended and why.

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
+from hit.bounds import RunId, Text
 from hit.cli import CONFIG, Parser, entry_point
 from hit.config import TrainConfig
 from hit.early_stopping import EARLY_STOPPING_HELP, EarlyStopping
-from hit.options import EXPERIMENT_HELP, build
+from hit.options import EXPERIMENT_HELP, ExperimentName, build
 from hit.schema import Kind
 from hit.targets import TARGET_LAYERED
 
@@ -26,10 +27,10 @@ SWEEP_HELP = "run id of the sweep that it is a child of; a model that another pr
 class TrainOptions:
     """What `train` takes beside the config of its model."""
 
-    experiment: Annotated[str, Field(description=EXPERIMENT_HELP)] = ""
-    resume: Annotated[str, Field(description="run id of an interrupted run to go on with; takes its config")] = ""
-    sweep: Annotated[str, Field(description=SWEEP_HELP)] = ""
-    early_stopping: Annotated[str, Field(description=EARLY_STOPPING_HELP)] = ""
+    experiment: Annotated[ExperimentName, Field(description=EXPERIMENT_HELP)] = ""
+    resume: Annotated[RunId, Field(description="run id of an interrupted run to go on with; takes its config")] = ""
+    sweep: Annotated[RunId, Field(description=SWEEP_HELP)] = ""
+    early_stopping: Annotated[Text, Field(description=EARLY_STOPPING_HELP)] = ""
 
 
 def parser() -> Parser:

@@ -63,6 +63,6 @@ def trained_shape(run: Run) -> tuple[int, int, int] | None:
         try:
             channels, height, width = json.loads(entry.dataset.profile)["image_shape"]
             return int(channels), int(height), int(width)
-        except (TypeError, ValueError, KeyError):
+        except (TypeError, ValueError, KeyError, OverflowError, RecursionError):
             continue
     return None

@@ -20,6 +20,7 @@ from typing import Any, Literal
 from hit.cpus import threads_of_each
 from hit.errors import Claimed, Diverged, EndedEarly, Interrupted, UserError
 from hit.main_guard import check_main_guard
+from hit.memory import as_refusal
 from hit.redaction import redact
 from hit.stop import SIGNALS, StopRequest, signals_held_back
 
@@ -252,5 +253,5 @@ def attempt(job: Job, stop: StopRequest, tell: Callable[[Outcome], None]) -> Out
         return Outcome(job, "claimed", str(error))
     except UserError as error:
         return Outcome(job, "failed", str(error))
-    except Exception:
-        return Outcome(job, "failed", redact(traceback.format_exc()))
+    except Exception as error:
+        return Outcome(job, "failed", redact(str(as_refusal(error) or traceback.format_exc())))

@@ -12,7 +12,7 @@ from analysis.criteria import Constraint, Objective
 from analysis.runs import require
 from analysis.runs import values as numbers
 from hit.errors import ConfigError, StoreError
-from hit.schema import metric
+from hit.schema import described
 from sweeps.choosing import Sampler
 from sweeps.driver import Driver, Proposal, once
 from sweeps.matching import comparable
@@ -121,7 +121,7 @@ class BayesDriver(Driver):
             return self._unmet(trials)
         feasible = trials.values[trials.feasible] * self._signs
         best = zip(self._objectives, feasible.min(0) * self._signs, strict=True)
-        told = [f"{metric(one.name).label} {value:.4g} {metric(one.name).unit}".rstrip() for one, value in best]
+        told = [f"{described(one.name).label} {value:.4g} {described(one.name).unit}".rstrip() for one, value in best]
         return f"best{' of each' if len(told) > 1 else ''} so far: {', '.join(told)}"
 
     @property

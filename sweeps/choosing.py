@@ -11,8 +11,9 @@ from pydantic.dataclasses import dataclass as options_dataclass
 
 from analysis.criteria import Constraint, Objective, parse_constraints, parse_objectives
 from hit.axes import GRID_DEFAULTS, parse_axis
+from hit.bounds import MOST_CELLS, RunId, Text
 from hit.config import TrainConfig
-from hit.errors import ConfigError
+from hit.errors import ConfigError, shown
 from hit.metric_groups import parse_groups
 from sweeps.objectives import region_constraints
 from sweeps.searchspace import Dimension, SearchSpace, parse_fields
@@ -31,7 +32,7 @@ class ChoosingOptions:
     """What a driver chooses by; what a driver has no use for it leaves alone."""
 
     region: Annotated[
-        str, Field(description="of rate space, nats: rate_1=5:40,rate_2=2:20,rate=:60, any end left out; empty: all")
+        Text, Field(description="of rate space, nats: rate_1=5:40,rate_2=2:20,rate=:60, any end left out; empty: all")
     ] = ""
     over: Annotated[
         Literal["auto", "betas", "rates"],
@@ -45,28 +46,35 @@ class ChoosingOptions:
         Field(gt=0, le=1, description="of coverage: the largest hole to be left, as a share of the region's extent"),
     ] = 0.2
     surface: Annotated[
-        str,
+        RunId,
         Field(
             description="of coverage over betas: run id of a finished surface that predicts rates, or none; auto: the "
             "newest with the same data and protocol, and where there is none a Gaussian process over the runs"
         ),
     ] = "auto"
     objectives: Annotated[
-        str, Field(description="of bayes: metrics with commas, =min or =max after those without a direction")
+        Text,
+        Field(
+            description="of bayes: metrics with commas, =min or =max after those without a direction, "
+            "those that people log by hand among them"
+        ),
     ] = "test/elbo"
     constraints: Annotated[
-        str, Field(description="of bayes: metric>=number or metric<=number, with commas; the region is one, too")
+        Text, Field(description="of bayes: metric>=number or metric<=number, with commas; the region is one, too")
     ] = ""
     sampler: Annotated[
         Sampler,
         Field(description="of bayes: Optuna's gp, tpe, nsga2, nsga3, cmaes, qmc or random"),
     ] = "gp"
     space: Annotated[
-        str,
+        Text,
         Field(description="of bayes: further fields, learning_rate=1e-4:1e-2,channels=8|16; :linear after an interval"),
     ] = ""
     patience: Annotated[
-        int, Field(ge=0, description="of bayes: end when so many runs have not improved the objectives; 0: never")
+        int,
+        Field(
+            ge=0, le=1_000_000, description="of bayes: end when so many runs have not improved the objectives; 0: never"
+        ),
     ] = 0
 
 
@@ -128,6 +136,11 @@ class Choice:
         if driver == "grid":
             if options.over == "rates":
                 raise ConfigError("over must be betas for driver=grid, got 'rates'")
+            if len(grid) * len(seeds) > MOST_CELLS:
+                raise ConfigError(
+                    f"grid and seeds must make at most {MOST_CELLS} models, "
+                    f"got {len(grid)} cells and {len(seeds)} seeds"
+                )
             return cls(driver=driver, base=base, grid=grid, seeds=tuple(seeds), region=region)
         if len(seeds) > 1:
             raise ConfigError(f"seeds must be one for driver={driver}, got {','.join(map(str, seeds))}")
@@ -140,11 +153,18 @@ class Choice:
             base = _free_to_steer(base, grid)
             assert region is not None
             if not region.bounded:
-                raise ConfigError(f"region must have an upper end for every rate, or for R, got {options.region!r}")
+                raise ConfigError(
+                    f"region must have an upper end for every rate, or for R, got {shown(options.region)}"
+                )
         else:
             _check_positive(grid)
         if driver == "coverage":
             grid = grid if rates else _candidates(grid)
+            if len(grid) > MOST_CELLS:
+                raise ConfigError(
+                    f"grid must have few axes of several values for driver=coverage and over=betas (at most "
+                    f"{MOST_CELLS} candidates), got {len(grid)} candidates"
+                )
             return cls(
                 driver=driver, base=base, grid=grid, region=region, rates=rates, hole=options.hole, surface=surface
             )

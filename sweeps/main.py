@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from hit.axes import GRID_DEFAULTS, GRID_HELP
+from hit.bounds import Text
 from hit.cli import Parser, entry_point
 from hit.options import build, output_file
 from hit.schema import Kind
@@ -30,7 +31,7 @@ DEFAULTS = {"epochs": 24, "batch_size": 128, "learning_rate": 3e-3, "metrics": "
 class PageOptions:
     """Where the report goes."""
 
-    output: Annotated[str, Field(min_length=1, description="file of the report, a single HTML page")] = "report.html"
+    output: Annotated[Text, Field(min_length=1, description="file of the report, a single HTML page")] = "report.html"
 
 
 def parser() -> Parser:

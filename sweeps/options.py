@@ -9,11 +9,12 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from hit.axes import GRID_DEFAULTS, axis_layer
+from hit.bounds import MOST_SEED, MOST_VALUES, Text, Workers, whole_number
 from hit.cli import CONFIG
 from hit.config import TrainConfig
 from hit.cpus import default_workers
-from hit.errors import ConfigError
-from hit.options import EXPERIMENT_HELP, WORKERS_HELP, build
+from hit.errors import ConfigError, shown
+from hit.options import EXPERIMENT_HELP, WORKERS_HELP, ExperimentName, build
 from sweeps.choosing import Choice, ChoosingOptions
 from sweeps.running import RunningOptions
 from sweeps.space import BetaGrid
@@ -30,12 +31,12 @@ class SweepOptions:
             "(fills a region of rate space)"
         ),
     ] = "grid"
-    seeds: Annotated[str, Field(description="seeds of the replicates, with commas")] = "0"
+    seeds: Annotated[Text, Field(description="seeds of the replicates, with commas")] = "0"
     budget: Annotated[
-        int, Field(ge=0, description="start at most so many runs; 0: until the driver has what it wants")
+        int, Field(ge=0, le=1_000_000, description="start at most so many runs; 0: until the driver has what it wants")
     ] = 0
-    workers: Annotated[int, Field(ge=0, description=WORKERS_HELP)] = 0
-    experiment: Annotated[str, Field(description=EXPERIMENT_HELP)] = ""
+    workers: Annotated[Workers, Field(description=WORKERS_HELP)] = 0
+    experiment: Annotated[ExperimentName, Field(description=EXPERIMENT_HELP)] = ""
 
     @property
     def worker_count(self) -> int:
@@ -97,9 +98,11 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     """'0,1,2' → (0, 1, 2).
 
     Raises:
-        ConfigError: not a list of whole numbers from 0 up.
+        ConfigError: not a list of whole numbers from 0 to 2^31 − 1, or one that is too long.
     """
-    parts = [part.strip() for part in text.split(",") if part.strip()]
-    if not parts or not all(part.isdecimal() for part in parts):
-        raise ConfigError(f"seeds must be whole numbers from 0 up with commas, got {text!r}")
-    return tuple(dict.fromkeys(map(int, parts)))
+    seeds = [whole_number(part.strip()) for part in text.split(",") if part.strip()]
+    if not seeds or not all(seed is not None and seed <= MOST_SEED for seed in seeds):
+        raise ConfigError(f"seeds must be whole numbers from 0 to {MOST_SEED} with commas, got {shown(text)}")
+    if len(seeds) > MOST_VALUES:
+        raise ConfigError(f"seeds must be at most {MOST_VALUES}, got {len(seeds)}")
+    return tuple(dict.fromkeys(seed for seed in seeds if seed is not None))

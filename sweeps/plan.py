@@ -1,10 +1,13 @@
 """The driver that a choice asks for."""
 
-__all__ = ["build_driver", "find_rates"]
+__all__ = ["build_driver", "check_logged", "find_rates"]
 
 from collections.abc import Callable
 
+from analysis.criteria import measured_metrics
+from hit.errors import ConfigError, nearest, shown
 from hit.experiments import Experiment
+from hit.schema import is_metric
 from hit.store import Store
 from hit.surfaces.stored import expected_rates, find_surface
 from sweeps.bayes import BayesDriver
@@ -40,6 +43,31 @@ def build_driver(choice: Choice, data_digest: str, surface: SurfaceRates | None 
             return BetaCoverage(choice.base, choice.grid, choice.region, choice.hole, data_digest, surface)
         case _:
             return GridDriver(choice.base, choice.grid, choice.seeds, data_digest, choice.region)
+
+
+def check_logged(choice: Choice, store: Store, experiment: str | Experiment) -> None:
+    """Raise ConfigError unless some model of the experiment has every objective that is declared nowhere.
+
+    Args:
+        choice: checked.
+        store: the run store.
+        experiment: of the models.
+
+    Raises:
+        StoreAway: the store does not answer.
+    """
+    unknown = [one.name for one in choice.objectives if not is_metric(one.name)]
+    if not unknown:
+        return
+    names = [str(name) for name in store.history(experiment)]
+    for name in unknown:
+        if name not in names:
+            known = sorted({*measured_metrics(choice.base.layers), *names})
+            raise ConfigError(
+                "objectives must name metrics that are declared or that some model of experiment "
+                f"{str(experiment)!r} has, "
+                f"got {shown(name)}{nearest(name, known)}"
+            )
 
 
 def find_rates(

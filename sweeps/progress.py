@@ -13,7 +13,7 @@ from typing import Self
 import pandas as pd
 from tqdm import tqdm
 
-from hit.schema import metric
+from hit.schema import described
 
 _SECONDS_BETWEEN_LINES = 60.0
 _BAR = "{desc}: {percentage:3.0f}%|{bar:20}| {n_fmt}/{total_fmt} [{elapsed}{postfix}]"
@@ -31,7 +31,7 @@ class Best:
     @classmethod
     def of(cls, history: pd.DataFrame, name: str) -> "Best | None":
         """From the finished runs of a history; None where no run has the metric, or no end of it is better."""
-        direction = metric(name).direction
+        direction = described(name).direction
         if name not in history or direction is None:
             return None
         rows = history[(history["status"] == "FINISHED") & history[name].notna()]
@@ -42,7 +42,7 @@ class Best:
         return cls(name, float(values[place]), str(rows["run_id"].iloc[place]))
 
     def __str__(self) -> str:
-        declared = metric(self.name)
+        declared = described(self.name)
         return f"best {declared.label} {self.value:.4g}{f' {declared.unit}' if declared.unit else ''}"
 
 

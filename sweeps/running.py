@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
+from hit.bounds import Text
 from hit.early_stopping import EARLY_STOPPING_HELP
 
 
@@ -15,7 +16,7 @@ class RunningOptions:
     """Where the models of a sweep are trained, and what ends it or one of its runs."""
 
     hours: Annotated[
-        float, Field(ge=0, allow_inf_nan=False, description="start no run after so many hours; 0: no bound")
+        float, Field(ge=0, le=1e5, allow_inf_nan=False, description="start no run after so many hours; 0: no bound")
     ] = 0.0
     launcher: Annotated[
         Literal["pool", "inline", "project", "ray"],
@@ -26,14 +27,17 @@ class RunningOptions:
         Field(description="of launcher=project: the environment that `mlflow run` makes, or local: this one"),
     ] = "local"
     ray_address: Annotated[
-        str, Field(description="of launcher=ray: the cluster, host:port or ray://host:port; empty: this machine")
+        Text, Field(description="of launcher=ray: the cluster, host:port or ray://host:port; empty: this machine")
     ] = ""
     cpus_per_run: Annotated[
-        float, Field(gt=0, allow_inf_nan=False, description="of launcher=ray: CPUs that a run takes")
+        float, Field(gt=0, le=4096, allow_inf_nan=False, description="of launcher=ray: CPUs that a run takes")
     ] = 1.0
     gpus_per_run: Annotated[
-        float, Field(ge=0, allow_inf_nan=False, description="of launcher=ray: GPUs that a run takes, or a share of one")
+        float,
+        Field(
+            ge=0, le=1024, allow_inf_nan=False, description="of launcher=ray: GPUs that a run takes, or a share of one"
+        ),
     ] = 0.0
     early_stopping: Annotated[
-        str, Field(description=f"{EARLY_STOPPING_HELP}; region: bounds of the sweep's region")
+        Text, Field(description=f"{EARLY_STOPPING_HELP}; region: bounds of the sweep's region")
     ] = ""

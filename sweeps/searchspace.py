@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from hit.config import BETA, TrainConfig, machine_fields
-from hit.errors import ConfigError, nearest
+from hit.errors import ConfigError, nearest, shown
 from hit.targets import TARGET
 
 _ENTRY = re.compile(r",\s*(?=[A-Za-z_]\w*\s*=)")
@@ -156,12 +156,12 @@ def parse_fields(text: str, base: TrainConfig) -> tuple[Dimension, ...]:
         name, equals, values = (piece.strip() for piece in part.partition("="))
         if name not in known or TARGET.match(name):
             raise ConfigError(
-                f"space must name fields of the config that decide a result, got {name!r}{nearest(name, known)}"
+                f"space must name fields of the config that decide a result, got {shown(name)}{nearest(name, known)}"
             )
         if not equals or not values:
-            raise ConfigError(f"space must have {name}=low:high or {name}=a|b|c, got {part!r}")
+            raise ConfigError(f"space must have {name}=low:high or {name}=a|b|c, got {shown(part)}")
         if name in found:
-            raise ConfigError(f"space must name {name} once, got {text!r}")
+            raise ConfigError(f"space must name {name} once, got {shown(text)}")
         found[name] = _interval(name, values, base) if ":" in values else _choices(name, values, base)
     return tuple(found.values())
 
@@ -174,17 +174,19 @@ def _interval(name: str, text: str, base: TrainConfig) -> Dimension:
         low = high = math.nan
     default = base.to_flat()[name]
     if scale or not low < high < math.inf or isinstance(default, (bool, str)):
-        raise ConfigError(f"space must have {name}=low:high with numbers low < high, or {name}=a|b|c, got {text!r}")
+        raise ConfigError(
+            f"space must have {name}=low:high with numbers low < high, or {name}=a|b|c, got {shown(text)}"
+        )
     whole = isinstance(default, int)
     for end in (low, high):
-        _value(name, f"{end:g}", base)
+        _value(name, str(int(end)) if whole and end.is_integer() else f"{end:g}", base)
     return Dimension(name, low, high, log=low > 0 and ":linear" not in text, whole=whole)
 
 
 def _choices(name: str, text: str, base: TrainConfig) -> Dimension:
     values = tuple(dict.fromkeys(_value(name, word.strip(), base) for word in text.split("|")))
     if len(values) < 2:
-        raise ConfigError(f"space must have two or more values for {name}, got {text!r}")
+        raise ConfigError(f"space must have two or more values for {name}, got {shown(text)}")
     return Dimension(name, choices=values)
 
 
@@ -192,7 +194,7 @@ def _value(name: str, text: str, base: TrainConfig) -> Any:
     """The typed value, once the config has accepted it."""
     config = TrainConfig.from_flat(base.to_flat() | {name: text})
     if config.layers != base.layers:
-        raise ConfigError(f"space must leave the number of layers at {base.layers}, got {name}={text}")
+        raise ConfigError(f"space must leave the number of layers at {base.layers}, got {name}={text[:200]}")
     return config.to_flat()[name]
 
 

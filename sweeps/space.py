@@ -13,9 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from hit.axes import parse_axes
-from hit.errors import ConfigError, nearest
+from hit.bounds import MOST_NATS
+from hit.errors import ConfigError, nearest, shown
 
-_RATE = re.compile(r"rate(?:_([1-9][0-9]*))?\Z")
+_RATE = re.compile(r"rate(?:_([1-9][0-9]{0,3}))?\Z")
 
 
 @dataclass(frozen=True)
@@ -115,16 +116,16 @@ class RateRegion:
             match = _RATE.match(name)
             if not match:
                 known = ["rate", *(f"rate_{layer}" for layer in range(1, layers + 1))]
-                raise ConfigError(f"region must name rates, got {name!r}{nearest(name, known)}")
+                raise ConfigError(f"region must name rates, got {shown(name)}{nearest(name, known)}")
             layer = int(match[1] or 0)
             if layer > layers:
                 raise ConfigError(f"region with {name} needs a model of {layer} layers or more, but L = {layers}")
             if layer in named:
-                raise ConfigError(f"region must name {name} once, got {text!r}")
+                raise ConfigError(f"region must name {name} once, got {shown(text)}")
             named.add(layer)
             bounds[layer] = _interval(name, interval)
         if not named:
-            raise ConfigError(f"region must be such as rate_1=5:40,rate_2=2:20,rate=:60, got {text!r}")
+            raise ConfigError(f"region must be such as rate_1=5:40,rate_2=2:20,rate=:60, got {shown(text)}")
         total_low, total_high = bounds.pop(0)
         low = tuple(bounds[layer][0] for layer in range(1, layers + 1))
         if sum(low) >= total_high:
@@ -241,7 +242,11 @@ def _interval(name: str, text: str) -> tuple[float, float]:
         low = float(low_text) if low_text.strip() else 0.0
         high = float(high_text) if high_text.strip() else math.inf
     except ValueError:
-        raise ConfigError(f"region must have {name}=low:high in nats, either of them left out, got {text!r}") from None
-    if not 0 <= low < high or low == math.inf:
-        raise ConfigError(f"region must have 0 ≤ low < high for {name}, got {text!r}")
+        raise ConfigError(
+            f"region must have {name}=low:high in nats, either of them left out, got {shown(text)}"
+        ) from None
+    if low > MOST_NATS or MOST_NATS < high < math.inf:
+        raise ConfigError(f"region must have ends of at most {MOST_NATS:g} nats for {name}, got {shown(text)}")
+    if not 0 <= low < high:
+        raise ConfigError(f"region must have 0 ≤ low < high for {name}, got {shown(text)}")
     return low, high

@@ -12,7 +12,7 @@ from hit.connection import chosen_experiment
 from hit.early_stopping import EarlyStopping
 from hit.experiments import Experiment
 from hit.machine import select_device
-from hit.models import check_fit
+from hit.models import check_fit, check_memory
 from hit.runner import load_once, state_folder
 from hit.schema import Kind
 from hit.stop import StopRequest
@@ -24,7 +24,7 @@ from sweeps.driver import Driver
 from sweeps.launchers import build_launcher, check_launcher
 from sweeps.loop import run_sweep
 from sweeps.options import SweepOptions, SweepRequest
-from sweeps.plan import build_driver, find_rates
+from sweeps.plan import build_driver, check_logged, find_rates
 from sweeps.running import RunningOptions
 from sweeps.setting import SweepResult, SweepSetting
 
@@ -65,15 +65,17 @@ class Sweep:
         rules = EarlyStopping.parse(running.early_stopping, base.layers, request.choosing.region)
         check_launcher(running)
         options, experiment = request.options, chosen_experiment(request.options.experiment)
-        select_device(base.device)
+        device = select_device(base.device)
         dataset = load_once(base.dataset, base.data_root, select_device("cpu"), base.crop)
         check_fit(base, dataset.image_shape)
+        check_memory(base, dataset.image_shape, device, len(dataset.train))
         if base.init_from:
             find_source(Store(), base, dataset.image_shape)
         model_params = {
             name: value for name, value in base.to_flat().items() if not name.startswith("beta_") and name != "seed"
         }
         own = {"driver": options.driver, "seeds": options.seeds, "budget": options.budget, "workers": options.workers}
+        check_logged(request.choice, Store(), experiment)
         surface = find_rates(request.choice, Store(), experiment, dataset.digest)
         driver = build_driver(request.choice, dataset.digest, surface)
         running = replace(running, early_stopping=str(rules))

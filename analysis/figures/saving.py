@@ -7,6 +7,7 @@ from pathlib import Path
 import plotly.graph_objects as go
 
 from hit.errors import ConfigError, Unavailable
+from hit.paths import given_path
 
 _PICTURES = (".png", ".pdf", ".svg")
 #: Pixels of a PNG for each of the figure's: 300 dpi at the width of a page.
@@ -28,7 +29,7 @@ def save(figure: go.Figure, path: str | Path, *, width: int = 720, height: int =
         ConfigError: another ending, or a path that cannot be written.
         Unavailable: a picture is asked for, and there is no Chrome.
     """
-    target = Path(path).expanduser()
+    target = given_path("path", path)
     kind = target.suffix.lower()
     if kind not in (".html", *_PICTURES):
         raise ConfigError(f"path must end in .html, .png, .pdf or .svg, got {str(path)!r}")

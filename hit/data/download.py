@@ -21,6 +21,7 @@ from filelock import FileLock
 from hit.data.faults import reason
 from hit.data.sources import Source, is_intact
 from hit.errors import DataError
+from hit.paths import given_path
 
 _LOG = logging.getLogger(__name__)
 _PATIENCE = 10.0  # seconds without a byte; torchvision itself would wait for the kernel, which takes minutes
@@ -38,10 +39,14 @@ class DataRoot:
 
     @classmethod
     def find(cls, root: str) -> "DataRoot":
-        """`root`, else $HIT_DATA, else ./data."""
+        """`root`, else $HIT_DATA, else ./data.
+
+        Raises:
+            ConfigError: a path that cannot be reached.
+        """
         for path, origin in ((root, "data_root"), (os.environ.get("HIT_DATA", ""), "$HIT_DATA")):
             if path.strip():
-                return cls(Path(path.strip()).expanduser(), origin)
+                return cls(given_path(origin, path.strip()), origin)
         return cls(Path("data"), "the default")
 
     def __str__(self) -> str:

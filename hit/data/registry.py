@@ -14,6 +14,7 @@ from hit.data.download import DataRoot, ensure
 from hit.data.folder import CROP, read_folder
 from hit.data.sources import SOURCES
 from hit.errors import DataError, nearest
+from hit.paths import given_path
 
 #: The data sets known by name.
 NAMES = ("digits", "mnist", "binary_mnist", "fashion_mnist", "cifar10", "svhn", "imagenet")
@@ -37,11 +38,15 @@ def load(name: str, root: str = "", crop: int = 0, workers: int | None = None) -
 
     Raises:
         DataError: one line on a data set that is unknown, missing, damaged or of the wrong shape.
+        ConfigError: a path that cannot be reached.
 
     >>> load("digits").image_shape
     (1, 28, 28)
     """
     name = name.strip()
+    DataRoot.find(root)  # one that cannot be reached is a mistake, whether it is needed or not
+    if os.sep in name or name.startswith("~"):
+        given_path("dataset", name)
     try:
         return _load(name, root, crop, workers)
     except DataError as error:

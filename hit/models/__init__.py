@@ -1,6 +1,6 @@
 """Hierarchical VAEs."""
 
-__all__ = ["HierarchicalVAE", "Pass", "build_model", "check_fit"]
+__all__ = ["HierarchicalVAE", "Pass", "build_model", "check_fit", "check_memory"]
 
-from hit.models.build import build_model, check_fit
+from hit.models.build import build_model, check_fit, check_memory
 from hit.models.hierarchy import HierarchicalVAE, Pass

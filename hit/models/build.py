@@ -1,6 +1,8 @@
 """The one function that builds a model from a config; training, evaluation, import and serving all call it."""
 
-__all__ = ["build_model", "check_fit"]
+__all__ = ["build_model", "check_fit", "check_memory"]
+
+from functools import lru_cache
 
 import torch
 
@@ -16,8 +18,10 @@ from hit.distributions import (
     MixtureOfLogistics,
 )
 from hit.errors import ConfigError
+from hit.memory import memory_is_told, memory_of
 from hit.models.conv_z import ConvGeometry
 from hit.models.dense_z import DenseGeometry
+from hit.models.footprint import step_bytes, weight_bytes
 from hit.models.geometry import Geometry
 from hit.models.ghvae import GeneralisedInference
 from hit.models.hierarchy import HierarchicalVAE
@@ -29,8 +33,13 @@ from hit.targets import check_targets
 #: Sides of the images that models exist for, and where those of 256 pixels do.
 _SIDES, _LARGE = (28, 32), 256
 _CHANNELS = (1, 3)
+#: Weights, their gradients, and the two moments that Adam keeps of them.
+_COPIES_IN_TRAINING = 4
+#: A step keeps at most so many numbers an image, channel and pixel: looking closer takes a second.
+_NUMBERS_A_PIXEL = 100
 
 
+@memory_is_told
 def build_model(config: TrainConfig, image_shape: tuple[int, int, int]) -> HierarchicalVAE:
     """The untrained model of a config, its weights drawn from `config.seed`.
 
@@ -39,9 +48,11 @@ def build_model(config: TrainConfig, image_shape: tuple[int, int, int]) -> Hiera
         image_shape: (C, H, W) of the data.
 
     Raises:
-        ConfigError: the config does not fit images of this shape.
+        ConfigError: the config does not fit images of this shape, or its weights do not fit into memory.
+        OutOfMemory: they do not fit into what is left of it.
     """
     check_fit(config, image_shape)
+    check_memory(config, image_shape, torch.device("cpu"))
     # A generator of its own would not reach the layers' initialisers: they draw from the global one.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
@@ -70,6 +81,40 @@ def check_fit(config: TrainConfig, image_shape: tuple[int, int, int]) -> None:
             f"(dataset {config.dataset} has {channels} channels)"
         )
     check_targets(config.targets, image_shape, levels=2 if config.likelihood == "bernoulli" else 256)
+
+
+def check_memory(config: TrainConfig, image_shape: tuple[int, int, int], device: torch.device, images: int = 0) -> None:
+    """Raise ConfigError where a model, or its training, takes more memory than a device has in all.
+
+    Args:
+        config: of the model.
+        image_shape: (C, H, W).
+        device: where it is.
+        images: how many it is trained on; 0: it is not trained.
+    """
+    memory = memory_of(device)
+    if memory is None:
+        return
+    model = _outline(config, image_shape)
+    needed = weight_bytes(model) * (_COPIES_IN_TRAINING if images else 1)
+    batch = min(images, config.batch_size)
+    pixels = image_shape[1] * image_shape[2]
+    if needed + 4 * batch * config.channels * pixels * _NUMBERS_A_PIXEL > memory:
+        needed += batch * step_bytes(model, image_shape) if batch else 0
+    if needed > memory:
+        numbers = sum(parameter.numel() for parameter in model.parameters())
+        batches = f" and batches of {batch} images" if batch else ""
+        raise ConfigError(
+            f"channels, z_dims, linear_z1 and batch_size must make a model that fits into the {memory / 1e9:.3g} GB of "
+            f"{device.type} memory here, got {numbers:,} parameters{batches}: {needed / 1e9:,.3g} GB"
+        )
+
+
+@lru_cache(maxsize=64)
+def _outline(config: TrainConfig, image_shape: tuple[int, int, int]) -> HierarchicalVAE:
+    """The model without its numbers."""
+    with torch.random.fork_rng(devices=[]), torch.device("meta"):
+        return _build(config, image_shape)
 
 
 def _build(config: TrainConfig, image_shape: tuple[int, int, int]) -> HierarchicalVAE:

@@ -12,9 +12,11 @@ from typing import Any
 
 from hit.axes import axis_layer, parse_axes
 from hit.config import TrainConfig
-from hit.errors import ConfigError
+from hit.errors import ConfigError, shown
 from hit.experiments import Experiment
 from hit.schema import DEFAULT_EXPERIMENT, Tag
+
+_MOST_CELLS = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +45,9 @@ class SurfacePlan:
     experiment: str | Experiment = DEFAULT_EXPERIMENT
 
     def __post_init__(self) -> None:
+        cells = math.prod(map(len, self.axes))
+        if cells > _MOST_CELLS:
+            raise ConfigError(f"grid must have at most {_MOST_CELLS} cells, each of which is measured, got {cells}")
         if not 0 < self.beta_low < self.beta_high:
             raise ConfigError(
                 f"beta_low must be above 0 and below beta_high, got {self.beta_low:g} and {self.beta_high:g}"
@@ -136,7 +141,7 @@ class SurfacePlan:
         if len(point) != self.config.layers:
             raise ConfigError(
                 f"certificate must be 'corners' or β_1:…:β_L with commas, here {self.config.layers} numbers each, "
-                f"got {text.strip()!r}"
+                f"got {shown(text.strip())}"
             )
         return point
 

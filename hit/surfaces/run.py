@@ -18,7 +18,7 @@ from hit.data import Dataset
 from hit.descent import Epoch
 from hit.errors import StoreError
 from hit.machine import keep_freed_memory, select_device, set_threads
-from hit.models import build_model, check_fit
+from hit.models import build_model, check_fit, check_memory
 from hit.models.conditioning import SurfaceModel, condition_on_betas
 from hit.runner import Progress, load_once, log_dataset, nothing_to_resume, state_folder
 from hit.schema import Kind, Tag
@@ -71,6 +71,7 @@ def surface_run(
     device = select_device(config.device)
     dataset = load_once(config.dataset, config.data_root, device, config.crop)
     check_fit(config, dataset.image_shape)
+    check_memory(config, dataset.image_shape, device, len(dataset.train))
     dataset.test.verify(stop.check)
     stop.check()
     identity = plan.identity(dataset.digest)

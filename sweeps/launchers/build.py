@@ -4,7 +4,7 @@ __all__ = ["build_launcher", "check_launcher"]
 
 from pathlib import Path
 
-from hit.errors import ConfigError
+from hit.errors import ConfigError, shown
 from sweeps.launchers.inline import InlineLauncher
 from sweeps.launchers.launcher import Launcher
 from sweeps.launchers.pool import PoolLauncher
@@ -20,7 +20,7 @@ def check_launcher(options: RunningOptions) -> None:
         Unavailable: Ray is not installed, or does not answer.
     """
     if options.ray_address and options.launcher != "ray":
-        raise ConfigError(f"ray_address must be empty unless launcher=ray, got {options.ray_address!r}")
+        raise ConfigError(f"ray_address must be empty unless launcher=ray, got {shown(options.ray_address)}")
     if options.launcher == "ray":
         from sweeps.launchers.ray_cluster import check_ray
 

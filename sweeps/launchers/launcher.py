@@ -6,11 +6,11 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Self
 
 from hit.config import TrainConfig
 from hit.experiments import Experiment
+from hit.paths import given_path
 from hit.stop import StopRequest
 from hit.workers import Job, Outcome
 
@@ -49,10 +49,11 @@ class Training:
 
         paths: dict[str, Any] = {"state_dir": str(state_folder(self.config))}
         root = self.config.data_root or os.environ.get("HIT_DATA") or "data"
-        paths["data_root"] = str(Path(root).expanduser().absolute())
-        dataset = Path(self.config.dataset).expanduser()
-        if self.config.dataset not in NAMES and dataset.exists():  # else the name as typed says what was meant
-            paths["dataset"] = str(dataset.absolute())
+        paths["data_root"] = str(given_path("data_root", root))
+        if self.config.dataset not in NAMES:
+            dataset = given_path("dataset", self.config.dataset)
+            if dataset.exists():  # else the name as typed says what was meant
+                paths["dataset"] = str(dataset)
         return replace(self, config=replace(self.config, **paths))
 
 

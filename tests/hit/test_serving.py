@@ -172,9 +172,15 @@ def test_images_may_be_levels_or_fractions_or_without_channel(digits: Served) ->
             {"mode": "smaple"},
             "mode must be encode, reconstruct, decode or sample, got 'smaple'; did you mean 'sample'?",
         ),
-        (None, {"mode": "sample", "count": 0}, "count must be from 1 to 10000, got 0"),
-        (None, {"mode": "sample", "count": 10**9}, "count must be from 1 to 10000, got 1000000000"),
+        (None, {"mode": "sample", "count": 0}, "count must be from 1 to 1275 ($HIT_SERVED_SAMPLES bounds it), got 0"),
+        (
+            None,
+            {"mode": "sample", "count": 10**9},
+            "($HIT_SERVED_SAMPLES bounds it), got 1000000000",
+        ),
         (None, {"mode": "sample", "seed": -1}, "seed must be from 0 to"),
+        (None, {"mode": "sample", "cuont": 3}, "unknown param 'cuont'; did you mean 'count'?"),
+        (None, {"mode": "sample", "it's": 3, "n": 1}, "unknown param"),
     ],
 )
 def test_mistakes_are_one_line(digits: Served, data: Any, params: dict[str, Any], said: str) -> None:
@@ -183,6 +189,42 @@ def test_mistakes_are_one_line(digits: Served, data: Any, params: dict[str, Any]
     assert said in raised.value.message
     assert "\n" not in raised.value.message
     assert raised.value.get_http_status_code() == 400
+
+
+def test_how_many_samples_a_request_gets_can_be_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = build_model(SMALL, GREY)
+    for most in (ServedModel(model, GREY).most_samples, 7):
+        one = ServedModel(model, GREY, most)
+        assert len(one.sample(most)["images"]) == most
+        with pytest.raises(UserError, match=f"count must be from 1 to {most} "):
+            one.sample(most + 1)
+    monkeypatch.setenv("HIT_SERVED_SAMPLES", "5000")
+    assert ServedModel(model, GREY).most_samples == 5000
+    monkeypatch.setenv("HIT_SERVED_SAMPLES", "many")
+    with pytest.raises(UserError, match="HIT_SERVED_SAMPLES must be a whole number above 0, got 'many'"):
+        ServedModel(model, GREY)
+
+
+def test_a_request_is_checked_without_mlflow_too(digits: Served) -> None:
+    raw = digits.pyfunc.get_raw_model()
+    for params, said in (
+        ({"cuont": 3}, "unknown param 'cuont'; did you mean 'count'?"),
+        ({"mode": ["sample"]}, "mode must be encode"),
+        ({"seed": "x"}, "seed must be a whole number, got 'x'"),
+        ({"mode": "sample", "count": float("inf")}, "count must be a whole number, got inf"),
+    ):
+        with pytest.raises(MlflowException) as raised:
+            raw.predict(digits.images, params)
+        assert said in raised.value.message
+
+
+def test_other_models_log_what_they_leave_out(digits: Served) -> None:
+    """The refusal of unknown params hears MLflow's log, which is that of all models of the process."""
+    from mlflow.models.utils import _enforce_params_schema
+    from mlflow.types import DataType, ParamSchema, ParamSpec
+
+    schema = ParamSchema([ParamSpec("mode", DataType.string, "x")])
+    assert _enforce_params_schema({"cuont": 1}, schema) == {"mode": "x"}
 
 
 def test_the_folder_holds_no_pickle_and_no_code(digits: Served) -> None:
@@ -231,6 +273,12 @@ def test_the_methods_are_there_by_name(digits: Served) -> None:
     [
         ({"format": "hit-served-0"}, "must be of format hit-served-1, got 'hit-served-0'"),
         ({"image_shape": [1, 28]}, "must describe a served model"),
+        ({"image_shape": [1, 28, float("inf")]}, "must describe a served model"),
+        ({"config": [1]}, "must hold the config of a served model by name, got [1]"),
+        ({"config": None}, "must hold the config of a served model by name, got None"),
+        ({"config": {"z_dims": None}}, "z_dims must be whole numbers with commas, got None"),
+        ({"config": {"channels": 16_000, "z_dims": 1_000_000}}, "must make a model that fits into"),
+        ({"identity": ["x"]}, "config hash ['x']"),
         ({"config": {"modle": "vae"}}, "unknown parameter 'modle'; did you mean 'model'?"),
         ({"config": {"model": "lvae"}}, "checkpoint must be of this model"),
         ({"identity": "another"}, "config hash another"),
@@ -244,3 +292,18 @@ def test_a_folder_that_was_tampered_with(digits: Served, tmp_path: Path, change:
     )
     with pytest.raises(UserError, match=re.escape(said)):
         load_folder(tmp_path)
+
+
+def nested(depth: int) -> str:
+    return "[" * depth + "]" * depth
+
+
+@pytest.mark.parametrize("depth", [300, 100_000])
+def test_a_description_that_is_nested_deeply(digits: Served, tmp_path: Path, depth: int) -> None:
+    config = f'{{"model": {nested(depth)}}}'
+    (tmp_path / "model.json").write_text(
+        f'{{"format": "hit-served-1", "identity": "", "image_shape": [1, 28, 28], "config": {config}}}'
+    )
+    with pytest.raises(UserError) as raised:
+        load_folder(tmp_path)
+    assert len(str(raised.value)) < 500

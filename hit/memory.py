@@ -1,0 +1,72 @@
+"""The memory of this machine, and the refusals of allocators as one line."""
+
+__all__ = ["as_refusal", "memory_is_told", "memory_of"]
+
+import functools
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+from hit.errors import OutOfMemory, UserError, shown
+
+if TYPE_CHECKING:
+    import torch
+
+ArgumentsT = ParamSpec("ArgumentsT")
+AnswerT = TypeVar("AnswerT")
+
+#: Bounds of a container, of either version of Linux's control groups.
+_CONTAINER = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+_SHORT = re.compile(r"can't allocate memory|out of memory|not enough memory|alloc_failed", re.IGNORECASE)
+
+
+def memory_of(device: "torch.device") -> int | None:
+    """Bytes that a process can have at most on a device, swap included; None where the system does not tell."""
+    if device.type == "cuda":
+        import torch
+
+        return int(torch.cuda.get_device_properties(device).total_memory)
+    bounds = []
+    try:
+        lines = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
+        bounds.append(1024 * sum(int(lines[name].split()[0]) for name in ("MemTotal", "SwapTotal")))
+    except (OSError, ValueError, KeyError):
+        pass
+    for path in _CONTAINER:
+        try:
+            bounds.append(int(Path(path).read_text()))
+        except (OSError, ValueError):  # "max" where there is no bound
+            continue
+    return min(bounds, default=None)
+
+
+def as_refusal(error: BaseException) -> UserError | None:
+    """What the system refuses, memory or a file, as an error of one line; None for any other exception."""
+    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and _SHORT.search(str(error))):
+        asked = re.search(r"allocate ([0-9.,]+ ?\w+)", str(error))
+        return OutOfMemory(
+            "the model and its batches must fit into memory (channels, z_dims, linear_z1, batch_size), "
+            f"but there is too little{f' for {asked[1]} more' if asked else ''}"
+        )
+    if isinstance(error, OSError):
+        named = "" if error.filename is None else f" {shown(os.fspath(error.filename))}"
+        return UserError(f"the system refuses{named}: {error.strerror or type(error).__name__}")
+    return None
+
+
+def memory_is_told(work: Callable[ArgumentsT, AnswerT]) -> Callable[ArgumentsT, AnswerT]:
+    """The same work, whose want of memory is told as `OutOfMemory`."""
+
+    @functools.wraps(work)
+    def telling(*arguments: ArgumentsT.args, **named: ArgumentsT.kwargs) -> AnswerT:
+        try:
+            return work(*arguments, **named)
+        except (MemoryError, RuntimeError) as error:
+            refusal = as_refusal(error)
+            if refusal is None:
+                raise
+            raise refusal from None
+
+    return telling
