@@ -15,11 +15,13 @@ from itertools import chain
 from typing import Any, NoReturn
 
 from hit.config import describe, flat_defaults
+from hit.console import program, refuse_others
 from hit.errors import ConfigError, Diverged, EndedEarly, Interrupted, UserError, nearest
 from hit.options import defaults, infos
 from hit.restate import restate_later
 from hit.schema import Kind
 from hit.stop import WATCHED, StopRequest
+from hit.terminal import spare_letters
 
 CONFIG = "model and training"
 EXIT_FAILED, EXIT_USAGE = 1, 2
@@ -39,7 +41,7 @@ class Parser(argparse.ArgumentParser):
         self, module: str, description: str, layered: Sequence[str] = (), instead: Mapping[str, str] | None = None
     ) -> None:
         super().__init__(
-            prog=f"python -m {module}",
+            prog=program(module),
             description=description,
             formatter_class=argparse.ArgumentDefaultsHelpFormatter,
             allow_abbrev=False,
@@ -103,10 +105,11 @@ def entry_point(main: Callable[[list[str], StopRequest], None], kind: Kind) -> N
 
     A run of this kind that `mlflow run` made for us and that we could not begin ends as FAILED with that line.
     """
+    spare_letters()
     run_id = os.environ.get("MLFLOW_RUN_ID", "")
     try:
         with StopRequest(watch_parent=bool(run_id), watch=os.environ.get(WATCHED)) as stop:
-            main(sys.argv[1:], stop)
+            _run(main, stop)
     except UserError as error:
         _end_project_run(run_id, kind, str(error), "FAILED")
         _leave(f"error: {error}", EXIT_USAGE)
@@ -122,6 +125,14 @@ def entry_point(main: Callable[[list[str], StopRequest], None], kind: Kind) -> N
         _end_project_run(run_id, kind, "interrupted", "KILLED")
         _leave("interrupted", 130)
     sys.exit(0)
+
+
+def _run(main: Callable[[list[str], StopRequest], None], stop: StopRequest) -> None:
+    try:
+        main(sys.argv[1:], stop)
+    except ImportError:
+        refuse_others()
+        raise
 
 
 def _leave(line: str, code: int) -> NoReturn:

@@ -15,6 +15,7 @@ from hit import schema
 from hit.claims import assert_claim, assert_free
 from hit.connection import experiment_id
 from hit.errors import Claimed, StoreAway
+from hit.provenance import source_tags
 from hit.schema import Kind, Tag
 from hit.stop import process_identity
 from hit.store import Store
@@ -44,7 +45,7 @@ def reserve_run(store: Store, experiment: str, name: str, params: Mapping[str, A
         run = store.client.create_run(
             experiment_id(store.client, experiment),
             run_name=name,
-            tags={str(key): str(value) for key, value in (own | dict(tags)).items()},
+            tags=source_tags() | {str(key): str(value) for key, value in (own | dict(tags)).items()},
         )
     except MlflowException as error:
         raise StoreAway(str(error).splitlines()[0]) from None

@@ -1,5 +1,6 @@
 """The loop around a driver, with a launcher that trains nothing: budgets, claims, deaths, decisions, progress."""
 
+import getpass
 import json
 import shutil
 import signal
@@ -127,6 +128,8 @@ def test_every_cell_once_as_a_child_with_its_config(bench: Bench) -> None:
     assert set(models["parent"]) == set(models["sweep"]) == {result.run_id}
     assert set(zip(models["beta_1"], models["beta_2"], strict=True)) == set(GRID)
     assert set(models["data_digest"]) == {DIGEST}
+    runs = list(bench.store.runs("hit"))
+    assert {run.data.tags[Tag.USER] for run in runs} == {run.info.user_id for run in runs} == {getpass.getuser()}
 
 
 class TestBudget:
