@@ -32,7 +32,12 @@ class SweepOptions:
     ] = "grid"
     seeds: Annotated[str, Field(description="seeds of the replicates, with commas")] = "0"
     budget: Annotated[
-        int, Field(ge=0, description="start at most so many runs; 0: until the driver has what it wants")
+        int,
+        Field(
+            ge=0,
+            description="run at most so many models, those counted that the same sweep (driver and what it chooses by, "
+            "models, data) has run before, whoever started it; 0: until the driver has what it wants",
+        ),
     ] = 0
     workers: Annotated[int, Field(ge=0, description=WORKERS_HELP)] = 0
     experiment: Annotated[str, Field(description=EXPERIMENT_HELP)] = ""

@@ -350,13 +350,16 @@ class TestTold:
         assert "seeds" not in note, "what is empty is left out"
         assert run.data.metrics["sweep/finished"] == run.data.metrics["sweep/wanted"] == 4
 
-    def test_lines_without_a_terminal(self, bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_lines_without_a_terminal(
+        self, bench: Bench, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("sweeps.progress.statistics.mean", lambda seconds: 12.0)
         bench.sweep(PaperLauncher(bench.store, workers=1))
         lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("sweep: β")]
         assert len(lines) == 4
         assert lines[0].startswith("sweep: β=(0.1, 0.1) finished; 1 of 4 finished, 0 running, 0 failed, best ")
-        assert "-1 nats per image, about " in lines[0]
-        assert lines[0].endswith(" s left")
+        assert lines[0].endswith("-1 nats per image, about 36 s left")
+        assert "left" not in lines[3], "it is over"
 
     def test_a_run_that_the_store_holds_finished_is_not_running(
         self, bench: Bench, capsys: pytest.CaptureFixture[str]
