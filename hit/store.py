@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from hit.config import flat_defaults
 from hit.connection import connect, is_permanent
 from hit.errors import ConfigError, StoreAway, StoreError
+from hit.filters import refusal
 from hit.histories import Point, from_server, one_by_one
 from hit.records import Records, as_typed, is_layered
 from hit.schema import DEFAULT_EXPERIMENT, Kind, Tag
@@ -64,7 +65,7 @@ class Store:
         Raises:
             StoreError: the filter is not understood, or the store does not answer (`StoreAway`).
         """
-        return self._history(experiment, self._clauses(where, kind, sweep))
+        return self._history(experiment, self._clauses(where, kind, sweep), about=where)
 
     def states(
         self, experiment: str, *, where: str = "", kind: Kind | None = Kind.TRAIN, sweep: str | None = None
@@ -212,23 +213,25 @@ class Store:
         except (SQLAlchemyError, AttributeError, TypeError):  # other tables than those of the MLflow that is here
             return None
 
-    def _history(self, experiment: str, where: str, run_ids: Sequence[str] | None = None) -> pd.DataFrame:
+    def _history(
+        self, experiment: str, where: str, run_ids: Sequence[str] | None = None, about: str = ""
+    ) -> pd.DataFrame:
         home = self._home(experiment)
         if home is None:
             return to_frame([])
-        found = self._from_tables(lambda tables: tables.records(home, where, run_ids), about=where)
+        found = self._from_tables(lambda tables: tables.records(home, where, run_ids), about)
         if found is None:
-            pages = self._found(home, where, run_ids)
+            pages = self._found(home, where, run_ids, about)
             found = Records.joined([Records.of(page) for page in pages])
         return found.frame()
 
-    def _found(self, home: str, where: str, run_ids: Sequence[str] | None) -> Iterator[list[Run]]:
+    def _found(self, home: str, where: str, run_ids: Sequence[str] | None, about: str) -> Iterator[list[Run]]:
         filters = [where]
         if run_ids is not None:
             chunks = [run_ids[first : first + _IDS_A_QUESTION] for first in range(0, len(run_ids), _IDS_A_QUESTION)]
             filters = [f"attributes.run_id IN ({', '.join(map(repr, chunk))})" for chunk in chunks]
         for text in filters:
-            yield from self._lists([home], text, "start_time ASC", about=where)
+            yield from self._lists([home], text, "start_time ASC", about)
 
     def _home(self, experiment: str) -> str | None:
         found = self._answer(partial(self.client.get_experiment_by_name, experiment))
@@ -261,7 +264,7 @@ class Store:
             reason = str(error).splitlines()[0]
             if not is_permanent(error):
                 raise StoreAway(reason[:300]) from None
-            raise StoreError(f"the store cannot answer {about!r}: {reason}" if about else reason) from None
+            raise StoreError(refusal(about, reason) if about else reason) from None
 
 
 def to_frame(runs: Sequence[Run]) -> pd.DataFrame:
