@@ -15,6 +15,7 @@ from itertools import chain
 from typing import Any, NoReturn
 
 from hit.config import describe, flat_defaults
+from hit.console import program, refuse_others
 from hit.errors import ConfigError, Diverged, EndedEarly, Interrupted, UserError, nearest, shown
 from hit.memory import as_refusal
 from hit.options import defaults, infos
@@ -22,6 +23,7 @@ from hit.redaction import redact, redact_tracebacks
 from hit.restate import restate_later
 from hit.schema import Kind
 from hit.stop import WATCHED, StopRequest
+from hit.terminal import spare_letters
 
 CONFIG = "model and training"
 EXIT_FAILED, EXIT_USAGE = 1, 2
@@ -41,7 +43,7 @@ class Parser(argparse.ArgumentParser):
         self, module: str, description: str, layered: Sequence[str] = (), instead: Mapping[str, str] | None = None
     ) -> None:
         super().__init__(
-            prog=f"python -m {module}",
+            prog=program(module),
             description=description,
             formatter_class=argparse.ArgumentDefaultsHelpFormatter,
             allow_abbrev=False,
@@ -105,11 +107,12 @@ def entry_point(main: Callable[[list[str], StopRequest], None], kind: Kind) -> N
 
     A run of this kind that `mlflow run` made for us and that we could not begin ends as FAILED with that line.
     """
+    spare_letters()
     run_id = os.environ.get("MLFLOW_RUN_ID", "")
     redact_tracebacks()
     try:
         with StopRequest(watch_parent=bool(run_id), watch=os.environ.get(WATCHED)) as stop:
-            main(sys.argv[1:], stop)
+            _run(main, stop)
     except UserError as error:
         _end_project_run(run_id, kind, str(error), "FAILED")
         _leave(f"error: {error}", EXIT_USAGE)
@@ -131,6 +134,14 @@ def entry_point(main: Callable[[list[str], StopRequest], None], kind: Kind) -> N
         _end_project_run(run_id, kind, "interrupted", "KILLED")
         _leave("interrupted", 130)
     sys.exit(0)
+
+
+def _run(main: Callable[[list[str], StopRequest], None], stop: StopRequest) -> None:
+    try:
+        main(sys.argv[1:], stop)
+    except ImportError:
+        refuse_others()
+        raise
 
 
 def _leave(line: str, code: int) -> NoReturn:

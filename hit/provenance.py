@@ -3,14 +3,17 @@
 __all__ = ["packages", "source_tags"]
 
 import contextlib
+import getpass
 import importlib.metadata
 import json
 import os
 import platform
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
+from hit.console import program
 from hit.schema import Tag
 
 _PACKAGES = ("mlflow", "torch", "torchvision", "scikit-learn", "numpy", "scipy", "pandas", "optuna", "plotly")
@@ -27,23 +30,33 @@ def packages() -> str:
 
 def source_tags() -> dict[str, str]:
     """Which command this is, whose, and at which commit, under MLflow's names."""
+    tags = {Tag.SOURCE: program(_module()), "mlflow.source.type": "LOCAL", Tag.USER: _user(), Tag.COMMIT: _commit()}
+    return {str(key): value for key, value in tags.items() if value}
+
+
+@cache
+def _commit() -> str:
+    """The commit of the source tree that runs; '' where git knows of none."""
     root = Path(__file__).resolve().parent.parent
-    tags = {
-        Tag.SOURCE: f"python -m {_module()}",
-        "mlflow.source.type": "LOCAL",
-        Tag.USER: os.environ.get("USER") or os.environ.get("LOGNAME") or "unknown",
-    }
     with contextlib.suppress(OSError, subprocess.SubprocessError):
-        head = subprocess.run(
+        answer = subprocess.run(
             ["git", "-C", str(root), "rev-parse", "--show-toplevel", "HEAD"],
             capture_output=True,
-            text=True,
             check=True,
             timeout=10,
-        ).stdout.split("\n")
+        ).stdout
+        head = os.fsdecode(answer).split("\n")  # a path, whose letters the locale may lack
         if Path(head[0]).resolve() == root:  # installed inside somebody else's repository is not our commit
-            tags[Tag.COMMIT] = head[1]
-    return {str(key): value for key, value in tags.items()}
+            return head[1]
+    return ""
+
+
+def _user() -> str:
+    """Whose process this is; a container may have neither variables nor an entry for its user."""
+    try:
+        return getpass.getuser()  # $LOGNAME, $USER, …, else what the system knows
+    except (OSError, KeyError, ImportError):
+        return f"uid {os.getuid()}" if hasattr(os, "getuid") else "unknown"
 
 
 def _module() -> str:

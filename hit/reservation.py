@@ -18,6 +18,7 @@ from hit.creation import create_run
 from hit.errors import Claimed, StoreAway
 from hit.experiments import Experiment
 from hit.lengths import shortened
+from hit.provenance import source_tags
 from hit.schema import Kind, Tag
 from hit.stop import process_identity
 from hit.store import Store
@@ -47,7 +48,7 @@ def reserve_run(
     own = {Tag.KIND: Kind.TRAIN, Tag.SCHEMA: schema.SCHEMA_VERSION} | _ownership()
     home = experiment_id(store.client, experiment)
     all_tags = {str(key): shortened(str(value), lengths.TAG) for key, value in (own | dict(tags)).items()}
-    run = create_run(store.client, home, name=shortened(name, lengths.NAME), tags=all_tags)
+    run = create_run(store.client, home, name=shortened(name, lengths.NAME), tags=source_tags() | all_tags)
     run_id = str(run.info.run_id)
     # Who trains it logs its params and asks for its claim again, so that a store that is away now is no matter.
     with contextlib.suppress(MlflowException):

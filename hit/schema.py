@@ -55,6 +55,7 @@ class Tag(StrEnum):
     KIND = "hit.kind"
     SCHEMA = "hit.schema"
     SWEEP = "hit.sweep"
+    DEFINITION = "hit.definition"
     CONFIG_HASH = "hit.config_hash"
     GROUP = "hit.group"
     DATA_DIGEST = "hit.data_digest"

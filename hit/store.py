@@ -20,6 +20,7 @@ from hit.config import flat_defaults
 from hit.connection import connect, found_experiment
 from hit.errors import ConfigError, StoreAway, StoreError, StoreRefused
 from hit.experiments import Experiment
+from hit.filters import refusal
 from hit.histories import Point, from_server, one_by_one
 from hit.records import Records, as_typed, is_layered
 from hit.redaction import redact
@@ -70,7 +71,7 @@ class Store:
         Raises:
             StoreError: the filter is not understood, or the store does not answer (`StoreAway`).
         """
-        return self._history(experiment, self._clauses(where, kind, sweep))
+        return self._history(experiment, self._clauses(where, kind, sweep), about=where)
 
     def states(
         self, experiment: str | Experiment, *, where: str = "", kind: Kind | None = Kind.TRAIN, sweep: str | None = None
@@ -230,23 +231,25 @@ class Store:
         except (SQLAlchemyError, AttributeError, TypeError):  # other tables than those of the MLflow that is here
             return None
 
-    def _history(self, experiment: str | Experiment, where: str, run_ids: Sequence[str] | None = None) -> pd.DataFrame:
+    def _history(
+        self, experiment: str | Experiment, where: str, run_ids: Sequence[str] | None = None, about: str = ""
+    ) -> pd.DataFrame:
         home = self._home(experiment)
         if home is None:
             return to_frame([])
-        found = self._from_tables(lambda tables: tables.records(home, where, run_ids), about=where)
+        found = self._from_tables(lambda tables: tables.records(home, where, run_ids), about)
         if found is None:
-            pages = self._found(home, where, run_ids)
+            pages = self._found(home, where, run_ids, about)
             found = Records.joined([Records.of(page) for page in pages])
         return found.frame()
 
-    def _found(self, home: str, where: str, run_ids: Sequence[str] | None) -> Iterator[list[Run]]:
+    def _found(self, home: str, where: str, run_ids: Sequence[str] | None, about: str) -> Iterator[list[Run]]:
         filters = [where]
         if run_ids is not None:
             chunks = [run_ids[first : first + _IDS_A_QUESTION] for first in range(0, len(run_ids), _IDS_A_QUESTION)]
             filters = [f"attributes.run_id IN ({', '.join(map(repr, chunk))})" for chunk in chunks]
         for text in filters:
-            yield from self._lists([home], text, "start_time ASC", about=where)
+            yield from self._lists([home], text, "start_time ASC", about)
 
     def _home(self, experiment: str | Experiment) -> str | None:
         return self.experiment(experiment).id or None
@@ -277,7 +280,7 @@ class Store:
         except MlflowException as error:
             said = translated(error)
             if about and type(said) is StoreError:
-                raise StoreError(f"the store cannot answer {about!r}: {said}") from None
+                raise StoreError(refusal(about, str(said))) from None
             raise said from None
 
 

@@ -10,9 +10,6 @@ from hit.axes import GRID_DEFAULTS, GRID_HELP
 from hit.cli import Parser, entry_point
 from hit.schema import Kind
 from hit.targets import TARGET_LAYERED
-from sweeps.choosing import ChoosingOptions
-from sweeps.options import SweepOptions, SweepRequest
-from sweeps.running import RunningOptions
 
 if TYPE_CHECKING:
     from hit.stop import StopRequest
@@ -20,6 +17,10 @@ if TYPE_CHECKING:
 
 def parser() -> Parser:
     """The options of the command."""
+    from sweeps.choosing import ChoosingOptions  # needs `analysis`, which may be another one (hit.console)
+    from sweeps.options import SweepOptions
+    from sweeps.running import RunningOptions
+
     options = Parser(
         "sweeps",
         "Let a driver choose models by what the store holds, train them, each evaluated.",
@@ -36,7 +37,11 @@ def parser() -> Parser:
 
 def main(argv: list[str], stop: "StopRequest") -> None:
     """Parse the options, run what the store lacks, print the sweep's run id."""
-    request = SweepRequest.parse(parser().parse(argv))
+    parsed = parser().parse(argv)
+
+    from sweeps.options import SweepRequest
+
+    request = SweepRequest.parse(parsed)
 
     from hit.errors import StoreError
     from hit.experiment_page import charts_line

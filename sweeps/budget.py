@@ -12,9 +12,9 @@ class Budget:
     """Bounds on a sweep; it ends, too, when its driver has nothing left to propose.
 
     Attributes:
-        runs: so many are started at most; 0: no bound.
+        runs: so many are started at most, by all starts of the sweep (`sweeps.spending`); 0: no bound.
         hours: none is started after so many hours; 0: no bound. Those that run then are finished.
-        began: `time.monotonic()` of the sweep's start.
+        began: `time.monotonic()` of this start of the sweep.
     """
 
     runs: int = 0
@@ -32,10 +32,20 @@ class Budget:
         """Until no more runs are started; inf without a bound."""
         return self.began + self.hours * 3600 - time.monotonic() if self.hours else math.inf
 
-    def spent(self, started: int) -> str:
-        """Which bound has been reached, in words; empty where none has."""
-        if self.hours and self.seconds_left <= 0:
-            return f"the budget of {self.hours:g} hours is spent"
-        if self.runs and started >= self.runs:
-            return f"the budget of {self.runs} runs is spent"
-        return ""
+    @property
+    def late(self) -> str:
+        """That the hours are over, in words; empty where they are not."""
+        over = self.hours and self.seconds_left <= 0
+        return f"the budget of {self.hours:g} hours is spent" if over else ""
+
+    def spent(self, started: int, elsewhere: int = 0) -> str:
+        """Which bound has been reached, in words; empty where none has.
+
+        Args:
+            started: how many runs were started in all.
+            elsewhere: how many of them by other starts of the sweep.
+        """
+        if self.late or not self.runs or started < self.runs:
+            return self.late
+        others = f", {elsewhere} of them by other starts of this sweep" if elsewhere else ""
+        return f"the budget of {self.runs} runs is spent{others}"

@@ -147,14 +147,16 @@ class Choice:
         base = replace(base, seed=seeds[0])
         if (driver == "coverage" or rates) and region is None:
             raise ConfigError(
-                f"region must be given for driver={driver}{' and over=rates' if driver == 'bayes' else ''}"
+                f"region must say which rates driver={driver}{' with over=rates' if driver == 'bayes' else ''} is to "
+                f"reach, in nats, such as --region {_example(base.layers)}"
             )
         if rates:
             base = _free_to_steer(base, grid)
             assert region is not None
             if not region.bounded:
                 raise ConfigError(
-                    f"region must have an upper end for every rate, or for R, got {shown(options.region)}"
+                    "region must have an upper end for every rate, or for R, such as "
+                    f"{_example(base.layers)}, got {shown(options.region)}"
                 )
         else:
             _check_positive(grid)
@@ -189,6 +191,12 @@ class Choice:
             sampler=options.sampler,
             patience=options.patience,
         )
+
+
+def _example(layers: int) -> str:
+    """A region that a model of L layers may be asked to fill: the lowest layer spends the most."""
+    rates = [f"rate_{layer}={low}:{high}" for layer, low, high in [(1, 5, 40), (2, 2, 20), (3, 1, 10)][:layers]]
+    return ",".join([*rates, "rate=:60"])
 
 
 def _free_to_steer(base: TrainConfig, grid: BetaGrid) -> TrainConfig:

@@ -13,7 +13,7 @@ from filelock import Timeout
 from hit.errors import Claimed
 from hit.experiments import Experiment
 from hit.journal import JOURNAL
-from hit.naming import run_name
+from hit.naming import point_name, run_name
 from hit.reservation import release_run, reserve_run, retake_run, settle_run
 from hit.schema import HOPELESS, Tag
 from hit.state import lock_run, run_folder
@@ -47,6 +47,12 @@ class Flight:
     began: float = field(default_factory=time.monotonic)
     epoch: int = 0
 
+    def doing(self, outcome: Outcome) -> str:
+        """What a launcher tells of it, for people."""
+        config = self.proposal.config
+        said = outcome.text if outcome.text == "evaluating" else f"epoch {outcome.epoch}/{config.epochs}"
+        return f"{point_name(config)} {said if outcome.state == 'progress' else outcome.state}"
+
 
 class Flights:
     """The runs under way. A proposal is claimed by the run that is made for it in the store, before anything trains it.
@@ -77,6 +83,7 @@ class Flights:
         self._early_stopping = early_stopping
         self._deaths: Counter[str] = Counter()
         self._given_up: set[str] = set()
+        self._ended_badly: set[str] = set()
         self._under_way: dict[str, Flight] = {}
 
     def __len__(self) -> int:
@@ -86,6 +93,11 @@ class Flights:
     def proposals(self) -> list[Proposal]:
         """What is under way."""
         return [flight.proposal for flight in self._under_way.values()]
+
+    @property
+    def run_ids(self) -> frozenset[str]:
+        """Runs under way, and those that are not begun again."""
+        return frozenset({*self._ended_badly, *(flight.training.run_id for flight in self._under_way.values())})
 
     @property
     def given_up(self) -> frozenset[str]:
@@ -153,8 +165,21 @@ class Flights:
             self._deaths[outcome.job.identity] += 1
         if outcome.state in ("failed", "diverged", "ended early") or self.is_given_up(outcome):
             self._given_up.add(outcome.job.identity)
+            self._ended_badly.add(flight.training.run_id)
         del self._under_way[outcome.job.identity]
         return flight
+
+    def withdraw(self, flight: Flight) -> None:
+        """Take back what was begun and not launched.
+
+        Raises:
+            StoreAway: the store does not answer.
+        """
+        if flight.reserved:
+            release_run(self._store.client, flight.training.run_id)
+        else:
+            settle_run(self._store.client, flight.training.run_id, "KILLED", "interrupted: the budget is spent")
+        del self._under_way[flight.proposal.identity]
 
     def is_given_up(self, outcome: Outcome) -> bool:
         """Whether a run whose worker died is not tried again."""

@@ -3,6 +3,7 @@
 __all__ = ["run_sweep"]
 
 import contextlib
+import math
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -10,15 +11,10 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
-import pandas as pd
-
 from hit.connection import experiment_id
-from hit.errors import Claimed, StoreAway, StoreError
+from hit.errors import Claimed, Interrupted, StoreAway, StoreError
 from hit.experiments import Experiment
-from hit.history import HistoryReader
 from hit.leftovers import deliver_leftovers
-from hit.naming import point_name
-from hit.recovery import end_lost
 from hit.stop import StopRequest
 from hit.store import Store
 from hit.tracking import RunWriter
@@ -28,7 +24,8 @@ from sweeps.driver import Driver, Proposal, with_pending
 from sweeps.flights import Flight, Flights, last_line
 from sweeps.launchers import Launcher
 from sweeps.note import SweepNote
-from sweeps.progress import Best, Progress, Standing
+from sweeps.progress import Progress, Standing
+from sweeps.reading import Reading
 from sweeps.setting import SweepResult, SweepSetting
 
 _SECONDS_BETWEEN_QUESTIONS = 2.0
@@ -85,22 +82,15 @@ class _Sweep:
         self._setting = setting
         self._stop = stop
         self._store = Store(setting.uri)
-        self._home = Experiment(str(setting.experiment), experiment_id(self._store.client, setting.experiment))
-        self._reader = HistoryReader(self._store, self._home)
+        home = Experiment(str(setting.experiment), experiment_id(self._store.client, setting.experiment))
+        self._known = Reading(driver, self._store, sweep.run_id, replace(setting, experiment=home))
         self._flights = Flights(
-            self._store, sweep.run_id, self._home, setting.folder, setting.data_digest, setting.early_stopping
+            self._store, sweep.run_id, home, setting.folder, setting.data_digest, setting.early_stopping
         )
         self._decisions = Decisions(sweep)
-        self._progress = Progress(driver.wanted)
+        self._progress = Progress()
         self._note = SweepNote(sweep, definition)
         self._result = SweepResult(sweep.run_id, driver.wanted)
-        self._history = pd.DataFrame()
-        self._read_at = 0.0
-        #: What the driver makes of the history; asked once a reading.
-        self._best: Best | None = None
-        self._situation = ""
-        #: Config hashes of all models that the history holds finished.
-        self._finished: set[str] = set()
         #: Whether the driver has not been asked since the history changed.
         self._ask = True
         self._waiting = False
@@ -109,6 +99,9 @@ class _Sweep:
         deliver_leftovers(self._setting.folder, self._setting.uri)
         self._read()
         with self._progress:
+            if self._setting.budget.runs and (before := self._spent):
+                told = f"{before} of its budget of {self._setting.budget.runs} runs were run before"
+                self._progress.say(f"sweep: {told}")
             try:
                 while not self._result.ended:
                     self._stop.check()
@@ -125,51 +118,68 @@ class _Sweep:
         if self._flights:
             self._listen()
             return ""
-        if spent := self._setting.budget.spent(self._started):
-            return spent
-        if not self._ask:
-            elsewhere = self._driver.running(self._history)
+        elsewhere = 0
+        if spent := self._setting.budget.spent(self._spent, self._known.spending.elsewhere):
+            # Those that run elsewhere may yet be lost, and have to go on.
+            elsewhere = self._known.spending.running_elsewhere(self._flights.run_ids)
+            if self._setting.budget.late or not elsewhere:
+                return spent
+        elif not self._ask:
+            elsewhere = self._driver.running(self._known.history)
             if not elsewhere:
-                return self._driver.done(self._history) or "nothing is left to propose"
+                return self._driver.done(self._known.history) or "nothing is left to propose"
+        if elsewhere:
             self._tell_waiting(elsewhere)
             self._patiently(self._flights.sweep_up)
-        time.sleep(_SECONDS_BETWEEN_QUESTIONS if not self._ask else 0.2)
+        time.sleep(_SECONDS_BETWEEN_QUESTIONS if elsewhere else 0.2)
         self._read()
         return ""
 
     def _decide(self, room: int) -> None:
         """Ask the driver once, claim what it proposes, launch it."""
-        done = self._driver.done(self._history)
+        done = self._driver.done(self._known.history)
         given_up = self._flights.given_up
-        known = with_pending(self._history, self._flights.proposals, self._setting.data_digest)
+        known = with_pending(self._known.history, self._flights.proposals, self._setting.data_digest)
         proposals = [] if done else self._driver.propose(known, room + len(given_up))
         proposals = [proposal for proposal in proposals if proposal.identity not in given_up][:room]
         self._ask = False
         chosen: list[tuple[Proposal, str]] = []
         for proposal in proposals:
             try:
-                flight = self._patiently(partial(self._flights.begin, proposal, self._history))
+                flight = self._begin(proposal)
             except Claimed as error:
                 chosen.append((proposal, f"none: {error}"))
                 self._progress.say(f"left to another process: {error}", once=True)
                 self._ask = True  # once the history shows what the other one does
-                self._read_at = 0.0
+                self._known.at = 0.0
                 continue
             chosen.append((proposal, flight.training.run_id))
             self._launcher.submit(flight.training)
         if proposals or not self._flights:
             self._decisions.add(known, chosen, done or "nothing to propose")
 
+    def _begin(self, proposal: Proposal) -> Flight:
+        """Claim it, unless another start of this sweep has spent the budget at the same moment (`Claimed`)."""
+        flight = self._patiently(partial(self._flights.begin, proposal, self._known.history))
+        try:
+            if flight.training.run_id in self._patiently(partial(self._known.beyond, self._setting.budget.runs)):
+                raise Claimed("another start of this sweep has spent the budget")
+        except (StoreError, Interrupted):
+            with contextlib.suppress(StoreError):
+                self._flights.withdraw(flight)
+            raise
+        return flight
+
     def _listen(self) -> None:
         ended = False
         doing = ""
         for outcome in self._launcher.outcomes(timeout=0.5):
             flight = self._patiently(partial(self._flights.see, outcome))
-            doing = _doing(flight, outcome)
+            doing = flight.doing(outcome)
             if outcome.state != "progress":
                 ended = True
                 self._count(flight, outcome)
-        if ended or (self._launcher.free and time.monotonic() - self._read_at > _SECONDS_BETWEEN_READINGS):
+        if ended or (self._launcher.free and time.monotonic() - self._known.at > _SECONDS_BETWEEN_READINGS):
             self._read()
         self._progress.show(self._standing(), doing, news=ended)
         if ended:
@@ -197,27 +207,18 @@ class _Sweep:
             with contextlib.suppress(StoreError):  # whoever reads the store next finds that it is lost
                 self._flights.see(outcome)
         with contextlib.suppress(StoreError):
-            self._take_in(self._reader.read())
+            self._known.look()
+            self._take_in()
         error = sys.exception()
-        self._log(f"ended: {self._result.ended}" if self._result.ended else f"stopped: {error}", now=True)
+        self._log(f"ended: {self._result.ended}" if self._result.ended else f"stopped: {error}", ended=True)
 
     def _read(self) -> None:
-        """All models of the experiment, after the runs that have nobody behind them were marked as lost."""
+        self._patiently(self._known.read)
+        self._take_in()
 
-        def read() -> pd.DataFrame:
-            end_lost(self._store, self._home)
-            return self._reader.read()
-
-        self._take_in(self._patiently(read))
-
-    def _take_in(self, history: pd.DataFrame) -> None:
-        self._history = history
-        self._read_at = time.monotonic()
+    def _take_in(self) -> None:
         self._ask = True
-        self._result.finished = self._driver.finished(history)
-        self._finished = set(history.loc[history["status"] == "FINISHED", "config_hash"])
-        self._best = Best.of(self._driver.mine(history), self._setting.best)
-        self._situation = self._driver.situation(history)
+        self._result.finished = self._known.finished
 
     def _patiently(self, ask: Callable[[], AnswerT]) -> AnswerT:
         """What the store answers; one that is away is waited for: the children go on meanwhile.
@@ -241,14 +242,20 @@ class _Sweep:
         return sum(self._result.counts.values()) + len(self._flights)
 
     @property
+    def _spent(self) -> int:
+        return self._known.spending.count(self._flights.run_ids)
+
+    @property
     def _budget_left(self) -> float:
-        return self._setting.budget.left(self._started)
+        return self._setting.budget.left(self._spent)
 
     def _standing(self) -> Standing:
         finished = self._result.finished
         left = self._budget_left
         # The store may hold a run finished before its worker has told so.
-        running = sum(proposal.identity not in self._finished for proposal in self._flights.proposals)
+        running = sum(proposal.identity not in self._known.identities for proposal in self._flights.proposals)
+        ended = sum(count for state, count in self._result.counts.items() if state != "finished")
+        total = min(self._result.wanted or math.inf, finished + running + ended + left)
         if self._result.wanted is not None:
             unfinished = self._result.wanted - finished - running - len(self._result.faults)
             left = min(left, max(0, unfinished))
@@ -257,17 +264,18 @@ class _Sweep:
         return Standing(
             finished=finished,
             wanted=self._result.wanted,
+            total=int(total) if math.isfinite(total) else None,
             running=running,
             counts=self._result.counts,
-            best=self._best,
+            best=self._known.best,
             seconds_left=min(seconds, bound) if seconds is not None else (bound if bound < float("inf") else None),
-            situation=self._situation,
+            situation=self._known.situation,
         )
 
-    def _log(self, state: str, *, now: bool = False) -> None:
+    def _log(self, state: str, *, ended: bool = False) -> None:
         """How the sweep stands, into its run."""
         standing = self._standing()
-        self._note.write(standing, state, now=now)
+        self._note.write(standing, state, ended=ended)
         numbers = {
             "sweep/finished": standing.finished,
             "sweep/running": standing.running,
@@ -282,9 +290,3 @@ class _Sweep:
         doing = f"waiting for {runs} run{'s' if runs > 1 else ''} of other processes"
         self._progress.show(self._standing(), doing, news=not self._waiting)
         self._waiting = True
-
-
-def _doing(flight: Flight, outcome: Outcome) -> str:
-    epochs = f"epoch {outcome.epoch}/{flight.proposal.config.epochs}"
-    what = outcome.state if outcome.state != "progress" else outcome.text if outcome.text == "evaluating" else epochs
-    return f"{point_name(flight.proposal.config)} {what}"

@@ -15,9 +15,6 @@ from hit.cli import Parser, entry_point
 from hit.options import build, output_file
 from hit.schema import Kind
 from hit.targets import TARGET_LAYERED
-from sweeps.choosing import ChoosingOptions
-from sweeps.options import SweepOptions, SweepRequest
-from sweeps.running import RunningOptions
 
 if TYPE_CHECKING:
     from hit.stop import StopRequest
@@ -36,6 +33,10 @@ class PageOptions:
 
 def parser() -> Parser:
     """The options of the command."""
+    from sweeps.choosing import ChoosingOptions  # needs `analysis`, which may be another one (hit.console)
+    from sweeps.options import SweepOptions
+    from sweeps.running import RunningOptions
+
     options = Parser(
         "sweeps.main",
         "A small sweep over β on one data set, its evaluation and its report.",
@@ -54,6 +55,9 @@ def parser() -> Parser:
 def main(argv: list[str], stop: "StopRequest") -> None:
     """Sweep, report, say where it is."""
     parsed = parser().parse(argv)
+
+    from sweeps.options import SweepRequest
+
     request = SweepRequest.parse(parsed)
     page = build(PageOptions, parsed["report"])
     output_file(page.output)

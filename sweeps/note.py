@@ -4,6 +4,7 @@ __all__ = ["SweepNote"]
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from hit.schema import Tag
@@ -26,11 +27,13 @@ class SweepNote:
         self._definition = {name: str(value) for name, value in definition.items() if str(value) != ""}
         self._written_at = 0.0
 
-    def write(self, standing: Standing, state: str, *, now: bool = False) -> None:
-        """Write how it stands; not more often than every few seconds, unless `now`."""
-        if not now and time.monotonic() - self._written_at < _SECONDS_BETWEEN_NOTES:
+    def write(self, standing: Standing, state: str, *, ended: bool = False) -> None:
+        """Write how it stands, or has ended; not more often than every few seconds, unless it has ended."""
+        if not ended and time.monotonic() - self._written_at < _SECONDS_BETWEEN_NOTES:
             return
         self._written_at = time.monotonic()
+        if ended:
+            standing = replace(standing, seconds_left=None)
         lines = [f"**{state}**: {standing}"]
         if standing.best is not None:
             lines.append(f"The run with the best value is `{standing.best.run_id}`.")

@@ -33,7 +33,13 @@ class SweepOptions:
     ] = "grid"
     seeds: Annotated[Text, Field(description="seeds of the replicates, with commas")] = "0"
     budget: Annotated[
-        int, Field(ge=0, le=1_000_000, description="start at most so many runs; 0: until the driver has what it wants")
+        int,
+        Field(
+            ge=0,
+            le=1_000_000,
+            description="run at most so many models, those counted that the same sweep (driver and what it chooses by, "
+            "models, data) has run before, whoever started it; 0: until the driver has what it wants",
+        ),
     ] = 0
     workers: Annotated[Workers, Field(description=WORKERS_HELP)] = 0
     experiment: Annotated[ExperimentName, Field(description=EXPERIMENT_HELP)] = ""

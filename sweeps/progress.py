@@ -53,6 +53,8 @@ class Standing:
     Attributes:
         finished: wanted runs that the store holds finished, whoever trained them.
         wanted: how many are wanted in all; None where nobody knows.
+        total: how many of these there will be, finished or not, when the sweep ends: as many as are wanted, or as its
+            budget allows; None where nobody knows.
         running: runs that it has under way.
         counts: outcomes of the runs that it started (`finished`, `failed`, …).
         best: of its runs.
@@ -64,6 +66,7 @@ class Standing:
     wanted: int | None
     running: int
     counts: Mapping[str, int]
+    total: int | None = None
     best: Best | None = None
     seconds_left: float | None = None
     situation: str = ""
@@ -74,26 +77,21 @@ class Standing:
         return sum(count for state, count in self.counts.items() if state not in ("finished", "ended early"))
 
     def __str__(self) -> str:
-        said = [f"{self.finished}{f' of {self.wanted}' if self.wanted is not None else ''} finished"]
+        said = [f"{self.finished}{f' of {self.total}' if self.total is not None else ''} finished"]
         said += [f"{self.running} running", f"{self.failed} failed"]
         if early := self.counts.get("ended early"):
             said.append(f"{early} ended early")
         said += [str(part) for part in (self.best, self.situation) if part]
-        if self.seconds_left is not None:
+        if self.seconds_left is not None and round(self.seconds_left) > 0:
             said.append(f"about {seconds_text(self.seconds_left)} left")
         return ", ".join(said)
 
 
 class Progress:
-    """One line on the terminal; without one, a line whenever a run ends, and once a minute.
+    """One line on the terminal; without one, a line whenever a run ends, and once a minute."""
 
-    Args:
-        wanted: runs wanted in all, if anybody knows.
-    """
-
-    def __init__(self, wanted: int | None) -> None:
-        form = _BAR if wanted is not None else _BAR_WITHOUT_END
-        self._bar = tqdm(total=wanted, desc="sweep", disable=None, bar_format=form)
+    def __init__(self) -> None:
+        self._bar = tqdm(desc="sweep", disable=None, bar_format=_BAR_WITHOUT_END)
         self._told_at = time.monotonic()
         self._durations: list[float] = []
         self._said = ""
@@ -127,7 +125,8 @@ class Progress:
                 self._told_at = time.monotonic()
                 print(f"sweep: {doing + '; ' if doing else ''}{standing}", file=sys.stderr, flush=True)
             return
-        self._bar.n = standing.finished
+        self._bar.n, self._bar.total = standing.finished, standing.total
+        self._bar.bar_format = _BAR if standing.total else _BAR_WITHOUT_END
         self._bar.set_postfix_str(_short(standing) + (f"; {doing}" if doing else ""), refresh=True)
 
     def say(self, line: str, *, once: bool = False) -> None:

@@ -16,7 +16,10 @@ class RunningOptions:
     """Where the models of a sweep are trained, and what ends it or one of its runs."""
 
     hours: Annotated[
-        float, Field(ge=0, le=1e5, allow_inf_nan=False, description="start no run after so many hours; 0: no bound")
+        float,
+        Field(
+            ge=0, le=1e5, allow_inf_nan=False, description="start no run after so many hours of this start; 0: no bound"
+        ),
     ] = 0.0
     launcher: Annotated[
         Literal["pool", "inline", "project", "ray"],

@@ -21,6 +21,7 @@ class SweepSetting:
         budget: how much it may spend.
         early_stopping: rules that end runs early, as text (`hit.early_stopping`).
         best: metric whose best value is told.
+        definition: hash of what the sweep is (`sweeps.definition`): those of one definition share a budget.
         uri: the store.
     """
 
@@ -30,6 +31,7 @@ class SweepSetting:
     budget: Budget = field(default_factory=Budget)
     early_stopping: str = ""
     best: str = "test/elbo"
+    definition: str = ""
     uri: str | None = None
 
 

@@ -14,12 +14,13 @@ from hit.experiments import Experiment
 from hit.machine import select_device
 from hit.models import check_fit, check_memory
 from hit.runner import load_once, state_folder
-from hit.schema import Kind
+from hit.schema import Kind, Tag
 from hit.stop import StopRequest
 from hit.store import Store
 from hit.tracking import RunWriter
 from hit.warm_start import find_source
 from sweeps.budget import Budget
+from sweeps.definition import definition_hash
 from sweeps.driver import Driver
 from sweeps.launchers import build_launcher, check_launcher
 from sweeps.loop import run_sweep
@@ -42,6 +43,7 @@ class Sweep:
         driver: who chooses the models.
         params: what the sweep's run shows as params.
         best: metric whose best value is told while it runs.
+        definition: hash of what it is (`sweeps.definition`): all starts of a sweep share its budget.
     """
 
     base: TrainConfig
@@ -52,6 +54,7 @@ class Sweep:
     driver: Driver
     params: Mapping[str, Any]
     best: str
+    definition: str
 
     @classmethod
     def plan(cls, request: SweepRequest) -> "Sweep":
@@ -81,7 +84,8 @@ class Sweep:
         running = replace(running, early_stopping=str(rules))
         params = own | asdict(request.choosing) | asdict(running) | dict(request.axes) | model_params
         best = request.choice.objectives[0].name if request.choice.objectives else SweepSetting.best
-        return cls(base, options, experiment, running, dataset.digest, driver, params, best)
+        definition = definition_hash(request.choice, str(rules), dataset.digest)
+        return cls(base, options, experiment, running, dataset.digest, driver, params, best, definition)
 
     def run(self, sweep: RunWriter, stop: StopRequest) -> SweepResult:
         """Run it as children of `sweep`, and say on stderr what came of it.
@@ -104,6 +108,7 @@ class Sweep:
             budget=Budget(self.options.budget, self.running.hours),
             early_stopping=self.running.early_stopping,
             best=self.best,
+            definition=self.definition,
         )
         launcher = build_launcher(self.running, workers, folder, self.base.threads)
         result = run_sweep(self.driver, sweep, launcher, setting, stop, self.params)
@@ -130,5 +135,6 @@ class Sweep:
             state_dir=state_folder(self.base),
             experiment=self.experiment,
             run_id=run_id,
+            tags={Tag.DEFINITION: self.definition},
             stop=stop,
         )

@@ -45,6 +45,14 @@ class TestEntryPoint:
         assert {option for option, _ in handed} == set(ENTRY_POINTS[name]["parameters"])
 
 
+def test_the_console_script_has_every_entry_point() -> None:
+    module, _, name = PACKAGE["scripts"]["hit"].partition(":")
+    console = importlib.import_module(module)
+    assert callable(getattr(console, name))
+    modules = {re.findall(r"-m ([\w.]+)", declared["command"])[0] for declared in ENTRY_POINTS.values()}
+    assert {command.module for command in console.COMMANDS.values()} == modules
+
+
 def test_conda_installs_what_the_package_needs() -> None:
     environment = yaml.safe_load((ROOT / "conda.yaml").read_text())
     (pip,) = [entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict)]

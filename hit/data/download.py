@@ -8,7 +8,6 @@ import io
 import logging
 import os
 import shutil
-import socket
 import sys
 import tarfile
 import zlib
@@ -19,12 +18,13 @@ from pathlib import Path
 from filelock import FileLock
 
 from hit.data.faults import reason
+from hit.data.network import patient, reach
 from hit.data.sources import Source, is_intact
 from hit.errors import DataError
 from hit.paths import given_path
 
 _LOG = logging.getLogger(__name__)
-_PATIENCE = 10.0  # seconds without a byte; torchvision itself would wait for the kernel, which takes minutes
+_PATIENCE = 10.0  # seconds without a byte
 
 #: What torchvision, urllib and the unpackers raise.
 _FAILURES = (OSError, RuntimeError, ValueError, EOFError, http.client.HTTPException, tarfile.TarError, zlib.error)
@@ -94,23 +94,15 @@ def _download(source: Source, root: Path) -> None:
             if is_intact(root / archive, md5):
                 (staging / archive).parent.mkdir(parents=True, exist_ok=True)
                 (staging / archive).symlink_to((root / archive).resolve())
-        with _patient(), _quiet():
+        if not all((staging / archive).exists() for archive in source.archives()):
+            reach(source.urls())
+        with patient(_PATIENCE), _quiet():
             source.fetch(staging)
         for file in _missing(source, root):
             (root / file).parent.mkdir(parents=True, exist_ok=True)
             os.replace(staging / file, root / file)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def _patient() -> Iterator[None]:
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(_PATIENCE)
-    try:
-        yield
-    finally:
-        socket.setdefaulttimeout(before)
 
 
 @contextlib.contextmanager

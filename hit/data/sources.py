@@ -32,6 +32,10 @@ class Source(ABC):
     def archives(self) -> Mapping[str, str]:
         """What torchvision downloads before it unpacks, with MD5 sums."""
 
+    def urls(self) -> tuple[str, ...]:
+        """Where torchvision downloads from: where none of these answers, it need not try."""
+        return ()
+
     @abstractmethod
     def fetch(self, root: Path) -> None:
         """Let torchvision download the files to `root`. Raises what torchvision and urllib raise."""
@@ -69,6 +73,10 @@ class IdxSource(Source):
     def archives(self) -> Mapping[str, str]:
         return {f"{self._folder}/raw/{name}": md5 for name, md5 in self._torchvision().resources}
 
+    def urls(self) -> tuple[str, ...]:
+        first, _ = self._torchvision().resources[0]
+        return tuple(f"{mirror}{first}" for mirror in self._torchvision().mirrors)
+
     def fetch(self, root: Path) -> None:
         self._torchvision()(root, download=True)
 
@@ -98,6 +106,9 @@ class CifarSource(Source):
     def archives(self) -> Mapping[str, str]:
         cifar = self._torchvision()
         return {cifar.filename: cifar.tgz_md5}
+
+    def urls(self) -> tuple[str, ...]:
+        return (self._torchvision().url,)
 
     def fetch(self, root: Path) -> None:
         self._open(root, download=True)
@@ -138,6 +149,9 @@ class SvhnSource(Source):
 
     def archives(self) -> Mapping[str, str]:
         return self._checksums()
+
+    def urls(self) -> tuple[str, ...]:
+        return (self._torchvision().split_list["train"][0],)
 
     def fetch(self, root: Path) -> None:
         for part in ("train", "test"):

@@ -11,12 +11,14 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from hit.data.network import patient
 from hit.errors import Unavailable
 
 #: Names the weights: those of the original FID, as torch-fidelity publishes them.
 INCEPTION_NETWORK = "inception-2015-12-05-6726825d"
 _FEATURES = 2048
 _BATCH = 64
+_PATIENCE = 10.0  # seconds without a byte of the download
 
 
 class InceptionFid:
@@ -35,7 +37,7 @@ class InceptionFid:
         from torchmetrics.image.fid import FrechetInceptionDistance  # takes seconds to import
 
         try:
-            with _weights_only(), warnings.catch_warnings():
+            with _weights_only(), patient(_PATIENCE), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 self._fid = FrechetInceptionDistance(feature=_FEATURES).to(device)
         except Exception as error:  # whatever a download, a cache or a damaged file leads to

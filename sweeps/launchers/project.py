@@ -69,7 +69,9 @@ class ProjectLauncher(Launcher):
     def submit(self, training: Training) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
         log = self._folder / f"{training.run_id}.log"
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_RUN_ID")}
+        # The commands of the MLproject find their packages in the project's root, where they are run.
+        left_out = ("MLFLOW_RUN_ID", "PYTHONSAFEPATH")
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
         environment |= dict.fromkeys(THREAD_VARIABLES, str(self._threads))
         if self._env_manager == "local":  # whose `python` is this one, activated or not
             environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), environment.get("PATH", "")])

@@ -20,7 +20,7 @@ import torch
 from scipy.io import savemat
 from torchvision import datasets
 
-from hit.data import download, load
+from hit.data import download, load, network
 from hit.errors import DataError
 
 NOWHERE = "http://127.0.0.1:9/"  # the discard port: refuses at once
@@ -283,12 +283,31 @@ class TestDownload:
         assert "Permission denied" in refusal("mnist", root)
 
     def test_a_server_that_says_nothing(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(download, "_PATIENCE", 0.1)
+        monkeypatch.setattr(network, "_ANSWERS", 0.1)
+        monkeypatch.setattr(datasets.MNIST, "download", lambda self: pytest.fail("nobody is there"))
         with socket.create_server(("127.0.0.1", 0)) as server:
             url = f"http://127.0.0.1:{server.getsockname()[1]}/"
             monkeypatch.setattr(datasets.MNIST, "mirrors", [url])
+            message = refusal("mnist", root)
+        assert f"cannot be downloaded: no answer from {url[7:-1]}: timed out" in message
+        assert socket.getdefaulttimeout() is None
+
+    def test_a_server_that_answers_and_then_says_nothing(
+        self, root: Path, serve_mnist: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """As through a proxy that knows the name and cannot get there."""
+        monkeypatch.setattr(download, "_PATIENCE", 0.1)
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+            monkeypatch.setattr(download, "reach", lambda urls: None)
+            monkeypatch.setattr(datasets.MNIST, "mirrors", [url])
             assert "timed out" in refusal("mnist", root)
         assert socket.getdefaulttimeout() is None
+
+    def test_of_two_mirrors_one_is_enough(self, root: Path, serve_mnist: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        (url,) = datasets.MNIST.mirrors
+        monkeypatch.setattr(datasets.MNIST, "mirrors", [NOWHERE, url])
+        assert len(load("mnist", str(root)).train) == CUT
 
     def test_what_a_killed_process_left(self, root: Path, serve_mnist: Path) -> None:
         put(root / ".hit-download/MNIST/raw", {name: content[:9] for name, content in mnist_files().items()})

@@ -1,5 +1,6 @@
 """The loop around a driver, with a launcher that trains nothing: budgets, claims, deaths, decisions, progress."""
 
+import getpass
 import json
 import shutil
 import signal
@@ -127,6 +128,8 @@ def test_every_cell_once_as_a_child_with_its_config(bench: Bench) -> None:
     assert set(models["parent"]) == set(models["sweep"]) == {result.run_id}
     assert set(zip(models["beta_1"], models["beta_2"], strict=True)) == set(GRID)
     assert set(models["data_digest"]) == {DIGEST}
+    runs = list(bench.store.runs("hit"))
+    assert {run.data.tags[Tag.USER] for run in runs} == {run.info.user_id for run in runs} == {getpass.getuser()}
 
 
 class TestBudget:
@@ -347,13 +350,16 @@ class TestTold:
         assert "seeds" not in note, "what is empty is left out"
         assert run.data.metrics["sweep/finished"] == run.data.metrics["sweep/wanted"] == 4
 
-    def test_lines_without_a_terminal(self, bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_lines_without_a_terminal(
+        self, bench: Bench, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("sweeps.progress.statistics.mean", lambda seconds: 12.0)
         bench.sweep(PaperLauncher(bench.store, workers=1))
         lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("sweep: β")]
         assert len(lines) == 4
         assert lines[0].startswith("sweep: β=(0.1, 0.1) finished; 1 of 4 finished, 0 running, 0 failed, best ")
-        assert "-1 nats per image, about " in lines[0]
-        assert lines[0].endswith(" s left")
+        assert lines[0].endswith("-1 nats per image, about 36 s left")
+        assert "left" not in lines[3], "it is over"
 
     def test_a_run_that_the_store_holds_finished_is_not_running(
         self, bench: Bench, capsys: pytest.CaptureFixture[str]

@@ -1,0 +1,84 @@
+"""Filters on runs that MLflow refuses, in words of our names: what was probably meant."""
+
+__all__ = ["meant", "refusal"]
+
+import difflib
+import re
+
+from hit.config import flat_defaults
+from hit.records import TAG_COLUMNS
+from hit.schema import is_metric, layer_metrics
+
+_ENTITIES = {
+    **dict.fromkeys(("metric", "metrics"), "metrics"),
+    **dict.fromkeys(("param", "params", "parameter", "parameters"), "params"),
+    **dict.fromkeys(("tag", "tags"), "tags"),
+    **dict.fromkeys(("attribute", "attributes", "attr", "run", "dataset", "datasets"), ""),
+}
+_ATTRIBUTES = ("run_id", "run_name", "status", "start_time", "end_time", "created", "artifact_uri", "user_id")
+#: A text, which is left alone, or a name that is compared with something.
+_PART = re.compile(
+    r"""(?P<text>'[^']*'|"[^"]*")
+      | (?P<name>(?:[A-Za-z_]\w*\.)?(?:`[^`]+`|[A-Za-z_][\w./]*))(?=\s*(?:[<>=!]|i?like\b|(?:not\s+)?in\b))
+        (?=\s*(?P<operator>[<>=!]*)\s*(?P<number>[-+.\d]?))""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_LAYERS = 3  # of which names are compared with a misspelt one
+
+
+def refusal(where: str, reason: str) -> str:
+    """What to say of a filter that the store does not understand.
+
+    Args:
+        where: the filter.
+        reason: MLflow's, whose list of keys is left out.
+    """
+    if (better := meant(where)) != where:
+        return f"where must name what it compares as MLflow does, got {where!r}; did you mean {better!r}?"
+    reason = reason.partition(" Valid keys are")[0]
+    hint = "; MLflow joins clauses by 'and' alone" if re.search(r"\bor\b", where, re.IGNORECASE) else ""
+    return f"the store cannot answer {where!r}: {reason}{hint}"
+
+
+def meant(where: str) -> str:
+    """The filter with the names of our schema as MLflow wants them; what is not ours stays.
+
+    >>> meant("beta_1 < 1 and model = 'ghvae'")
+    "metrics.beta_1 < 1 and params.model = 'ghvae'"
+    >>> meant("test/psnr > 18")
+    'metrics.`test/psnr` > 18'
+    >>> meant("metrics.beta_1 < 1 and bata_2 > 1")
+    'metrics.beta_1 < 1 and metrics.beta_2 > 1'
+    """
+    return _PART.sub(lambda part: part[0] if part["text"] else _name(part["name"], part["number"].strip("-+.")), where)
+
+
+def _name(name: str, number: str) -> str:
+    entity, dot, key = name.partition(".") if not name.startswith("`") else ("", "", name)
+    if not dot or not entity.isidentifier():
+        key = name.strip("`")
+        return name if key.lower() in _ATTRIBUTES else _known(key) or name
+    bare = key.strip("`")
+    home = _ENTITIES.get(entity.lower())
+    if home is None:
+        return _known(bare) or name
+    if home == "params" and number.isdigit() and is_metric(bare):
+        return _quoted("metrics", bare)  # params are texts, without order
+    return _quoted(home, bare) if home and "/" in bare and bare == key else name
+
+
+def _known(key: str) -> str:
+    """The name of a metric, param or tag of ours, as MLflow takes it; the nearest, '' where none is near."""
+    metrics = [declared.name for declared in layer_metrics(_LAYERS)]
+    homes = dict.fromkeys(metrics, "metrics")
+    homes = dict.fromkeys(flat_defaults(), "params") | homes | dict.fromkeys(TAG_COLUMNS, "tags")
+    if is_metric(key):
+        return _quoted("metrics", key)
+    close = [key] if key in homes else difflib.get_close_matches(key, homes, n=1, cutoff=0.6)
+    if not close:
+        return ""
+    return _quoted(homes[close[0]], str(TAG_COLUMNS.get(close[0], close[0])))
+
+
+def _quoted(entity: str, key: str) -> str:
+    return f"{entity}.{key}" if re.fullmatch(r"\w+", key) else f"{entity}.`{key}`"

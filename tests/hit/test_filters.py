@@ -1,0 +1,68 @@
+"""A filter that MLflow refuses is told in our names, and what is told is understood."""
+
+import pytest
+
+from hit.config import TrainConfig
+from hit.errors import StoreError
+from hit.filters import meant
+from hit.schema import Kind, Tag
+from hit.store import Store
+from hit.tracking import RunWriter
+
+FILTERS = {
+    "beta_1 < 1": "metrics.beta_1 < 1",
+    "beta_1<1 and beta_2>=2": "metrics.beta_1<1 and metrics.beta_2>=2",
+    "model = 'ghvae'": "params.model = 'ghvae'",
+    "model LIKE '%vae'": "params.model LIKE '%vae'",
+    "test/psnr > 18": "metrics.`test/psnr` > 18",
+    "`test/psnr` > 18": "metrics.`test/psnr` > 18",
+    "metrics.test/psnr > 18": "metrics.`test/psnr` > 18",
+    "params.beta_1 < 1": "metrics.beta_1 < 1",
+    "parms.beta_1 < 1": "metrics.beta_1 < 1",
+    "bta_1 < 1": "metrics.beta_1 < 1",
+    "modle = 'beta_1 < 1'": "params.model = 'beta_1 < 1'",
+    "kind = 'train'": "tags.`hit.kind` = 'train'",
+    "epochs = 4": "metrics.epochs = 4",
+    "beta_4 > 1": "metrics.beta_4 > 1",
+}
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    folder = tmp_path_factory.mktemp("filters")
+    with RunWriter(kind=Kind.TRAIN, name="", state_dir=folder, uri=f"sqlite:///{folder}/store.db") as run:
+        run.params(TrainConfig().to_flat())
+        run.metrics({"beta_1": 0.5, "beta_2": 2.0, "beta_4": 2.0, "epochs": 4.0, "test/psnr": 20.0})
+    return Store(f"sqlite:///{folder}/store.db")
+
+
+@pytest.mark.parametrize("where", FILTERS)
+def test_a_refused_filter_gets_one_that_is_understood(store: Store, where: str) -> None:
+    with pytest.raises(StoreError) as refused:
+        store.history(where=where)
+    assert str(refused.value).endswith(f"got {where!r}; did you mean {FILTERS[where]!r}?")
+    assert len(store.history(where=FILTERS[where])) == (0 if "modle" in where else 1)
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "metrics.beta_1 < 1 and params.model = 'ghvae'",
+        "metrics.`test/psnr` > 18",
+        "attributes.status = 'FINISHED' and run_name LIKE 'β%'",
+        f"tags.`{Tag.SWEEP}` = 'x'",
+        "metric.of_somebody > 1 and tags.team = 'a'",
+        "attributes.run_id IN ('a', 'b')",
+        "dataset.name = 'digits'",
+    ],
+)
+def test_what_is_understood_stays(store: Store, where: str) -> None:
+    assert meant(where) == where
+    store.history(where=where)
+
+
+def test_what_means_nothing_gets_no_list_of_keys(store: Store) -> None:
+    with pytest.raises(StoreError, match=r"cannot answer 'zzzz = 1': Invalid attribute key 'zzzz' specified\.$"):
+        store.history(where="zzzz = 1")
+    with pytest.raises(StoreError, match="joins clauses by 'and' alone"):
+        store.history(where="metrics.beta_1 < 1 or metrics.beta_2 < 1")
