@@ -51,8 +51,8 @@ FAILED: dict[str, Any] = {"symbol": "x", "size": 8, "color": "#b8558c"}
 #: A single series, and what the best runs reach.
 LINE = "#2a788e"
 FRONT = "#0072b2"
-#: The run at β = 1, and the best cell; outlined so that they stand out on any colour and on both papers.
-STAR: dict[str, Any] = {"symbol": "star", "size": 16, "color": EQUAL, "line": {"width": 1.2, "color": "#ffffff"}}
+#: The run at β = 1, open so that the run's own colour is seen, and the best cell, outlined so that it stands out.
+STAR: dict[str, Any] = {"symbol": "star-open", "size": 18, "color": EQUAL, "line": {"width": 2}}
 BEST: dict[str, Any] = {"symbol": "diamond", "size": 10, "color": "#ffffff", "line": {"width": 1.5, "color": "#1c2127"}}
 
 #: Viridis without its darkest and palest ends, which sink into dark and white paper.

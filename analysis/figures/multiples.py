@@ -77,7 +77,7 @@ def small_multiples(
         height=whole,
         margin={"t": _ABOVE, "b": _BELOW},
         showlegend=False,
-        meta={"panels": len(names)},
+        meta={"panels": len(names), "rates": marks.rate_axes(count)},
     )
     figure.update_xaxes(title_font_size=12, tickfont_size=10)
     figure.update_yaxes(title_font_size=12, tickfont_size=10)
