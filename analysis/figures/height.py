@@ -144,7 +144,10 @@ def _symbols(rows: pd.DataFrame, place: list[pd.Series]) -> list[go.Scatter3d]:
     if count > 1 and len(order):
         x, y, z = (axis[order] for axis in place)
         # Open, so that the runs' own colours are seen.
-        line, marker = {"color": style.EQUAL, "width": 4}, {"symbol": "circle-open", "size": 2 * _DOT, "color": style.EQUAL}
+        line, marker = (
+            {"color": style.EQUAL, "width": 4},
+            {"symbol": "circle-open", "size": 2 * _DOT, "color": style.EQUAL},
+        )
         traces.append(_marks(x, y, z, marks.equal_name(count), mode="lines+markers", line=line, marker=marker))
     if len(unit):
         x, y, z = (axis[unit] for axis in place)

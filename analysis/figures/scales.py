@@ -153,7 +153,7 @@ def _retotal(figure: go.Figure, axes: dict[str, _Axis], *, solid: bool) -> None:
             ]
         else:
             figure.layout.annotations = [
-                {"text": label, "x": math.log10(x[0]), "y": math.log10(y[0]) if up else y[0], "showarrow": False, **LABEL}
+                {"text": label, "x": math.log10(x[0]), "y": math.log10(y[0]) if up else y[0], **LABEL}
                 for label, (_, x, y) in zip(labels, curves, strict=True)
             ]
 

@@ -11,7 +11,14 @@ from analysis import style
 from analysis.figures.marks import pair_of
 
 #: Where a label stands beside the upper or left end of its line: without a ground, which would hide runs.
-LABEL = {"xanchor": "left", "xshift": 2, "yanchor": "bottom", "yshift": 1, "bgcolor": "rgba(0,0,0,0)"}
+LABEL = {
+    "showarrow": False,
+    "xanchor": "left",
+    "xshift": 2,
+    "yanchor": "bottom",
+    "yshift": 1,
+    "bgcolor": "rgba(0,0,0,0)",
+}
 
 
 def total_name(count: int, pair: tuple[int, int] | None) -> str:
@@ -33,7 +40,7 @@ def equal_totals(figure: go.Figure, x: pd.Series, y: pd.Series, text: str) -> No
         ys += [total - start, total - end, None]
         place = {"x": start, "y": total - start, **LABEL}
         if start < left + 0.9 * (right - left):
-            labels.append({"text": f"{text} = {style.number(total)}", "showarrow": False, **place})
+            labels.append({"text": f"{text} = {style.number(total)}", **place})
     figure.update_layout(annotations=labels, xaxis_range=[left, right], yaxis_range=[bottom, top])
     line = {"color": style.MUTED, "width": 0.8}
     look = {"mode": "lines", "line": line, "hoverinfo": "skip", "showlegend": False}

@@ -31,7 +31,7 @@ _PATHS = 150
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure for the page: its heading, the same in plain text, a name for files, and JSON: the figure with its rates on linear and on logarithmic axes.
+    """A figure for the page: its heading, the same in plain text, a name for files, and JSON (`Pool.figures`).
 
     A `broad` one keeps its width on a narrow page, which then scrolls it.
     """
@@ -112,8 +112,8 @@ def galleries(
         ),
         _gallery(
             "From β to what it is good for",
-            "A line is a run. Drag along an axis to keep the runs between, here and in all pictures, press it to keep all "
-            "again, and drag its title to move it.",
+            "A line is a run. Drag along an axis to keep the runs between, here and in all pictures; press it to keep "
+            "all again; drag its title to move it.",
             "whole",
             frame,
             pool,

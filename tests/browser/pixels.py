@@ -17,7 +17,8 @@ AREAS = """plot => {
     const full = plot._fullLayout;
     if (!full) return [[0, 0, plot.clientWidth - 84, plot.clientHeight]];
     if (full.scene) return [[full._size.l, full._size.t, full._size.w, full._size.h]];
-    const pairs = Object.keys(full).filter((key) => /^xaxis[0-9]*$/.test(key)).map((key) => [full[key], full[key.replace("x", "y")]]);
+    const names = Object.keys(full).filter((key) => /^xaxis[0-9]*$/.test(key));
+    const pairs = names.map((name) => [full[name], full[name.replace("x", "y")]]);
     return pairs.filter(([x]) => x.visible).map(([x, y]) => [x._offset, y._offset, x._length, y._length]);
 }"""
 
