@@ -1,8 +1,9 @@
 """What a rate allows: the information about the class in a latent, and the accuracy of who reads it."""
 
-__all__ = ["accuracy_line", "classes", "information_bound", "information_line"]
+__all__ = ["accuracy_line", "chance", "classes", "information_bound", "information_line"]
 
 import math
+import re
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,8 @@ from analysis.runs import layers, rate_name, values
 from hit.metrics.bounds import accuracy_bound
 
 Array = NDArray[np.float64]
+
+_OF_LATENT = re.compile(r"test/(accuracy_(?!bound)\w+|mi)_z([1-9][0-9]*)(_sampled)?\Z")
 
 
 def information_bound(frame: pd.DataFrame, layer: int) -> pd.Series:
@@ -31,6 +34,20 @@ def accuracy_line(frame: pd.DataFrame, layer: int) -> tuple[Array, Array] | None
         return None
     count = classes(frame, layer)
     return line[0], accuracy_bound(line[0], _entropy(frame, count), count)
+
+
+def chance(frame: pd.DataFrame, metric: str) -> float | None:
+    """What a latent without information reaches: the accuracy of betting, 0 nats about the class; None for others.
+
+    Where H(y) is not known, neither is the accuracy.
+    """
+    match = _OF_LATENT.match(metric)
+    if match is None or match[1] == "mi":
+        return None if match is None else 0.0
+    if values(frame, "test/label_entropy").isna().all():
+        return None
+    count = classes(frame, int(match[2]))
+    return float(accuracy_bound(0.0, _entropy(frame, count), count))
 
 
 def information_line(frame: pd.DataFrame, layer: int) -> tuple[Array, Array] | None:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.applications import APPLICATIONS, Application, application
+from analysis.bounds import chance
 from analysis.comparable import all_equal
 from analysis.criteria import Constraint, non_dominated
 from analysis.region import Estimate, Objectives, RateBox, estimate, span
@@ -46,6 +47,7 @@ class Recommendation:
         gain: how much better `value` is than `equal_value`, in the metric's unit, never negative;
             None without an equal run, and for models of one layer, whose βs are always equal.
         gain_error: standard error of the gain by the spread of replicates of both runs; None where either has none.
+        chance: what a latent without information reaches, below `value`; None for scores that are not of a latent.
         min_psnr: the PSNR in dB that candidates reach, None where none was asked for.
     """
 
@@ -68,6 +70,21 @@ class Recommendation:
     estimate: Estimate | None = None
     front: pd.DataFrame | None = None
     gain_error: float | None = None
+    chance: float | None = None
+
+    @property
+    def standard_error(self) -> float | None:
+        """Of an accuracy, from the number of test images that it rests on; None for other scores."""
+        points = self.run.get("test/held_out")
+        if "accuracy" not in self.metric.name or points is None or not points > 0:
+            return None
+        return math.sqrt(self.value * (1 - self.value) / float(points))
+
+    @property
+    def near_chance(self) -> bool:
+        """Whether the score is within twice its standard error of what a latent without information reaches."""
+        error = self.standard_error
+        return self.chance is not None and error is not None and self.value - self.chance < 2 * error
 
 
 def recommend(
@@ -88,8 +105,8 @@ def recommend(
             candidates, a quarter and two at least.
 
     Raises:
-        StoreError: several data sets, an unknown application, no finished run has the metrics, or none keeps the
-            constraints; says what to run.
+        StoreError: several data sets, an unknown application, no finished run has the metrics, none keeps the
+            constraints, or none is better than chance; says what to run.
         ConfigError: the text of an application is not of its form.
     """
     target = application(target) if isinstance(target, str) else target
@@ -109,6 +126,9 @@ def recommend(
     ranked = _ranked(measured[allowed], metric.name, direction)
     equal = ranked[all_equal(ranked, count)]
     best, value = ranked.iloc[0], float(values(ranked, metric.name).iloc[0])
+    level = chance(measured, metric.name)
+    if level is not None and value <= level:
+        raise StoreError(_useless(metric, value, level, len(ranked), count))
     equal_value = None if equal.empty else float(values(equal, metric.name).iloc[0])
     few = ranked.head(min(best_few, max(2, len(ranked) // 4)))
     scores = values(_replicates_of(best, measured), metric.name)
@@ -136,6 +156,7 @@ def recommend(
         min_psnr=threshold,
         estimate=found,
         front=_front(target, ranked),
+        chance=level,
         gain_error=None if equal.empty or count == 1 else _gain_error(best, equal.iloc[0], measured, metric.name),
     )
 
@@ -158,6 +179,14 @@ def _allowed(rows: pd.DataFrame, bounds: tuple[Constraint, ...]) -> pd.Series:
     for one in bounds:
         kept &= one.excess(values(rows, one.name)) <= 0
     return pd.Series(kept, index=rows.index)
+
+
+def _useless(metric: schema.Metric, value: float, level: float, runs: int, count: int) -> str:
+    return (
+        f"the best of {runs} finished run{'' if runs == 1 else 's'} has {metric.label} = {value:.3g}, which is no more "
+        f"than chance ({level:.3g}): z_{count} says nothing of the class; train for more epochs, or with a lower "
+        f"β_{count}"
+    )
 
 
 def _unmet(rows: pd.DataFrame, bounds: tuple[Constraint, ...], min_psnr: float | None) -> str:

@@ -113,6 +113,8 @@ def _best(found: Recommendation) -> str:
     numbers = ", ".join(f"{schema.metric(name).label} = {float(found.run[name]):.3g}" for name in names)
     place = "in" if found.best_inside else "outside"
     text = f"Best run, {place} the region: {found.run['run_id']} with {_value(found, found.value)} ({numbers})"
+    if found.near_chance:
+        text += f", which is within twice the standard error of chance ({found.chance:.3g})"
     if found.spread is not None:
         text += f"; over {found.count} seeds {found.mean:.4g} ± {found.spread:.2g}"
     return f"{text}."

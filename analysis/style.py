@@ -17,9 +17,11 @@ __all__ = [
     "colorbar",
     "inert",
     "label",
+    "margin",
     "markup",
     "number",
     "short",
+    "span",
     "template",
     "text_on",
     "title_of",
@@ -51,8 +53,8 @@ FAILED: dict[str, Any] = {"symbol": "x", "size": 8, "color": "#b8558c"}
 #: A single series, and what the best runs reach.
 LINE = "#2a788e"
 FRONT = "#0072b2"
-#: The run at β = 1, and the best cell; outlined so that they stand out on any colour and on both papers.
-STAR: dict[str, Any] = {"symbol": "star", "size": 16, "color": EQUAL, "line": {"width": 1.2, "color": "#ffffff"}}
+#: The run at β = 1, open so that the run's own colour is seen, and the best cell, outlined so that it stands out.
+STAR: dict[str, Any] = {"symbol": "star-open", "size": 18, "color": EQUAL, "line": {"width": 2}}
 BEST: dict[str, Any] = {"symbol": "diamond", "size": 10, "color": "#ffffff", "line": {"width": 1.5, "color": "#1c2127"}}
 
 #: Viridis without its darkest and palest ends, which sink into dark and white paper.
@@ -231,6 +233,34 @@ def number(value: float | None, digits: int = 4, *, padded: bool = False) -> str
         return text.replace("-", "−")
     form = f"{'#' if padded else ''}.{digits}g" if abs(value) < 10**digits else ".0f"
     return f"{value:{form}}".rstrip(".").replace("-", "−")
+
+
+def span(low: float, high: float, digits: int = 3) -> str:
+    """Both ends of a range; one that is next to nothing beside the other is 0.
+
+    >>> span(-0.00003, 2.3), span(-0.0004, 0.002), span(0.303, 30.54), span(2.0, 2.0)
+    ('0 to 2.3', '−0.0004 to 0.002', '0.303 to 30.5', '2')
+    """
+    least = 0.5 * 10.0**-digits * max(abs(low), abs(high))
+    ends = ["0" if abs(end) <= least else _plain(end, digits) for end in (low, high)]
+    return ends[0] if ends[0] == ends[1] else " to ".join(ends)
+
+
+def margin(error: float) -> str:
+    """What stands after ±: two digits, and one where they are small.
+
+    >>> margin(0.0437), margin(0.0004), margin(12.3)
+    ('0.04', '0.0004', '12')
+    """
+    return _plain(error, 2)
+
+
+def _plain(value: float, digits: int) -> str:
+    """As `number`, but never a bound: a range or an error of <0.001 says nothing."""
+    text = number(value, digits)
+    if text[0] in "<>":
+        text = f"{value:.{-math.floor(math.log10(abs(value)))}f}".replace("-", "−")
+    return text
 
 
 def text_on(share: float) -> str:

@@ -96,11 +96,13 @@ def target_row(found: Recommendation, base_url: str) -> TargetRow:
     unit = f" {found.metric.unit}".rstrip()
     direction = found.application.direction_of(count)
     value = f"{style.number(found.value)}{unit}"
-    error = _standard_error(found)
+    error = found.standard_error
     if error is not None:
-        value += f" ± {style.number(error, 2)}"
+        value += f" ± {style.margin(error)}"
+    if found.near_chance:
+        value += f", which is within twice the standard error of chance ({style.number(found.chance, 3)})"
     if found.spread is not None:
-        value += f" (over {found.count} seeds {style.number(found.mean)} ± {style.number(found.spread, 2)})"
+        value += f" (over {found.count} seeds {style.number(found.mean)} ± {style.margin(found.spread)})"
     asked = found.application.text
     if found.min_psnr is not None:
         asked += f" (PSNR of at least {style.number(found.min_psnr)} dB)"
@@ -108,7 +110,7 @@ def target_row(found: Recommendation, base_url: str) -> TargetRow:
     sides = {f"R_{layer}": (region.low[layer - 1], region.high[layer - 1]) for layer in range(1, count + 1)}
     if count > 1:
         sides["R"] = (region.total_low, region.total_high)
-    ranges = [f"{name} {_range(low, high)}" for name, (low, high) in sides.items()]
+    ranges = [f"{name} {style.span(low, high)}" for name, (low, high) in sides.items()]
     return TargetRow(
         name=found.application.name,
         asked=asked,
@@ -156,7 +158,7 @@ def _expected(found: Recommendation, unit: str) -> str:
     """What the surrogate says about the region; '' where the runs were too few for one."""
     if found.estimate is None:
         return ""
-    score = f"{style.number(found.estimate.value)}{unit} ± {style.number(found.estimate.error, 2)}"
+    score = f"{style.number(found.estimate.value)}{unit} ± {style.margin(found.estimate.error)}"
     guess = "; take it as a guess, since the runs say little of others" if found.estimate.is_guess else ""
     return f", where {score} is expected (the optimum lies there with probability {LEVEL:.0%}{guess})"
 
@@ -165,14 +167,6 @@ def _held(found: Recommendation) -> str:
     """How many runs lie in the region, and whether the best does."""
     best = "the best run is one of them" if found.best_inside else "the best run is not: a model there should be better"
     return f"Of {runs(found.candidates)} {found.inside} lie{'s' if found.inside == 1 else ''} there; {best}."
-
-
-def _standard_error(found: Recommendation) -> float | None:
-    """Of an accuracy, from the number of test images that it rests on; None for other scores."""
-    points = found.run.get("test/held_out")
-    if "accuracy" not in found.metric.name or points is None or not points > 0:
-        return None
-    return math.sqrt(found.value * (1 - found.value) / float(points))
 
 
 def _gain(found: Recommendation, direction: schema.Direction, count: int, error: float | None) -> str:
@@ -200,11 +194,6 @@ def _gain(found: Recommendation, direction: schema.Direction, count: int, error:
 def runs(count: int) -> str:
     """'1 run', '2 runs'."""
     return f"{count} run{'' if count == 1 else 's'}"
-
-
-def _range(low: float, high: float) -> str:
-    ends = style.number(low, 3), style.number(high, 3)
-    return ends[0] if ends[0] == ends[1] else " to ".join(ends)
 
 
 def _decimals(scores: pd.Series) -> int:

@@ -45,7 +45,7 @@ def metric_against_rate(frame: pd.DataFrame, metric: str, *, theme: Theme = "lig
         series.append((f"{metric}_sampled", sampled, "diamond-open"))
         entries = [marks.legend_entry("on means", "circle"), marks.legend_entry("on samples", "diamond-open")]
         title, y_title = title.replace(" on means", ""), y_title.replace(" on means", "")
-    figure = marks.blank(title, dataset, theme, x=_rate_title(layer, count), y=y_title, colors=axis)
+    figure = marks.blank(title, dataset, theme, x=_rate_title(layer, count), y=y_title, colors=axis, rates="x")
     if of_latent:
         figure.add_traces(_bound(rows, layer, accuracy=of_latent[1] != "mi"))
     last, best, _ = series[-1]

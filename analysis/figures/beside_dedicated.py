@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 
 from analysis import style
 from analysis.comparable import beta_names
-from analysis.figures import marks
+from analysis.figures import marks, totals
 from analysis.runs import column, layers, one_dataset, require, values
 from analysis.style import Theme
 from hit.errors import StoreError
@@ -45,8 +45,9 @@ def surface_beside_dedicated(
         x=style.label(across),
         y=style.label(up),
         colors=marks.coloraxis(color_metric),
+        rates=marks.rate_axes(count),
     )
-    marks.equal_totals(figure, values(rows, across), values(rows, up), marks.total_name(count, pair))
+    totals.equal_totals(figure, values(rows, across), values(rows, up), totals.total_name(count, pair))
     for name in beta_names(count):
         figure.add_trace(_grid_lines(cells, across, up, name, beta_names(count)))
     figure.add_trace(_links(cells, dedicated, across, up, beta_names(count)))

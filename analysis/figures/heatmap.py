@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from analysis import style
+from analysis import bounds, style
 from analysis.comparable import beta_names
 from analysis.figures import marks
 from analysis.runs import column, layers, one_dataset, require, values
@@ -82,6 +82,9 @@ def _add_cells(
     best = None
     if declared.direction is not None:
         best = cells["mean"].sort_values(ascending=declared.direction == "minimize").index[0]
+        level = bounds.chance(rows, metric)
+        if level is not None and cells["mean"][best] <= level:
+            best = None  # nothing is learnt
     heatmap = go.Heatmap(
         x=[f"{a:g}" for a in xs],
         y=[f"{b:g}" for b in ys],
@@ -167,7 +170,7 @@ def _commonest(betas: pd.Series) -> float:
 def _cell_text(mean: float, spread: float, count: int) -> tuple[str, str]:
     if count == 1:
         return style.number(mean), "1 run"
-    return f"{style.number(mean)} ± {style.number(spread, 2)}", f"mean ± spread of {count} runs"
+    return f"{style.number(mean)} ± {style.margin(spread)}", f"mean ± spread of {count} runs"
 
 
 def _ticks(betas: list[float]) -> dict[str, object]:

@@ -11,7 +11,7 @@ from scipy.spatial import Delaunay, QhullError
 
 from analysis import style
 from analysis.comparable import all_equal
-from analysis.figures import marks
+from analysis.figures import marks, totals
 from analysis.runs import layers, one_dataset, require, values
 from analysis.style import Theme
 
@@ -43,7 +43,8 @@ def rate_space_3d(
     title = f"{style.title_of(metric)} as height over {'rate and distortion' if count == 1 else 'rate space'}"
     figure = _scene(title, dataset, theme, across, up, metric, marks.coloraxis(metric))
     place = [x, y, z]
-    figure.add_trace(_floor(x, y, z, marks.total_name(count, pair)))
+    figure.update_layout(meta={"rates": marks.rate_axes(count)})
+    figure.add_trace(_floor(x, y, z, totals.total_name(count, pair)))
     return figure.add_traces([*_sheet(rows, place, z), _dots(rows, place, z, metric), *_symbols(rows, place)])
 
 
@@ -115,7 +116,7 @@ def _floor(x: pd.Series, y: pd.Series, z: pd.Series, text: str) -> go.Scatter3d:
     span = float(z.max() - z.min()) or 1.0
     bottom = float(z.min()) - 0.05 * span
     places: list[tuple[float | None, float | None, str]] = []
-    for total, start, end in marks.total_lines(x, y):
+    for total, start, end in totals.total_lines(x, y):
         places += [(start, total - start, f"{text} = {style.number(total)}"), (end, total - end, ""), (None, None, "")]
     xs, ys, texts = zip(*places, strict=True) if places else ((), (), ())
     font = {"size": 10, "color": style.MUTED}
@@ -127,6 +128,7 @@ def _floor(x: pd.Series, y: pd.Series, z: pd.Series, text: str) -> go.Scatter3d:
         textfont=font,
         mode="lines+text",
         line={"color": style.MUTED, "width": 2},
+        meta={"totals": text},
         hoverinfo="skip",
         showlegend=False,
     )
@@ -141,11 +143,15 @@ def _symbols(rows: pd.DataFrame, place: list[pd.Series]) -> list[go.Scatter3d]:
     traces = []
     if count > 1 and len(order):
         x, y, z = (axis[order] for axis in place)
-        line, marker = {"color": style.EQUAL, "width": 4}, {"size": _DOT, "color": style.EQUAL}
+        # Open, so that the runs' own colours are seen.
+        line, marker = (
+            {"color": style.EQUAL, "width": 4},
+            {"symbol": "circle-open", "size": 2 * _DOT, "color": style.EQUAL},
+        )
         traces.append(_marks(x, y, z, marks.equal_name(count), mode="lines+markers", line=line, marker=marker))
     if len(unit):
         x, y, z = (axis[unit] for axis in place)
-        marker = {"symbol": "diamond", "size": 2 * _DOT, "color": style.EQUAL}
+        marker = {"symbol": "diamond-open", "size": 3 * _DOT, "color": style.EQUAL}
         traces.append(_marks(x, y, z, marks.unit_name(count), mode="markers", marker=marker))
     return traces
 

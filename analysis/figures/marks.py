@@ -4,21 +4,18 @@ __all__ = [
     "blank",
     "coloraxis",
     "equal_name",
-    "equal_totals",
     "hover",
     "legend_entry",
     "pair_of",
     "plane",
     "points",
+    "rate_axes",
     "ratio_colors",
     "region_outline",
     "symbols",
-    "total_lines",
-    "total_name",
     "unit_name",
 ]
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -55,21 +52,30 @@ def plane(count: int, pair: tuple[int, int] | None) -> tuple[str, str]:
     return rate_name(first), "test/distortion" if count == 1 else rate_name(second)
 
 
-def total_name(count: int, pair: tuple[int, int] | None) -> str:
-    """What is constant along the lines of that plane."""
-    first, second = pair_of(count, pair)
-    if count == 1:
-        return "−ELBO"
-    return "R" if count == 2 else style.markup(f"R_{first} + R_{second}")
-
-
 def blank(
-    title: str, dataset: str, theme: style.Theme, *, x: str, y: str, colors: dict[str, Any] | None = None
+    title: str,
+    dataset: str,
+    theme: style.Theme,
+    *,
+    x: str,
+    y: str,
+    colors: dict[str, Any] | None = None,
+    rates: str = "",
 ) -> go.Figure:
-    """An empty figure: its title with the data set, the titles of its axes, and the axis of its colours."""
+    """An empty figure: its title with the data set, the titles of its axes, and the axis of its colours.
+
+    `rates` names the axes that hold rates ("x", "xy"), which `analysis.figures.scales` makes logarithmic.
+    """
     text = f"{title} · {style.inert(dataset)}" if dataset else title
     layout = {"title": {"text": text}, "xaxis": {"title": {"text": x}}, "yaxis": {"title": {"text": y}}}
+    if rates:
+        layout["meta"] = {"rates": rates}
     return go.Figure(layout={"template": style.template(theme), **layout, "coloraxis": colors})
+
+
+def rate_axes(count: int) -> str:
+    """Which axes of that plane hold rates."""
+    return "x" if count == 1 else "xy"
 
 
 def points(
@@ -171,32 +177,6 @@ def ratio_colors(frame: pd.DataFrame) -> tuple[pd.Series, dict[str, Any]]:
     return logs.clip(-reach, reach), {**scale, "colorbar": style.colorbar(style.markup(text))}
 
 
-def equal_totals(figure: go.Figure, x: pd.Series, y: pd.Series, text: str) -> None:
-    """Fit the axes to the points and draw thin lines of equal x + y behind them, labelled where they enter."""
-    (left, right), (bottom, top) = _padded(x), _padded(y)
-    xs: list[float | None] = []
-    ys: list[float | None] = []
-    labels = []
-    for total, start, end in total_lines(x, y):
-        xs += [start, end, None]
-        ys += [total - start, total - end, None]
-        place = {"x": start, "y": total - start, "xanchor": "left", "xshift": 2}
-        if start > left:  # at the upper edge there is room above the picture, at the left one there is not
-            place |= {"yanchor": "bottom", "yshift": 1, "bgcolor": "rgba(0,0,0,0)"}
-        if start < left + 0.9 * (right - left):
-            labels.append({"text": f"{text} = {style.number(total)}", "showarrow": False, **place})
-    figure.update_layout(annotations=labels, xaxis_range=[left, right], yaxis_range=[bottom, top])
-    line = {"color": style.MUTED, "width": 0.8}
-    figure.add_trace(go.Scatter(x=xs, y=ys, mode="lines", line=line, hoverinfo="skip", showlegend=False))
-
-
-def total_lines(x: pd.Series, y: pd.Series) -> list[tuple[float, float, float]]:
-    """Round totals x + y within the axes that fit the points, each with the x where its line enters and leaves."""
-    (left, right), (bottom, top) = _padded(x), _padded(y)
-    totals = _round_steps(left + bottom, right + top, at_most=8)
-    return [(total, max(left, total - top), min(right, total - bottom)) for total in totals]
-
-
 def region_outline(box: RateBox, pair: tuple[int, int]) -> tuple[list[float], list[float]]:
     """Corners of a region in the plane of two rates, the first one repeated.
 
@@ -223,21 +203,3 @@ def _cut(corners: list[Point], inside: Callable[[Point], float]) -> list[Point]:
             share = a / (a - b)
             kept.append((start[0] + share * (end[0] - start[0]), start[1] + share * (end[1] - start[1])))
     return kept
-
-
-def _padded(numbers: pd.Series) -> Point:
-    """Ends of an axis with some room, from zero where the points begin near it."""
-    low, high = float(numbers.min()), float(numbers.max())
-    span = (high - low) or max(abs(high), 1.0)
-    if 0 <= low <= 0.5 * span:
-        low, span = 0.0, high or span
-    return low - 0.03 * span, high + 0.07 * span
-
-
-def _round_steps(low: float, high: float, at_most: int) -> list[float]:
-    """Multiples of 1, 2 or 5 times a power of ten strictly between two totals."""
-    rough = (high - low) / at_most
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough)
-    totals = [round(i * step, 12) for i in range(math.ceil(low / step), math.floor(high / step) + 1)]
-    return [total for total in totals if max(low, 0.0) < total < high]

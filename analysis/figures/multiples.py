@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from analysis import style
+from analysis import bounds, style
 from analysis.comparable import all_equal
 from analysis.figures import marks
 from analysis.runs import finished, layers, one_dataset, require, values
@@ -31,8 +31,8 @@ def small_multiples(
 ) -> go.Figure:
     """Rate space once a metric: from the worst run's colour to the best one's; brighter is better.
 
-    Each panel has a colour scale of its own, whose ends its title states. A ring marks the run at β = 1. Panels
-    share their axes, so that zooming into one zooms into all.
+    Each panel has a colour scale of its own, whose ends its title states, for accuracies with that of chance. A ring
+    marks the run at β = 1. Panels share their axes, so that zooming into one zooms into all.
 
     Args:
         frame: runs of one data set.
@@ -77,7 +77,7 @@ def small_multiples(
         height=whole,
         margin={"t": _ABOVE, "b": _BELOW},
         showlegend=False,
-        meta={"panels": len(names)},
+        meta={"panels": len(names), "rates": marks.rate_axes(count)},
     )
     figure.update_xaxes(title_font_size=12, tickfont_size=10)
     figure.update_yaxes(title_font_size=12, tickfont_size=10)
@@ -114,6 +114,9 @@ def _panel(frame: pd.DataFrame, across: str, up: str, name: str) -> tuple[go.Sca
     look = {"symbol": "circle-open", "size": 11, "color": style.EQUAL, "line": {"width": 2}}
     ring = go.Scatter(x=x[unit], y=y[unit], mode="markers", marker=look, name="β = 1", hoverinfo="skip")
     heading = "<br>".join(map(style.markup, textwrap.wrap(schema.metric(name).label, 30)))
-    ends = f"{style.number(low, 3)} to {style.number(high, 3)} {schema.metric(name).unit}".rstrip()
+    ends = f"{style.span(low, high)} {schema.metric(name).unit}".rstrip()
+    level = bounds.chance(rows, name)
+    if level:
+        ends += f", chance {style.number(level, 2)}"
     title = f"{heading}<br><span style='font-size:10px'>{ends}</span>"
     return marks.points(rows, x, y, "run", marker, name), [ring] if len(unit) else [], title

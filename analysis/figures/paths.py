@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from plotly.colors import sample_colorscale
 
 from analysis import style
-from analysis.figures import marks
+from analysis.figures import marks, totals
 from analysis.runs import column, layers, one_dataset, values
 from analysis.style import Theme
 from hit.errors import StoreError
@@ -43,10 +43,11 @@ def training_paths(
     known = frame[frame["run_id"].isin(paths["run_id"])].reset_index(drop=True)
     shades, axis = marks.ratio_colors(known)
     title = "How runs move through " + ("rate and distortion" if count == 1 else "rate space")
-    figure = marks.blank(title, dataset, theme, x=style.label(across), y=style.label(up), colors=axis)
+    axes = {"x": style.label(across), "y": style.label(up), "rates": marks.rate_axes(count)}
+    figure = marks.blank(title, dataset, theme, colors=axis, **axes)
     ends = paths.drop_duplicates("run_id", keep="last").set_index("run_id").loc[known["run_id"]]
     x, y = (pd.Series(ends[name].to_numpy(), index=known.index) for name in (across, up))
-    marks.equal_totals(figure, values(paths, across), values(paths, up), marks.total_name(count, pair))
+    totals.equal_totals(figure, values(paths, across), values(paths, up), totals.total_name(count, pair))
     figure.add_traces(_lines(paths, known, shades, axis, across, up))
     figure.add_trace(_start(paths, across, up))
     failed = column(known, "status") == "FAILED"

@@ -8,7 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from analysis import style
-from analysis.figures import marks
+from analysis.figures import marks, totals
 from analysis.recommend import Recommendation
 from analysis.runs import layers, one_dataset, require, values
 from analysis.style import Theme
@@ -42,8 +42,9 @@ def rate_space(
         x=style.label(across),
         y=style.label(up),
         colors=marks.coloraxis(color_metric),
+        rates=marks.rate_axes(count),
     )
-    marks.equal_totals(figure, x, y, marks.total_name(count, pair))
+    totals.equal_totals(figure, x, y, totals.total_name(count, pair))
     marker = {"color": values(rows, color_metric), "coloraxis": "coloraxis"}
     return figure.add_traces([marks.points(rows, x, y, "run", marker, color_metric), *marks.symbols(rows, x, y)])
 
@@ -70,8 +71,9 @@ def targets(
     across, up = marks.plane(count, pair)
     rows = require(frame, across, up)
     x, y = values(rows, across), values(rows, up)
-    figure = marks.blank("Which region to target", dataset, theme, x=style.label(across), y=style.label(up))
-    marks.equal_totals(figure, x, y, marks.total_name(count, pair))
+    axes = {"x": style.label(across), "y": style.label(up), "rates": marks.rate_axes(count)}
+    figure = marks.blank("Which region to target", dataset, theme, **axes)
+    totals.equal_totals(figure, x, y, totals.total_name(count, pair))
     figure.add_trace(marks.points(rows, x, y, "run", {"color": style.MUTED, "size": 6, "opacity": 0.6}))
     for index, found in enumerate(recommendations):
         color, symbol = style.CATEGORIES[index % len(style.CATEGORIES)]

@@ -2,10 +2,12 @@
 
 __all__ = ["Choice", "Explorer", "data", "explorer"]
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
@@ -13,11 +15,15 @@ from analysis import style, tables
 from analysis.comparable import beta_names
 from analysis.figures import marks, rate_space
 from analysis.figures.multiples import default_metrics
+from analysis.figures.scales import spans_decades
 from analysis.recommend import Recommendation
 from analysis.report.packing import Pool
-from analysis.runs import column, layers, rate_name, values
+from analysis.runs import column, finished, layers, rate_name, values
 from hit import schema
 from hit.errors import StoreError
+
+#: Points of each side of a region.
+_PARTS = 12
 
 
 @dataclass(frozen=True)
@@ -35,7 +41,8 @@ class Explorer:
     Attributes:
         colors: metrics that may colour the runs; the first one does so at first.
         axes: labels of the two axes, for the fields of a region.
-        content: for the scripts: the figure, its axes, and the region and the best run of each application.
+        content: for the scripts: the figure, the scale and the metrics of its axes, and the region and
+            the best run of each application.
     """
 
     colors: list[Choice]
@@ -58,6 +65,7 @@ def explorer(frame: pd.DataFrame, found: Sequence[Recommendation], pool: Pool) -
         figure = rate_space(frame, names[0])
     except StoreError:
         return None
+    scale = "log" if spans_decades(finished(frame), axes if count > 1 else axes[:1]) else "linear"
     row = {str(run_id): at for at, run_id in enumerate(frame["run_id"])}
     regions = []
     for index, one in enumerate(found):
@@ -67,7 +75,7 @@ def explorer(frame: pd.DataFrame, found: Sequence[Recommendation], pool: Pool) -
     return Explorer(
         colors=[Choice(name, schema.metric(name).axis) for name in names],
         axes=[Markup(style.label(name)) for name in axes],  # noqa: S704 - made inert there
-        content={"figure": pool.figure(figure), "axes": axes, "applications": regions},
+        content={"figures": pool.figures(figure), "scale": scale, "axes": axes, "applications": regions},
     )
 
 
@@ -111,8 +119,14 @@ def _told(count: int) -> list[str]:
 
 
 def _outline(found: Recommendation, count: int) -> dict[str, list[float] | None]:
-    """The region's corners; of one layer, whose region has no say in the distortion, no y."""
+    """The region's outline; of one layer, whose region has no say in the distortion, no y."""
     if count == 1:
         return {"x": [found.region.low[0], found.region.high[0]], "y": None}
     x, y = marks.region_outline(found.region, marks.pair_of(count, None))
-    return {"x": x, "y": y}
+    # Lines of equal total are curves on logarithmic axes.
+    share = np.linspace(0, 1, _PARTS, endpoint=False)
+    along = [
+        [start + part * (end - start) for start, end in itertools.pairwise(ends) for part in share] + [ends[-1]]
+        for ends in (x, y)
+    ]
+    return {"x": along[0], "y": along[1]}

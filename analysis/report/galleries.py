@@ -31,7 +31,7 @@ _PATHS = 150
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure for the page: its heading, the same in plain text, a name for files, and JSON.
+    """A figure for the page: its heading, the same in plain text, a name for files, and JSON (`Pool.figures`).
 
     A `broad` one keeps its width on a narrow page, which then scrolls it.
     """
@@ -112,7 +112,8 @@ def galleries(
         ),
         _gallery(
             "From β to what it is good for",
-            "A line is a run. Drag along an axis to keep the runs between, and an axis to move it.",
+            "A line is a run. Drag along an axis to keep the runs between, here and in all pictures; press it to keep "
+            "all again; drag its title to move it.",
             "whole",
             frame,
             pool,
@@ -169,4 +170,4 @@ def _picture(name: str, figure: go.Figure, pool: Pool) -> Picture:
     title = str(figure.layout.title.text).rpartition(" · ")[0] or str(figure.layout.title.text)
     heading = Markup(title)  # noqa: S704 - made inert by analysis.style
     broad = any(trace.type == "parcoords" for trace in figure.data)
-    return Picture(heading, heading.striptags(), name.replace("/", "-"), broad, embedded(pool.figure(figure)))
+    return Picture(heading, heading.striptags(), name.replace("/", "-"), broad, embedded(pool.figures(figure)))

@@ -12,6 +12,8 @@ import numpy as np
 import plotly.graph_objects as go
 from markupsafe import Markup
 
+from analysis.figures.scales import logarithmic
+
 #: Shorter arrays are as well written out.
 _SHORT = 32
 
@@ -50,6 +52,13 @@ class Pool:
         content = figure.to_plotly_json()
         layout = {name: value for name, value in content["layout"].items() if name not in ("template", "title")}
         return {"data": [self._trace(trace) for trace in content["data"]], "layout": self._plain(layout)}
+
+    def figures(self, figure: go.Figure) -> dict[str, Any]:
+        """The same under `linear` and, where it has axes of rates, under `log` with those logarithmic."""
+        packed = {"linear": self.figure(figure)}
+        if (figure.layout.meta or {}).get("rates"):
+            packed["log"] = self.figure(logarithmic(figure))
+        return packed
 
     def _trace(self, trace: Mapping[str, Any]) -> dict[str, Any]:
         said = "says" in (trace.get("meta") or {})

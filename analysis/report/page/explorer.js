@@ -2,7 +2,7 @@
 
 class Explorer extends Picture {
   constructor(section, plot) {
-    super(section, plot, section.data.explorer.figure);
+    super(section, plot, section.data.explorer.figures);
     this.axes = section.data.explorer.axes;
     this.color = section.root.querySelector("select.color")?.value;
     this.points = this.content.data.findIndex((trace) => trace.rows);
@@ -11,8 +11,7 @@ class Explorer extends Picture {
     this.ring.hidden = true;
     plot.parentElement.append(this.ring);
     section.on("row", () => this.mark());
-    section.on("region", () => this.refresh());
-    section.on("application", () => this.refresh());
+    for (const event of ["region", "application", "scale"]) section.on(event, () => this.refresh());
     plot.addEventListener("keydown", (event) => this.key(event));
     plot.addEventListener("focus", () => section.show(section.row ?? this.recommended()?.row ?? null));
   }
@@ -31,12 +30,23 @@ class Explorer extends Picture {
     }
     const region = this.section.region;
     if (region) {
-      const [x, y] = [page.xaxis.range, page.yaxis.range];
+      const [x, y] = this.ends(page);
       const box = { x0: region[0] ?? x[0], x1: region[1] ?? x[1], y0: region[2] ?? y[0], y1: region[3] ?? y[1] };
       page.shapes = [{ type: "rect", ...box, line: { color: common.accent, width: 2, dash: "dash" } }];
     }
     page.selections = [];
     return page;
+  }
+
+  // Both ends of both axes.
+  ends(layout) {
+    return [layout.xaxis, layout.yaxis].map((axis) => axis.range.map((end) => (axis.type === "log" ? 10 ** end : end)));
+  }
+
+  // Where a run or a corner stands: no lower than the lower end of logarithmic axes.
+  placed(value, side) {
+    const floor = this.content.layout.meta?.floors?.[side];
+    return value === undefined || value === null || !floor ? value : Math.max(value, floor);
   }
 
   traces(traces) {
@@ -52,15 +62,17 @@ class Explorer extends Picture {
 
   // The region that the application asks for, and its best run.
   target(found) {
-    const [x, y] = this.axes.map((name) => this.section.column(name)[found.row]);
-    const marker = { color: found.color, symbol: found.symbol, size: 14, line: { width: 1.5, color: "#ffffff" } };
+    const [x, y] = this.axes.map((name, at) => this.placed(this.section.column(name)[found.row], "xy"[at]));
+    // Open, so that the run's own colour is seen.
+    const marker = { color: found.color, symbol: `${found.symbol}-open`, size: 17, line: { width: 3 } };
     const best = { type: "scatter", mode: "markers", x: [x], y: [y], name: `best for ${found.name}`, marker, hoverinfo: "skip" };
     let corners = found.outline;
     if (corners.y === null) {
-      const [low, high] = this.content.layout.yaxis.range;
+      const [, [low, high]] = this.ends(this.content.layout);
       const [left, right] = corners.x;
       corners = { x: [left, right, right, left, left], y: [low, low, high, high, low] };
     }
+    corners = { x: corners.x.map((one) => this.placed(one, "x")), y: corners.y.map((one) => this.placed(one, "y")) };
     const area = { fill: "toself", fillcolor: `${found.color}33`, line: { color: found.color, width: 2 } };
     return [{ type: "scatter", mode: "lines", ...corners, ...area, name: "region to target", hoverinfo: "skip" }, best];
   }
@@ -72,7 +84,9 @@ class Explorer extends Picture {
       if (!event?.range) return;
       const ends = [...event.range.x, ...event.range.y];
       const sorted = [Math.min(ends[0], ends[1]), Math.max(ends[0], ends[1]), Math.min(ends[2], ends[3]), Math.max(ends[2], ends[3])];
-      section.select(sorted.map((end) => Number(end.toPrecision(4))));
+      // What stands at the lower end of a logarithmic axis is there or below.
+      const floors = [this.placed(0, "x"), null, this.placed(0, "y"), null];
+      section.select(sorted.map((end, at) => (floors[at] && end <= floors[at] ? null : Number(end.toPrecision(4)))));
     });
     plot.on("plotly_deselect", () => section.select(null));
     plot.on("plotly_afterplot", () => this.mark());
@@ -87,8 +101,8 @@ class Explorer extends Picture {
     const [x, y] = this.axes.map((name) => this.section.column(name)?.[row]);
     this.ring.hidden = !(Number.isFinite(x) && Number.isFinite(y));
     if (this.ring.hidden) return;
-    this.ring.style.left = `${this.plot.offsetLeft + full.xaxis._offset + full.xaxis.l2p(x)}px`;
-    this.ring.style.top = `${this.plot.offsetTop + full.yaxis._offset + full.yaxis.l2p(y)}px`;
+    this.ring.style.left = `${this.plot.offsetLeft + full.xaxis._offset + full.xaxis.d2p(this.placed(x, "x"))}px`;
+    this.ring.style.top = `${this.plot.offsetTop + full.yaxis._offset + full.yaxis.d2p(this.placed(y, "y"))}px`;
     this.ring.classList.toggle("held", this.section.held);
   }
 
@@ -116,7 +130,7 @@ class Explorer extends Picture {
     if (!full?.xaxis) return null;
     const [x, y] = this.axes.map((name) => section.column(name));
     const rows = section.unpacked(this.content.data[this.points].rows);
-    const at = (row) => [full.xaxis.l2p(x[row]), -full.yaxis.l2p(y[row])];
+    const at = (row) => [full.xaxis.d2p(this.placed(x[row], "x")), -full.yaxis.d2p(this.placed(y[row], "y"))];
     const from = section.row !== null && Number.isFinite(x[section.row]) ? at(section.row) : at(rows[0]);
     let [best, least] = [null, Infinity];
     for (const row of rows) {
@@ -154,10 +168,13 @@ function controls(section, map) {
     map.color = color.value;
     map.refresh();
   });
+  const scale = root.querySelector("select.scale");
+  scale.value = section.scale;
+  scale.addEventListener("change", () => section.rescale(scale.value));
   const ends = ["x0", "x1", "y0", "y1"].map((end) => root.querySelector(`.region input[data-end=${end}]`));
   const value = (input) => (input.value === "" || !Number.isFinite(input.valueAsNumber) ? null : input.valueAsNumber);
   ends.forEach((input) => input.addEventListener("change", () => section.select(ends.map(value))));
-  root.querySelector(".region .clear").addEventListener("click", () => section.select(null));
+  root.querySelector(".region .clear").addEventListener("click", () => section.free());
   root.querySelector(".region .recommended")?.addEventListener("click", () => {
     const { x, y } = map.recommended().outline;
     const low = (list) => (list ? Number(Math.min(...list).toPrecision(6)) : null);
@@ -169,6 +186,6 @@ function controls(section, map) {
     ends.forEach((input, at) => {
       input.value = section.region?.[at] ?? "";
     });
-    told.textContent = section.region ? `${section.count()} of ${runs(section.size)} selected` : runs(section.size);
+    told.textContent = section.mask ? `${section.count()} of ${runs(section.size)} selected` : runs(section.size);
   });
 }

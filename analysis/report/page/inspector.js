@@ -3,7 +3,10 @@
 function inspector(section) {
   const panel = section.root.querySelector("aside.run");
   if (!panel) return;
-  const [pin, title, link, drawn, list] = [".pin", "h4", ".link", ".drawn", "dl"].map((one) => panel.querySelector(one));
+  const parts = [".pin span", ".release", "h4", ".link", ".drawn", "dl"];
+  const [pin, release, title, link, drawn, list] = parts.map((one) => panel.querySelector(one));
+  float(section, panel);
+  release.addEventListener("click", () => section.release());
 
   function picture(row, index, content, caption) {
     const figure = document.createElement("figure");
@@ -31,7 +34,8 @@ function inspector(section) {
     if (row === null) return;
     const found = section.data.explorer.applications[section.application];
     const best = found?.row === row ? `Best run for ${found.name}` : "Pointed at";
-    pin.textContent = section.held ? "Held; Escape lets go" : best;
+    pin.textContent = section.held ? "Held" : best;
+    release.hidden = !section.held;
     title.textContent = section.data.names[row];
     const url = section.link(row);
     link.replaceChildren();
@@ -52,4 +56,25 @@ function inspector(section) {
       list.append(term, value);
     }
   });
+}
+
+// Where the panel's place is out of the window, the panel lies over the page for as long as a run is pointed at or held,
+// on the other side than the pointer.
+function float(section, panel) {
+  const place = panel.parentElement;
+  let [away, x] = [false, 0];
+  const settle = () => {
+    const over = away && section.row !== null && (section.pointed || section.held);
+    if (over && !panel.classList.contains("afloat")) place.style.minHeight = `${place.offsetHeight}px`;
+    if (!over) place.style.minHeight = "";
+    panel.classList.toggle("afloat", over);
+    panel.classList.toggle("held", section.held);
+    panel.classList.toggle("left", x > innerWidth / 2);
+  };
+  new IntersectionObserver(([entry]) => {
+    away = !entry.isIntersecting;
+    settle();
+  }).observe(place);
+  section.root.addEventListener("pointermove", (event) => (x = event.clientX), { passive: true });
+  section.on("row", settle);
 }

@@ -12,10 +12,15 @@ function theme() {
 }
 
 class Picture {
-  constructor(section, plot, content) {
-    Object.assign(this, { section, plot, content });
+  constructor(section, plot, contents) {
+    Object.assign(this, { section, plot, contents });
     this.near = this.stale = false;
     this.listening = false;
+  }
+
+  // The figure, with its rates on the axes that the reader has chosen.
+  get content() {
+    return this.contents[this.section.scale] ?? this.contents.linear;
   }
 
   get drawn() {
@@ -24,15 +29,13 @@ class Picture {
 
   // Layout that the page decides: theme, margins for the width, and what dragging does.
   layout(layout, narrow) {
-    const page = { ...layout, template: common.templates[theme()], autosize: true, uirevision: "same" };
+    const page = { ...layout, template: common.templates[theme()], autosize: true, uirevision: this.section.scale };
     const panels = layout.meta?.panels;
     if (panels) return this.panelled(page, panels);
     delete page.height;
     if (layout.scene) {
-      page.margin = { l: 0, r: 0, t: 0, b: 36 };
-      if (narrow) page.scene = { ...page.scene, camera: this.farther(page.scene.camera) };
-    } else if (!layout.xaxis) {
-      page.margin = { l: 56, r: 30, t: 84, b: 24 };
+      page.margin = { l: 0, r: 0, t: 0, b: narrow ? 104 : 36 };
+      page.scene = { ...page.scene, camera: this.farther(page.scene.camera, narrow ? 1.6 : 1.12) };
     } else {
       page.margin = narrow ? { l: 40, r: 6, t: 16, b: 40 } : { l: 52, r: 10, t: 28, b: 52 };
     }
@@ -47,14 +50,17 @@ class Picture {
       if (page.coloraxis) {
         const bar = page.coloraxis.colorbar;
         page.coloraxis.colorbar = { ...bar, title: { ...bar.title, font: { size: 12 } }, thickness: 8, xpad: 4 };
+        // A scene needs the width.
+        const below = { orientation: "h", x: 0.5, y: 0, yanchor: "top", len: 0.9, title: { ...bar.title, side: "top", font: { size: 12 } } };
+        if (page.scene) Object.assign(page.coloraxis.colorbar, below);
       }
     }
     return page;
   }
 
-  // Titles of axes do not shrink with the picture.
-  farther(camera) {
-    const eye = Object.fromEntries(Object.entries(camera.eye).map(([axis, value]) => [axis, 1.25 * value]));
+  // Titles of axes do not shrink with the picture, and need room beside it.
+  farther(camera, factor) {
+    const eye = Object.fromEntries(Object.entries(camera.eye).map(([axis, value]) => [axis, factor * value]));
     return { ...camera, eye };
   }
 
@@ -103,17 +109,7 @@ class Picture {
         const cells = trace.meta.runs;
         trace.z = trace.z.map((line, b) => line.map((z, a) => (cells[b][a].some((row) => mask[row]) ? z : null)));
       }
-      if (trace.type === "parcoords") {
-        const [x, y] = section.data.explorer.axes;
-        const [x0, x1, y0, y1] = section.region ?? [null, null, null, null];
-        for (const axis of trace.dimensions) {
-          const ends = axis.name === x ? [x0, x1] : axis.name === y ? [y0, y1] : [null, null];
-          if (ends.some((end) => end !== null)) {
-            axis.constraintrange = [ends[0] ?? axis.values.reduce((a, b) => Math.min(a, b)), ends[1] ?? axis.values.reduce((a, b) => Math.max(a, b))];
-          }
-        }
-      }
-      if (!rows || trace.type === "parcoords") return trace;
+      if (!rows) return trace;
       const flat = (trace.type === "scatter" || trace.type === "scattergl") && trace.mode === "markers";
       if (flat) {
         if (mask) trace.selectedpoints = Array.from(rows.keys()).filter((at) => mask[rows[at]]);
@@ -156,8 +152,9 @@ class Picture {
       const point = event.points?.[0];
       return point?.data.rows ? point.data.rows[point.pointNumber] : null;
     };
-    this.plot.on("plotly_hover", (event) => this.section.show(row(event)));
-    this.plot.on("plotly_click", (event) => this.section.show(row(event), true));
+    this.plot.on("plotly_hover", (event) => this.section.point(row(event)));
+    this.plot.on("plotly_unhover", () => this.section.leave());
+    this.plot.on("plotly_click", (event) => this.section.point(row(event), true));
   }
 
   refresh() {
@@ -196,7 +193,7 @@ function watch(pictures) {
         picture.near = entry.isIntersecting;
         if (picture.near && (picture.stale || !picture.drawn)) schedule(picture);
         // A page may hold few pictures of the graphics card, and many large ones are heavy.
-        const heavy = picture.section.size > MANY || picture.content.data.some((one) => /3d|parcoords/.test(one.type));
+        const heavy = picture.section.size > MANY || picture.content.data.some((one) => /3d/.test(one.type));
         if (!picture.near && heavy) picture.release();
       }
     },

@@ -4,9 +4,13 @@ const pictures = [];
 for (const root of document.querySelectorAll("main > section")) {
   const section = new Section(root);
   const others = [...root.querySelectorAll(".gallery .plot")].map(
-    (plot) => new Picture(section, plot, JSON.parse(plot.parentElement.querySelector("script").textContent)),
+    (plot) => {
+      const contents = JSON.parse(plot.parentElement.querySelector("script").textContent);
+      const kind = contents.linear.data[0].type === "parcoords" ? Parallel : Picture;
+      return new kind(section, plot, contents);
+    },
   );
-  section.on("region", () => others.forEach((picture) => picture.refresh()));
+  for (const event of ["region", "scale"]) section.on(event, () => others.forEach((picture) => picture.refresh()));
   inspector(section);
   if (section.data.explorer) {
     const map = new Explorer(section, root.querySelector(".map .plot"));

@@ -11,11 +11,13 @@ class Section {
     this.arrays = new Map();
     this.texts = new Map();
     this.application = 0;
+    this.scale = this.data.explorer?.scale ?? "linear"; // of the axes of rates
     this.region = null; // [x0, x1, y0, y1], any of them null where that side is open
-    this.mask = null; // which rows are in the region
+    this.limits = new Map(); // other columns that are brushed, each with its two ends
+    this.mask = null; // which rows are selected
     this.row = null; // the run in the panel
-    this.held = false;
-    this.listeners = { region: [], row: [], application: [] };
+    this.held = this.pointed = false;
+    this.listeners = { region: [], row: [], application: [], scale: [] };
   }
 
   // The k-th array of the page, decoded when it is first needed.
@@ -72,24 +74,72 @@ class Section {
 
   select(region) {
     this.region = region && region.some((end) => end !== null) ? region : null;
+    this.filter();
+  }
+
+  // All runs again.
+  free() {
+    this.limits.clear();
+    this.select(null);
+  }
+
+  // Both ends of what is selected of a column; null where it is free.
+  limit(name) {
+    const side = this.data.explorer.axes.indexOf(name);
+    const ends = side < 0 ? this.limits.get(name) : this.region?.slice(2 * side, 2 * side + 2);
+    return ends?.some((end) => end !== null) ? ends : null;
+  }
+
+  // Select by one column; those of rate space are the region's.
+  confine(name, ends) {
+    const side = this.data.explorer.axes.indexOf(name);
+    if (side >= 0) {
+      const region = [...(this.region ?? [null, null, null, null])];
+      region.splice(2 * side, 2, ...(ends ?? [null, null]));
+      this.select(region);
+      return;
+    }
+    if (ends?.some((end) => end !== null)) this.limits.set(name, ends);
+    else this.limits.delete(name);
+    this.filter();
+  }
+
+  filter() {
+    const { axes } = this.data.explorer;
+    const names = [...axes, ...this.limits.keys()].filter((name) => this.limit(name));
     this.mask = null;
-    if (this.region) {
-      const [x, y] = this.data.explorer.axes.map((name) => this.column(name));
-      const [x0, x1, y0, y1] = this.region;
+    if (names.length) {
       // Others are in no picture.
-      const done = (row) => this.data.statuses[row] === "finished";
-      const within = (value, low, high) =>
-        Number.isFinite(value) && (low === null || value >= low) && (high === null || value <= high);
-      this.mask = Uint8Array.from(x, (value, row) => done(row) && within(value, x0, x1) && within(y[row], y0, y1));
+      this.mask = Uint8Array.from(this.data.statuses, (status) => status === "finished");
+      for (const name of names) {
+        const [column, [low, high]] = [this.column(name), this.limit(name)];
+        this.mask.forEach((kept, row) => {
+          const value = column[row];
+          const within = Number.isFinite(value) && (low === null || value >= low) && (high === null || value <= high);
+          if (kept && !within) this.mask[row] = 0;
+        });
+      }
     }
     this.tell("region");
+  }
+
+  rescale(scale) {
+    this.scale = scale;
+    this.tell("scale");
   }
 
   count() {
     return this.mask ? this.mask.reduce((sum, one) => sum + one, 0) : this.size;
   }
 
-  // Show a run in the panel: for as long as it is pointed at, or held.
+  // A run is pointed at, or pressed and held.
+  point(row, held = false) {
+    if (row === null || (this.held && !held)) return;
+    this.pointed = true;
+    this.show(row, held);
+  }
+
+  // Show a run in the panel, unless another one is held.
   show(row, held = false) {
     if (row === null || (this.held && !held)) return;
     this.held = held;
@@ -97,8 +147,15 @@ class Section {
     this.tell("row");
   }
 
+  // Nothing is pointed at any more; the panel goes on to show what was.
+  leave() {
+    if (!this.pointed) return;
+    this.pointed = false;
+    this.tell("row");
+  }
+
   release() {
-    this.held = false;
+    this.held = this.pointed = false;
     this.tell("row");
   }
 

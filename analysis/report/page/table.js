@@ -51,7 +51,8 @@ function table(section) {
       add(fixed(section.column(metric)[row], decimals)).className = "number";
     }
     add(section.data.starts[row] || "–").className = "number";
-    for (const event of ["mouseenter", "focusin"]) element.addEventListener(event, () => section.show(row));
+    for (const event of ["mouseenter", "focusin"]) element.addEventListener(event, () => section.point(row));
+    for (const event of ["mouseleave", "focusout"]) element.addEventListener(event, () => section.leave());
     return element;
   }
 
@@ -63,7 +64,7 @@ function table(section) {
     const some = rows.slice(first, first + ROWS);
     body.replaceChildren(...some.map(line));
     told.textContent = rows.length
-      ? `${first + 1} to ${first + some.length} of ${runs(rows.length)}${section.region ? " in the region" : ""}`
+      ? `${first + 1} to ${first + some.length} of ${runs(rows.length)}${section.mask ? " in the region" : ""}`
       : "No run lies in the region.";
     previous.disabled = page === 0;
     next.disabled = page === pages - 1;

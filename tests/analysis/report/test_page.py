@@ -76,8 +76,8 @@ class Page(HTMLParser):
             self.texts.append(data)
         elif self._script.get("type") == "application/json":
             content = json.loads(data)
-            if "data" in content:
-                self.figures.append(content)
+            if "linear" in content:
+                self.figures.append(content["linear"])
             elif "pool" in content:
                 self.sections.append(content)
         else:
@@ -132,7 +132,7 @@ def test_every_picture_is_there_with_its_numbers(grid: pd.DataFrame, parsed: Pag
     # regions, 2 in three dimensions, 6 over β, 13 metrics against rate, all metrics, parallel coordinates; rate space
     assert len(parsed.figures) + 1 == 25 == parsed.count("figure")
     (section,) = parsed.sections
-    (points,) = [one for one in section["explorer"]["figure"]["data"] if "rows" in one]
+    (points,) = [one for one in section["explorer"]["figures"]["linear"]["data"] if "rows" in one]
     for name, axis in (("test/rate_1", "x"), ("test/rate_2", "y")):
         np.testing.assert_allclose(unpacked(section, points[axis]), grid[name], rtol=1e-6)
         np.testing.assert_allclose(unpacked(section, section["columns"][name]), grid[name], rtol=1e-6)
