@@ -115,7 +115,7 @@ class _Walk:
                 self._check_owner(top, path, *self.linked[real])
             elif folder in self.read and _is_image(name) and os.path.isfile(real):
                 self._check_owner(top, path, self.read[folder][0], real)
-            else:
+            elif os.path.isfile(real) or not os.path.exists(real):  # one that leads nowhere is named when it is read
                 self.linked[real] = top, path
                 paths.append(path)
         if not paths:
@@ -137,7 +137,7 @@ def _entries(folder: str) -> _Entries:
                     continue
                 if _is_folder(entry):
                     found.folders.append((entry.name, entry.is_symlink(), entry.path))
-                elif _is_image(entry.name):
+                elif _is_image(entry.name) and (entry.is_symlink() or entry.is_file()):  # a pipe has no end
                     found.images.append((entry.is_symlink(), entry.path))
     except OSError as error:
         _refuse(error)

@@ -208,6 +208,13 @@ class TestLinks:
         self.link(tmp_path / "test", "train")
         assert "an image must be of one class and one split" in refusal(tmp_path)
 
+    def test_pipes_are_left_alone(self, tmp_path: Path) -> None:
+        """Who opens one waits for ever."""
+        tree(tmp_path, "cat/1.png", "dog/2.png")
+        os.mkfifo(tmp_path / "cat/pipe.png")
+        self.link(tmp_path / "cat/to pipe.png", "pipe.png")
+        assert names(list_folder(tmp_path))[0] == ["cat/1.png", "dog/2.png"]
+
     def test_a_broken_one_is_named_when_it_is_read(self, tmp_path: Path) -> None:
         tree(tmp_path, "cat/1.png", "dog/2.png")
         self.link(tmp_path / "cat/0.png", "nowhere.png")

@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from hit.config import TrainConfig
 from hit.models import build_model
 from hit.objective import objective
-from hit.research_code import DATASETS, LIKELIHOODS, POSTERIORS, translate_weights
+from hit.research_code import translate_config, translate_weights
 
 FILES = [
     "ghvae_binary_mnist_bernoulli",
@@ -28,16 +27,22 @@ FILES = [
 def test_agrees_in_every_number(golden: Path, name: str) -> None:
     numbers = np.load(golden / f"{name}.npz", allow_pickle=False)
     meta = json.loads(str(numbers["meta"]))
-    config = TrainConfig(
-        dataset=DATASETS[meta["dataset"]],
-        model=name.split("_")[0],  # type: ignore[arg-type]
-        likelihood=LIKELIHOODS[meta["likelihood"]],  # type: ignore[arg-type]
-        posterior=POSTERIORS[meta["posterior"]],  # type: ignore[arg-type]
-        latent="conv" if meta["conv_z"] else "dense",
-        sigma=meta["sigma"],
-        channels=meta["channels"],
-        z_dims=(meta["z_dims"] or 1,),
-        betas=(meta["beta_bottom"], meta["beta_top"]),
+    config = translate_config(
+        {
+            "dataset": meta["dataset"],
+            "vae_type": {"ghvae": "HVAE", "lvae": "LVAE"}[name.split("_")[0]],
+            "px_y_family_ll": meta["likelihood"],
+            "qz_family": meta["posterior"],
+            "use_conv_z": meta["conv_z"],
+            "sigma": meta["sigma"],
+            "conv_channels": meta["channels"],
+            "z_dims": meta["z_dims"],
+            "beta_y": meta["beta_bottom"],
+            "beta_z": meta["beta_top"],
+            "num_epochs": 1,
+            "batch_size": 3,
+            "learning_rate": 1e-3,
+        }
     )
     images = torch.from_numpy(numbers["x"])
     model = build_model(config, tuple(images.shape[1:]))  # type: ignore[arg-type]

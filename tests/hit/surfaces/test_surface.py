@@ -41,6 +41,7 @@ CONFIGS = [
         ("vae", {"model": "vae", "likelihood": "gaussian_learned"}, COLOUR),
         ("ghvae-conv-mol", {"latent": "conv", "likelihood": "mol", "channels": 2}, COLOUR),
         ("lvae-conv-3-layers", {"model": "lvae", "latent": "conv", "z_dims": "3,5"}, GREY),
+        ("ghvae-mol-grey", {"likelihood": "mol"}, GREY),
         ("lvae-linear-mol", {"model": "lvae", "linear_z1": 6, "likelihood": "mol"}, COLOUR),
         ("ghvae-gumbel", {"posterior": "gumbel_softmax"}, GREY),
     ]
