@@ -286,7 +286,7 @@ def _dims(value: Any) -> tuple[Any, ...]:
         parts = (value,)
     elif isinstance(value, list | tuple):
         parts = tuple(value)
-    if parts is None or None in parts:
+    if not parts or None in parts:
         raise ConfigError(f"z_dims must be whole numbers with commas, got {shown(value)}")
     return parts
 

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from hit.config import TrainConfig, machine_fields
 from hit.data import Dataset
+from hit.data.download import DataRoot
 from hit.errors import CheckpointError, ConfigError, DataError, Diverged, OutOfMemory, shown
 from hit.experiments import Experiment
 from hit.machine import keep_freed_memory, select_device, set_threads
@@ -100,6 +101,7 @@ def import_runs(
         Interrupted: `stop` was requested; the run at hand is imported anew next time.
     """
     stop = stop or StopRequest()
+    DataRoot.find(machine.data_root)  # one out of reach is no fault of the runs
     set_threads(machine.threads)
     keep_freed_memory()
     job = _Import(
@@ -203,20 +205,27 @@ def _present(store: Store, experiment: str | Experiment) -> set[tuple[str, str]]
 
 def _read_config(folder: Path) -> TrainConfig:
     path = folder / _CONFIG
-    if not path.is_file():
+    if not _is_file(path):
         raise CheckpointError(f"{_CONFIG} must lie beside {_WEIGHTS}, got none")
     try:
         flags = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError, MemoryError) as error:
         raise CheckpointError(f"{_CONFIG} must be readable JSON, got {type(error).__name__}") from None
     if not isinstance(flags, dict):
         raise CheckpointError(f"{_CONFIG} must hold the flags of a run by name, got a {type(flags).__name__}")
     return translate_config(flags)
 
 
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError as error:
+        raise CheckpointError(f"{path.name} must be readable, got: {error.strerror}") from None
+
+
 def _read_weights(folder: Path, config: TrainConfig) -> dict[str, Tensor]:
     path = folder / _WEIGHTS
-    if not path.is_file():
+    if not _is_file(path):
         raise CheckpointError(f"{_WEIGHTS} must lie beside {_CONFIG}, got none")
     try:
         weights = torch.load(path, map_location="cpu", weights_only=True)
