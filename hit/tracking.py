@@ -26,6 +26,7 @@ from hit.experiment_page import prepare_page
 from hit.experiments import Experiment
 from hit.journal import Journal, Record
 from hit.provenance import packages, source_tags
+from hit.redaction import redact
 from hit.schema import Kind, Tag
 from hit.state import lock_run, make_writable, run_folder, store_mark
 from hit.stop import StopRequest, process_identity
@@ -209,7 +210,7 @@ class RunWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         status, reason = _ending(error)
-        tags: dict[str, str] = {Tag.STATUS_REASON: reason} if reason else {}
+        tags: dict[str, str] = {Tag.STATUS_REASON: redact(reason)} if reason else {}
         if isinstance(error, Diverged):
             tags[Tag.DIVERGED] = "true"
         if isinstance(error, EndedEarly):
