@@ -13,6 +13,7 @@ import contextlib
 import logging
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 # Our own delivery waits and retries (hit.tracking); MLflow's client would hold a question for minutes.
@@ -198,12 +199,26 @@ def _open_file(path: Path, address: str) -> MlflowClient:
             return until_made(lambda: _ask(address))
         if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
             raise StoreError(f"tracking store must lie in a writable directory, got {path}")
-        with FileLock(f"{path}.lock", timeout=_DB_LOCK_SECONDS):
+        with _locked(path):
             return until_made(lambda: _first_ask(address))
-    except Timeout:
-        raise StoreAway("another process has been making its tables for minutes") from None
     except OSError as error:
         raise StoreRefused(error.strerror or str(error)) from None
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold the lock beside an SQLite file; where none can be made, do without: `until_made` waits for others, too."""
+    lock = FileLock(f"{path}.lock", timeout=_DB_LOCK_SECONDS)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise StoreAway("another process has been making its tables for minutes") from None
+    except (OSError, NotImplementedError):
+        pass
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _open_database(address: str) -> MlflowClient:

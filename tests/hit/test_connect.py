@@ -1,5 +1,6 @@
 """A store that does not answer, or refuses, is told in one line without secrets, and soon."""
 
+import errno
 import logging
 import socket
 import sys
@@ -9,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from mlflow.exceptions import MlflowException
 
 from hit import first_use, probe
@@ -142,6 +144,14 @@ def test_files_that_cannot_be_a_store(tmp_path: Path, made: str, said: str) -> N
     (tmp_path / "folder").mkdir()
     with pytest.raises(StoreError, match=said):
         connect(f"sqlite:///{tmp_path}/{made}")
+
+
+def test_a_file_system_without_locks_does_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: FileLock) -> None:
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(FileLock, "_acquire", refuse)
+    assert connect(f"sqlite:///{tmp_path}/store.db").search_experiments()
 
 
 def test_a_store_of_mlflow_run_that_is_elsewhere_is_not_made_here(

@@ -64,7 +64,26 @@ def test_the_report_is_written_and_says_that_it_is_not_logged(
     assert page.stat().st_size > 100_000
     assert said.out.splitlines()[-1] == f"report: {page}"
     (line,) = [line for line in said.err.splitlines() if "logged" in line]
-    assert line == "the report is written, and not logged with its store: attempt to write a readonly database"
+    said = f"no run can be made in sqlite:///{shut}: attempt to write a readonly database"
+    assert line == f"the report is written, and not logged with its store: {said}"
+
+
+def test_one_that_sqlite_itself_cannot_read_there_is_told(filled: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "theirs"
+    folder.mkdir()
+    shutil.copy(filled, folder)
+    with sqlite3.connect(folder / "store.db") as database:
+        database.execute("PRAGMA journal_mode=WAL")  # whose readers need files beside it
+    database.close()
+    folder.chmod(0o555)
+    try:
+        with bound_by_permissions() as bound:
+            if not bound:
+                pytest.skip("nothing keeps us from writing here")
+            with pytest.raises(StoreRefused, match=r"store\.db cannot be used: .* \(it is in WAL mode, "):
+                connect(f"sqlite:///{folder}/store.db")
+    finally:
+        folder.chmod(0o755)
 
 
 @pytest.mark.parametrize("amend", [False, True])
