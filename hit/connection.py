@@ -13,6 +13,7 @@ import contextlib
 import logging
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 # Our own delivery waits and retries (hit.tracking); MLflow's client would hold a question for minutes.
@@ -37,6 +38,8 @@ from hit.store_errors import first_line, translated
 
 _PERMANENT = {"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS", "BAD_REQUEST"}
 _DB_LOCK_SECONDS = 120
+#: MLflow's own variable for where it keeps artifacts.
+_ROOT = "_MLFLOW_SERVER_ARTIFACT_ROOT"
 _TRIES = 5
 
 
@@ -196,12 +199,26 @@ def _open_file(path: Path, address: str) -> MlflowClient:
             return until_made(lambda: _ask(address))
         if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
             raise StoreError(f"tracking store must lie in a writable directory, got {path}")
-        with FileLock(f"{path}.lock", timeout=_DB_LOCK_SECONDS):
-            return until_made(lambda: _ask(address))
-    except Timeout:
-        raise StoreAway("another process has been making its tables for minutes") from None
+        with _locked(path):
+            return until_made(lambda: _first_ask(address))
     except OSError as error:
         raise StoreRefused(error.strerror or str(error)) from None
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold the lock beside an SQLite file; where none can be made, do without: `until_made` waits for others, too."""
+    lock = FileLock(f"{path}.lock", timeout=_DB_LOCK_SECONDS)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise StoreAway("another process has been making its tables for minutes") from None
+    except (OSError, NotImplementedError):
+        pass
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _open_database(address: str) -> MlflowClient:
@@ -210,7 +227,7 @@ def _open_database(address: str) -> MlflowClient:
         return until_made(lambda: _ask(address))
     try:
         with alone_in_database(engine):
-            return until_made(lambda: _ask(address))
+            return until_made(lambda: _first_ask(address))
     except StoreError:
         raise
     except Exception as error:
@@ -223,13 +240,29 @@ def _ask(address: str) -> MlflowClient:
     return client
 
 
-def _artifact_location(client: MlflowClient, name: str) -> str | None:
-    """Beside the SQLite file, wherever the process stands, or in this folder for another database; a server decides
-    for itself.
+def _first_ask(address: str) -> MlflowClient:
+    """Ask, and make the tables. MLflow writes the path of its default experiment into its SQL as it is, quotes and all;
+    an address is taken as one.
     """
-    uri = str(client.tracking_uri)
-    path = sqlite_path(uri)
-    if not is_database(uri) or (path is None and "_MLFLOW_SERVER_ARTIFACT_ROOT" in os.environ):
+    asked = os.environ.get(_ROOT)
+    os.environ[_ROOT] = asked or _artifacts(address).as_uri()
+    try:
+        return _ask(address)
+    finally:
+        if not asked:
+            del os.environ[_ROOT]
+
+
+def _artifacts(address: str) -> Path:
+    """Beside the SQLite file, wherever the process stands, or in this folder for another database."""
+    path = sqlite_path(address)
+    return (path.parent if path is not None else Path.cwd()) / "mlruns"
+
+
+def _artifact_location(client: MlflowClient, name: str) -> str | None:
+    """Of a new experiment in a database; a server decides for itself."""
+    address = str(client.tracking_uri)
+    if not is_database(address) or (sqlite_path(address) is None and _ROOT in os.environ):
         return None
     folder = "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in name)
-    return ((path.parent if path is not None else Path.cwd()) / "mlruns" / folder).as_uri()
+    return (_artifacts(address) / folder).as_uri()

@@ -13,7 +13,8 @@ from typing import TypeVar
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from hit.errors import StoreAway
+from hit.errors import StoreAway, StoreError
+from hit.redaction import redact
 from hit.schema import Tag
 from hit.store_errors import translated
 
@@ -50,7 +51,10 @@ def create_run(client: MlflowClient, experiment: str, *, name: str, tags: Mappin
             raise StoreAway("the answer was empty")
         return run
 
-    return made_once(make, find)
+    try:
+        return made_once(make, find)
+    except StoreError as error:
+        raise type(error)(f"no run can be made in {redact(str(client.tracking_uri))}: {error}") from None
 
 
 def made_once(make: Callable[[], MadeT], find: Callable[[], MadeT | None]) -> MadeT:

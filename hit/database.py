@@ -20,7 +20,7 @@ from mlflow.utils.search_utils import SearchUtils
 from sqlalchemy.orm import Session
 
 from hit.addresses import is_database, sqlite_path
-from hit.probe import open_sqlite
+from hit.probe import engine_of, open_sqlite
 from hit.records import TAG_COLUMNS, Records
 
 # Tables, not MLflow's classes: rows are tuples then, for a tenth of the work.
@@ -47,7 +47,7 @@ class Database:
 
     def __init__(self, uri: str) -> None:
         path = sqlite_path(uri)
-        self._engine = sql.create_engine(uri, poolclass=sql.NullPool) if path is None else open_sqlite(path)
+        self._engine = engine_of(uri) if path is None else open_sqlite(path)
 
     @staticmethod
     def reads(uri: str) -> bool:

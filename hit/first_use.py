@@ -20,7 +20,7 @@ _NAME = "hit first use"  # of MySQL's
 _LOCK_SECONDS = 120.0
 _POLL_SECONDS = 0.2
 #: Tables are being made for so long at most.
-_MAKING_SECONDS = 120.0
+_MAKING_SECONDS = 60.0
 #: An older schema that nobody changes for so long is one that nobody is upgrading.
 _STILL_SECONDS = 5.0
 

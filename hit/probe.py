@@ -1,6 +1,6 @@
 """Whether a store answers, asked with little patience: MLflow's own clients try again for minutes, with warnings."""
 
-__all__ = ["open_sqlite", "probe_database", "probe_server"]
+__all__ = ["engine_of", "open_sqlite", "probe_database", "probe_server"]
 
 import contextlib
 import sqlite3
@@ -24,6 +24,9 @@ _ROUTE = "/api/2.0/mlflow/experiments/search"
 _CONNECT_SECONDS, _ANSWER_SECONDS = 5, 20
 _SQLITE_SECONDS = 60.0
 _SECONDS_TO_SECOND_TRY = 1.0
+_WAL_HINT = (
+    " (it is in WAL mode, whose readers must write beside it; its owner changes that by PRAGMA journal_mode=DELETE)"
+)
 #: How the drivers of SQLAlchemy's dialects call their patience, in seconds.
 _PATIENCE = {
     "psycopg": "connect_timeout",
@@ -93,16 +96,23 @@ def probe_database(uri: str) -> sql.Engine:
         StoreError: it is away (`StoreAway`), or refuses or lacks its driver (`StoreRefused`).
     """
     try:
-        url = sql.make_url(uri)
-        driver = url.get_dialect().driver
-        options: dict[str, Any] = {}
-        if (name := _PATIENCE.get(driver)) and name not in url.query:
-            options[name] = _CONNECT_SECONDS
-        engine = sql.create_engine(url, poolclass=sql.NullPool, connect_args=options)
+        engine = engine_of(uri)
         with engine.connect():
             return engine
     except Exception as error:
         raise translated(error) from None
+
+
+def engine_of(uri: str) -> sql.Engine:
+    """The engine of a database, which holds no connection while none is used, and does not wait long for one.
+
+    Raises:
+        ModuleNotFoundError, sqlalchemy.exc.SQLAlchemyError: its driver is missing, or the address is none.
+    """
+    url = sql.make_url(uri)
+    name = _PATIENCE.get(url.get_dialect().driver)
+    options: dict[str, Any] = {name: _CONNECT_SECONDS} if name and name not in url.query else {}
+    return sql.create_engine(url, poolclass=sql.NullPool, connect_args=options)
 
 
 def open_sqlite(path: Path) -> sql.Engine:
@@ -119,5 +129,14 @@ def open_sqlite(path: Path) -> sql.Engine:
             connection.scalar(sql.text("PRAGMA schema_version"))
     except sql.exc.SQLAlchemyError as error:
         said = translated(error)
-        raise (said if "locked" in str(error) else StoreRefused(str(said))) from None
+        if "locked" in str(error):
+            raise said from None
+        raise StoreRefused(f"{said}{_WAL_HINT if _keeps_log(path) else ''}") from None
     return engine
+
+
+def _keeps_log(path: Path) -> bool:
+    """Whether an SQLite file is kept in WAL mode (https://sqlite.org/fileformat.html, offset 18)."""
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        return file.read(20)[18:19] == b"\x02"
+    return False

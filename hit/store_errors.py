@@ -19,6 +19,8 @@ _LONGEST_LINE = 300
 #: Codes of MLflow (https://mlflow.org/docs/latest/rest-api.html) and what they come to.
 _REFUSES_US = {"PERMISSION_DENIED", "CUSTOMER_UNAUTHORIZED", "UNAUTHENTICATED"}
 _REFUSES_ITEM = {"INVALID_PARAMETER_VALUE", "BAD_REQUEST", "RESOURCE_ALREADY_EXISTS", "NOT_IMPLEMENTED"}
+#: MLflow's codes for what a database says.
+_OF_DATABASE = {"BAD_REQUEST", "INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE"}
 _NOT_THERE = {"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"}
 _STATUS = re.compile(r"failed with error code (\d{3})|\b(\d{3}) (?:Client|Server) Error")
 #: MLflow says that a run is deleted as it says that a parameter is wrong.
@@ -43,6 +45,8 @@ _DRIVERS = {
 
 #: How SQLAlchemy begins, the driver's own class of errors.
 _RAISER = re.compile(r"^\((?:\w+\.)+\w+\) ")
+#: How MLflow tells of an answer that is not its own.
+_ANSWER = re.compile(r"^API request to endpoint \S+ failed with error code (\d+) != \d+\. Response body: '(.*)", re.S)
 _WORDS = (
     (re.compile(r"Connection refused", re.I), "Connection refused"),
     (re.compile(r"Name or service not known|nodename nor servname", re.I), "Name or service not known"),
@@ -89,6 +93,10 @@ def translated(error: BaseException, *, item: str = "") -> StoreError:
         return ItemRefused(f"{item}: {said}") if item.startswith("artifact") and status == 404 else RunGone(said)
     if code == "ENDPOINT_NOT_FOUND" or status == 404:
         return StoreRefused(f"there is no MLflow tracking server at this address: {said}")
+    of_database = isinstance(error, SQLAlchemyError) or code in _OF_DATABASE
+    if of_database and _NO_RIGHT.search(text):
+        # Where artifacts lie may be shut while the rest of the store is open.
+        return _refused_item_or_store(item if item.startswith(("artifact", "image")) else "", said)
     if code in _REFUSES_ITEM or status in (400, 405, 413, 414, 415, 422):
         return ItemRefused(f"{item}: {said}") if item else StoreError(said)
     if isinstance(error, requests.exceptions.InvalidURL | requests.exceptions.InvalidHeader | UnicodeError):
@@ -96,8 +104,6 @@ def translated(error: BaseException, *, item: str = "") -> StoreError:
     if _MALFORMED.search(text):
         return StoreRefused(f"the address or the credentials of the store are malformed: {said}")
     if isinstance(error, MlflowException | SQLAlchemyError | requests.exceptions.RequestException):
-        if _NO_RIGHT.search(text):
-            return StoreRefused(said)
         return StoreAway(said)
     if isinstance(error, ParseError | json.JSONDecodeError):
         return StoreAway(f"it answers what cannot be read: {said}")
@@ -119,7 +125,10 @@ def first_line(error: BaseException) -> str:
             return words
     if not text:
         return type(error).__name__
-    line = _RAISER.sub("", text.splitlines()[0])
+    if found := _ANSWER.search(text):
+        return redact(" ".join(f"{found[1]}: {found[2]}".split()))[:_LONGEST_LINE].rstrip("' :")
+    lines = [line for line in text.splitlines() if not line.startswith("(raised as a result of")] or [text]
+    line = _RAISER.sub("", lines[0])
     if line.startswith("{"):
         line = _message(text) or line
     return redact(line)[:_LONGEST_LINE]

@@ -35,6 +35,7 @@ from hit.facts import RunFacts
 from hit.journal import Journal, Record
 from hit.lengths import shortened
 from hit.provenance import packages, source_tags
+from hit.redaction import redact
 from hit.run_log import RunLog, metric_record, tag_record
 from hit.schema import Kind, Tag
 from hit.state import lock_run, make_writable, run_folder, unwritable
@@ -159,7 +160,7 @@ class RunWriter(RunLog):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         status, reason = _ending(error)
-        tags: dict[str, str] = {Tag.STATUS_REASON: reason} if reason else {}
+        tags: dict[str, str] = {Tag.STATUS_REASON: redact(reason)} if reason else {}
         if isinstance(error, Diverged):
             tags[Tag.DIVERGED] = "true"
         if isinstance(error, EndedEarly):

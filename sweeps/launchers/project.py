@@ -20,6 +20,7 @@ from mlflow.exceptions import MlflowException
 from hit.connection import connect
 from hit.cpus import threads_of_each
 from hit.experiments import Experiment
+from hit.redaction import redact
 from hit.schema import Tag
 from hit.stop import WATCHED, process_identity
 from hit.workers import THREAD_VARIABLES, Outcome
@@ -132,7 +133,8 @@ class ProjectLauncher(Launcher):
                 doing = "training" if epoch < child.training.config.epochs else "evaluating"
                 return [Outcome(job, "progress", doing, epoch)]
             self._children.remove(child)
-            said = child.log.read_text(errors="replace").strip()
+            said = redact(child.log.read_text(errors="replace").strip())
+            child.log.write_text(f"{said}\n")
             outcome = _verdict(child, client, client.get_run(child.training.run_id), said)
         except MlflowException as error:
             if child in self._children:

@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 
 from hit.artifacts import ArtifactReader
-from hit.errors import StoreAway
+from hit.errors import StoreAway, StoreError
+from hit.schema import Kind
+from hit.store import Store
+from hit.tracking import RunWriter
 
 
 class _Store:
@@ -41,3 +44,15 @@ def test_a_store_that_is_away_is_asked_once(tmp_path: Path, runs: int) -> None:
     read = ArtifactReader(store)
     assert [read(f"run-{at}", "images/samples.png") for at in range(runs)] == [None] * runs
     assert store.asked == 1
+
+
+def test_a_store_that_was_moved_says_where_it_looked(tmp_path: Path) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.mkdir()
+    uri = f"sqlite:///{old}/store.db"
+    with RunWriter(kind=Kind.TRAIN, name="a run", state_dir=tmp_path / "state", uri=uri) as run:
+        run.json_artifact("config.json", {"a": 1})
+    old.rename(new)
+    said = rf"looked for in {old.as_uri()}/mlruns/hit/{run.run_id}/artifacts: .*; a store that was moved keeps the old"
+    with pytest.raises(StoreError, match=said):
+        Store(f"sqlite:///{new}/store.db").download(run.run_id, "config.json", tmp_path)

@@ -147,9 +147,16 @@ client.create_run(experiment_id(client, "crowd"))
 """
 
 
+PLAIN = "import sys, mlflow; mlflow.MlflowClient(sys.argv[1]).search_experiments()"
+
+
 def test_a_crowd_meets_at_a_new_store(commands: Commands) -> None:
-    crowd = [subprocess.Popen([sys.executable, "-c", CROWD, commands.uri], env=commands.environment) for _ in range(6)]
+    scripts = [PLAIN] + [CROWD] * 6  # MLflow's own client knows no lock, and may fail
+    plain, *crowd = (
+        subprocess.Popen([sys.executable, "-c", script, commands.uri], env=commands.environment) for script in scripts
+    )
     assert [process.wait(120) for process in crowd] == [0] * 6
+    plain.wait(120)
     assert len(commands.statuses()) == 6
     assert [experiment.name for experiment in commands.client.search_experiments()].count("crowd") == 1
 

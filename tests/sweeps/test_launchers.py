@@ -16,6 +16,7 @@ import pytest
 from hit.config import TrainConfig
 from hit.data import load
 from hit.errors import ConfigError, Unavailable
+from hit.experiments import Experiment
 from hit.naming import run_name
 from hit.options import build
 from hit.reservation import reserve_run
@@ -234,3 +235,10 @@ class TestOptions:
     def test_what_is_no_address(self, address: str) -> None:
         with pytest.raises(ConfigError, match="ray_address must be host:port or ray://host:port"):
             check_launcher(RunningOptions(launcher="ray", ray_address=address))
+
+
+def test_a_project_is_told_its_experiment_by_its_id(tmp_path: Path) -> None:
+    training = Training("0", TrainConfig(), "1", Experiment("hit", "7"), "2", "sqlite:///store.db")
+    words = ProjectLauncher(1, "local", tmp_path)._command(training)
+    assert words[words.index("--experiment-id") + 1] == "7"
+    assert not [word for word in words if word.startswith(("experiment=", "--experiment-name"))]
