@@ -33,7 +33,7 @@ from hit.journal import Journal, Record
 from hit.provenance import packages, source_tags
 from hit.run_log import RunLog, metric_record, tag_record
 from hit.schema import Kind, Tag
-from hit.state import lock_run, make_writable, run_folder, unwritable
+from hit.state import lock_run, make_writable, run_folder, unlock_run, unwritable
 from hit.stop import StopRequest, process_identity
 from hit.store_errors import is_no_room
 
@@ -112,14 +112,14 @@ class RunWriter(RunLog):
                 run = self._client.get_run(run_id)
                 if not amend:
                     if run.info.status == "FINISHED":  # by another process, since somebody saw that it was not
-                        self._lock.release()
+                        unlock_run(self._lock)
                         raise Claimed(f"run {run_id} is FINISHED already")
                     # Whose it is now must stand there before RUNNING does, lest somebody take it for lost.
                     owner = [RunTag(key, all_tags[key]) for key in (Tag.HOST, Tag.PROCESS, Tag.HEARTBEAT)]
                     self._client.log_batch(run_id, tags=owner)
                     self._client.update_run(run_id, status="RUNNING", name=name)
             except MlflowException as error:
-                self._lock.release()
+                unlock_run(self._lock)
                 raise StoreError(f"run {run_id} cannot be taken over: {str(error).splitlines()[0]}") from None
             known_params = set(run.data.params)
             all_tags = {key: value for key, value in source_tags().items() if key not in run.data.tags} | all_tags
