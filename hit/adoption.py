@@ -3,6 +3,7 @@
 __all__ = ["adopt", "adopt_unknown"]
 
 import contextlib
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -77,7 +78,9 @@ def adopt_unknown(run_id: str, state_dir: Path, experiment: str = "", uri: str |
     folder, client = run_folder(state_dir, run_id), connect(uri)
     if not (folder / JOURNAL).exists() or _is_known(client, run_id, deleted=True):
         return run_id
-    return adopt(Leftover(folder, RunFacts.read(folder)), client, experiment)
+    new = adopt(Leftover(folder, RunFacts.read(folder)), client, experiment)
+    print(f"run {run_id} is not in the store: what it left here is run {new} now", file=sys.stderr, flush=True)
+    return new
 
 
 def _is_known(client: MlflowClient, run_id: str, *, deleted: bool = False) -> bool:

@@ -3,12 +3,11 @@
 __all__ = ["ASIDE", "Aside", "described"]
 
 import json
-import os
 from collections.abc import Collection
 from pathlib import Path
 
 from hit.journal import Record, read_record
-from hit.state import unwritable
+from hit.state import unwritable, write_whole
 
 #: Name of the file in the run's folder.
 ASIDE = "aside.jsonl"
@@ -42,16 +41,13 @@ class Aside:
         Raises:
             StoreError: the disk is full, or cannot be written to.
         """
-        temporary = self._path.with_suffix(".new")
+        lines = [json.dumps({**record, "why": why}, separators=(",", ":")) + "\n" for record, why in items]
         try:
-            if items:
-                lines = [json.dumps({**record, "why": why}, separators=(",", ":")) for record, why in items]
-                temporary.write_text("\n".join([*lines, ""]))
-                os.replace(temporary, self._path)
+            if lines:
+                write_whole(self._path, "".join(lines).encode())
             else:
                 self._path.unlink(missing_ok=True)
         except OSError as error:
-            temporary.unlink(missing_ok=True)
             raise unwritable(self._folder, error) from None
         self.items = list(items)
 

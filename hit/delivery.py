@@ -115,15 +115,15 @@ class Delivery(threading.Thread):
         return f"the store has not answered since {since} ({self.trouble})"
 
     def _lacks(self) -> str:
-        kept = f"what its store lacks is kept in {self._journal.folder}"
         match self.trouble:
             case RunDeleted():
                 how = f"delivered if the run is restored, and dropped by: python -m hit.recover --drop {self._run_id}"
             case RunGone():
-                how = f"made a new run there by: python -m hit.recover --adopt {self._run_id}"
+                how = f"brought there as a new run by: python -m hit.recover --adopt {self._run_id}"
             case _:
                 how = "delivered by the next command that uses this state_dir and store"
-        return f"{self.waits_for or self.trouble or 'the store has not answered in time'}; {kept}, and {how}"
+        why = self.waits_for or self.trouble or "the store has not answered in time"
+        return f"{why}; what the store lacks is kept in {self._journal.folder}, and {how}"
 
     def _drain(self, keep_waiting: Callable[[float], bool]) -> None:
         started = time.monotonic()

@@ -12,7 +12,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from hit.redaction import redact
-from hit.state import store_mark, unwritable
+from hit.state import store_mark, unwritable, write_whole
 
 _FACTS, _MARK = "run.json", "store"
 
@@ -77,9 +77,7 @@ class RunFacts:
             StoreError: it cannot be written to, or the disk is full.
         """
         try:
-            half = folder / f"{_FACTS}.new"
-            half.write_text(json.dumps(asdict(self), indent=2) + "\n")
-            half.replace(folder / _FACTS)
-            (folder / _MARK).write_text(self.mark)
+            write_whole(folder / _FACTS, (json.dumps(asdict(self), indent=2) + "\n").encode())
+            write_whole(folder / _MARK, self.mark.encode())
         except OSError as error:
             raise unwritable(folder, error) from None

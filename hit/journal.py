@@ -5,7 +5,6 @@ __all__ = ["JOURNAL", "Journal", "Record", "read_record"]
 import contextlib
 import json
 import os
-import shutil
 import sys
 import threading
 from collections.abc import Iterable
@@ -13,7 +12,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from hit.state import unwritable
+from hit.state import unwritable, write_whole
 
 #: Name of the file in the run's folder.
 JOURNAL = "journal.jsonl"
@@ -151,12 +150,10 @@ class Journal:
             position += len(line)
             sent += len(kept) if position <= self._sent else 0
         damaged = _unused(self._path.with_name("journal.damaged"))
-        shutil.copyfile(self._path, damaged)
+        write_whole(damaged, self._path.read_bytes())
         self._sent = sent
         self._save_sent()
-        fresh = self._path.with_suffix(".new")
-        fresh.write_bytes(b"".join(readable))
-        os.replace(fresh, self._path)
+        write_whole(self._path, b"".join(readable))
         os.close(self._file)
         self._file = os.open(self._path, os.O_RDWR)
         self._end = sum(map(len, readable))
@@ -179,9 +176,7 @@ class Journal:
                 self._status = record["status"]
 
     def _save_sent(self) -> None:
-        temporary = self._sent_path.with_suffix(".sent.new")
-        temporary.write_text(str(self._sent))
-        os.replace(temporary, self._sent_path)
+        write_whole(self._sent_path, str(self._sent).encode())
 
     def _read_sent(self) -> int:
         try:

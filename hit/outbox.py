@@ -4,6 +4,7 @@ __all__ = ["Outbox"]
 
 import contextlib
 import sys
+from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
 
@@ -20,7 +21,9 @@ from hit.store_errors import translated
 
 _RECORDS_A_BATCH = 900
 #: A store that answers and fails at the same records so often in a row is not away: it fails at them.
-_FAILURES_BEFORE_DOUBT, _FAILURES = 3, 8
+_FAILURES_BEFORE_DOUBT, _FAILURES = 3, 6
+#: Of the items that were put aside, so many are tried in vain before the rest waits for another time.
+_RETRIES_IN_VAIN = 3
 
 
 class Outbox:
@@ -39,6 +42,8 @@ class Outbox:
         self._run_id = run_id
         self._limit = _RECORDS_A_BATCH
         self._failures = 0
+        #: The batches (`hit.sending.batch_of`) of what the store failed at last.
+        self._fails_at: set[str] = set()
         #: Files of a picture that the store has.
         self._done: set[str] = set()
         #: What the tag says; None where that is not known.
@@ -59,10 +64,10 @@ class Outbox:
             StoreRefused: the store does not let us.
             RunGone: the store does not hold the run (any more); `RunDeleted`: somebody has deleted it.
         """
-        self._assert_same_database()
-        while self._deliver_batch():
-            pass
-        self._tag()
+        with self._same_database():
+            while self._deliver_batch():
+                pass
+            self._tag()
 
     def retry(self) -> None:
         """Try once more what was put aside.
@@ -73,10 +78,15 @@ class Outbox:
         if not self.aside.items:
             return
         kept: Refused = []
+        in_vain = 0
         for record, why in self.aside.items:
+            if in_vain == _RETRIES_IN_VAIN:
+                kept.append((record, why))
+                continue
             try:
                 kept += self._send([record])
             except StoreAway:
+                in_vain += 1
                 kept.append((record, why))
             except RunGone as error:
                 raise self._found_gone(error) from None
@@ -90,10 +100,11 @@ class Outbox:
         Raises:
             StoreAway, StoreRefused, RunGone: as `deliver`.
         """
-        try:
-            self._client.set_tag(self._run_id, tag, value)
-        except Exception as error:
-            raise self._found_gone(translated(error)) from None
+        with self._same_database():
+            try:
+                self._client.set_tag(self._run_id, tag, value)
+            except Exception as error:
+                raise self._found_gone(translated(error)) from None
 
     def tell_now(self, records: list[Record]) -> None:
         """Tell the store records that the journal has no room for.
@@ -117,13 +128,15 @@ class Outbox:
         before = len(self._done)
         try:
             refused = self._send(records)
+            self._fails_at -= {batch_of(records[0])}
         except RunGone as error:
             raise self._found_gone(error) from None
         except StoreAway as error:
             if len(self._done) > before:
                 self._failures = 0
-            if not self._is_stuck(len(records)):
+            if not self._is_stuck(records):
                 raise
+            self._fails_at.add(batch_of(records[0]))
             refused = [(records[0], f"the store fails at it: {error}")]
         self._failures = 0
         self._limit = min(_RECORDS_A_BATCH, self._limit * 8)
@@ -133,18 +146,22 @@ class Outbox:
     def _send(self, records: list[Record]) -> Refused:
         return send(self._client, self._run_id, self.journal.folder, records, self._done)
 
-    def _is_stuck(self, count: int) -> bool:
-        """Whether a store that answers keeps failing at a single record; of several, fewer are tried from now on."""
+    def _is_stuck(self, records: list[Record]) -> bool:
+        """Whether a store that answers keeps failing at a single record; of several, fewer are tried from now on.
+
+        A store that has failed at a record like this one is given less time.
+        """
         self._failures += 1
-        if self._failures < _FAILURES_BEFORE_DOUBT:
+        known = len(records) == 1 and batch_of(records[0]) in self._fails_at
+        if self._failures < _FAILURES_BEFORE_DOUBT and not known:
             return False
         try:
             self._client.set_tag(self._run_id, Tag.SCHEMA, SCHEMA_VERSION)
         except Exception:  # it fails at everything
             self._failures = 0
             return False
-        self._limit = max(1, count // 8)
-        return count == 1 and self._failures >= _FAILURES
+        self._limit = max(1, len(records) // 8)
+        return known or (len(records) == 1 and self._failures >= _FAILURES)
 
     def _put_aside(self, refused: Refused, sent: list[Record]) -> None:
         if self.aside.items:  # a tag that was put aside, and has been set anew since, is of no interest
@@ -197,7 +214,7 @@ class Outbox:
             found = translated(asked)
             if not isinstance(found, RunGone):
                 return found
-            return self._strange_store(f"it does not hold the run: it came back empty, or is another one ({found})")
+            return self._strange_store("it does not hold the run, so it came back empty or is another one")
         return RunDeleted("somebody has deleted the run, or its experiment") if deleted else StoreAway(str(error))
 
     def _strange_store(self, why: str) -> RunGone:
@@ -206,10 +223,18 @@ class Outbox:
             f"the store at {redact(str(self._client.tracking_uri))} is not the one that the run began in: {why}"
         )
 
-    def _assert_same_database(self) -> None:
+    @contextlib.contextmanager
+    def _same_database(self) -> Iterator[None]:
         """A process that holds an SQLite file open goes on writing to it where somebody has removed or replaced it."""
-        found = _identity(self._client)
-        if found != self._database:
+        self._assert_same_database()
+        try:
+            yield
+        except StoreError:
+            self._assert_same_database()
+            raise
+
+    def _assert_same_database(self) -> None:
+        if _identity(self._client) != self._database:
             raise self._strange_store("its file was removed or replaced")
 
 

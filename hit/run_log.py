@@ -13,7 +13,7 @@ from hit import lengths, schema
 from hit.delivery import Delivery
 from hit.journal import Record
 from hit.lengths import shortened
-from hit.state import unwritable
+from hit.state import unwritable, write_whole
 
 
 class RunLog:
@@ -91,12 +91,9 @@ class RunLog:
             StoreError: the disk of the state directory is full.
         """
         path = self.folder / name
-        half = path.with_name(f"{name}.new")
-        try:
-            half.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n")
-            half.replace(path)  # whoever sends it now, sends a whole file
+        try:  # whoever sends it now, sends a whole file
+            write_whole(path, (json.dumps(value, indent=2, sort_keys=True) + "\n").encode())
         except OSError as error:
-            half.unlink(missing_ok=True)
             raise unwritable(self.folder, error) from None
         self.artifact(path, folder)
 

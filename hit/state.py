@@ -1,6 +1,16 @@
 """What a run leaves on this machine: a folder under the state directory, locked while a process writes to it."""
 
-__all__ = ["LOCK", "is_mark_of", "lock_run", "make_writable", "run_folder", "store_mark", "unlock_run", "unwritable"]
+__all__ = [
+    "LOCK",
+    "is_mark_of",
+    "lock_run",
+    "make_writable",
+    "run_folder",
+    "store_mark",
+    "unlock_run",
+    "unwritable",
+    "write_whole",
+]
 
 import contextlib
 import hashlib
@@ -44,6 +54,22 @@ def unwritable(folder: Path, error: OSError) -> StoreRefused:
     """Why nothing can be written to a folder of ours, as one line."""
     rule = "have room" if is_no_room(error) else "be writable"
     return StoreRefused(f"state_dir must {rule}, got {folder}: {error.strerror or error}")
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file so that whoever reads it finds the old contents or the new ones, also where the disk is full.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    half = path.with_name(f"{path.name}.new")
+    try:
+        half.write_bytes(data)
+        half.replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            half.unlink(missing_ok=True)
+        raise
 
 
 def lock_run(folder: Path) -> FileLock:

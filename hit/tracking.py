@@ -38,7 +38,7 @@ from hit.provenance import packages, source_tags
 from hit.redaction import redact
 from hit.run_log import RunLog, metric_record, tag_record
 from hit.schema import Kind, Tag
-from hit.state import lock_run, make_writable, run_folder, unwritable
+from hit.state import lock_run, make_writable, run_folder, unlock_run, unwritable
 from hit.stop import StopRequest, process_identity
 from hit.store_errors import is_no_room, translated
 
@@ -117,7 +117,7 @@ class RunWriter(RunLog):
                 run = self._client.get_run(run_id)
                 if not amend:
                     if run.info.status == "FINISHED":  # by another process, since somebody saw that it was not
-                        self._lock.release()
+                        unlock_run(self._lock)
                         raise Claimed(f"run {run_id} is FINISHED already")
                     # Whose it is now must stand there before RUNNING does, lest somebody take it for lost.
                     owner = [RunTag(key, all_tags[key]) for key in (Tag.HOST, Tag.PROCESS, Tag.HEARTBEAT)]
@@ -126,7 +126,7 @@ class RunWriter(RunLog):
                 else:  # whether we may write to it shows before anything is measured
                     self._client.set_tag(run_id, Tag.HEARTBEAT, all_tags[Tag.HEARTBEAT])
             except MlflowException as error:
-                self._lock.release()
+                unlock_run(self._lock)
                 said = translated(error)
                 raise type(said)(f"run {run_id} cannot be taken over: {said}") from None
             known_params = set(run.data.params)

@@ -192,6 +192,7 @@ def test_two_processes_do_not_write_one_run(uri: str, tmp_path: Path) -> None:
 def test_a_run_that_does_not_exist(uri: str, tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="cannot be taken over"):
         writer(uri, tmp_path / "state", run_id="0" * 32)
+    assert not list((tmp_path / "state" / "runs").iterdir()), "no folder with a lock stays behind"
 
 
 def test_nothing_secret_is_written_down(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
