@@ -8,6 +8,7 @@ __all__ = [
     "HIGHEST_BETA",
     "LEAST_BETA",
     "MOST_CELLS",
+    "MOST_CLAUSES",
     "MOST_LAYERS",
     "MOST_NATS",
     "MOST_SEED",
@@ -28,6 +29,7 @@ __all__ = [
     "Threads",
     "Where",
     "Workers",
+    "clauses",
     "whole_number",
 ]
 
@@ -63,9 +65,8 @@ def _plain(text: str) -> str:
 
 
 def _few_clauses(text: str) -> str:
-    clauses = 1 + len(_AND.findall(_QUOTED.sub("", text)))
-    if clauses > MOST_CLAUSES:
-        raise ValueError(f"a filter of at most {MOST_CLAUSES} clauses ({clauses} are given)")
+    if clauses(text) > MOST_CLAUSES:
+        raise ValueError(f"a filter of at most {MOST_CLAUSES} clauses ({clauses(text)} are given)")
     return text
 
 
@@ -86,6 +87,15 @@ LearningRate = Annotated[float, Field(gt=0, le=1e12)]
 Crop = Annotated[int, Field(ge=0, le=4096)]
 Threads = Annotated[int, Field(ge=0, le=MOST_THREADS)]
 Workers = Annotated[int, Field(ge=0, le=256)]
+
+
+def clauses(where: str) -> int:
+    """How many comparisons a filter holds.
+
+    >>> clauses("metrics.a > 1 AND params.b = 'x and y'")
+    2
+    """
+    return 1 + len(_AND.findall(_QUOTED.sub("", where)))
 
 
 def whole_number(text: str) -> int | None:

@@ -126,6 +126,10 @@ def one_line(error: pydantic.ValidationError) -> str:
 def _rule(fault: Any) -> str:
     """What a value must do or be, in our words where pydantic speaks of its own insides."""
     kind = fault["type"]
+    if kind == "string_too_long":
+        return f"have at most {fault['ctx']['max_length']} characters"
+    if kind == "too_long":
+        return f"have at most {fault['ctx']['max_length']} values"
     for beginning, rule in _RULES.items():
         if kind.startswith(beginning):
             return rule

@@ -15,10 +15,10 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
-from hit.bounds import whole_number
+from hit.bounds import MOST_CLAUSES, clauses, whole_number
 from hit.config import flat_defaults
 from hit.connection import connect, found_experiment
-from hit.errors import ConfigError, StoreAway, StoreError, StoreRefused
+from hit.errors import ConfigError, StoreAway, StoreError, StoreRefused, shown
 from hit.experiments import Experiment
 from hit.filters import refusal
 from hit.histories import Point, from_server, one_by_one
@@ -255,12 +255,14 @@ class Store:
         return self.experiment(experiment).id or None
 
     def _clauses(self, where: str, kind: Kind | None, sweep: str | None) -> str:
-        clauses = [where] if where else []
+        if clauses(where) > MOST_CLAUSES:  # MLflow would take minutes, and databases refuse
+            raise StoreError(f"where must have at most {MOST_CLAUSES} clauses, got {clauses(where)}: {shown(where)}")
+        parts = [where] if where else []
         if kind is not None:
-            clauses.append(f"tags.`{Tag.KIND}` = '{kind}'")
+            parts.append(f"tags.`{Tag.KIND}` = '{kind}'")
         if sweep is not None:
-            clauses.append(f"tags.`{Tag.SWEEP}` = '{sweep}'")
-        return " and ".join(clauses)
+            parts.append(f"tags.`{Tag.SWEEP}` = '{sweep}'")
+        return " and ".join(parts)
 
     def _pages(self, experiments: Sequence[str], where: str, order: str, about: str = "") -> Iterator[Run]:
         for page in self._lists(experiments, where, order, about):

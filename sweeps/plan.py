@@ -59,7 +59,7 @@ def check_logged(choice: Choice, store: Store, experiment: str | Experiment) -> 
     unknown = [one.name for one in choice.objectives if not is_metric(one.name)]
     if not unknown:
         return
-    names = [str(name) for name in store.history(experiment)]
+    names = [str(name) for name in store.history(experiment).select_dtypes("number")]
     for name in unknown:
         if name not in names:
             known = sorted({*measured_metrics(choice.base.layers), *names})
