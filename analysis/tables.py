@@ -16,7 +16,6 @@ import math
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
 
 import pandas as pd
 from markupsafe import Markup
@@ -27,6 +26,7 @@ from analysis.recommend import Recommendation
 from analysis.region import LEVEL
 from analysis.runs import column, layers, rate_name, values
 from hit import schema
+from hit.experiment_page import run_page
 
 #: The classifier whose accuracies stand in the table of runs.
 _PROBE = "svm_rbf"
@@ -86,7 +86,7 @@ def run_link(run: pd.Series | Mapping[Hashable, Any], base_url: str) -> Markup:
     # Any other scheme (javascript:) would run what a link says.
     if not base_url.startswith(("http://", "https://")):
         return shown
-    path = f"/#/experiments/{quote(str(run.get('experiment_id')))}/runs/{quote(str(run['run_id']))}"
+    path = run_page(str(run.get("experiment_id")), str(run["run_id"]))
     return Markup('<a href="{}">{}</a>').format(base_url.rstrip("/") + path, shown)
 
 

@@ -1,18 +1,19 @@
 """An experiment in the MLflow UI: it opens on runs and charts, and has a view of rate space prepared."""
 
-__all__ = ["IMAGE_KEYS", "charts_line", "charts_page", "prepare_page"]
+__all__ = ["IMAGE_KEYS", "charts_line", "charts_page", "prepare_page", "run_page"]
 
 import base64
 import contextlib
 import json
 import zlib
-from typing import Any
-
-from mlflow import MlflowClient
-from mlflow.exceptions import MlflowException
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from hit.redaction import redact
 from hit.schema import Kind, Tag
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 #: Pictures of a model that the UI's image grid shows.
 IMAGE_KEYS = ("reconstructions", "samples")
@@ -21,6 +22,8 @@ _EXPERIMENT_KIND = "mlflow.experimentKind"
 _VIEW = "mlflow.sharedViewState."
 #: Names the view in addresses. A view that is drawn anew gets another number: the old one may be somebody's by then.
 _VIEW_KEY, _VIEW_NAME = "hit-rate-space-1", "Rate space"
+#: Which side of the UI an address opens.
+_SIDE = "workflowType=machine_learning"
 #: Where `make ui` listens.
 _LOCAL_UI = "http://127.0.0.1:5000"
 
@@ -30,11 +33,13 @@ _SCORES = ["test/rate_1", "test/rate_2", "sample/inception_score", "sample/fid_c
 _COLUMNS = ["beta_1", "beta_2", "test/rate_1", "test/rate_2", "test/distortion", "test/psnr", _AXES[-1]]
 
 
-def prepare_page(client: MlflowClient, experiment: str) -> None:
+def prepare_page(client: "MlflowClient", experiment: str) -> None:
     """Let the UI open an experiment (its id) on its runs, not on traces, and give it the view of rate space.
 
     What is there already, be it changed by somebody, stays.
     """
+    from mlflow.exceptions import MlflowException
+
     with contextlib.suppress(MlflowException):  # a page is not worth a run
         record = client.get_experiment(experiment)
         if _EXPERIMENT_KIND not in record.tags:
@@ -45,10 +50,19 @@ def prepare_page(client: MlflowClient, experiment: str) -> None:
 
 def charts_page(experiment: str) -> str:
     """Path of the UI's page of an experiment (its id) with the charts of the prepared view."""
-    return (
-        f"/#/experiments/{experiment}/runs?workflowType=machine_learning"
-        f"&compareRunsMode=CHART&viewStateShareKey={_VIEW_KEY}"
-    )
+    return f"/#/experiments/{experiment}/runs?{_SIDE}&compareRunsMode=CHART&viewStateShareKey={_VIEW_KEY}"
+
+
+def run_page(experiment: str, run_id: str, artifact: str = "") -> str:
+    """Path of the UI's page of a run, or of one of its artifacts, on the side of the UI that is for models.
+
+    Without the word at its end the UI shows what is there for language models.
+
+    >>> run_page("7", "0123", "decisions.json")
+    '/#/experiments/7/runs/0123/artifacts/decisions.json?workflowType=machine_learning'
+    """
+    path = f"/#/experiments/{quote(experiment, safe='')}/runs/{quote(run_id, safe='')}"
+    return f"{path}{f'/artifacts/{quote(artifact)}' if artifact else ''}?{_SIDE}"
 
 
 def charts_line(uri: str, experiment: str) -> str:

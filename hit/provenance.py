@@ -61,4 +61,4 @@ def _user() -> str:
 
 def _module() -> str:
     spec = getattr(sys.modules.get("__main__"), "__spec__", None)
-    return spec.name if spec is not None and spec.name else "hit"
+    return spec.name.removesuffix(".__main__") if spec is not None and spec.name else "hit"

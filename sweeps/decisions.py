@@ -1,6 +1,6 @@
 """What a sweep decided, on which history, and why: a table that the MLflow UI shows."""
 
-__all__ = ["Decisions", "history_digest"]
+__all__ = ["DECISIONS", "Decisions", "history_digest"]
 
 import hashlib
 import json
@@ -12,8 +12,10 @@ from hit.naming import run_name
 from hit.tracking import RunWriter
 from sweeps.driver import Proposal
 
-_FILE = "decisions.json"
-_COLUMNS = ["time", "history", "finished", "running", "failed", "proposed", "run_id", "config_hash", "why"]
+#: Artifact of a sweep's run.
+DECISIONS = "decisions.json"
+#: What was proposed and why comes first, what it was seen on last: the UI shows the first few of them.
+_COLUMNS = ["proposed", "why", "run_id", "finished", "running", "failed", "time", "history", "config_hash"]
 #: MLflow's own tag: which artifacts its UI shows as tables.
 _TABLES_TAG = "mlflow.loggedArtifacts"
 
@@ -30,9 +32,10 @@ class Decisions:
 
     def __init__(self, run: RunWriter) -> None:
         self._run = run
-        path = run.folder / _FILE
-        self._rows: list[list[object]] = json.loads(path.read_text())["data"] if path.exists() else []
-        run.tags({_TABLES_TAG: json.dumps([{"path": _FILE, "type": "table"}])})
+        path = run.folder / DECISIONS
+        table = json.loads(path.read_text()) if path.exists() else {"columns": _COLUMNS, "data": []}
+        self._rows: list[dict[str, object]] = [dict(zip(table["columns"], row, strict=True)) for row in table["data"]]
+        run.tags({_TABLES_TAG: json.dumps([{"path": DECISIONS, "type": "table"}])})
 
     def add(self, history: pd.DataFrame, chosen: list[tuple[Proposal, str]], why: str = "") -> None:
         """Add one decision.
@@ -42,21 +45,23 @@ class Decisions:
             chosen: proposals, each with the id of its run, or with why it has none.
             why: the reason for proposing nothing.
         """
-        if not chosen and self._rows and not self._rows[-1][_COLUMNS.index("proposed")]:
+        if not chosen and self._rows and not self._rows[-1]["proposed"]:
             return  # it waits, and has said so
         counts = history["status"].value_counts()
-        seen: list[object] = [
-            datetime.now(UTC).isoformat(timespec="milliseconds"),
-            history_digest(history),
-            int(counts.get("FINISHED", 0)),
-            int(counts.get("RUNNING", 0)),
-            int(counts.get("FAILED", 0) + counts.get("KILLED", 0)),
-        ]
-        self._rows += [
-            [*seen, run_name(proposal.config), run_id, proposal.identity, proposal.reason]
-            for proposal, run_id in chosen
-        ] or [[*seen, "", "", "", why]]
-        self._run.json_artifact(_FILE, {"columns": _COLUMNS, "data": self._rows})
+        seen: dict[str, object] = {
+            "finished": int(counts.get("FINISHED", 0)),
+            "running": int(counts.get("RUNNING", 0)),
+            "failed": int(counts.get("FAILED", 0) + counts.get("KILLED", 0)),
+            "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "history": history_digest(history),
+        }
+        if not chosen:
+            self._rows.append(seen | {"proposed": "", "why": why, "run_id": "", "config_hash": ""})
+        for proposal, run_id in chosen:
+            said = {"proposed": run_name(proposal.config), "why": proposal.reason, "run_id": run_id}
+            self._rows.append(seen | said | {"config_hash": proposal.identity})
+        rows = [[row[column] for column in _COLUMNS] for row in self._rows]
+        self._run.json_artifact(DECISIONS, {"columns": _COLUMNS, "data": rows})
 
 
 def history_digest(history: pd.DataFrame) -> str:

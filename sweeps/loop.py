@@ -94,6 +94,7 @@ class _Sweep:
         #: Whether the driver has not been asked since the history changed.
         self._ask = True
         self._waiting = False
+        self._logged = 0
 
     def run(self) -> SweepResult:
         deliver_leftovers(self._setting.folder, self._setting.uri)
@@ -238,10 +239,6 @@ class _Sweep:
                 time.sleep(_SECONDS_BETWEEN_QUESTIONS)
 
     @property
-    def _started(self) -> int:
-        return sum(self._result.counts.values()) + len(self._flights)
-
-    @property
     def _spent(self) -> int:
         return self._known.spending.count(self._flights.run_ids)
 
@@ -282,9 +279,10 @@ class _Sweep:
             "sweep/failed": standing.failed,
             "sweep/ended_early": standing.counts.get("ended early", 0),
         }
+        self._logged += 1  # a journal takes one value a step
         if standing.wanted is not None:
             numbers["sweep/wanted"] = standing.wanted
-        self._run.metrics({name: float(number) for name, number in numbers.items()}, step=self._started)
+        self._run.metrics({name: float(number) for name, number in numbers.items()}, step=self._logged)
 
     def _tell_waiting(self, runs: int) -> None:
         doing = f"waiting for {runs} run{'s' if runs > 1 else ''} of other processes"

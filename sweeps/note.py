@@ -1,4 +1,4 @@
-"""The note of a sweep's run: what it is and how it stands, in markdown, which the MLflow UI shows."""
+"""The note of a sweep's run: what came of it and what was asked for, in markdown, which the MLflow UI shows."""
 
 __all__ = ["SweepNote"]
 
@@ -7,15 +7,25 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from hit.axes import GRID_DEFAULTS
+from hit.config import flat_defaults
+from hit.experiment_page import run_page
+from hit.options import defaults
 from hit.schema import Tag
 from hit.tracking import RunWriter
+from sweeps.choosing import ChoosingOptions
+from sweeps.decisions import DECISIONS
+from sweeps.options import SweepOptions
 from sweeps.progress import Standing
+from sweeps.running import RunningOptions
 
 _SECONDS_BETWEEN_NOTES = 5.0
+#: Told in any case, and first.
+_ALWAYS = ("driver", "dataset", "model")
 
 
 class SweepNote:
-    """Writes the note.
+    """Writes the note: the UI folds all but its first lines.
 
     Args:
         run: the sweep's run.
@@ -24,7 +34,12 @@ class SweepNote:
 
     def __init__(self, run: RunWriter, definition: Mapping[str, Any]) -> None:
         self._run = run
-        self._definition = {name: str(value) for name, value in definition.items() if str(value) != ""}
+        usual = _defaults()
+        said = {name: str(value) for name, value in definition.items() if str(value) != ""}
+        first = {name: said[name] for name in _ALWAYS if name in said}
+        asked = first | {name: text for name, text in said.items() if text != usual.get(name)}
+        self._asked = ", ".join(f"`{name}={_code(text)}`" for name, text in asked.items())
+        self._left = ", ".join(f"{name}={text}" for name, text in said.items() if name not in asked)
         self._written_at = 0.0
 
     def write(self, standing: Standing, state: str, *, ended: bool = False) -> None:
@@ -34,14 +49,32 @@ class SweepNote:
         self._written_at = time.monotonic()
         if ended:
             standing = replace(standing, seconds_left=None)
-        lines = [f"**{state}**: {standing}"]
+        links = [f"[decisions]({self._page(self._run.run_id, DECISIONS)})"]
         if standing.best is not None:
-            lines.append(f"The run with the best value is `{standing.best.run_id}`.")
-        lines.append("Its decisions stand in the table `decisions.json` (artifacts).")
-        rows = [f"| {_cell(name)} | {_cell(value)} |" for name, value in self._definition.items()]
-        self._run.tags({Tag.NOTE: "\n\n".join([*lines, "\n".join(["| parameter | value |", "|---|---|", *rows])])})
+            links.insert(0, f"[best run]({self._page(standing.best.run_id)})")
+        lines = [f"**{state}**: {standing} ({', '.join(links)})", f"Asked for: {self._asked}"]
+        if self._left:
+            lines.append(f"<sub>Left at its default: {_plain(self._left)}</sub>")
+        self._run.tags({Tag.NOTE: "\n\n".join(lines)})
+
+    def _page(self, run_id: str, artifact: str = "") -> str:
+        """From one page of the UI to another, wherever it is served."""
+        return run_page(self._run.experiment_id, run_id, artifact).removeprefix("/")
 
 
-def _cell(text: str) -> str:
-    """Text that a table's cell can hold."""
-    return text.replace("|", "\\|").replace("\n", " ")
+def _defaults() -> dict[str, str]:
+    """Option → default, as text."""
+    values = GRID_DEFAULTS | flat_defaults()
+    for options in (SweepOptions, ChoosingOptions, RunningOptions):
+        values |= defaults(options)
+    return {name: str(value) for name, value in values.items()}
+
+
+def _code(text: str) -> str:
+    """Text that a span of code can hold."""
+    return text.replace("`", "'").replace("\n", " ")
+
+
+def _plain(text: str) -> str:
+    """Text that is no markup."""
+    return "".join(f"\\{letter}" if letter in "\\`*_[]<>|#~" else letter for letter in text)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hit.experiment_page import charts_page
+from hit.experiment_page import charts_page, run_page
 from tests.browser.conftest import OpenTab, Tab
 from tests.commands import SMALL, Commands
 from tests.mlflow_ui import enter, wait_for_charts, wait_for_images
@@ -105,13 +105,26 @@ def test_the_comparison_of_16_runs_shows_their_metrics(tab: Tab, site: Site) -> 
 
 
 def test_the_run_of_a_model_begins_with_its_note(tab: Tab, site: Site) -> None:
-    page = enter(tab.page, site.page(f"/runs/{site.models[0]}"), "FINISHED")
+    page = enter(tab.page, site.address + run_page(site.experiment, site.models[0]), "Finished")
+    page.get_by_role("link", name="Model registry").wait_for()
+    assert page.get_by_text("Evaluation runs").count() == 0, "the side for language models"
     for words in ("R_2", "ELBO", "accuracy of z_2"):
         page.get_by_role("columnheader", name=words).first.wait_for()
     tab.screenshot("ui_run")
 
 
+def test_the_run_of_a_sweep_begins_with_what_came_of_it(tab: Tab, site: Site) -> None:
+    page = enter(tab.page, site.address + run_page(site.experiment, site.sweep), "16 of 16 finished")
+    page.get_by_text("epochs=1", exact=True).wait_for()
+    assert page.locator("sub").filter(has_text="Left at its default").count() == 1, "in small letters, and last"
+    tab.screenshot("ui_sweep")
+    best = page.get_by_role("link", name="best run").get_attribute("href")
+    enter(page, f"{site.address}/{best}", "Finished")
+    page.get_by_role("columnheader", name="ELBO").first.wait_for()
+
+
 def test_the_decisions_of_a_sweep_are_a_table(tab: Tab, site: Site) -> None:
-    page = enter(tab.page, site.page(f"/runs/{site.sweep}/artifacts/decisions.json"), "decisions.json")
-    page.get_by_text("config_hash").first.wait_for()
+    page = enter(tab.page, site.address + run_page(site.experiment, site.sweep, "decisions.json"), "decisions.json")
+    page.get_by_text("coarse to fine").first.wait_for()
+    assert page.get_by_text("β=(10, 10) ghvae digits seed 0").count() == 1, "what was proposed is in sight, and why"
     tab.screenshot("ui_decisions")

@@ -95,7 +95,7 @@ def test_pointing_at_a_run_shows_what_it_draws_its_numbers_and_its_page(
     assert drawn.count() == 2
     assert all(drawn.nth(at).evaluate("image => image.decode().then(() => image.naturalWidth)") > 200 for at in (0, 1))
     assert run["run_name"] in drawn.first.get_attribute("alt")
-    link = f"http://127.0.0.1:5000/#/experiments/1/runs/{run['run_id']}"
+    link = f"http://127.0.0.1:5000/#/experiments/1/runs/{run['run_id']}?workflowType=machine_learning"
     assert tab.page.locator("aside.run a").get_attribute("href") == link
     numbers = tab.page.locator("aside.run dd").all_text_contents()
     assert numbers[2].startswith(number(run["test/rate_1"]))

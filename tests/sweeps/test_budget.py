@@ -30,18 +30,18 @@ SMALL = ["--channels", "4", "--z_dims", "5", "--metrics", "core", "--epochs", "4
 class Starts(Bench):
     """Starts of sweeps that have a definition."""
 
-    definition = "a definition"
+    mark = "a definition"
 
     def sweep(
         self, launcher: PaperLauncher, budget: Budget | None = None, stop: StopRequest | None = None
     ) -> SweepResult:
-        setting = SweepSetting("hit", self.folder, DIGEST, budget or Budget(), definition=self.definition, uri=self.uri)
+        setting = SweepSetting("hit", self.folder, DIGEST, budget or Budget(), definition=self.mark, uri=self.uri)
         with RunWriter(
             kind=Kind.SWEEP,
             name="sweep",
             state_dir=self.folder,
             uri=self.uri,
-            tags={Tag.DEFINITION: self.definition},
+            tags={Tag.DEFINITION: self.mark},
         ) as run:
             return run_sweep(self.driver, run, launcher, setting, stop or StopRequest())
 
@@ -82,7 +82,7 @@ class TestStartedAgain:
 
     def test_another_sweep_has_its_own(self, starts: Starts) -> None:
         starts.start(2)
-        starts.definition = "another one"
+        starts.mark = "another one"
         assert starts.start(1) == (1, "the budget of 1 runs is spent")
 
     def test_a_bayes_sweep_too(self, starts: Starts) -> None:
@@ -139,7 +139,7 @@ class TestAtOnce:
         """Runs of another start that is at work."""
         client = starts.store.client
         (experiment,) = [one for one in client.search_experiments() if one.name == "hit"]
-        tags = {str(Tag.KIND): "sweep", str(Tag.DEFINITION): starts.definition}
+        tags = {str(Tag.KIND): "sweep", str(Tag.DEFINITION): starts.mark}
         sweep = client.create_run(experiment.experiment_id, tags=tags).info.run_id
         return [
             reserve_run(starts.store, "hit", "", {}, {Tag.CONFIG_HASH: f"theirs {place}", Tag.SWEEP: sweep})

@@ -1,7 +1,6 @@
 """The loop around a driver, with a launcher that trains nothing: budgets, claims, deaths, decisions, progress."""
 
 import getpass
-import json
 import shutil
 import signal
 from collections.abc import Callable, Iterator
@@ -24,7 +23,6 @@ from sweeps.flights import Flight, Flights
 from sweeps.grid import GridDriver
 from sweeps.launchers import Launcher, Training
 from sweeps.loop import run_sweep
-from sweeps.progress import Best
 from sweeps.setting import SweepResult, SweepSetting
 from sweeps.space import BetaGrid
 
@@ -82,13 +80,12 @@ class Bench:
         self.uri = f"sqlite:///{folder}/store.db"
         self.store = Store(self.uri)
         self.driver = GridDriver(BASE, GRID, (0,), DIGEST)
+        self.definition: dict[str, object] = {"driver": "grid", "seeds": "", "batch_size": 256, "epochs": 4}
 
     def sweep(self, launcher: Launcher, budget: Budget | None = None, stop: StopRequest | None = None) -> SweepResult:
         setting = SweepSetting("hit", self.folder, DIGEST, budget or Budget(), uri=self.uri)
         with RunWriter(kind=Kind.SWEEP, name="sweep", state_dir=self.folder, uri=self.uri) as run:
-            return run_sweep(
-                self.driver, run, launcher, setting, stop or StopRequest(), {"driver": "grid", "seeds": ""}
-            )
+            return run_sweep(self.driver, run, launcher, setting, stop or StopRequest(), self.definition)
 
     def models(self) -> pd.DataFrame:
         return self.store.history("hit")
@@ -325,67 +322,6 @@ class TestStopping:
         with pytest.raises(StoreError, match="of schema 0"):
             bench.sweep(launcher)
         assert (launcher.submitted, launcher.stopped) == ([], True)
-
-
-class TestTold:
-    def test_decisions_stand_in_a_table(self, bench: Bench, tmp_path: Path) -> None:
-        result = bench.sweep(PaperLauncher(bench.store, workers=3))
-        table = json.loads(bench.store.download(result.run_id, "decisions.json", tmp_path).read_text())
-        frame = pd.DataFrame(table["data"], columns=table["columns"])
-        models = bench.models()
-        assert list(frame["run_id"][:4]) == list(models["run_id"])
-        assert list(frame["config_hash"][:4]) == list(models["config_hash"])
-        assert list(frame["finished"]) == [0, 0, 0, 3, 4], "what it saw when it decided"
-        assert frame["history"].nunique() == 3
-        assert frame["why"].iloc[0] == "cell 1 of 4, coarse to fine"
-        assert list(frame["proposed"])[-1] == ""
-        tags = bench.store.run(result.run_id).data.tags
-        assert json.loads(tags["mlflow.loggedArtifacts"]) == [{"path": "decisions.json", "type": "table"}]
-
-    def test_the_note_says_what_it_is_and_how_it_stands(self, bench: Bench) -> None:
-        run = bench.store.run(bench.sweep(PaperLauncher(bench.store)).run_id)
-        note = run.data.tags[Tag.NOTE]
-        assert note.startswith("**ended: nothing is left to propose**: 4 of 4 finished, 0 running, 0 failed, best ELBO")
-        assert "| driver | grid |" in note
-        assert "seeds" not in note, "what is empty is left out"
-        assert run.data.metrics["sweep/finished"] == run.data.metrics["sweep/wanted"] == 4
-
-    def test_lines_without_a_terminal(
-        self, bench: Bench, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr("sweeps.progress.statistics.mean", lambda seconds: 12.0)
-        bench.sweep(PaperLauncher(bench.store, workers=1))
-        lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("sweep: β")]
-        assert len(lines) == 4
-        assert lines[0].startswith("sweep: β=(0.1, 0.1) finished; 1 of 4 finished, 0 running, 0 failed, best ")
-        assert lines[0].endswith("-1 nats per image, about 36 s left")
-        assert "left" not in lines[3], "it is over"
-
-    def test_a_run_that_the_store_holds_finished_is_not_running(
-        self, bench: Bench, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        """Its worker has logged the end and not told of it yet."""
-        held: set[str] = set()
-
-        def ends(training: Training, time: int) -> str:
-            if len(launcher.submitted) == 2 and training is launcher.submitted[1] and training.run_id not in held:
-                held.add(training.run_id)
-                bench.store.client.set_terminated(training.run_id)
-                return "running"
-            return "finished"
-
-        launcher = PaperLauncher(bench.store, workers=2, ends=ends)
-        bench.sweep(launcher)
-        lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("sweep: β")]
-        assert "2 of 4 finished, 0 running" in lines[0]
-
-    def test_best(self, bench: Bench) -> None:
-        frame = pd.DataFrame(
-            {"run_id": ["a", "b", "c"], "status": ["FINISHED", "FINISHED", "KILLED"], "test/psnr": [1.0, 2.0, 3.0]}
-        )
-        assert Best.of(frame, "test/psnr") == Best("test/psnr", 2.0, "b")
-        assert Best.of(frame.assign(**{"test/rate": 1.0}), "test/rate") is None, "no end of a rate is better"
-        assert Best.of(frame, "test/elbo") is None
 
 
 def test_an_experiment_that_is_renamed_meanwhile_is_gone_on_with(bench: Bench) -> None:

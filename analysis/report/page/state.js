@@ -55,7 +55,8 @@ class Section {
   link(row) {
     if (!common.base_url) return null;
     const part = (text) => encodeURIComponent(text);
-    return `${common.base_url}/#/experiments/${part(this.data.experiments[row])}/runs/${part(this.data.ids[row])}`;
+    const path = `experiments/${part(this.data.experiments[row])}/runs/${part(this.data.ids[row])}`;
+    return `${common.base_url}/#/${path}?workflowType=machine_learning`;
   }
 
   // Reconstructions and samples of a run, as parsed when first asked for.

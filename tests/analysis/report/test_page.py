@@ -154,6 +154,7 @@ def test_nothing_is_loaded_from_anywhere(parsed: Page) -> None:
     assert parsed.attributes("src") == []
     links = [link for link in parsed.attributes("href") if not link.startswith("#")]
     assert all(link.startswith("http://127.0.0.1:5000/#/experiments/1/runs/") for link in links)
+    assert all(link.endswith("?workflowType=machine_learning") for link in links), "not the side for language models"
     assert parsed.count("link") == parsed.count("iframe") == parsed.count("img") == 0
     styles = parsed.scripts[0]
     assert "url(" not in styles
@@ -193,7 +194,7 @@ def test_strings_of_the_store_are_inert(grid: pd.DataFrame, field: str) -> None:
 def test_runs_link_to_their_page_in_mlflow(grid: pd.DataFrame) -> None:
     page = Page(build(grid, base_url="https://mlflow.example/"))
     run = recommend(grid, "density").run["run_id"]
-    assert f"https://mlflow.example/#/experiments/1/runs/{run}" in page.attributes("href")
+    assert f"https://mlflow.example/#/experiments/1/runs/{run}?workflowType=machine_learning" in page.attributes("href")
     assert "javascript:" not in "".join(Page(build(grid, base_url="javascript:alert(1)")).attributes("href"))
 
 
