@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from analysis.suggestions import EXPERIMENT, evaluate_command
+from analysis.suggestions import EXPERIMENT, classify_command, evaluate_command, experiment_of, train_commands
 from hit import schema
 from hit.errors import StoreError, nearest
 
@@ -36,7 +36,6 @@ _BY_EVALUATOR = {
 }
 #: Runs whose histories are held as points at once.
 _RUNS_AT_ONCE = 500
-_MAKE = "make one by `mlflow run . -e train`, many by `mlflow run . -e sweep`"
 
 
 def runs(
@@ -114,14 +113,14 @@ class Query:
     def _explain(self) -> None:
         from hit.store import Store
 
-        known = Store(self._uri).experiments()
+        known, make = Store(self._uri).experiments(), train_commands(self.experiment)
         if self.experiment not in known:
-            raise StoreError(f"there is no experiment {self.experiment!r}{nearest(self.experiment, known)}; {_MAKE}")
+            raise StoreError(f"there is no experiment {self.experiment!r}{nearest(self.experiment, known)}; {make}")
         filters = {"where": self.where, "sweep": self.sweep}
         chosen = " and ".join(f"{name}={value!r}" for name, value in filters.items() if value)
         if chosen:
             raise StoreError(f"no run of experiment {self.experiment!r} has {chosen}")
-        raise StoreError(f"experiment {self.experiment!r} holds no runs: {_MAKE}")
+        raise StoreError(f"experiment {self.experiment!r} holds no runs: {make}")
 
 
 def histories(
@@ -213,7 +212,7 @@ def require(frame: pd.DataFrame, *names: str) -> pd.DataFrame:
     """
     rows = finished(frame)
     if rows.empty:
-        raise StoreError(f"no run has finished: {_MAKE}")
+        raise StoreError(f"no run has finished: {train_commands(experiment_of(frame))}")
     for name in names:
         if not schema.is_metric(name):
             known = [declared.name for declared in schema.layer_metrics(layers(frame))]
@@ -221,7 +220,7 @@ def require(frame: pd.DataFrame, *names: str) -> pd.DataFrame:
         measured = rows[values(rows, name).notna()]
         if measured.empty:
             judged = (
-                " (it takes a classifier of the data: `python -m hit.classify`)"
+                f" (it takes a classifier of the data: `{classify_command(frame)}`)"
                 if _BY_EVALUATOR["judge"].match(name)
                 else ""
             )
