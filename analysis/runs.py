@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from analysis.suggestions import EXPERIMENT, evaluate_command
+from analysis.suggestions import EXPERIMENT, classify_command, evaluate_command, experiment_of, train_commands
 from hit import schema
 from hit.errors import StoreError, nearest, shown
 from hit.experiments import Experiment
@@ -37,7 +37,6 @@ _BY_EVALUATOR = {
 }
 #: Runs whose histories are held as points at once.
 _RUNS_AT_ONCE = 500
-_MAKE = "make one by `mlflow run . -e train`, many by `mlflow run . -e sweep`"
 
 
 def runs(
@@ -116,13 +115,14 @@ class Query:
         from hit.store import Store
 
         name, store = str(self.experiment), Store(self._uri)
+        make = train_commands(name)
         if not store.experiment(self.experiment).id:
-            raise StoreError(f"there is no experiment {name!r}{nearest(name, store.experiments())}; {_MAKE}")
+            raise StoreError(f"there is no experiment {name!r}{nearest(name, store.experiments())}; {make}")
         filters = {"where": self.where, "sweep": self.sweep}
         chosen = " and ".join(f"{name}={value!r}" for name, value in filters.items() if value)
         if chosen:
             raise StoreError(f"no run of experiment {name!r} has {chosen}")
-        raise StoreError(f"experiment {name!r} holds no runs: {_MAKE}")
+        raise StoreError(f"experiment {name!r} holds no runs: {make}")
 
 
 def histories(
@@ -214,7 +214,7 @@ def require(frame: pd.DataFrame, *names: str) -> pd.DataFrame:
     """
     rows = finished(frame)
     if rows.empty:
-        raise StoreError(f"no run has finished: {_MAKE}")
+        raise StoreError(f"no run has finished: {train_commands(experiment_of(frame))}")
     for name in names:
         if not schema.is_metric(name) and name not in frame:
             known = [declared.name for declared in schema.layer_metrics(layers(frame))]
@@ -224,7 +224,7 @@ def require(frame: pd.DataFrame, *names: str) -> pd.DataFrame:
             raise StoreError(f"no finished run has {name}, which a person has logged")
         if measured.empty:
             judged = (
-                " (it takes a classifier of the data: `python -m hit.classify`)"
+                f" (it takes a classifier of the data: `{classify_command(frame)}`)"
                 if _BY_EVALUATOR["judge"].match(name)
                 else ""
             )

@@ -1,9 +1,18 @@
 """Commands that make what a frame of runs lacks, ready for a shell."""
 
-__all__ = ["EXPERIMENT", "evaluate_command", "search_command"]
+__all__ = [
+    "EXPERIMENT",
+    "classify_command",
+    "evaluate_command",
+    "experiment_of",
+    "search_command",
+    "surface_command",
+    "train_commands",
+]
 
 import re
 import shlex
+from collections.abc import Collection
 
 import pandas as pd
 
@@ -16,6 +25,13 @@ EXPERIMENT = "experiment"
 #: What a sweep for constraints varies, or has values of its own for.
 _CHOSEN = re.compile(r"seed\Z|init_from\Z|early_stopping\Z|(target|max)_rate\Z|.*_[1-9][0-9]*\Z")
 _SEARCH_BUDGET = 40
+#: A surface has usual values of its own for these.
+_PROTOCOL = ("epochs", "batch_size", "learning_rate", "schedule")
+
+
+def experiment_of(frame: pd.DataFrame) -> str:
+    """The experiment that the runs are from."""
+    return str(frame.attrs.get(EXPERIMENT, DEFAULT_EXPERIMENT))
 
 
 def evaluate_command(frame: pd.DataFrame, name: str = "") -> str:
@@ -27,27 +43,60 @@ def evaluate_command(frame: pd.DataFrame, name: str = "") -> str:
             clauses.append(f"params.{param} = '{text}'")
     where = " and ".join(clauses) or "metrics.epochs > 0"
     group = OPTIONAL.get(name)
-    command = f'python -m hit.evaluate{_experiment(frame)} --where "{where}"'
+    command = f'python -m hit.evaluate{_experiment(frame)}{_data_root(frame)} --where "{where}"'
     return f"{command} --metrics {group}" if group else command
+
+
+def classify_command(frame: pd.DataFrame) -> str:
+    """The command that trains the classifier of the data of these runs."""
+    crop = _common(frame, "crop") or "0"
+    cut = f" --crop {crop}" if crop != "0" else ""
+    dataset = shlex.quote(_common(frame, "dataset") or "DATASET")
+    return f"python -m hit.classify --dataset {dataset}{cut}{_data_root(frame)}{_experiment(frame)}"
+
+
+def surface_command(frame: pd.DataFrame) -> str:
+    """The command that trains one model for every β of such models."""
+    return f"python -m hit.surface{_alike(frame, but=_PROTOCOL)}{_experiment(frame)}{_data_root(frame)}"
+
+
+def train_commands(experiment: str = DEFAULT_EXPERIMENT) -> str:
+    """Words on the commands that make runs, for whom there are none."""
+    named = _named(experiment)
+    return f"make one by `python -m hit.train{named}`, many by `python -m sweeps{named}`"
 
 
 def search_command(frame: pd.DataFrame, constraints: str) -> str:
     """The sweep that looks for runs like these that keep the constraints; it ends by itself."""
-    options = []
-    for name, default in flat_defaults().items():
-        text = _common(frame, name)
-        if name in machine_fields() or _CHOSEN.match(name) or text is None or _same(text, default):
-            continue
-        options.append(f" --{name} {shlex.quote(text)}")
     return (
         f'python -m sweeps --driver bayes --constraints "{constraints}" --budget {_SEARCH_BUDGET}'
-        f"{_experiment(frame)}{''.join(options)}"
+        f"{_experiment(frame)}{_data_root(frame)}{_alike(frame)}"
     )
 
 
 def _experiment(frame: pd.DataFrame) -> str:
-    name = frame.attrs.get(EXPERIMENT, DEFAULT_EXPERIMENT)
-    return "" if name == DEFAULT_EXPERIMENT else f" --experiment {shlex.quote(name)}"
+    return _named(experiment_of(frame))
+
+
+def _alike(frame: pd.DataFrame, but: Collection[str] = ()) -> str:
+    """Options of models like these, as far as they have them in common and differ from the defaults."""
+    options = []
+    for name, default in flat_defaults().items():
+        text = _common(frame, name)
+        if name in machine_fields() or name in but or _CHOSEN.match(name) or text is None or _same(text, default):
+            continue
+        options.append(f" --{name} {shlex.quote(text)}")
+    return "".join(options)
+
+
+def _named(experiment: str) -> str:
+    return "" if experiment == DEFAULT_EXPERIMENT else f" --experiment {shlex.quote(experiment)}"
+
+
+def _data_root(frame: pd.DataFrame) -> str:
+    """Where the runs found their data, if somebody said so."""
+    root = _common(frame, "data_root")
+    return f" --data_root {shlex.quote(root)}" if root else ""
 
 
 def _common(frame: pd.DataFrame, param: str) -> str | None:

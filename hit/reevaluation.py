@@ -195,7 +195,10 @@ def _candidate(run: Run, asked: frozenset[str], again: bool) -> Candidate:
     if kind != Kind.TRAIN:
         return Candidate(run, skip=f"it is no trained model (hit.kind is {kind!r})")
     if run.info.status != "FINISHED":
-        skip = f"it is {run.info.status}, and only a FINISHED run has a model (hit.train --resume goes on)"
+        skip = (
+            f"it is {run.info.status}, and only a FINISHED run has a model "
+            f"(`python -m hit.train --resume {run.info.run_id}` goes on)"
+        )
         return Candidate(run, skip=skip)
     # Which classifier scores the run's samples today depends on its data, which are not loaded yet.
     current = {"core": "", "latents": EVALUATOR.fingerprint(), "inception": inception_fingerprint()}

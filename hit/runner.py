@@ -17,6 +17,7 @@ __all__ = [
 import contextlib
 import json
 import os
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
@@ -150,7 +151,8 @@ def train_run(
                 identity=identity,
             )
         except Interrupted as error:
-            error.advice = f"; go on with: python -m hit.train --resume {run.run_id}"
+            folder = f" --state_dir {shlex.quote(config.state_dir)}" if config.state_dir else ""
+            error.advice = f"; go on with: python -m hit.train --resume {run.run_id}{folder}"
             raise
         on_progress(Progress(config.epochs, config.epochs, "evaluating"))
         stop.check()

@@ -9,9 +9,11 @@ from analysis.figures.parallel import parallel_coordinates
 from analysis.figures.paths import training_paths
 from analysis.figures.rate_space import rate_space, targets
 from analysis.figures.saving import save
+from analysis.figures.scales import logarithmic
 
 __all__ = [
     "beta_heatmap",
+    "logarithmic",
     "metric_against_rate",
     "parallel_coordinates",
     "rate_space",

@@ -10,6 +10,7 @@ from analysis.comparable import beta_names
 from analysis.figures import marks, totals
 from analysis.runs import column, layers, one_dataset, require, values
 from analysis.style import Theme
+from analysis.suggestions import surface_command
 from hit.errors import StoreError
 
 
@@ -37,7 +38,9 @@ def surface_beside_dedicated(
     parents = column(rows, "amortised")
     cells, dedicated = rows[parents.notna()], rows[parents.isna()]
     if parents.nunique() != 1:
-        raise StoreError(f"frame must hold the cells of one surface (python -m hit.surface), got {parents.nunique()}")
+        raise StoreError(
+            f"frame must hold the cells of one surface (`{surface_command(frame)}`), got {parents.nunique()}"
+        )
     figure = marks.blank(
         "A surface beside models trained for one β",
         dataset,

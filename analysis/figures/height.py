@@ -12,7 +12,7 @@ from scipy.spatial import Delaunay, QhullError
 from analysis import style
 from analysis.comparable import all_equal
 from analysis.figures import marks, totals
-from analysis.runs import layers, one_dataset, require, values
+from analysis.runs import finished, layers, one_dataset, require, values
 from analysis.style import Theme
 
 _CAMERA = {"eye": {"x": -1.5, "y": -1.65, "z": 0.9}, "center": {"x": 0.0, "y": 0.0, "z": -0.12}}
@@ -60,13 +60,14 @@ def three_metrics(
         frame: runs of one data set.
         metrics: names in the store, for the x, the y and the z axis; by default PSNR, inception score, and the
             accuracy of the SVM (RBF) on samples of z_L: what reconstruction, generation and representation want.
+            Where no run has one of these, I(y; z_L), ELBO or total rate takes its place.
         theme: light or dark paper.
 
     Raises:
         StoreError: several data sets, or no finished run has all three metrics.
     """
     dataset, count = one_dataset(frame), layers(frame)
-    names = metrics or ("test/psnr", "sample/inception_score", f"test/accuracy_svm_rbf_z{count}_sampled")
+    names = metrics or _three(frame, count)
     rows = require(frame, *names)
     place = [values(rows, name) for name in names]
     shades, axis = marks.ratio_colors(rows)
@@ -74,6 +75,21 @@ def three_metrics(
     figure = _scene(title, dataset, theme, *names, axis)
     dots = _dots(rows, place, shades, *names)
     return figure.add_traces([*_sheet(rows, place, shades), dots, *_symbols(rows, place)])
+
+
+def _three(frame: pd.DataFrame, count: int) -> tuple[str, str, str]:
+    """The first three of these that most runs can show."""
+    wanted = (
+        "test/psnr",
+        "sample/inception_score",
+        f"test/accuracy_svm_rbf_z{count}_sampled",
+        f"test/mi_z{count}",
+        "test/elbo",
+        "test/rate",
+    )
+    known = [name for name in wanted if values(finished(frame), name).notna().mean() > 0.5]
+    known += [name for name in wanted if name not in known]
+    return known[0], known[1], known[2]
 
 
 def _scene(title: str, dataset: str, theme: Theme, x: str, y: str, z: str, colors: dict[str, Any]) -> go.Figure:

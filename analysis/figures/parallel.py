@@ -66,7 +66,9 @@ def _known(frame: pd.DataFrame, count: int) -> list[str]:
 
 
 def _axis(rows: pd.DataFrame, name: str) -> dict[str, Any]:
-    return {"label": style.wrapped(name, 14), "values": values(rows, name), "name": name}
+    # Two lines have room above the ticks.
+    label = style.wrapped(name, 14).replace("[nats per<br>image]", "[nats]")
+    return {"label": label, "values": values(rows, name), "name": name}
 
 
 def _beta_axis(rows: pd.DataFrame, name: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from plotly.colors import sample_colorscale
 
 from analysis import style
+from analysis.comparable import beta_names
 from analysis.figures import marks, totals
 from analysis.runs import column, layers, one_dataset, values
 from analysis.style import Theme
@@ -20,38 +21,47 @@ _SHADES = 9
 
 
 def training_paths(
-    histories: pd.DataFrame, frame: pd.DataFrame, *, pair: tuple[int, int] | None = None, theme: Theme = "light"
+    histories: pd.DataFrame,
+    frame: pd.DataFrame | None = None,
+    *,
+    pair: tuple[int, int] | None = None,
+    theme: Theme = "light",
 ) -> go.Figure:
     """The rates of the training set, epoch by epoch, as a line a run; where it ended as a point.
 
-    Coloured by log10(β_L / β_1). A cross ends the path of a run that failed. For one layer the plane is
-    (R_1, D), of `train/rate_1` and `train/distortion`.
+    Given the runs, too, they are coloured by log10(β_L / β_1), and a cross ends the path of one that failed. For one
+    layer the plane is (R_1, D), of `train/rate_1` and `train/distortion`.
 
     Args:
-        histories: a row an epoch and run, with columns `run_id`, `epoch`, `train/rate_1`, …, nats per
-            image. Rows of other runs than those in `frame`, and rows without the rates, are left out.
-        frame: the runs, one row each, of one data set.
+        histories: a row an epoch and run, with columns `run_id`, `epoch`, `train/rate_1`, …, nats per image, as
+            `analysis.runs.histories` makes it. Rows of other runs than those in `frame`, and rows without the rates,
+            are left out.
+        frame: the runs, one row each, of one data set; without them, all of `histories` are drawn in one colour.
         pair: the layers on the x and the y axis, by default the lowest and the top one.
         theme: light or dark paper.
 
     Raises:
         StoreError: several data sets, or no run has two epochs with the rates.
     """
-    dataset, count = one_dataset(frame), layers(frame)
+    if frame is None:
+        frame, dataset, count = _runs(histories), "", max(1, _layers(histories))
+    else:
+        dataset, count = one_dataset(frame), layers(frame)
     across, up = (name.replace("test/", "train/") for name in marks.plane(count, pair))
     paths = _paths(histories, frame, across, up)
     known = frame[frame["run_id"].isin(paths["run_id"])].reset_index(drop=True)
-    shades, axis = marks.ratio_colors(known)
+    shades, axis = marks.ratio_colors(known) if beta_names(count)[-1] in known else (None, None)
     title = "How runs move through " + ("rate and distortion" if count == 1 else "rate space")
-    axes = {"x": style.label(across), "y": style.label(up), "rates": marks.rate_axes(count)}
-    figure = marks.blank(title, dataset, theme, colors=axis, **axes)
+    titles = style.label(across), style.label(up)
+    figure = marks.blank(title, dataset, theme, x=titles[0], y=titles[1], colors=axis, rates=marks.rate_axes(count))
     ends = paths.drop_duplicates("run_id", keep="last").set_index("run_id").loc[known["run_id"]]
     x, y = (pd.Series(ends[name].to_numpy(), index=known.index) for name in (across, up))
     totals.equal_totals(figure, values(paths, across), values(paths, up), totals.total_name(count, pair))
     figure.add_traces(_lines(paths, known, shades, axis, across, up))
     figure.add_trace(_start(paths, across, up))
     failed = column(known, "status") == "FAILED"
-    dots = {"color": shades[~failed], "coloraxis": "coloraxis", "size": 7}
+    colored = {"color": style.LINE} if shades is None else {"color": shades[~failed], "coloraxis": "coloraxis"}
+    dots = {**colored, "size": 7}
     for chosen, name, symbol, marker in (
         (~failed, "end of training", "circle", dots),
         (failed, "failed", "x", style.FAILED),
@@ -62,12 +72,23 @@ def training_paths(
     return figure
 
 
+def _runs(histories: pd.DataFrame) -> pd.DataFrame:
+    """A row a run, of which nothing else is known."""
+    return pd.DataFrame({"run_id": column(histories, "run_id").dropna().unique()})
+
+
+def _layers(histories: pd.DataFrame) -> int:
+    """L, by the rates that were logged."""
+    return sum(f"train/rate_{layer}" in histories for layer in range(1, len(histories.columns) + 1))
+
+
 def _paths(histories: pd.DataFrame, frame: pd.DataFrame, across: str, up: str) -> pd.DataFrame:
     """The epochs to draw, in their order, of the runs in the frame's."""
     lacking = [name for name in ("run_id", "epoch", across, up) if name not in histories]
     if lacking:
         raise StoreError(
-            f"histories must have the columns run_id, epoch, {across} and {up}, got none called {lacking[0]}"
+            f"histories must have the columns run_id, epoch, {across} and {up}, as analysis.runs.histories(frame) "
+            f"makes them, got none called {lacking[0]}"
         )
     rows = histories[histories["run_id"].isin(frame["run_id"])].dropna(subset=[across, up])
     rows = rows[np.isfinite(values(rows, across)) & np.isfinite(values(rows, up))]
@@ -79,13 +100,21 @@ def _paths(histories: pd.DataFrame, frame: pd.DataFrame, across: str, up: str) -
 
 
 def _lines(
-    paths: pd.DataFrame, known: pd.DataFrame, shades: pd.Series, axis: dict[str, Any], across: str, up: str
+    paths: pd.DataFrame,
+    known: pd.DataFrame,
+    shades: pd.Series | None,
+    axis: dict[str, Any] | None,
+    across: str,
+    up: str,
 ) -> list[go.Scatter]:
     """The paths, those of about the same colour as one trace, with gaps between runs."""
-    share = (shades.to_numpy() - axis["cmin"]) / (axis["cmax"] - axis["cmin"])
-    steps = np.nan_to_num(np.round(share * (_SHADES - 1)), nan=(_SHADES - 1) // 2).astype(int)
+    if shades is None or axis is None:
+        colors, steps = [style.LINE], np.zeros(len(known), int)
+    else:
+        share = (shades.to_numpy() - axis["cmin"]) / (axis["cmax"] - axis["cmin"])
+        steps = np.nan_to_num(np.round(share * (_SHADES - 1)), nan=(_SHADES - 1) // 2).astype(int)
+        colors = sample_colorscale(axis["colorscale"], [step / (_SHADES - 1) for step in range(_SHADES)])
     step_of = dict(zip(known["run_id"], steps, strict=True))
-    colors = sample_colorscale(axis["colorscale"], [step / (_SHADES - 1) for step in range(_SHADES)])
     groups: dict[int, list[pd.DataFrame]] = {}
     for run_id, path in paths.groupby("run_id", sort=False):
         gap = pd.DataFrame({"run_id": [run_id], across: [None], up: [None]}, dtype=object)

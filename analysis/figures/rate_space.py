@@ -3,15 +3,17 @@
 __all__ = ["rate_space", "targets"]
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 import pandas as pd
 import plotly.graph_objects as go
 
 from analysis import style
 from analysis.figures import marks, totals
-from analysis.recommend import Recommendation
+from analysis.recommend import APPLICATIONS, Recommendation, recommend
 from analysis.runs import layers, one_dataset, require, values
 from analysis.style import Theme
+from hit.errors import StoreError
 
 
 def rate_space(
@@ -51,7 +53,7 @@ def rate_space(
 
 def targets(
     frame: pd.DataFrame,
-    recommendations: Sequence[Recommendation],
+    recommendations: Sequence[Recommendation] | None = None,
     *,
     pair: tuple[int, int] | None = None,
     theme: Theme = "light",
@@ -60,7 +62,8 @@ def targets(
 
     Args:
         frame: runs of one data set.
-        recommendations: what `recommend` found in this frame.
+        recommendations: what `recommend` found in this frame; by default what it finds for each application that
+            the runs have the metrics of.
         pair: the layers on the x and the y axis, by default the lowest and the top one.
         theme: light or dark paper.
 
@@ -70,9 +73,13 @@ def targets(
     dataset, count = one_dataset(frame), layers(frame)
     across, up = marks.plane(count, pair)
     rows = require(frame, across, up)
+    if recommendations is None:
+        recommendations = _found(frame)
     x, y = values(rows, across), values(rows, up)
-    axes = {"x": style.label(across), "y": style.label(up), "rates": marks.rate_axes(count)}
-    figure = marks.blank("Which region to target", dataset, theme, **axes)
+    titles = style.label(across), style.label(up)
+    figure = marks.blank(
+        "Which region to target", dataset, theme, x=titles[0], y=titles[1], rates=marks.rate_axes(count)
+    )
     totals.equal_totals(figure, x, y, totals.total_name(count, pair))
     figure.add_trace(marks.points(rows, x, y, "run", {"color": style.MUTED, "size": 6, "opacity": 0.6}))
     for index, found in enumerate(recommendations):
@@ -90,3 +97,12 @@ def targets(
         point = marks.points(best, *where, found.application.name, marker, found.metric.name)
         figure.add_trace(point.update(showlegend=True))
     return figure
+
+
+def _found(frame: pd.DataFrame) -> list[Recommendation]:
+    """What can be recommended for these runs."""
+    found = []
+    for one in APPLICATIONS:
+        with suppress(StoreError):
+            found.append(recommend(frame, one))
+    return found

@@ -78,7 +78,7 @@ def galleries(
                 ("test/rate", partial(figures.targets, frame, found)),
                 ("test/psnr", partial(figures.rate_space_3d, frame, "test/psnr")),
                 *([(accuracy, partial(figures.rate_space_3d, frame, accuracy))] if count > 1 else []),
-                ("sample/inception_score", partial(figures.three_metrics, frame)),
+                *([("test/elbo", partial(figures.three_metrics, frame))] if count > 1 else []),
             ],
         ),
         _gallery(

@@ -26,6 +26,7 @@ from analysis.report.galleries import Histories
 from analysis.report.packing import embedded
 from analysis.report.section import section
 from analysis.report.thumbnails import ROOM, Reader
+from analysis.suggestions import experiment_of, train_commands
 from hit.errors import StoreError
 
 #: Where `make ui` serves the MLflow UI.
@@ -97,6 +98,7 @@ def build(
             generated=(generated or datetime.now(UTC)).strftime("%Y-%m-%d %H:%M %Z").strip(),
             overview=tables.overview(frame, url),
             sections=sections,
+            make=train_commands(experiment_of(frame)),
             css=Markup(_resource("report.css")),  # noqa: S704 - our own file
             scripts=[Markup(script) for script in scripts],  # noqa: S704 - our own and Plotly's
             hashes=Markup(" ".join(f"'{_hash(script)}'" for script in scripts)),  # noqa: S704

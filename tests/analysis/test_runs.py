@@ -69,7 +69,7 @@ def test_an_empty_sweep_is_no_filter(store: type[FakeStore], grid: pd.DataFrame)
 
 
 def test_an_empty_store_says_which_command_makes_runs(store: type[FakeStore]) -> None:
-    with pytest.raises(StoreError, match=r"experiment 'hit' holds no runs: .*mlflow run \. -e train"):
+    with pytest.raises(StoreError, match=r"experiment 'hit' holds no runs: .*`python -m hit\.train`"):
         runs()
 
 

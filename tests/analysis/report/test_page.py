@@ -301,7 +301,7 @@ def test_an_empty_frame_says_which_command_makes_runs(grid: pd.DataFrame) -> Non
     for frame in (grid.iloc[:0], pd.DataFrame()):
         page = Page(build(frame))
         assert "There are no runs to report" in page.text
-        assert "mlflow run . -e train" in page.text
+        assert "python -m hit.train, many by python -m sweeps" in page.text
         assert page.figures == []
 
 

@@ -1,0 +1,81 @@
+"""What the README says about Python runs: its blocks in their order on a small store, and every call that it names."""
+
+import importlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pandas as pd
+import plotly.graph_objects as go
+import pytest
+
+from analysis import figures
+from analysis.register import register_all
+from analysis.runs import runs
+from hit.config import TrainConfig
+from hit.data import load
+from hit.runner import train_run
+from tests.browser.chromium import executable
+from tests.commands import ROOT
+from tests.frames import grid_frame, paths, with_samples
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```python\n(.*?)^```", README, flags=re.DOTALL | re.MULTILINE)
+(TABLE,) = re.findall(r"^\| `analysis\.figures` \|.*?\n\n", README, flags=re.DOTALL | re.MULTILINE)
+CALLS = re.findall(r"`(\w+\([^`]*\))`", TABLE)
+NAMES = sorted(set(re.findall(r"`((?:hit|sweeps|analysis)(?:\.[a-z_]+)+)\(", README)))
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*Any type hint is inferred:UserWarning")
+
+
+@pytest.fixture
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A store of four small models, the best of which for representation is registered."""
+    folder = tmp_path_factory.mktemp("readme")
+    uri = f"sqlite:///{folder}/mlflow.db"
+    common: dict[str, Any] = {"channels": 4, "z_dims": (5,), "epochs": 4, "learning_rate": 1e-2, "batch_size": 64}
+    for betas in ((0.5, 0.5), (0.9, 0.1), (10.0, 0.1), (10.0, 0.3)):
+        config = TrainConfig(**common, betas=betas, metrics="core,latents", threads=1, state_dir=str(folder / "state"))
+        train_run(config, uri=uri)
+    mlflow.set_tracking_uri(uri)  # where `models:/` is looked for
+    register_all(runs("hit", tracking_uri=uri), ["representation"], uri)
+    yield uri
+    mlflow.set_tracking_uri(None)
+
+
+def test_every_block_of_python_runs(store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
+    monkeypatch.chdir(tmp_path)
+    shown: list[go.Figure] = []
+    monkeypatch.setattr(go.Figure, "show", lambda figure: shown.append(figure))
+    if executable() is None:
+        monkeypatch.setattr(figures, "save", lambda figure, path: Path(path).touch())
+    names: dict[str, Any] = {"images": load("digits").test.images[:4].numpy()}
+    assert len(BLOCKS) == 4
+    for block in BLOCKS:
+        exec(compile(block, "README.md", "exec"), names)
+    assert names["latents"]["z_2"].shape == (4, 5)
+    assert len(names["frame"]) == 4
+    assert names["found"].run["status"] == "FINISHED"
+    assert len(shown) == 1
+    assert (tmp_path / "rate_space.pdf").exists()
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_every_call_of_the_table_of_figures_draws(call: str) -> None:
+    cells, dedicated = with_samples(grid_frame(4)), with_samples(grid_frame(2, seeds=1, batch_size=64))
+    frame = pd.concat([cells.assign(amortised="b" * 32), dedicated], ignore_index=True)
+    names = {name: getattr(figures, name) for name in figures.__all__}
+    assert isinstance(eval(call, names | {"frame": frame, "histories": paths}), go.Figure)
+
+
+def test_the_table_names_every_figure() -> None:
+    assert {call.partition("(")[0] for call in CALLS} == {*figures.__all__} - {"save"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_the_text_calls_exists(name: str) -> None:
+    module, _, function = name.rpartition(".")
+    assert callable(getattr(importlib.import_module(module), function))
