@@ -5,8 +5,9 @@ __all__ = ["assert_claim", "assert_free"]
 from mlflow.entities import Run
 
 from hit.errors import Claimed
+from hit.ownership import is_lost
 from hit.schema import Kind, Tag
-from hit.store import Store, is_lost
+from hit.store import Store
 
 
 def assert_claim(store: Store, experiment: str, identity: str, run_id: str) -> None:

@@ -2,6 +2,7 @@
 
 __all__ = ["JOURNAL", "Journal", "Record"]
 
+import contextlib
 import json
 import os
 from collections.abc import Iterable
@@ -12,7 +13,7 @@ from hit.errors import StoreError
 
 #: Name of the file in the run's folder.
 JOURNAL = "journal.jsonl"
-#: One thing to tell the store. `kind` is metric, param, tag, untag, input, artifact, image or status.
+#: One thing to tell the store. `kind` is metric, param, tag, untag, input, artifact, image, note or status.
 Record = dict[str, Any]
 
 
@@ -83,6 +84,11 @@ class Journal:
         temporary.write_text(str(mark))
         os.replace(temporary, self._sent_path)
         self._sent = mark
+
+    def set_aside(self) -> None:
+        """Keep it under another name: the run is another process's, and nobody is to deliver more of this one's."""
+        with contextlib.suppress(OSError):
+            self._path.rename(self._path.with_suffix(".taken-over"))
 
     def close(self) -> None:
         """Release the file."""

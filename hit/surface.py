@@ -70,25 +70,39 @@ def parser() -> Parser:
 
 def main(argv: list[str], stop: "StopRequest") -> None:
     """Parse the options, train or fetch the surface, measure the cells, print their span and the surface's run id."""
-    parsed = parser().parse(argv)
+    command = parser()
+    parsed = command.parse(argv)
     options = build(SurfaceOptions, parsed["run"])
-    asked = TrainConfig.from_flat(parsed[CONFIG])
+    flat = parsed[CONFIG]
+    asked = TrainConfig.from_flat({"state_dir": flat["state_dir"]} if options.resume else flat)
     rates = _rates(parsed["rates"], options)
 
     from tqdm import tqdm
 
     from hit.connection import chosen_experiment
     from hit.cpus import default_workers
+    from hit.names_and_notes import command_name
     from hit.recovery import recover
-    from hit.runner import Progress, state_folder
+    from hit.resuming import given_options, is_finished, state_folder
+    from hit.runner import Progress
     from hit.schema import Tag, metric
     from hit.store import Store
     from hit.surfaces.plan import SurfacePlan
-    from hit.surfaces.run import read_surface, resume_plan, surface_run
+    from hit.surfaces.resuming import assert_same_as_finished, resume_plan
+    from hit.surfaces.run import read_surface, surface_run
 
     workers = options.workers or default_workers()
+    stop.check()
+    experiment = chosen_experiment(options.experiment)
+    recover(state_folder(asked), experiment)
     if options.resume:
-        plan = resume_plan(options.resume, asked.state_dir)
+        given = given_options(argv, flat | parsed["run"] | parsed["grid"], command.defaults())
+        if is_finished(options.resume, Kind.SURFACE):
+            assert_same_as_finished(options.resume, given)
+            print(f"surface {options.resume} is FINISHED: there is nothing left to do", file=sys.stderr)
+            print(options.resume)
+            return
+        plan = resume_plan(options.resume, asked.state_dir, given)
     else:
         plan = SurfacePlan(
             config=asked,
@@ -97,10 +111,8 @@ def main(argv: list[str], stop: "StopRequest") -> None:
             grids={} if options.surface else parsed["grid"],
             certificate=options.certificate,
             certificate_learning_rate=options.certificate_learning_rate,
-            experiment=chosen_experiment(options.experiment),
+            experiment=experiment,
         )
-    stop.check()
-    recover(state_folder(plan.config), plan.experiment)
     with tqdm(total=0 if options.surface else plan.config.epochs, unit="epoch", desc="surface", disable=None) as bar:
 
         def show(progress: Progress) -> None:
@@ -124,6 +136,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
             run_id = surface_run(
                 plan,
                 run_id=options.resume or os.environ.get("MLFLOW_RUN_ID") or None,
+                name=command_name(""),
                 workers=workers,
                 stop=stop,
                 on_progress=show,

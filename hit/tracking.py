@@ -1,6 +1,6 @@
 """The run in the store: params, metrics, tags, inputs, artifacts and how it ended."""
 
-__all__ = ["REASON_LENGTH", "RunWriter"]
+__all__ = ["RunWriter"]
 
 import contextlib
 import json
@@ -13,35 +13,34 @@ from types import TracebackType
 from typing import Any, Self
 
 from filelock import FileLock, Timeout
-from mlflow.entities import RunTag
 from mlflow.exceptions import MlflowException
 
 from hit import schema
 from hit.connection import connect, experiment_id
 from hit.delivery import Delivery
-from hit.errors import Claimed, Diverged, EndedEarly, Interrupted, StoreError, UserError
+from hit.draining import Drain, end_at_once
+from hit.endings import ending
+from hit.errors import Claimed, Diverged, EndedEarly, Interrupted, RunDeleted, RunGone, StoreError, TakenOver
 from hit.experiment_page import prepare_page
 from hit.journal import Journal, Record
+from hit.ownership import deleted, ownership_tags, take_over, there
 from hit.provenance import packages, source_tags
 from hit.schema import Kind, Tag
 from hit.state import lock_run, make_writable, run_folder, store_mark
-from hit.stop import StopRequest, process_identity
-
-REASON_LENGTH = 500
-_DRAIN_SECONDS_WHEN_STOPPED = 20.0
+from hit.stop import StopRequest
 
 
 class RunWriter:
     """One run, from its first param to its end. A context manager: how the block ends is how the run ends.
 
-    Normally: FINISHED. `Interrupted` and `EndedEarly`: KILLED. `Claimed`: taken back, unless it was taken over.
-    Any other exception: FAILED. The reason stands in a tag.
+    Normally: FINISHED; else as the error says (`hit.endings`), with the reason in a tag. `Claimed`: taken back, unless
+    it was taken over. A run that is another process's by now, or deleted, is left alone.
     Everything goes through a journal on local disk, so that neither a crash nor a store that is away
     loses a number; leaving the block waits until the store has it all.
 
     Args:
         kind: what the run is.
-        name: shown in the UI.
+        name: shown in the UI; a run that is taken over keeps the name that it has been given.
         state_dir: folder for journals and checkpoints.
         experiment: name of the experiment, for a new run.
         uri: the store; see `hit.connection.tracking_uri`.
@@ -74,57 +73,25 @@ class RunWriter:
         self._stop = stop or StopRequest()
         self._closed = False
         self._amends = amend
-        host, process = process_identity()
         all_tags: dict[str, str] = {
             Tag.KIND: kind,
             Tag.SCHEMA: schema.SCHEMA_VERSION,
-            Tag.HOST: host,
-            Tag.PROCESS: process,
-            Tag.HEARTBEAT: str(int(time.time())),
+            **ownership_tags(),
             Tag.PACKAGES: packages(),
             **({Tag.PARENT: parent} if parent else {}),
             **(tags or {}),
         }
+        self.run_id = ""
         self._known_params: set[str] = set()
         self._taken_over = False
         #: Markdown for the UI, from how the run ended and why.
         self.note: Callable[[str, str], str] | None = None
-        if run_id is None:
-            run = self._client.create_run(
-                experiment_id(self._client, experiment), run_name=name, tags=source_tags() | all_tags
-            )
-            run_id = run.info.run_id
-            self._lock = lock_run(run_folder(state_dir, run_id))
-        else:
-            self._lock = _lock_existing(state_dir, run_id)
-            self._taken_over = True
-            try:
-                run = self._client.get_run(run_id)
-                if not amend:
-                    if run.info.status == "FINISHED":  # by another process, since somebody saw that it was not
-                        self._lock.release()
-                        raise Claimed(f"run {run_id} is FINISHED already")
-                    # Whose it is now must stand there before RUNNING does, lest somebody take it for lost.
-                    owner = [RunTag(key, all_tags[key]) for key in (Tag.HOST, Tag.PROCESS, Tag.HEARTBEAT)]
-                    self._client.log_batch(run_id, tags=owner)
-                    self._client.update_run(run_id, status="RUNNING", name=name)
-            except MlflowException as error:
-                self._lock.release()
-                raise StoreError(f"run {run_id} cannot be taken over: {str(error).splitlines()[0]}") from None
-            self._known_params = set(run.data.params)
-            all_tags = {key: value for key, value in source_tags().items() if key not in run.data.tags} | all_tags
-        prepare_page(self._client, run.info.experiment_id)
-        self.run_id: str = run_id
-        self.experiment_id: str = run.info.experiment_id
-        self.folder = run_folder(state_dir, run_id)
-        (self.folder / "store").write_text(store_mark(self._client.tracking_uri))
-        self._delivery = Delivery(self._client, run_id, Journal(self.folder), heartbeat=not amend)
-        self._delivery.start()
-        if amend:
-            return
-        if self._taken_over:  # how it ended before is no longer true
-            self.untag((Tag.STATUS_REASON, Tag.DIVERGED, Tag.ENDED_EARLY))
-        self.tags(all_tags)
+        try:
+            with self._stop.whole():
+                self._open(name, state_dir, experiment, run_id, all_tags)
+        except BaseException as error:
+            self._abandon(error)
+            raise
 
     def params(self, values: Mapping[str, Any]) -> None:
         """Log params. MLflow keeps the first value of a key: what `mlflow run` logged as typed stays."""
@@ -154,6 +121,15 @@ class RunWriter:
     def tags(self, values: Mapping[str, str]) -> None:
         """Set tags."""
         self._append({"kind": "tag", "key": str(key), "value": str(value)} for key, value in values.items())
+
+    def write_note(self, text: str, instead_of: str = "") -> None:
+        """Set the run's note, in markdown, unless a person has written or edited it.
+
+        Args:
+            text: the note.
+            instead_of: a note of ours that may stand there (`hit.names_and_notes.put_note`).
+        """
+        self._append([{"kind": "note", "text": text, "instead_of": instead_of}])
 
     def untag(self, names: Iterable[str]) -> None:
         """Remove tags, those that are there."""
@@ -191,57 +167,135 @@ class RunWriter:
             return f"the store refused them ({str(self._delivery.refused).splitlines()[0]})"
         return "the tracking server is away" if self._delivery.away_since else ""
 
+    def check(self) -> None:
+        """Return while nobody asked to stop, and the run is there and ours.
+
+        Raises:
+            Interrupted: somebody asked to stop.
+            RunDeleted: somebody deleted the run.
+            TakenOver: another process goes on with it, which took it for lost.
+        """
+        self._stop.check()
+        self._assert_ours()
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        status, reason = _ending(error)
-        tags: dict[str, str] = {Tag.STATUS_REASON: reason} if reason else {}
+        ended = ending(error)
+        tags: dict[str, str] = {Tag.STATUS_REASON: ended.reason} if ended.reason else {}
         if isinstance(error, Diverged):
             tags[Tag.DIVERGED] = "true"
         if isinstance(error, EndedEarly):
             tags[Tag.ENDED_EARLY] = "true"
-        self.end(status, tags)
-        if isinstance(error, Claimed) and not self._taken_over:
-            self._withdraw()
+        with self._stop.whole(ends=True):
+            try:
+                self.end(ended.status, tags)
+            except (StoreError, Interrupted) as lacking:
+                if error is None:
+                    raise
+                if not isinstance(lacking, RunGone | TakenOver):
+                    for line in getattr(lacking, "__notes__", [str(lacking)]):
+                        error.add_note(line)
+            if isinstance(error, Claimed) and not isinstance(error, TakenOver) and not self._taken_over:
+                self._withdraw()
 
     def end(self, status: str, tags: Mapping[str, str] | None = None) -> None:
-        """Tell the store how the run ended, wait until it knows, and release everything."""
+        """Tell the store how the run ended, wait until it knows, and release everything.
+
+        Raises:
+            RunDeleted, TakenOver: the run is not there any more, or not ours; it is left alone.
+            Interrupted: somebody asked to stop before the store had everything.
+            StoreError: the store refuses some of it.
+        """
         if self._closed:
             return
         self._closed = True
+        drain = Drain(self._stop, self.run_id, self.folder)
+        delivered = False
+        try:
+            self._assert_ours()
+            self._delivery.stop_beating()
+            self._append_end(status, dict(tags or {}))
+            delivered = self._delivery.drain(drain.keep_waiting)
+            if not delivered and self._stop.hurried and not self.undelivered:
+                end_at_once(self._client, self.run_id, status, (tags or {}).get(Tag.STATUS_REASON, ""))
+        except TakenOver:
+            self._delivery.set_aside()
+            raise
+        finally:
+            self._delivery.close(drain.patience)
+            if delivered and status == "FINISHED":
+                shutil.rmtree(self.folder, ignore_errors=True)
+            self._lock.release()
+        if not delivered:
+            self._assert_ours()
+            raise drain.lacking(self.undelivered)
+
+    def _open(self, name: str, state_dir: Path, experiment: str, run_id: str | None, tags: dict[str, str]) -> None:
+        """Make the run, or take it over, and begin to deliver."""
+        if run_id is None:
+            run = self._client.create_run(
+                experiment_id(self._client, experiment), run_name=name, tags=source_tags() | tags
+            )
+            self.run_id = run.info.run_id
+            self._lock = lock_run(run_folder(state_dir, self.run_id))
+        else:
+            self._lock = _lock_existing(state_dir, run_id)
+            self._taken_over = True
+            run = there(self._client, run_id)
+            if not self._amends:
+                take_over(self._client, run, name)
+            self.run_id = run_id
+            self._known_params = set(run.data.params)
+            tags = {key: value for key, value in source_tags().items() if key not in run.data.tags} | tags
+        prepare_page(self._client, run.info.experiment_id)
+        self.experiment_id: str = run.info.experiment_id
+        self.folder = run_folder(state_dir, self.run_id)
+        (self.folder / "store").write_text(store_mark(self._client.tracking_uri))
+        self._delivery = Delivery(self._client, self.run_id, Journal(self.folder), heartbeat=not self._amends)
+        self._delivery.start()
+        if self._amends:
+            return
+        if self._taken_over:  # how it ended before is no longer true
+            self.untag((Tag.STATUS_REASON, Tag.DIVERGED, Tag.ENDED_EARLY))
+        self.tags(tags)
+
+    def _abandon(self, error: BaseException) -> None:
+        """Leave no run RUNNING that was not begun after all."""
+        if hasattr(self, "_delivery"):
+            self._delivery.close()
+        if hasattr(self, "_lock"):
+            self._lock.release()
+        if self.run_id and not self._amends:
+            ended = ending(error)
+            end_at_once(self._client, self.run_id, ended.status, ended.reason)
+
+    def _append_end(self, status: str, tags: dict[str, str]) -> None:
         if self._amends:  # nothing else tells readers that a run which has ended is not what it was (hit.history)
             self.metrics({"measured_at": time.time()}, step=int(time.time()))
-        else:
-            ending = dict(tags or {})
-            if self.note is not None:
-                ending[Tag.NOTE] = self.note(status, ending.get(Tag.STATUS_REASON, ""))
-            self.tags(ending)
-            self._append([{"kind": "status", "status": status, "time": int(time.time() * 1000)}], sync=True)
-        delivered = self._delivery.drain(self._keep_waiting)
-        self._delivery.close()
-        if delivered and status == "FINISHED":
-            shutil.rmtree(self.folder, ignore_errors=True)
-        self._lock.release()
-        if not delivered:
-            why = self.undelivered or "it did not answer in time"
-            raise StoreError(
-                f"run {self.run_id} has numbers that its store lacks: {why}; they are kept in {self.folder} "
-                "and delivered by the next command that uses this state_dir and store"
-            )
+            return
+        if self.note is not None:
+            self.write_note(self.note(status, tags.get(Tag.STATUS_REASON, "")))
+        if status == "FINISHED":  # somebody may have taken it for lost meanwhile
+            self.untag([Tag.STATUS_REASON])
+        self.tags(tags)
+        self._append([{"kind": "status", "status": status, "time": int(time.time() * 1000)}], sync=True)
+
+    def _assert_ours(self) -> None:
+        match self._delivery.trouble:
+            case TakenOver() as fault:
+                raise fault
+            case RunDeleted():
+                raise RunDeleted(deleted(self.run_id))
 
     def _withdraw(self) -> None:
         """Take back a run that measured nothing, since another one does its work."""
         with contextlib.suppress(MlflowException):  # it stays, as KILLED with the reason
             self._client.delete_run(self.run_id)
         shutil.rmtree(self.folder, ignore_errors=True)
-
-    def _keep_waiting(self, waited: float) -> bool:
-        if waited > 5 and int(waited * 2) % 60 == 10:  # about twice a second we are asked; tell twice a minute
-            print("waiting for the tracking server to take the last numbers; Ctrl-C leaves them on disk", flush=True)
-        return not self._stop.requested or waited < _DRAIN_SECONDS_WHEN_STOPPED
 
     def _append(self, records: Iterator[Record] | list[Record], *, sync: bool = False) -> None:
         self._delivery.append(list(records), sync=sync)
@@ -253,19 +307,3 @@ def _lock_existing(state_dir: Path, run_id: str) -> FileLock:
         return lock_run(folder)
     except Timeout:
         raise Claimed(f"run {run_id} is being written by another process ({folder} is locked)") from None
-
-
-def _ending(error: BaseException | None) -> tuple[str, str]:
-    match error:
-        case None:
-            return "FINISHED", ""
-        case Claimed():
-            return "KILLED", f"claimed: {error}"
-        case Interrupted() | KeyboardInterrupt() | EndedEarly():
-            return "KILLED", str(error)[:REASON_LENGTH] or "interrupted"
-        case Diverged():
-            return "FAILED", f"diverged: {error}"[:REASON_LENGTH]
-        case UserError():
-            return "FAILED", str(error)[:REASON_LENGTH]
-        case _:
-            return "FAILED", f"{type(error).__name__}: {error}".splitlines()[0][:REASON_LENGTH]

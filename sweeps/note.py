@@ -6,7 +6,6 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from hit.schema import Tag
 from hit.tracking import RunWriter
 from sweeps.progress import Standing
 
@@ -36,7 +35,7 @@ class SweepNote:
             lines.append(f"The run with the best value is `{standing.best.run_id}`.")
         lines.append("Its decisions stand in the table `decisions.json` (artifacts).")
         rows = [f"| {_cell(name)} | {_cell(value)} |" for name, value in self._definition.items()]
-        self._run.tags({Tag.NOTE: "\n\n".join([*lines, "\n".join(["| parameter | value |", "|---|---|", *rows])])})
+        self._run.write_note("\n\n".join([*lines, "\n".join(["| parameter | value |", "|---|---|", *rows])]))
 
 
 def _cell(text: str) -> str:

@@ -12,6 +12,7 @@ from hit.connection import chosen_experiment
 from hit.early_stopping import EarlyStopping
 from hit.machine import select_device
 from hit.models import check_fit
+from hit.names_and_notes import command_name
 from hit.runner import load_once, state_folder
 from hit.schema import Kind
 from hit.stop import StopRequest
@@ -121,7 +122,7 @@ class Sweep:
         """The sweep's own run: a new one, or the one that `mlflow run` has made."""
         return RunWriter(
             kind=Kind.SWEEP,
-            name=f"sweep {self.base.model} {self.base.dataset} ({self._what})",
+            name=command_name(f"sweep {self.base.model} {self.base.dataset} ({self._what})"),
             state_dir=state_folder(self.base),
             experiment=self.options.experiment,
             run_id=run_id,
