@@ -40,9 +40,10 @@ def ending(error: BaseException | None) -> Ending:
         case None:
             return Ending("finished", "FINISHED", "", 0)
         case KeyboardInterrupt():
-            return Ending("interrupted", "KILLED", "interrupted", 130, "interrupted")
+            return Ending("interrupted", "KILLED", "interrupted", 130, _line("interrupted", error))
         case UserError() | Diverged() | EndedEarly() | Interrupted():
-            return Ending(error.outcome, error.status, _reason(error), error.exit_code, _line(error))
+            line = _line(f"{error.begins}{error}{getattr(error, 'advice', '')}", error)
+            return Ending(error.outcome, error.status, _reason(error), error.exit_code, line)
         case _:
             said = f"{type(error).__name__}: {error}".splitlines()[0]
             return Ending("failed", "FAILED", said[:REASON_LENGTH], 1)
@@ -53,7 +54,6 @@ def _reason(error: BaseException) -> str:
     return f"{lead}{error}"[:REASON_LENGTH]
 
 
-def _line(error: UserError | Diverged | EndedEarly | Interrupted) -> str:
+def _line(said: str, error: BaseException) -> str:
     """One line, with what was noted beside the error."""
-    said = f"{error.begins}{error}{getattr(error, 'advice', '')}"
     return " ".join("; ".join([said, *getattr(error, "__notes__", [])]).split())

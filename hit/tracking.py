@@ -257,11 +257,10 @@ class RunWriter:
         (self.folder / "store").write_text(store_mark(self._client.tracking_uri))
         self._delivery = Delivery(self._client, self.run_id, Journal(self.folder), heartbeat=not self._amends)
         self._delivery.start()
-        if self._amends:
-            return
-        if self._taken_over:  # how it ended before is no longer true
+        if self._taken_over and not self._amends:
+            # How it ended before is no longer true; and whose it is stands there, and is not for the journal.
             self.untag((Tag.STATUS_REASON, Tag.DIVERGED, Tag.ENDED_EARLY))
-        self.tags(tags)
+            self.tags({key: value for key, value in tags.items() if key not in ownership_tags()})
 
     def _abandon(self, error: BaseException) -> None:
         """Leave no run RUNNING that was not begun after all."""
