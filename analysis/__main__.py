@@ -65,6 +65,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     from hit.config import TrainConfig
     from hit.connection import chosen_experiment
     from hit.errors import StoreError, StoreRefused
+    from hit.names_and_notes import command_name
     from hit.recovery import recover
     from hit.runner import state_folder
     from hit.tracking import RunWriter
@@ -83,7 +84,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     try:
         writer = RunWriter(
             kind=Kind.REPORT,
-            name=f"report {options.where or options.sweep or experiment}",
+            name=command_name(f"report {options.where or options.sweep or experiment}"),
             state_dir=folder,
             experiment=experiment,
             run_id=os.environ.get("MLFLOW_RUN_ID") or None,

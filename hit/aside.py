@@ -79,5 +79,7 @@ def described(record: Record) -> str:
             return f"data set {record['name']}"
         case "status":
             return f"status {record['status']}"
+        case "note":
+            return "note"
         case kind:
             return f"{'tag' if kind == 'untag' else kind} {record['key']}"

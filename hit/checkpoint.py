@@ -1,6 +1,14 @@
 """Checkpoints and weights as safetensors: numbers and JSON with a digest of both, nothing that could run."""
 
-__all__ = ["checkpoint_extra", "load_checkpoint", "load_weights", "save_checkpoint", "save_weights", "weights_digest"]
+__all__ = [
+    "adopt_checkpoint",
+    "checkpoint_extra",
+    "load_checkpoint",
+    "load_weights",
+    "save_checkpoint",
+    "save_weights",
+    "weights_digest",
+]
 
 import hashlib
 import json
@@ -89,10 +97,26 @@ def load_checkpoint(path: Path, model: nn.Module, optimiser: torch.optim.Optimiz
                 key: value if value.dim() == 0 else torch.empty_like(parameter).copy_(value)
                 for key, value in state.items()
             }
-    epoch = whole_number(metadata.get("epoch", ""))
-    if epoch is None:
-        raise CheckpointError(f"checkpoint must say its epoch, got none in {path}")
-    return epoch
+    return _epoch(path, metadata)
+
+
+def adopt_checkpoint(source: Path, target: Path, identity: str, new_identity: str) -> int:
+    """Write a checkpoint as that of another config, whose first epochs are the same; how many it has finished.
+
+    Args:
+        source: the checkpoint.
+        target: file to write.
+        identity: config hash that it must carry.
+        new_identity: the other config's.
+
+    Raises:
+        CheckpointError: missing, damaged or of another model.
+    """
+    tensors, metadata = _load(source)
+    _check_identity(source, metadata, identity)
+    epochs = _epoch(source, metadata)
+    _save(target, tensors, {"identity": new_identity, "epoch": str(epochs)})
+    return epochs
 
 
 def checkpoint_extra(path: Path) -> dict[str, Tensor]:
@@ -103,6 +127,13 @@ def checkpoint_extra(path: Path) -> dict[str, Tensor]:
     """
     tensors, _ = _load(path)
     return {key.removeprefix("extra."): value for key, value in tensors.items() if key.startswith("extra.")}
+
+
+def _epoch(path: Path, metadata: dict[str, str]) -> int:
+    epoch = whole_number(metadata.get("epoch", ""))
+    if epoch is None:
+        raise CheckpointError(f"checkpoint must say its epoch, got none in {path}")
+    return epoch
 
 
 def _parameters(optimiser: torch.optim.Optimizer) -> list[Tensor]:

@@ -6,8 +6,9 @@ from mlflow.entities import Run
 
 from hit.errors import Claimed
 from hit.experiments import Experiment
+from hit.ownership import is_lost
 from hit.schema import Kind, Tag
-from hit.store import Store, is_lost
+from hit.store import Store
 
 
 def assert_claim(store: Store, experiment: str | Experiment, identity: str, run_id: str) -> None:

@@ -149,6 +149,7 @@ def classify(
     from hit.config import TrainConfig
     from hit.connection import chosen_experiment
     from hit.machine import keep_freed_memory, select_device, set_threads
+    from hit.names_and_notes import command_name
     from hit.runner import load_once, log_dataset, state_folder
     from hit.schema import Tag
     from hit.stop import StopRequest
@@ -166,7 +167,7 @@ def classify(
     identity = options.identity(ARCHITECTURES[options.network], dataset.digest)
     with RunWriter(
         kind=Kind.CLASSIFIER,
-        name=f"classifier {Path(options.dataset).name} {options.network} seed {options.seed}",
+        name=command_name(f"classifier {Path(options.dataset).name} {options.network} seed {options.seed}"),
         state_dir=state_folder(TrainConfig(state_dir=options.state_dir)),
         experiment=chosen_experiment(options.experiment),
         uri=uri,
@@ -187,8 +188,8 @@ def classify(
             run.metrics(epoch.metrics, step=epoch.number, sync=True)
             on_epoch(epoch)
 
-        fit_classifier(model, dataset.train, **options.training(), on_epoch=tell, check=stop.check)
-        scores = classifier_scores(model, dataset.test, check=stop.check)
+        fit_classifier(model, dataset.train, **options.training(), on_epoch=tell, check=run.check)
+        scores = classifier_scores(model, dataset.test, check=run.check)
         run.metrics(scores, step=options.epochs, sync=True)
         weights = run.folder / "weights.safetensors"
         save_weights(weights, model, identity)

@@ -16,7 +16,8 @@ from typing import Any, NoReturn
 
 from hit.config import describe, flat_defaults
 from hit.console import program, refuse_others
-from hit.errors import ConfigError, Diverged, EndedEarly, Interrupted, UserError, nearest, shown
+from hit.endings import Ending, ending
+from hit.errors import ConfigError, Diverged, EndedEarly, Interrupted, StoreAway, UserError, nearest, shown
 from hit.memory import as_refusal
 from hit.options import defaults, infos
 from hit.redaction import redact, redact_tracebacks
@@ -26,7 +27,6 @@ from hit.stop import WATCHED, StopRequest
 from hit.terminal import spare_letters
 
 CONFIG = "model and training"
-EXIT_FAILED, EXIT_USAGE = 1, 2
 
 
 class Parser(argparse.ArgumentParser):
@@ -110,29 +110,12 @@ def entry_point(main: Callable[[list[str], StopRequest], None], kind: Kind) -> N
     spare_letters()
     run_id = os.environ.get("MLFLOW_RUN_ID", "")
     redact_tracebacks()
-    try:
-        with StopRequest(watch_parent=bool(run_id), watch=os.environ.get(WATCHED)) as stop:
+    with StopRequest(watch_parent=bool(run_id), watch=os.environ.get(WATCHED)) as stop:
+        try:
             _run(main, stop)
-    except UserError as error:
-        _end_project_run(run_id, kind, str(error), "FAILED")
-        _leave(f"error: {error}", EXIT_USAGE)
-    except (OSError, MemoryError, RuntimeError) as error:
-        refusal = as_refusal(error)
-        if refusal is None:
-            raise
-        _end_project_run(run_id, kind, str(refusal), "FAILED")
-        _leave(f"error: {refusal}", EXIT_USAGE)
-    except Diverged as error:
-        _leave(f"diverged: {error}", EXIT_FAILED)
-    except EndedEarly as error:
-        _end_project_run(run_id, kind, str(error), "KILLED")
-        _leave(f"ended early: {error}", EXIT_FAILED)
-    except Interrupted as error:
-        _end_project_run(run_id, kind, str(error), "KILLED")
-        _leave(f"{error}{error.advice}", 128 + error.signal_number)
-    except KeyboardInterrupt:
-        _end_project_run(run_id, kind, "interrupted", "KILLED")
-        _leave("interrupted", 130)
+        except (UserError, Diverged, EndedEarly, Interrupted, KeyboardInterrupt) as error:
+            with stop.whole(ends=True):
+                _end(run_id, kind, _stopped(error, stop))
     sys.exit(0)
 
 
@@ -142,17 +125,28 @@ def _run(main: Callable[[list[str], StopRequest], None], stop: StopRequest) -> N
     except ImportError:
         refuse_others()
         raise
+    except (OSError, MemoryError, RuntimeError) as error:
+        refusal = as_refusal(error)
+        if refusal is None:
+            raise
+        raise refusal from None
 
 
-def _leave(line: str, code: int) -> NoReturn:
-    print(redact(" ".join(line.split())), file=sys.stderr, flush=True)
-    sys.exit(code)
+def _stopped(error: BaseException, stop: StopRequest) -> Ending:
+    """How the command ends; a store that is away is no mistake of somebody who has asked to stop."""
+    if stop.requested and isinstance(error, StoreAway):
+        stopped = Interrupted(stop.signal_number)
+        stopped.add_note(str(error))
+        return ending(stopped)
+    return ending(error)
 
 
-def _end_project_run(run_id: str, kind: Kind, reason: str, status: str) -> None:
+def _end(run_id: str, kind: Kind, ended: Ending) -> NoReturn:
     if run_id:
         from hit.recovery import end_unstarted  # MLflow takes seconds to import
 
-        end_unstarted(run_id, kind, reason, status)
-        if status == "KILLED":
+        end_unstarted(run_id, kind, ended.reason, ended.status)
+        if ended.status == "KILLED":
             restate_later(run_id)
+    print(redact(ended.line), file=sys.stderr, flush=True)
+    sys.exit(ended.exit_code)

@@ -6,7 +6,6 @@ __all__ = [
     "experiment_id",
     "experiment_of",
     "found_experiment",
-    "is_permanent",
 ]
 
 import contextlib
@@ -184,11 +183,6 @@ def _by_id(client: MlflowClient, home: str) -> Experiment:
         if not isinstance(said, RunGone):
             raise said from None
         raise StoreError(f"MLFLOW_EXPERIMENT_ID must be the id of an experiment in the store, got {home!r}") from None
-
-
-def is_permanent(error: BaseException) -> bool:
-    """Whether asking the store again is no use: it answered, and refused."""
-    return isinstance(error, MlflowException) and error.error_code in _PERMANENT
 
 
 def _open_file(path: Path, address: str) -> MlflowClient:

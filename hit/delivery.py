@@ -2,17 +2,18 @@
 
 __all__ = ["HEARTBEAT_SECONDS", "Delivery"]
 
+import contextlib
 import sys
 import threading
 import time
-from collections.abc import Callable
 
 from mlflow import MlflowClient
 
-from hit.errors import RunDeleted, RunGone, StoreAway, StoreError
+from hit.draining import Drain
+from hit.errors import RunDeleted, RunGone, StoreAway, StoreError, TakenOver
 from hit.journal import Journal, Record
 from hit.outbox import Outbox
-from hit.schema import Tag
+from hit.ownership import Ownership
 from hit.store_errors import translated
 
 HEARTBEAT_SECONDS = 15.0
@@ -22,6 +23,8 @@ _SECONDS_BETWEEN_BATCHES = 1.0
 _SHORTEST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 0.5, 10.0
 #: What somebody has to mend is asked for again so seldom, as are items that were put aside.
 _SECONDS_BETWEEN_RARE_TRIES = 60.0
+#: Who has not said for so long that it is alive, with a store that answers, was suspended.
+_SUSPENDED_SECONDS = 4 * HEARTBEAT_SECONDS
 
 
 class Delivery(threading.Thread):
@@ -29,7 +32,8 @@ class Delivery(threading.Thread):
 
     Training only appends to the journal: a store that is away costs it nothing. A store that is away is asked again
     and again; one that refuses, or that does not hold the run, once a minute, and that is said at once, in one line;
-    an item that is refused is put aside (`hit.outbox`). The journal stays on disk until the store has it.
+    an item that is refused is put aside (`hit.outbox`). A run that is no longer ours, or that somebody has deleted,
+    ends the delivery. The journal stays on disk until the store has it.
 
     Args:
         client: of the run's store.
@@ -47,8 +51,8 @@ class Delivery(threading.Thread):
         self._run_id = run_id
         self._journal = journal
         self._outbox = Outbox(client, run_id, journal)
-        self._beats = heartbeat
-        self._last_beat = 0.0
+        self._ownership = Ownership(client, run_id) if heartbeat else None
+        self._last_beat = time.time()  # by the clock: a process that was suspended has to ask whose the run is
         self._last_retry = time.monotonic()
         self._wake = threading.Event()
         self._stop_asked = threading.Event()
@@ -56,13 +60,17 @@ class Delivery(threading.Thread):
         self._retried_last = threading.Event()
 
     def check(self) -> None:
-        """Return while the run is there, or not known not to be.
+        """Return while the run is there and ours, or not known not to be.
 
         Raises:
             RunDeleted: somebody has deleted it.
+            TakenOver: another process goes on with it, which took it for lost.
         """
-        if isinstance(self.trouble, RunDeleted):
-            raise RunDeleted(f"run {self._run_id}: {self._lacks()}")
+        match self.trouble:
+            case RunDeleted():
+                raise RunDeleted(f"run {self._run_id}: {self._lacks()}")
+            case TakenOver() as fault:
+                raise TakenOver(str(fault))
 
     @property
     def aside(self) -> str:
@@ -78,7 +86,21 @@ class Delivery(threading.Thread):
         self._journal.append(records, sync=sync)
         self._wake.set()
 
-    def finish(self, records: list[Record], keep_waiting: Callable[[float], bool]) -> str:
+    def stop_beating(self) -> None:
+        """What is appended from here on ends the run: nobody has to hear that it is alive.
+
+        A process that was suspended until just now asks a last time whose the run is.
+
+        Raises:
+            TakenOver, RunDeleted: it is another process's, or not there any more.
+        """
+        ownership, self._ownership = self._ownership, None
+        silent = abs(time.time() - self._last_beat)
+        if ownership is not None and silent > _SUSPENDED_SECONDS and self.trouble is None and self.is_alive():
+            with contextlib.suppress(StoreAway):
+                self._outbox.ask(ownership.beat)
+
+    def finish(self, records: list[Record], drain: Drain) -> str:
         """Write the last records, wait until the store has everything but what was put aside, and stop.
 
         A store that refuses is asked once more. Where the disk has no room for the last records, the store is told
@@ -86,7 +108,7 @@ class Delivery(threading.Thread):
 
         Args:
             records: how the run ended.
-            keep_waiting: asked about twice a second with the seconds waited; False gives up.
+            drain: says how long to wait.
 
         Returns:
             Why the store lacks something, and where that is kept; '' where it lacks nothing.
@@ -96,14 +118,16 @@ class Delivery(threading.Thread):
             self.append(records, sync=True)
         except StoreError as error:
             unwritten = error
-        self._drain(keep_waiting)
-        lacks = self._lacks() if self._journal.unsent else ""
-        if unwritten and not lacks:
+        self._drain(drain)
+        lacks = ""
+        if unwritten and not self._journal.unsent:
             try:
                 self._outbox.tell_now(records)
             except StoreError as error:
                 lacks = f"its store does not know how it ended: {unwritten}; {error}"
-        self.close()
+        self.close(drain.patience)
+        if self._journal.unsent:
+            lacks = self._lacks()
         return f"run {self._run_id}: {lacks}" if lacks else ""
 
     @property
@@ -125,22 +149,30 @@ class Delivery(threading.Thread):
         why = self.waits_for or self.trouble or "the store has not answered in time"
         return f"{why}; what the store lacks is kept in {self._journal.folder}, and {how}"
 
-    def _drain(self, keep_waiting: Callable[[float], bool]) -> None:
+    def _drain(self, drain: Drain) -> None:
         started = time.monotonic()
         self._hurry.set()
         while self.is_alive() and (self._journal.unsent or (self.aside and not self._retried_last.is_set())):
-            if not keep_waiting(time.monotonic() - started):
+            if not drain.keep_waiting(time.monotonic() - started, self.waits_for):
                 break
             self._wake.set()
             time.sleep(0.02 if time.monotonic() - started < 1 else 0.5)
 
-    def close(self) -> None:
-        """Stop, with what is delivered delivered and the rest on disk."""
+    def set_aside(self) -> None:
+        """Nobody is to deliver the rest of the journal."""
+        self._journal.set_aside()
+
+    def close(self, patience: float = 60.0) -> None:
+        """Stop, with what is delivered delivered and the rest on disk.
+
+        Args:
+            patience: seconds that a delivery under way is waited for.
+        """
         self._stop_asked.set()
         self._hurry.set()
         self._wake.set()
         if self.is_alive():
-            self.join(timeout=60)
+            self.join(timeout=patience)
         self._journal.close()
 
     def run(self) -> None:
@@ -155,18 +187,19 @@ class Delivery(threading.Thread):
                 self._note(None)
             if self.trouble is None:
                 wait = _SHORTEST_WAIT_SECONDS
-                self._wake.wait(timeout=HEARTBEAT_SECONDS if self._beats or self.aside else None)
+                self._wake.wait(timeout=HEARTBEAT_SECONDS if self._ownership is not None or self.aside else None)
                 self._hurry.wait(timeout=_SECONDS_BETWEEN_BATCHES)
                 self._wake.clear()
             elif isinstance(self.trouble, StoreAway):
                 self._stop_asked.wait(timeout=wait)
                 wait = min(2 * wait, _LONGEST_WAIT_SECONDS)
-            elif hurried or isinstance(self.trouble, RunDeleted):
+            elif hurried or isinstance(self.trouble, RunDeleted | TakenOver):
                 return  # that was the last try
             else:
                 self._hurry.wait(timeout=_SECONDS_BETWEEN_RARE_TRIES)
 
     def _try(self) -> None:
+        self._beat()  # first: a process that was suspended has to know whose the run is before it sends anything
         self._outbox.deliver()
         last = self._hurry.is_set() and not self._retried_last.is_set()
         if last or time.monotonic() - self._last_retry > _SECONDS_BETWEEN_RARE_TRIES:
@@ -174,9 +207,12 @@ class Delivery(threading.Thread):
             self._outbox.retry()
             if last:
                 self._retried_last.set()
-        if self._beats and time.monotonic() - self._last_beat > HEARTBEAT_SECONDS - 1:
-            self._outbox.beat(Tag.HEARTBEAT, str(int(time.time())))
-            self._last_beat = time.monotonic()
+
+    def _beat(self) -> None:
+        ownership = self._ownership
+        if ownership is not None and abs(time.time() - self._last_beat) > HEARTBEAT_SECONDS - 1:
+            self._outbox.ask(ownership.beat)
+            self._last_beat = time.time()
 
     def _note(self, found: StoreError | None) -> None:
         """Remember what is the matter; what will not pass by itself is said when it begins, and when it is over."""
@@ -189,7 +225,9 @@ class Delivery(threading.Thread):
             self._told = None
         elif not isinstance(found, StoreAway) and type(found) is not self._told:
             self._told = type(found)
-            goes_on = "" if isinstance(found, RunDeleted) else "the run goes on and asks again every minute; "
+            goes_on = (
+                "" if isinstance(found, RunDeleted | TakenOver) else "the run goes on and asks again every minute; "
+            )
             self._say(f"{found}; {goes_on}what it measures is kept in {self._journal.folder}")
 
     def _say(self, line: str) -> None:

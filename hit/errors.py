@@ -1,4 +1,8 @@
-"""Mistakes that a user can mend: each is one line that names the field, the rule and the value."""
+"""Mistakes that a user can mend, each one line that names the field, the rule and the value; and other ends of a run.
+
+An error says how the work ends that raises it: `outcome` in a word, `status` of its run in the store, `exit_code` of
+the command, and what its line `begins` with. `hit.endings` reads them.
+"""
 
 __all__ = [
     "CheckpointError",
@@ -16,6 +20,7 @@ __all__ = [
     "StoreAway",
     "StoreError",
     "StoreRefused",
+    "TakenOver",
     "Unavailable",
     "UserError",
     "nearest",
@@ -25,7 +30,10 @@ __all__ = [
 import difflib
 import reprlib
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Literal
+
+EndedAs = Literal["finished", "claimed", "gone", "diverged", "ended early", "failed", "interrupted"]
+Status = Literal["FINISHED", "FAILED", "KILLED"]
 
 #: So many known words are told at most where none is near.
 _FEW = 12
@@ -33,8 +41,19 @@ _FEW = 12
 _SHOWN = 200
 
 
-class UserError(Exception):
+class _Ends(Exception):
+    """How the work ends that raises it."""
+
+    outcome: EndedAs = "failed"
+    status: Status = "FAILED"
+    exit_code = 1
+    begins = "error: "
+
+
+class UserError(_Ends):
     """A mistake in what the user asked for. Entry points print it as one line and exit with 2."""
+
+    exit_code = 2
 
 
 class ConfigError(UserError):
@@ -67,6 +86,9 @@ class StoreRefused(StoreError):
 class RunGone(StoreError):
     """The run, or its experiment, is deleted or is not in this store."""
 
+    outcome: EndedAs = "gone"
+    status: Status = "KILLED"
+
 
 class RunDeleted(RunGone):
     """Somebody has deleted the run, or its experiment, on purpose."""
@@ -78,6 +100,13 @@ class ItemRefused(StoreError):
 
 class Claimed(StoreError):
     """Another process is doing this work: the same run, or one of the same config."""
+
+    outcome: EndedAs = "claimed"
+    status: Status = "KILLED"
+
+
+class TakenOver(Claimed):
+    """Another process goes on with this very run, since this one was taken for lost: the run is no longer ours."""
 
 
 class NoJudge(StoreError):
@@ -92,25 +121,37 @@ class OutOfMemory(UserError):
     """A model, or what its batches take, does not fit into the memory of this machine or device."""
 
 
-class Diverged(Exception):
+class Diverged(_Ends):
     """The training loss stopped being finite. Carries the reason that the run records."""
 
+    outcome: EndedAs = "diverged"
+    begins = "diverged: "
 
-class EndedEarly(Exception):
+
+class EndedEarly(_Ends):
     """A rule says that training on is no use: the run ends as KILLED with the reason, and nobody goes on with it."""
 
+    outcome: EndedAs = "ended early"
+    status: Status = "KILLED"
+    begins = "ended early: "
 
-class Interrupted(Exception):
-    """SIGTERM or Ctrl-C arrived: the run checkpoints, flushes and ends as KILLED.
+
+class Interrupted(_Ends):
+    """A signal or Ctrl-C asked to stop: the run checkpoints, flushes and ends as KILLED.
 
     Attributes:
         signal_number: of the signal.
         advice: how to go on, where the work can say so.
     """
 
+    outcome: EndedAs = "interrupted"
+    status: Status = "KILLED"
+    begins = ""
+
     def __init__(self, signal_number: int) -> None:
         super().__init__(f"stopped by signal {signal_number}")
         self.signal_number = signal_number
+        self.exit_code = 128 + signal_number
         self.advice = ""
 
 

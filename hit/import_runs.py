@@ -52,6 +52,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     from hit.connection import chosen_experiment
     from hit.errors import CheckpointError
     from hit.machine import select_device
+    from hit.names_and_notes import command_name
     from hit.recovery import recover
     from hit.research_import import Outcome, Result, find_runs, import_runs
     from hit.runner import state_folder
@@ -66,7 +67,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     with (
         RunWriter(
             kind=Kind.IMPORT,
-            name=f"import of {len(folders)} runs",
+            name=command_name(f"import of {len(folders)} runs"),
             state_dir=state_folder(machine),
             experiment=experiment,
             run_id=os.environ.get("MLFLOW_RUN_ID") or None,

@@ -16,7 +16,7 @@ from hit.state import unwritable, write_whole
 
 #: Name of the file in the run's folder.
 JOURNAL = "journal.jsonl"
-#: One thing to tell the store. `kind` is metric, param, tag, untag, input, artifact, image or status.
+#: One thing to tell the store. `kind` is metric, param, tag, untag, input, artifact, image, note or status.
 Record = dict[str, Any]
 
 #: What a record of each kind holds.
@@ -28,6 +28,7 @@ _SHAPES: dict[str, dict[str, type | tuple[type, ...]]] = {
     "input": {"name": str, "digest": str, "profile": dict, "context": str},
     "artifact": {"path": str, "folder": str},
     "image": {"path": str, "key": str},
+    "note": {"text": str, "instead_of": str},
     "status": {"status": str, "time": int},
 }
 
@@ -119,6 +120,11 @@ class Journal:
             self._sent = mark
             with contextlib.suppress(OSError):  # on a full disk: sending something once more does no harm
                 self._save_sent()
+
+    def set_aside(self) -> None:
+        """Keep it under another name: the run is another process's, and nobody is to deliver more of this one's."""
+        with contextlib.suppress(OSError):
+            self._path.rename(self._path.with_suffix(".taken-over"))
 
     def close(self) -> None:
         """Release the file."""

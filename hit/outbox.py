@@ -4,7 +4,7 @@ __all__ = ["Outbox"]
 
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import groupby
 from pathlib import Path
 
@@ -94,15 +94,18 @@ class Outbox:
         self._tell(kept)
         self._tag()
 
-    def beat(self, tag: str, value: str) -> None:
-        """Set a tag of the run now, beside the journal.
+    def ask(self, question: Callable[[], None]) -> None:
+        """Ask the store something about the run, beside the journal.
+
+        Args:
+            question: asks it; raises errors of the store.
 
         Raises:
-            StoreAway, StoreRefused, RunGone: as `deliver`.
+            StoreAway, StoreRefused, RunGone: as `deliver`; and what else the question raises.
         """
         with self._same_database():
             try:
-                self._client.set_tag(self._run_id, tag, value)
+                question()
             except Exception as error:
                 raise self._found_gone(translated(error)) from None
 

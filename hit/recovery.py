@@ -10,12 +10,14 @@ from mlflow.entities import Run, RunTag
 from mlflow.exceptions import MlflowException
 
 from hit.connection import connect
-from hit.errors import StoreAway, StoreError
+from hit.endings import REASON_LENGTH
+from hit.errors import RunGone, StoreError
 from hit.experiments import Experiment
 from hit.leftovers import deliver_leftovers
+from hit.ownership import LOST, is_lost
 from hit.schema import Kind, Tag
-from hit.store import Store, is_lost
-from hit.tracking import REASON_LENGTH
+from hit.store import Store
+from hit.store_errors import translated
 
 
 def recover(state_dir: Path, experiment: str | Experiment, uri: str | None = None) -> None:
@@ -36,8 +38,10 @@ def end_lost(store: Store, experiment: str | Experiment) -> int:
     """
     ended = 0
     for run in store.runs(experiment, where="attributes.status = 'RUNNING'", kind=None):
-        if is_lost(run) and is_lost(run := store.run(run.info.run_id)):  # it may have been taken over since
-            ended += mark_lost(store.client, run)
+        if is_lost(run):
+            with contextlib.suppress(RunGone):  # somebody deletes it at this very moment
+                run = store.run(run.info.run_id)
+                ended += is_lost(run) and mark_lost(store.client, run)  # it may have been taken over since
     return ended
 
 
@@ -49,11 +53,11 @@ def mark_lost(client: MlflowClient, run: Run) -> bool:
         run: as it was when it was found to be lost. Where somebody has taken it over at this very moment, it goes on.
 
     Raises:
-        StoreAway: the store does not answer.
+        StoreError: the store refuses, or does not answer (`StoreAway`).
     """
     run_id = run.info.run_id
     try:
-        client.set_tag(run_id, Tag.STATUS_REASON, "lost: its process is gone")
+        client.set_tag(run_id, Tag.STATUS_REASON, LOST)
         client.set_terminated(run_id, status="FAILED")
         found = client.get_run(run_id)
         if found.data.tags.get(Tag.PROCESS) == run.data.tags.get(Tag.PROCESS) or found.info.status != "FAILED":
@@ -63,7 +67,10 @@ def mark_lost(client: MlflowClient, run: Run) -> bool:
             client.delete_tag(run_id, Tag.STATUS_REASON)
         return False
     except MlflowException as error:
-        raise StoreAway(str(error).splitlines()[0]) from None
+        fault = translated(error)
+        if isinstance(fault, RunGone):
+            return False
+        raise fault from None
 
 
 def end_unstarted(run_id: str, kind: Kind, reason: str, status: str) -> None:

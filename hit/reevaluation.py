@@ -156,8 +156,8 @@ def reevaluate(
         done = groups - measured.skipped.keys()
         log_measurement(writer, measured, config.epochs, dataset.test.labels, run.data.metrics)
         known = run.data.metrics
-        if run.data.tags.get(Tag.NOTE) in (None, run_note(config, known, "FINISHED")):  # else somebody has edited it
-            writer.tags({Tag.NOTE: run_note(config, {**known, **measured.metrics}, "FINISHED")})
+        note = run_note(config, {**known, **measured.metrics}, "FINISHED")
+        writer.write_note(note, instead_of=run_note(config, known, "FINISHED"))
         writer.untag(tag for group in done if (tag := skipped_tag(group)) in run.data.tags)
     return Reevaluation(done, measured.skipped)
 

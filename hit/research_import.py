@@ -179,7 +179,7 @@ class _Import:
         try:
             with run:
                 describe_run(run, config, dataset, model)
-                measure_run(run, config, dataset, model, self.stop)
+                measure_run(run, config, dataset, model)
         except Diverged as error:
             return Result(folder, Outcome.DIVERGED, str(error), run.run_id)
         return Result(folder, Outcome.IMPORTED, run_id=run.run_id)

@@ -3,7 +3,6 @@
 __all__ = ["release_run", "reserve_run", "retake_run", "settle_run"]
 
 import contextlib
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,14 +14,15 @@ from hit import lengths, schema
 from hit.claims import assert_claim, assert_free
 from hit.connection import experiment_id
 from hit.creation import create_run
-from hit.errors import Claimed, StoreAway
+from hit.endings import REASON_LENGTH
+from hit.errors import Claimed, RunDeleted, RunGone, StoreAway
 from hit.experiments import Experiment
 from hit.lengths import shortened
+from hit.ownership import deleted, ownership_tags
 from hit.provenance import source_tags
 from hit.schema import Kind, Tag
-from hit.stop import process_identity
 from hit.store import Store
-from hit.tracking import REASON_LENGTH
+from hit.store_errors import translated
 
 _PARAMS_A_BATCH = 100
 
@@ -43,9 +43,10 @@ def reserve_run(
 
     Raises:
         Claimed: another run of the same config has the better claim, or has trained it; none is left behind.
+        RunGone: somebody has deleted the experiment.
         StoreError: the store refuses, or does not answer (`StoreAway`).
     """
-    own = {Tag.KIND: Kind.TRAIN, Tag.SCHEMA: schema.SCHEMA_VERSION} | _ownership()
+    own = {Tag.KIND: Kind.TRAIN, Tag.SCHEMA: schema.SCHEMA_VERSION} | ownership_tags()
     home = experiment_id(store.client, experiment)
     all_tags = {str(key): shortened(str(value), lengths.TAG) for key, value in (own | dict(tags)).items()}
     run = create_run(store.client, home, name=shortened(name, lengths.NAME), tags=source_tags() | all_tags)
@@ -78,22 +79,29 @@ def retake_run(store: Store, experiment: str | Experiment, identity: str, run_id
 
     Raises:
         Claimed: it has been finished or taken over meanwhile, or another run of the same config has.
-        StoreAway: the store does not answer.
+        RunGone: it has been deleted meanwhile.
+        StoreError: the store refuses, or does not answer (`StoreAway`).
     """
-    status = store.run(run_id).info.status
-    if status not in ("KILLED", "FAILED"):
-        raise Claimed(f"run {run_id} is {status} by now")
+    info = store.run(run_id).info
+    if info.lifecycle_stage != "active":
+        raise RunDeleted(deleted(run_id))
+    if info.status not in ("KILLED", "FAILED"):
+        raise Claimed(f"run {run_id} is {info.status} by now")
     assert_free(store, experiment, identity, run_id)
     try:
-        store.client.log_batch(run_id, tags=[RunTag(key, value) for key, value in _ownership().items()])
+        store.client.log_batch(run_id, tags=[RunTag(key, value) for key, value in ownership_tags().items()])
         store.client.update_run(run_id, status="RUNNING")
     except MlflowException as error:
-        raise StoreAway(str(error).splitlines()[0]) from None
+        raise translated(error) from None
 
 
 def release_run(client: MlflowClient, run_id: str) -> None:
-    """Take back a run that measured nothing."""
+    """Take back a run that measured nothing; one that another process goes on with, or has finished, stays."""
     with contextlib.suppress(MlflowException):  # it stays, and says how it ended
+        run = client.get_run(run_id)
+        elsewhere = run.data.tags.get(Tag.PROCESS) != ownership_tags()[Tag.PROCESS]
+        if run.info.status == "FINISHED" or (run.info.status == "RUNNING" and elsewhere):
+            return
         client.set_terminated(run_id, status="KILLED")
         client.delete_run(run_id)
 
@@ -101,8 +109,10 @@ def release_run(client: MlflowClient, run_id: str) -> None:
 def settle_run(client: MlflowClient, run_id: str, status: str, reason: str) -> None:
     """End a run that its process did not end itself, with the reason; one that has ended stays as it is.
 
+    A run that somebody has deleted needs no end.
+
     Raises:
-        StoreAway: the store does not answer.
+        StoreError: the store refuses, or does not answer (`StoreAway`).
     """
     try:
         run = client.get_run(run_id)
@@ -111,10 +121,6 @@ def settle_run(client: MlflowClient, run_id: str, status: str, reason: str) -> N
             client.log_batch(run_id, tags=[RunTag(Tag.STATUS_REASON, reason[:REASON_LENGTH])])
             client.set_terminated(run_id, status=status)
     except MlflowException as error:
-        raise StoreAway(str(error).splitlines()[0]) from None
-
-
-def _ownership() -> dict[str, str]:
-    """Tags that say whose a run is."""
-    host, process = process_identity()
-    return {str(Tag.HOST): host, str(Tag.PROCESS): process, str(Tag.HEARTBEAT): str(int(time.time()))}
+        fault = translated(error)
+        if not isinstance(fault, RunGone):
+            raise fault from None

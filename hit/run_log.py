@@ -1,6 +1,6 @@
 """What a run is told while it goes on: params, metrics, tags, inputs, artifacts and pictures."""
 
-__all__ = ["RunLog", "metric_record", "tag_record"]
+__all__ = ["RunLog", "metric_record", "note_record", "tag_record"]
 
 import json
 import math
@@ -33,14 +33,6 @@ class RunLog:
         self._long_params: dict[str, str] = {}
         self._begun = begun
 
-    def check(self) -> None:
-        """Return while the run is there.
-
-        Raises:
-            RunDeleted: somebody has deleted it.
-        """
-        self._delivery.check()
-
     def params(self, values: Mapping[str, Any]) -> None:
         """Log params. MLflow keeps the first value of a key: what `mlflow run` logged as typed stays.
 
@@ -59,10 +51,10 @@ class RunLog:
 
         Raises:
             KeyError: a name is not declared in `hit.schema`.
-            RunDeleted: somebody has deleted the run.
+            RunDeleted, TakenOver: the run is not there any more, or not ours.
             StoreError: the disk of the state directory is full.
         """
-        self.check()
+        self._delivery.check()
         self._append(
             (metric_record(key, value, step) for key, value in values.items() if math.isfinite(value)), sync=sync
         )
@@ -70,6 +62,15 @@ class RunLog:
     def tags(self, values: Mapping[str, str]) -> None:
         """Set tags."""
         self._append(tag_record(key, value) for key, value in values.items())
+
+    def write_note(self, text: str, instead_of: str = "") -> None:
+        """Set the run's note, in markdown, unless a person has written or edited it.
+
+        Args:
+            text: the note.
+            instead_of: a note of ours that may stand there (`hit.names_and_notes.put_note`).
+        """
+        self._append([note_record(text, instead_of)])
 
     def untag(self, names: Iterable[str]) -> None:
         """Remove tags, those that are there."""
@@ -123,3 +124,7 @@ def metric_record(name: str, value: float, step: int) -> Record:
 
 def tag_record(name: str, value: str) -> Record:
     return {"kind": "tag", "key": str(name), "value": shortened(str(value), lengths.TAG)}
+
+
+def note_record(text: str, instead_of: str = "") -> Record:
+    return {"kind": "note", "text": text, "instead_of": instead_of}

@@ -7,21 +7,16 @@ __all__ = [
     "log_dataset",
     "measure_run",
     "model_run",
-    "nothing_to_resume",
-    "resume_config",
     "state_folder",
     "train_job",
     "train_run",
 ]
 
 import contextlib
-import json
-import os
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache, partial
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -32,7 +27,7 @@ from hit.claims import assert_claim
 from hit.config import TrainConfig, beta_numbers
 from hit.data import Dataset
 from hit.descent import Epoch
-from hit.errors import CheckpointError, Interrupted, StoreAway, StoreError
+from hit.errors import Interrupted, StoreAway
 from hit.experiments import Experiment
 from hit.findings import log_measurement, log_pictures
 from hit.machine import keep_freed_memory, select_device, set_threads
@@ -40,10 +35,9 @@ from hit.measuring import measure, report_skipped
 from hit.metric_groups import parse_groups
 from hit.models import HierarchicalVAE, build_model, check_fit, check_memory
 from hit.naming import run_name
-from hit.paths import given_path
+from hit.resuming import CHECKPOINT, Longer, state_folder, take_earlier_epochs
 from hit.run_note import run_note
 from hit.schema import CONFIG, DEFAULT_EXPERIMENT, Kind, Tag
-from hit.state import run_folder
 from hit.stop import StopRequest
 from hit.store import Store
 from hit.tracking import RunWriter
@@ -66,9 +60,11 @@ def train_run(
     experiment: str | Experiment = DEFAULT_EXPERIMENT,
     uri: str | None = None,
     run_id: str | None = None,
+    name: str = "",
     sweep: str | None = None,
     parent: str | None = None,
     tags: Mapping[str, str] | None = None,
+    longer: Longer | None = None,
     exclusive: bool = False,
     watch: Callable[[str, Epoch], None] = lambda run_id, epoch: None,
     stop: StopRequest | None = None,
@@ -83,9 +79,11 @@ def train_run(
         experiment: the MLflow experiment, or its name, for a new run.
         uri: the store; see `hit.connection.tracking_uri`.
         run_id: take over this run, going on from its checkpoint if it has one here.
+        name: shown in the UI; empty: what `hit.naming` makes of the config.
         sweep: run id of the sweep that this run is a child of.
         parent: run id of another run that it is a child of.
         tags: further tags.
+        longer: an interrupted run whose epochs are the first ones of this one.
         exclusive: leave the config to another process that trains or has trained it (`hit.claims`).
         watch: shown every epoch (with the run's id) once its numbers are logged; raises `EndedEarly` to end the run.
         stop: told about by SIGTERM and Ctrl-C.
@@ -94,6 +92,8 @@ def train_run(
     Raises:
         UserError: the request is wrong, or the store does not answer.
         Claimed: `exclusive`, and somebody else trains it; no run is left behind.
+            `TakenOver`: this one was taken for lost.
+        RunDeleted: somebody has deleted the run; its checkpoint is kept.
         Diverged: the loss is not finite; what was measured is kept.
         EndedEarly: `watch` says so; what was measured is kept.
         Interrupted: `stop` was requested; the checkpoint of the last whole epoch is kept.
@@ -115,6 +115,7 @@ def train_run(
         experiment=experiment,
         uri=uri,
         run_id=run_id,
+        name=name,
         parent=sweep or parent,
         tags={**({Tag.SWEEP: sweep} if sweep else {}), **(tags or {})},
         stop=stop,
@@ -125,7 +126,9 @@ def train_run(
             assert_claim(store, run.experiment, identity, run.run_id)
         model = build_model(config, dataset.image_shape).to(device)
         describe_run(run, config, dataset, model)
-        checkpoint = run.folder / "checkpoint.safetensors"
+        checkpoint = run.folder / CHECKPOINT
+        if longer is not None and not checkpoint.exists():
+            take_earlier_epochs(run, longer, Store(uri), dataset.digest, identity)
         if source is not None and not checkpoint.exists():
             load_source(Store(uri), source, model)
 
@@ -146,7 +149,7 @@ def train_run(
                 dataset.train,
                 config,
                 on_epoch=on_epoch,
-                check=stop.check,
+                check=run.check,
                 checkpoint=checkpoint,
                 identity=identity,
             )
@@ -155,8 +158,8 @@ def train_run(
             error.advice = f"; go on with: python -m hit.train --resume {run.run_id}{folder}"
             raise
         on_progress(Progress(config.epochs, config.epochs, "evaluating"))
-        stop.check()
-        measured = measure_run(run, config, dataset, model, stop, betas=fitted.betas)
+        run.check()
+        measured = measure_run(run, config, dataset, model, betas=fitted.betas)
         if fitted.steering is not None:
             run.metrics(beta_numbers(fitted.betas), step=config.epochs)
             if missed := fitted.steering.infeasible(measured):
@@ -175,36 +178,6 @@ def train_job(*, stop: StopRequest, tell: Callable[[str, int], None], **argument
     return train_run(**arguments, stop=stop, on_progress=lambda progress: tell(progress.doing, progress.epoch))
 
 
-def state_folder(config: TrainConfig) -> Path:
-    """Folder of journals and checkpoints: the config's, else $HIT_STATE_DIR, else .hit; ConfigError: out of reach."""
-    return given_path("state_dir", config.state_dir or os.environ.get("HIT_STATE_DIR", "") or ".hit")
-
-
-def resume_config(run_id: str, state_dir: str = "") -> TrainConfig:
-    """The config of an interrupted run, from its folder under `state_dir`.
-
-    Raises:
-        CheckpointError: the run left nothing there.
-    """
-    root = state_folder(TrainConfig(state_dir=state_dir))
-    path = run_folder(root, run_id) / CONFIG
-    try:
-        flat = json.loads(path.read_text())
-    except (OSError, ValueError):
-        raise nothing_to_resume(run_id, path) from None
-    return replace(TrainConfig.from_flat(flat), state_dir=state_dir)
-
-
-def nothing_to_resume(run_id: str, path: Path) -> CheckpointError:
-    """Why a run cannot be gone on with that lacks the file `path`."""
-    try:
-        status = Store().run(run_id).info.status
-        why = f"which is {status}" if status == "FINISHED" else f"which is {status} and left no {path}"
-    except StoreError:
-        why = "which the store does not know"
-    return CheckpointError(f"resume must name a run that was interrupted on this machine, got {run_id!r}, {why}")
-
-
 @lru_cache(maxsize=2)
 def load_once(name: str, root: str, device: torch.device, crop: int = 0) -> Dataset:
     """The data set on the device; a worker that trains many models loads it once."""
@@ -219,6 +192,7 @@ def model_run(
     experiment: str | Experiment,
     uri: str | None,
     run_id: str | None = None,
+    name: str = "",
     parent: str | None = None,
     tags: Mapping[str, str] | None = None,
     stop: StopRequest,
@@ -230,7 +204,7 @@ def model_run(
     """
     return RunWriter(
         kind=Kind.TRAIN,
-        name=run_name(config),
+        name=name or run_name(config),
         state_dir=state_folder(config),
         experiment=experiment,
         uri=uri,
@@ -273,7 +247,6 @@ def measure_run(
     config: TrainConfig,
     dataset: Dataset,
     model: HierarchicalVAE,
-    stop: StopRequest,
     *,
     betas: Sequence[float] | None = None,
 ) -> dict[str, float]:
@@ -287,10 +260,10 @@ def measure_run(
 
     Raises:
         Diverged: the model gives numbers that are not finite.
-        Interrupted: `stop` was requested.
+        Interrupted, RunDeleted, TakenOver: as `RunWriter.check`.
     """
     groups = parse_groups(config.metrics) | {"core"}
-    measured = measure(model, dataset, betas or config.betas, groups, uri=run.uri, check=stop.check)
+    measured = measure(model, dataset, betas or config.betas, groups, uri=run.uri, check=run.check)
     measured.metrics.update(config.targets.relative_errors("test", measured.metrics))
     log_measurement(run, measured, config.epochs, dataset.test.labels)
     run.note = partial(run_note, config, measured.metrics)

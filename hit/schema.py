@@ -64,6 +64,7 @@ class Tag(StrEnum):
     COLLAPSED = "hit.collapsed"
     INFEASIBLE = "hit.infeasible"
     INIT_FROM = "hit.init_from"
+    CONTINUED_FROM = "hit.continued_from"
     EVALUATOR = "hit.evaluator"
     JUDGE = "hit.judge"
     JUDGE_RUN = "hit.judge_run"
@@ -84,6 +85,7 @@ class Tag(StrEnum):
     COMMIT = "mlflow.source.git.commit"
     PARENT = "mlflow.parentRunId"
     NOTE = "mlflow.note.content"
+    NOTE_DIGEST = "hit.note"
     SOURCE = "mlflow.source.name"
     USER = "mlflow.user"
 

@@ -8,6 +8,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from PIL import Image
 from hit.aside import described
 from hit.errors import ItemRefused, RunGone
 from hit.journal import Record
+from hit.names_and_notes import put_note
 from hit.store_errors import translated
 
 _PARAMS_A_BATCH = 100
@@ -195,6 +197,11 @@ def _send_image(way: _Way, record: Record) -> None:
     way.ask(item, way.client.set_tag, _LOGGED_IMAGES, "True")
 
 
+@_one_by_one
+def _send_note(way: _Way, record: Record) -> None:
+    way.ask(described(record), partial(put_note, way.client), record["text"], record["instead_of"])
+
+
 def _send_status(way: _Way, records: list[Record]) -> Refused:
     record = records[-1]
     try:
@@ -212,5 +219,6 @@ _CHANNELS: dict[str, Callable[[_Way, list[Record]], Refused]] = {
     "input": _send_input,
     "artifact": _send_artifact,
     "image": _send_image,
+    "note": _send_note,
     "status": _send_status,
 }

@@ -1,13 +1,15 @@
-"""Requests to stop: SIGTERM, Ctrl-C, and the death of the process that started this one."""
+"""Requests to stop: SIGTERM, SIGHUP, Ctrl-C, and the death of the process that started this one."""
 
-__all__ = ["SIGNALS", "WATCHED", "StopRequest", "process_identity", "signals_held_back"]
+__all__ = ["SIGNALS", "WATCHED", "StopRequest", "pid_of", "process_identity", "signals_held_back"]
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from multiprocessing import resource_tracker
 from pathlib import Path
@@ -19,17 +21,22 @@ from hit.errors import Interrupted
 #: Environment variable with the process (as `process_identity` names it) that a command does not outlive.
 WATCHED = "HIT_WATCHED_PROCESS"
 
-#: What asks a process to stop.
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+#: What asks a process to stop; a system may lack SIGHUP, which a terminal sends when it is closed.
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
+_HANGUP = getattr(signal, "SIGHUP", None)
 _SHELLS = {"bash", "sh", "dash", "zsh"}
 _POLL_SECONDS = 1.0
+#: A Ctrl-C that comes sooner after the second one is still that: keys repeat, and a process may get it twice.
+_MEANT_AGAIN_SECONDS = 1.0
+_PROCESS = re.compile(r"([1-9][0-9]{0,8}):[0-9]*")
 
 
 class StopRequest:
     """Turns signals into a request that the work checks at safe points, so that nothing is cut in half.
 
-    The first SIGTERM or SIGINT is remembered, `check` raises it; a second SIGINT interrupts at once.
+    The first signal is remembered, `check` raises it. A Ctrl-C after that interrupts at once, but for `whole` work,
+    which it hurries, and which only a third one cuts. SIGHUP stays ignored where `nohup` has it so.
 
     Args:
         watch_parent: stop, too, when the process that started this one is gone. `mlflow run` needs it:
@@ -39,6 +46,10 @@ class StopRequest:
 
     def __init__(self, *, watch_parent: bool = False, watch: str | None = None) -> None:
         self._signal = 0
+        self._hurried_at = 0.0
+        self._whole = 0
+        self._held_back = False
+        self._terminals: list[int] = []
         self._previous: dict[int, Any] = {}
         self._watch_parent = watch_parent
         self._watched = watch
@@ -49,9 +60,24 @@ class StopRequest:
         """Whether somebody asked to stop."""
         return self._signal != 0
 
+    @property
+    def hurried(self) -> bool:
+        """Whether somebody asked by a second Ctrl-C to be done with it."""
+        return self._hurried_at > 0
+
+    @property
+    def signal_number(self) -> int:
+        """The signal that asked first; 0 where nobody did."""
+        return self._signal
+
     def request(self, signal_number: int = signal.SIGTERM) -> None:
         """Ask to stop, as a signal would."""
         self._signal = self._signal or signal_number
+
+    def hurry(self) -> None:
+        """Ask to be done with it, as a second Ctrl-C would; nothing is interrupted by it."""
+        self.request(signal.SIGINT)
+        self._hurried_at = self._hurried_at or time.monotonic()
 
     def check(self) -> None:
         """Return while nobody asked to stop.
@@ -62,9 +88,29 @@ class StopRequest:
         if self._signal:
             raise Interrupted(self._signal)
 
+    @contextlib.contextmanager
+    def whole(self, *, ends: bool = False) -> Iterator[None]:
+        """Work of the main thread that a second Ctrl-C does not cut in half: it interrupts once the work is done.
+
+        Args:
+            ends: the work is what Ctrl-C asks for, an end; it is hurried, and nothing interrupts afterwards.
+        """
+        self._whole += 1
+        try:
+            yield
+        finally:
+            self._whole -= 1
+        if not self._whole:
+            held_back, self._held_back = self._held_back, False
+            if held_back and not ends:
+                raise KeyboardInterrupt
+
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
+            self._terminals = [number for number in (1, 2) if os.isatty(number)]
             for number in SIGNALS:
+                if number == _HANGUP and signal.getsignal(number) is signal.SIG_IGN:
+                    continue
                 self._previous[number] = signal.signal(number, self._handle)
         if self._watch_parent or self._watched:
             ancestors = _ancestors() if self._watch_parent else None
@@ -79,13 +125,21 @@ class StopRequest:
             signal.signal(number, handler)
 
     def _handle(self, signal_number: int, frame: FrameType | None) -> None:
-        if self._signal and signal_number == signal.SIGINT:
-            raise KeyboardInterrupt
-        self.request(signal_number)
+        if signal_number == _HANGUP:
+            _let_go_of(self._terminals)
+        if not self._signal or signal_number != signal.SIGINT:
+            self.request(signal_number)
+            return
+        now, before = time.monotonic(), self._hurried_at
+        self._hurried_at = before or now
+        if self._whole and now - (before or now) < _MEANT_AGAIN_SECONDS:
+            self._held_back = True
+            return
+        raise KeyboardInterrupt
 
     def _watch(self, ancestors: list[int] | None) -> None:
         while True:
-            gone = self._watched and process_identity(int(self._watched.partition(":")[0]))[1] != self._watched
+            gone = self._watched and process_identity(pid_of(self._watched))[1] != self._watched
             if gone or (ancestors is not None and _ancestors() != ancestors):
                 self.request(signal.SIGTERM)
                 return
@@ -95,9 +149,10 @@ class StopRequest:
 
 @contextlib.contextmanager
 def signals_held_back() -> Iterator[None]:
-    """Hold SIGINT and SIGTERM back: processes started now inherit that; this one hears them afterwards."""
-    resource_tracker.ensure_running()  # starting it would let the signals through again
+    """Hold the signals that ask to stop back: processes started now inherit that; this one hears them afterwards."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    resource_tracker.ensure_running()  # starting it lets SIGINT and SIGTERM through again
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         yield
     finally:
@@ -119,6 +174,25 @@ def process_identity(pid: int | None = None) -> tuple[str, str]:
         started = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
     host = "/".join(part for part in (socket.gethostname(), boot, namespace) if part)
     return host, f"{pid}:{started}"
+
+
+def pid_of(process: str) -> int:
+    """The pid in the name of a process (`process_identity`); 0 where the text is no such name.
+
+    >>> pid_of("4711:123456"), pid_of("4711:"), pid_of("x:y"), pid_of("")
+    (4711, 4711, 0, 0)
+    """
+    match = _PROCESS.fullmatch(process)
+    return int(match[1]) if match else 0
+
+
+def _let_go_of(terminals: list[int]) -> None:
+    """Say nothing more where nobody listens: a terminal that was closed takes every word for an error."""
+    for number in terminals:
+        if not os.isatty(number):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, number)
+            os.close(nowhere)
 
 
 def _ancestors() -> list[int]:

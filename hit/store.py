@@ -2,9 +2,6 @@
 
 __all__ = ["Point", "Store", "config_of", "is_lost", "to_frame"]
 
-import math
-import os
-import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, partial
 from pathlib import Path
@@ -15,17 +12,17 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
-from hit.bounds import MOST_CLAUSES, clauses, whole_number
+from hit.bounds import MOST_CLAUSES, clauses
 from hit.config import flat_defaults
 from hit.connection import connect, found_experiment
 from hit.errors import ConfigError, StoreAway, StoreError, StoreRefused, shown
 from hit.experiments import Experiment
 from hit.filters import refusal
 from hit.histories import Point, from_server, one_by_one
+from hit.ownership import is_lost
 from hit.records import Records, as_typed, is_layered
 from hit.redaction import redact
 from hit.schema import DEFAULT_EXPERIMENT, Kind, Tag
-from hit.stop import process_identity
 from hit.store_errors import translated
 
 if TYPE_CHECKING:
@@ -34,9 +31,6 @@ if TYPE_CHECKING:
 AnswerT = TypeVar("AnswerT")
 
 _PAGE, _IDS_A_QUESTION = 1000, 100
-#: A run of another machine whose heart has not beaten for so long is lost.
-LOST_AFTER_SECONDS = 600.0
-_HIGHEST_PID = 2**31 - 1
 
 
 class Store:
@@ -298,37 +292,7 @@ def to_frame(runs: Sequence[Run]) -> pd.DataFrame:
     return Records.of(runs).frame()
 
 
-def is_lost(run: Run, now: float | None = None) -> bool:
-    """Whether a run that says RUNNING has nobody behind it any more.
-
-    On this machine its process tells; for others, and where the tag names none, a heart that has stopped.
-    """
-    if run.info.status != "RUNNING" or Tag.PROCESS not in run.data.tags:
-        return False
-    tags = run.data.tags
-    pid = whole_number(tags[Tag.PROCESS].partition(":")[0]) or 0
-    host, process = process_identity(pid)
-    if tags.get(Tag.HOST) == host and 0 < pid <= _HIGHEST_PID:  # else the tag is none of ours
-        return tags[Tag.PROCESS] != process or not _alive(pid)
-    try:
-        beat = float(tags.get(Tag.HEARTBEAT, "0"))
-    except ValueError:
-        beat = 0.0
-    beat = beat if math.isfinite(beat) else 0.0
-    return (time.time() if now is None else now) - beat > LOST_AFTER_SECONDS
-
-
 def config_of(run: Run) -> dict[str, Any]:
     """The flat config of a run, as it was asked for."""
     known = flat_defaults()
     return {name: as_typed(text) for name, text in run.data.params.items() if name in known or is_layered(name)}
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -74,9 +74,11 @@ def parser() -> Parser:
 
 def main(argv: list[str], stop: "StopRequest") -> None:
     """Parse the options, train or fetch the surface, measure the cells, print their span and the surface's run id."""
-    parsed = parser().parse(argv)
+    command = parser()
+    parsed = command.parse(argv)
     options = build(SurfaceOptions, parsed["run"])
-    asked = TrainConfig.from_flat(parsed[CONFIG])
+    flat = parsed[CONFIG]
+    asked = TrainConfig.from_flat({"state_dir": flat["state_dir"]} if options.resume else flat)
     rates = _rates(parsed["rates"], options)
 
     from tqdm import tqdm
@@ -84,19 +86,30 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     from hit.adoption import adopt_unknown
     from hit.connection import chosen_experiment
     from hit.cpus import default_workers
+    from hit.names_and_notes import command_name
     from hit.recovery import recover
-    from hit.runner import Progress, state_folder
+    from hit.resuming import given_options, is_finished, state_folder
+    from hit.runner import Progress
     from hit.schema import Tag, metric
     from hit.store import Store
     from hit.surfaces.plan import SurfacePlan
-    from hit.surfaces.run import read_surface, resume_plan, surface_run
+    from hit.surfaces.resuming import assert_same_as_finished, resume_plan
+    from hit.surfaces.run import read_surface, surface_run
 
     workers = options.workers or default_workers()
-    resumed = ""
-    if options.resume:
-        plan = resume_plan(options.resume, asked.state_dir)
-        resumed = adopt_unknown(options.resume, state_folder(plan.config), options.experiment)
-        plan = replace(plan, experiment=chosen_experiment(options.experiment, resumed=resumed))
+    stop.check()
+    folder = state_folder(asked)
+    resume = adopt_unknown(options.resume, folder, options.experiment) if options.resume else ""
+    experiment = chosen_experiment(options.experiment, resumed=resume)
+    recover(folder, experiment)
+    if resume:
+        given = given_options(argv, flat | parsed["run"] | parsed["grid"], command.defaults())
+        if is_finished(resume, Kind.SURFACE):
+            assert_same_as_finished(resume, given)
+            print(f"surface {resume} is FINISHED: there is nothing left to do", file=sys.stderr)
+            print(resume)
+            return
+        plan = replace(resume_plan(resume, asked.state_dir, given), experiment=experiment)
     else:
         plan = SurfacePlan(
             config=asked,
@@ -105,10 +118,8 @@ def main(argv: list[str], stop: "StopRequest") -> None:
             grids={} if options.surface else parsed["grid"],
             certificate=options.certificate,
             certificate_learning_rate=options.certificate_learning_rate,
-            experiment=chosen_experiment(options.experiment),
+            experiment=experiment,
         )
-    stop.check()
-    recover(state_folder(plan.config), plan.experiment)
     with tqdm(total=0 if options.surface else plan.config.epochs, unit="epoch", desc="surface", disable=None) as bar:
 
         def show(progress: Progress) -> None:
@@ -131,7 +142,8 @@ def main(argv: list[str], stop: "StopRequest") -> None:
         else:
             run_id = surface_run(
                 plan,
-                run_id=resumed or os.environ.get("MLFLOW_RUN_ID") or None,
+                run_id=resume or os.environ.get("MLFLOW_RUN_ID") or None,
+                name=command_name(""),
                 workers=workers,
                 stop=stop,
                 on_progress=show,

@@ -1,10 +1,9 @@
 """The run in the store: params, metrics, tags, inputs, artifacts and how it ended."""
 
-__all__ = ["REASON_LENGTH", "RunWriter"]
+__all__ = ["RunWriter"]
 
 import contextlib
 import shutil
-import sys
 import time
 from collections.abc import Callable, Mapping
 from functools import cached_property
@@ -13,50 +12,41 @@ from types import TracebackType
 from typing import Self
 
 from filelock import FileLock, Timeout
-from mlflow.entities import RunTag
 from mlflow.exceptions import MlflowException
 
 from hit import lengths, schema
 from hit.connection import connect, experiment_id
 from hit.creation import create_run
 from hit.delivery import Delivery
-from hit.errors import (
-    Claimed,
-    Diverged,
-    EndedEarly,
-    Interrupted,
-    RunDeleted,
-    StoreError,
-    UserError,
-)
+from hit.draining import Drain, end_at_once
+from hit.endings import ending
+from hit.errors import Claimed, Diverged, EndedEarly, Interrupted, RunGone, StoreError, TakenOver
 from hit.experiment_page import prepare_page
 from hit.experiments import Experiment
 from hit.facts import RunFacts
 from hit.journal import Journal, Record
 from hit.lengths import shortened
+from hit.ownership import may_be_written, ownership_tags, take_over, there
 from hit.provenance import packages, source_tags
 from hit.redaction import redact
-from hit.run_log import RunLog, metric_record, tag_record
+from hit.run_log import RunLog, metric_record, note_record, tag_record
 from hit.schema import Kind, Tag
 from hit.state import lock_run, make_writable, run_folder, unlock_run, unwritable
-from hit.stop import StopRequest, process_identity
-from hit.store_errors import is_no_room, translated
-
-REASON_LENGTH = 500
-_DRAIN_SECONDS_WHEN_STOPPED = 20.0
+from hit.stop import StopRequest
+from hit.store_errors import is_no_room
 
 
 class RunWriter(RunLog):
     """One run, from its first param to its end. A context manager: how the block ends is how the run ends.
 
-    Normally: FINISHED. `Interrupted` and `EndedEarly`: KILLED. `Claimed`: taken back, unless it was taken over.
-    Any other exception: FAILED. The reason stands in a tag.
+    Normally: FINISHED; else as the error says (`hit.endings`), with the reason in a tag. `Claimed`: taken back, unless
+    it was taken over. A run that is another process's by now, or deleted, is left alone.
     Everything goes through a journal on local disk, so that neither a crash nor a store that is away
     loses a number; leaving the block waits until the store has it all.
 
     Args:
         kind: what the run is.
-        name: shown in the UI.
+        name: shown in the UI; a run that is taken over keeps the name that it has been given.
         state_dir: folder for journals and checkpoints.
         experiment: the experiment, or its name, for a new run.
         uri: the store; see `hit.connection.tracking_uri`.
@@ -90,58 +80,24 @@ class RunWriter(RunLog):
         self._stop = stop or StopRequest()
         self._closed = False
         self._amends = amend
-        host, process = process_identity()
+        self._taken_over = run_id is not None
         all_tags: dict[str, str] = {
             Tag.KIND: kind,
             Tag.SCHEMA: schema.SCHEMA_VERSION,
-            Tag.HOST: host,
-            Tag.PROCESS: process,
-            Tag.HEARTBEAT: str(int(time.time())),
+            **ownership_tags(),
             Tag.PACKAGES: packages(),
             **({Tag.PARENT: parent} if parent else {}),
             **{key: shortened(value, lengths.TAG) for key, value in (tags or {}).items()},
         }
-        name = shortened(name, lengths.NAME)
-        known_params: set[str] = set()
-        self._taken_over = False
+        self.run_id = ""
         #: Markdown for the UI, from how the run ended and why.
         self.note: Callable[[str, str], str] | None = None
-        if run_id is None:
-            run = create_run(self._client, self.experiment.id, name=name, tags=source_tags() | all_tags)
-            run_id = run.info.run_id
-            self._lock = lock_run(run_folder(state_dir, run_id))
-        else:
-            self._lock = _lock_existing(state_dir, run_id)
-            self._taken_over = True
-            try:
-                run = self._client.get_run(run_id)
-                if not amend:
-                    if run.info.status == "FINISHED":  # by another process, since somebody saw that it was not
-                        unlock_run(self._lock)
-                        raise Claimed(f"run {run_id} is FINISHED already")
-                    # Whose it is now must stand there before RUNNING does, lest somebody take it for lost.
-                    owner = [RunTag(key, all_tags[key]) for key in (Tag.HOST, Tag.PROCESS, Tag.HEARTBEAT)]
-                    self._client.log_batch(run_id, tags=owner)
-                    self._client.update_run(run_id, status="RUNNING", name=name)
-                else:  # whether we may write to it shows before anything is measured
-                    self._client.set_tag(run_id, Tag.HEARTBEAT, all_tags[Tag.HEARTBEAT])
-            except MlflowException as error:
-                unlock_run(self._lock)
-                said = translated(error)
-                raise type(said)(f"run {run_id} cannot be taken over: {said}") from None
-            known_params = set(run.data.params)
-            all_tags = {key: value for key, value in source_tags().items() if key not in run.data.tags} | all_tags
-        prepare_page(self._client, run.info.experiment_id)
-        self.run_id: str = run_id
-        self.experiment_id: str = run.info.experiment_id
-        self.folder = run_folder(state_dir, run_id)
-        delivery = self._begin_delivery(RunFacts.of(self._client, run, kind))
-        super().__init__(delivery, self.folder, known_params, run.info.start_time)
-        if amend:
-            return
-        if self._taken_over:  # how it ended before is no longer true
-            self.untag((Tag.STATUS_REASON, Tag.DIVERGED, Tag.ENDED_EARLY))
-        self.tags(all_tags)
+        try:
+            with self._stop.whole():
+                self._open(shortened(name, lengths.NAME), state_dir, run_id, all_tags)
+        except BaseException as error:
+            self._abandon(error)
+            raise
 
     @cached_property
     def experiment(self) -> Experiment:
@@ -153,81 +109,132 @@ class RunWriter(RunLog):
         """Address of the store that the run is in."""
         return str(self._client.tracking_uri)
 
+    def check(self) -> None:
+        """Return while nobody asked to stop, and the run is there and ours.
+
+        Raises:
+            Interrupted: somebody asked to stop.
+            RunDeleted: somebody deleted the run.
+            TakenOver: another process goes on with it, which took it for lost.
+        """
+        self._stop.check()
+        self._delivery.check()
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        status, reason = _ending(error)
-        tags: dict[str, str] = {Tag.STATUS_REASON: redact(reason)} if reason else {}
+        ended = ending(error)
+        tags: dict[str, str] = {Tag.STATUS_REASON: redact(ended.reason)} if ended.reason else {}
         if isinstance(error, Diverged):
             tags[Tag.DIVERGED] = "true"
         if isinstance(error, EndedEarly):
             tags[Tag.ENDED_EARLY] = "true"
-        with contextlib.suppress(StoreError) if isinstance(error, RunDeleted) else contextlib.nullcontext():
-            self.end(status, tags)
+        with self._stop.whole(ends=True):
+            try:
+                self.end(ended.status, tags)
+            except (StoreError, Interrupted) as lacking:
+                if error is None:
+                    raise
+                if not isinstance(lacking, RunGone | TakenOver):
+                    for line in getattr(lacking, "__notes__", [str(lacking)]):
+                        error.add_note(line)
+            if isinstance(error, Claimed) and not isinstance(error, TakenOver) and not self._taken_over:
+                self._withdraw()
         if isinstance(error, OSError) and is_no_room(error):
             raise unwritable(self.folder, error) from None
-        if isinstance(error, Claimed) and not self._taken_over:
-            self._withdraw()
 
     def end(self, status: str, tags: Mapping[str, str] | None = None) -> None:
         """Tell the store how the run ended, wait until it knows, and release everything.
 
         Raises:
+            RunDeleted, TakenOver: the run is not there any more, or not ours; it is left alone.
+            Interrupted: somebody asked to stop before the store had everything.
             StoreError: the store lacks something; what it lacks is kept on disk.
         """
         if self._closed:
             return
         self._closed = True
-        now = time.time()
-        ending: list[Record] = []
-        if self._amends:  # nothing else tells readers that a run which has ended is not what it was (hit.history)
-            ending.append(metric_record("measured_at", now, step=int(now)))
-        else:
-            said = dict(tags or {})
-            if self.note is not None:
-                said[Tag.NOTE] = self.note(status, said.get(Tag.STATUS_REASON, ""))
-            ending += [tag_record(key, value) for key, value in said.items()]
-            ending.append({"kind": "status", "status": status, "time": int(now * 1000)})
-        lacks = self._delivery.finish(ending, self._keep_waiting)
-        if status == "FINISHED" and not lacks and not self._delivery.aside:
-            shutil.rmtree(self.folder, ignore_errors=True)
-        self._lock.release()
+        drain = Drain(self._stop)
+        complete, lacks = False, ""
+        try:
+            self._delivery.check()
+            self._delivery.stop_beating()
+            lacks = self._delivery.finish(self._last_records(status, dict(tags or {})), drain)
+            complete = not lacks and not self._delivery.aside
+            if lacks and self._stop.hurried and self._delivery.trouble is None:
+                end_at_once(self._client, self.run_id, status, (tags or {}).get(Tag.STATUS_REASON, ""))
+            if lacks:
+                self._delivery.check()
+        except TakenOver:
+            self._delivery.set_aside()
+            raise
+        finally:
+            self._delivery.close(drain.patience)
+            if complete and status == "FINISHED":
+                shutil.rmtree(self.folder, ignore_errors=True)
+            unlock_run(self._lock)
         if lacks:
-            raise StoreError(lacks)
+            raise drain.lacking(lacks)
+
+    def _open(self, name: str, state_dir: Path, run_id: str | None, tags: dict[str, str]) -> None:
+        """Make the run, or take it over, and begin to deliver."""
+        known_params: set[str] = set()
+        if run_id is None:
+            run = create_run(self._client, self.experiment.id, name=name, tags=source_tags() | tags)
+            self.run_id = run.info.run_id
+            self._lock = lock_run(run_folder(state_dir, self.run_id))
+        else:
+            self._lock = _lock_existing(state_dir, run_id)
+            run = there(self._client, run_id)
+            if self._amends:  # whether we may shows before anything is measured
+                may_be_written(self._client, run_id)
+            else:
+                take_over(self._client, run, name)
+            self.run_id = run_id
+            known_params = set(run.data.params)
+            tags = {key: value for key, value in source_tags().items() if key not in run.data.tags} | tags
+        prepare_page(self._client, run.info.experiment_id)
+        self.experiment_id: str = run.info.experiment_id
+        self.folder = run_folder(state_dir, self.run_id)
+        RunFacts.of(self._client, run, Kind(tags[Tag.KIND])).save(self.folder)
+        delivery = Delivery(self._client, self.run_id, Journal(self.folder), heartbeat=not self._amends)
+        super().__init__(delivery, self.folder, known_params, run.info.start_time)
+        delivery.start()
+        if self._taken_over and not self._amends:
+            # How it ended before is no longer true; and whose it is stands there, and is not for the journal.
+            self.untag((Tag.STATUS_REASON, Tag.DIVERGED, Tag.ENDED_EARLY))
+            self.tags({key: value for key, value in tags.items() if key not in ownership_tags()})
+
+    def _abandon(self, error: BaseException) -> None:
+        """Leave no run RUNNING that was not begun after all."""
+        if hasattr(self, "_delivery"):
+            self._delivery.close()
+        if hasattr(self, "_lock"):
+            unlock_run(self._lock)
+        if self.run_id and not self._amends:
+            ended = ending(error)
+            end_at_once(self._client, self.run_id, ended.status, redact(ended.reason))
+
+    def _last_records(self, status: str, tags: dict[str, str]) -> list[Record]:
+        now = time.time()
+        if self._amends:  # nothing else tells readers that a run which has ended is not what it was (hit.history)
+            return [metric_record("measured_at", now, step=int(now))]
+        records: list[Record] = []
+        if self.note is not None:
+            records.append(note_record(self.note(status, tags.get(Tag.STATUS_REASON, ""))))
+        if status == "FINISHED":  # somebody may have taken it for lost meanwhile
+            records.append({"kind": "untag", "key": str(Tag.STATUS_REASON)})
+        records += [tag_record(key, value) for key, value in tags.items()]
+        return [*records, {"kind": "status", "status": status, "time": int(now * 1000)}]
 
     def _withdraw(self) -> None:
         """Take back a run that measured nothing, since another one does its work."""
         with contextlib.suppress(MlflowException):  # it stays, as KILLED with the reason
             self._client.delete_run(self.run_id)
         shutil.rmtree(self.folder, ignore_errors=True)
-
-    def _keep_waiting(self, waited: float) -> bool:
-        if waited > 5 and int(waited * 2) % 60 == 10:  # about twice a second we are asked; tell twice a minute
-            why = self._delivery.waits_for or "the store is slow"
-            print(f"waiting, since {why}; Ctrl-C leaves the last numbers on disk", file=sys.stderr, flush=True)
-        return not self._stop.requested or waited < _DRAIN_SECONDS_WHEN_STOPPED
-
-    def _begin_delivery(self, facts: RunFacts) -> Delivery:
-        """The delivery, begun; where the disk has no room for it, the run ends at once.
-
-        Raises:
-            StoreError: the disk is full, or cannot be written to.
-        """
-        try:
-            facts.save(self.folder)
-            delivery = Delivery(self._client, self.run_id, Journal(self.folder), heartbeat=not self._amends)
-        except StoreError as error:
-            if not self._amends:
-                with contextlib.suppress(Exception):  # the user is told the reason in any case
-                    self._client.set_tag(self.run_id, Tag.STATUS_REASON, str(error)[:REASON_LENGTH])
-                    self._client.set_terminated(self.run_id, status="FAILED")
-            self._lock.release()
-            raise
-        delivery.start()
-        return delivery
 
 
 def _lock_existing(state_dir: Path, run_id: str) -> FileLock:
@@ -236,19 +243,3 @@ def _lock_existing(state_dir: Path, run_id: str) -> FileLock:
         return lock_run(folder)
     except Timeout:
         raise Claimed(f"run {run_id} is being written by another process ({folder} is locked)") from None
-
-
-def _ending(error: BaseException | None) -> tuple[str, str]:
-    match error:
-        case None:
-            return "FINISHED", ""
-        case Claimed():
-            return "KILLED", f"claimed: {error}"
-        case Interrupted() | KeyboardInterrupt() | EndedEarly() | RunDeleted():
-            return "KILLED", str(error)[:REASON_LENGTH] or "interrupted"
-        case Diverged():
-            return "FAILED", f"diverged: {error}"[:REASON_LENGTH]
-        case UserError():
-            return "FAILED", str(error)[:REASON_LENGTH]
-        case _:
-            return "FAILED", f"{type(error).__name__}: {error}".splitlines()[0][:REASON_LENGTH]

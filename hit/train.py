@@ -44,27 +44,44 @@ def parser() -> Parser:
 
 def main(argv: list[str], stop: "StopRequest") -> None:
     """Parse the options, train, print the main numbers and the run's id."""
-    parsed = parser().parse(argv)
+    command = parser()
+    parsed = command.parse(argv)
     options = build(TrainOptions, parsed["run"])
-    asked = TrainConfig.from_flat(parsed[CONFIG])
-    EarlyStopping.parse(options.early_stopping, asked.layers)
+    flat = parsed[CONFIG]
+    asked = TrainConfig.from_flat({"state_dir": flat["state_dir"]} if options.resume else flat)
+    if not options.resume:
+        EarlyStopping.parse(options.early_stopping, asked.layers)
 
     from tqdm import tqdm
 
     from hit.adoption import adopt_unknown
     from hit.connection import chosen_experiment
     from hit.experiment_page import charts_line
+    from hit.names_and_notes import command_name
     from hit.recovery import recover
-    from hit.runner import Progress, resume_config, state_folder, train_run
+    from hit.resuming import Longer, finished_config, given_options, resume_config, resumed, state_folder
+    from hit.runner import Progress, train_run
     from hit.schema import Tag, metric
     from hit.store import Store
     from hit.watching import watch
 
-    config = resume_config(options.resume, asked.state_dir) if options.resume else asked
     stop.check()
-    resumed = adopt_unknown(options.resume, state_folder(config), options.experiment) if options.resume else ""
-    experiment = chosen_experiment(options.experiment, resumed=resumed)
-    recover(state_folder(config), experiment)
+    folder = state_folder(asked)
+    resume = adopt_unknown(options.resume, folder, options.experiment) if options.resume else ""
+    experiment = chosen_experiment(options.experiment, resumed=resume)
+    recover(folder, experiment)
+    config, run_id, longer = asked, resume, None
+    if resume:
+        given = given_options(argv, flat, command.defaults())
+        finished = finished_config(resume)
+        earlier = finished or resume_config(resume, asked.state_dir)
+        config = resumed(resume, earlier, given, finished=finished is not None)
+        if finished is not None:
+            print(f"run {resume} is FINISHED: there is nothing left to do", file=sys.stderr)
+            print(resume)
+            return
+        if config.epochs != earlier.epochs:
+            run_id, longer = "", Longer(resume, earlier)
     with tqdm(total=config.epochs, unit="epoch", desc="training", disable=None) as bar:
 
         def show(progress: Progress) -> None:
@@ -74,7 +91,9 @@ def main(argv: list[str], stop: "StopRequest") -> None:
         run_id = train_run(
             config,
             experiment=experiment,
-            run_id=resumed or os.environ.get("MLFLOW_RUN_ID") or None,
+            run_id=run_id or os.environ.get("MLFLOW_RUN_ID") or None,
+            name=command_name(""),
+            longer=longer,
             sweep=options.sweep or None,
             exclusive=bool(options.sweep),
             watch=watch(EarlyStopping.parse(options.early_stopping, config.layers), config, experiment),

@@ -1,6 +1,6 @@
 """A pool of long-lived worker processes that divide the machine's threads."""
 
-__all__ = ["THREAD_VARIABLES", "Job", "Outcome", "WorkerPool", "attempt"]
+__all__ = ["THREAD_VARIABLES", "Job", "Outcome", "Patience", "WorkerPool", "attempt"]
 
 import contextlib
 import multiprocessing
@@ -18,7 +18,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any, Literal
 
 from hit.cpus import threads_of_each
-from hit.errors import Claimed, Diverged, EndedEarly, Interrupted, UserError
+from hit.errors import Diverged, EndedAs, EndedEarly, Interrupted, UserError
 from hit.main_guard import check_main_guard
 from hit.memory import as_refusal
 from hit.redaction import redact
@@ -37,7 +37,8 @@ _PRELOADED = [
     "sklearn.linear_model",
 ]
 _IDLE_POLL_SECONDS = 0.5
-_STOP_SECONDS = 90.0
+_STOP_SECONDS, _HURRIED_SECONDS = 90.0, 5.0
+_POLL_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -62,14 +63,15 @@ class Outcome:
 
     Attributes:
         job: which.
-        state: progress, or how it ended; claimed where another process trains the model, ended early where a rule
-            said that training on is no use, lost where the worker died without a word.
+        state: progress, or how it ended; claimed where another process trains the model, gone where somebody deleted
+            its run, ended early where a rule said that training on is no use, lost where the worker died without a
+            word.
         text: what it is doing, what the work returned, or why it failed.
         epoch: epochs done.
     """
 
     job: Job
-    state: Literal["progress", "finished", "claimed", "diverged", "ended early", "failed", "interrupted", "lost"]
+    state: EndedAs | Literal["progress", "lost"]
     text: str = ""
     epoch: int = 0
 
@@ -132,8 +134,12 @@ class WorkerPool:
                 worker.job = None
             yield outcome
 
-    def stop(self) -> list[Outcome]:
-        """Ask every worker to stop and wait for it; what their jobs came to."""
+    def stop(self, hurried: Callable[[], bool] = lambda: False) -> list[Outcome]:
+        """Ask every worker to stop and wait for it; what their jobs came to.
+
+        Args:
+            hurried: asked meanwhile whether they are to end at once.
+        """
         for worker in self._workers:
             with contextlib.suppress(OSError):
                 if worker.job is None:
@@ -141,17 +147,24 @@ class WorkerPool:
                 elif worker.process.pid is not None:
                     os.kill(worker.process.pid, signal.SIGTERM)
         ended: list[Outcome] = []
-        deadline = time.monotonic() + _STOP_SECONDS
+        patience = Patience(hurried, self._hurry)
         for worker in self._workers:
             if worker.job is not None:
-                ended.append(_await_end(worker.pipe, worker.job, deadline))
+                ended.append(_await_end(worker.pipe, worker.job, patience))
             worker.pipe.close()
-            worker.process.join(max(0.0, deadline - time.monotonic()))
+            while worker.process.is_alive() and patience.left() > 0:
+                worker.process.join(min(_POLL_SECONDS, patience.left()))
             if worker.process.is_alive():
                 worker.process.kill()
                 worker.process.join()
         self._workers = []
         return ended
+
+    def _hurry(self) -> None:
+        """As a second Ctrl-C: who works on does so no longer."""
+        for worker in self._workers:
+            if worker.job is not None and worker.process.is_alive() and worker.process.pid is not None:
+                os.kill(worker.process.pid, signal.SIGINT)
 
     def _start(self) -> _Worker:
         ours, theirs = self._context.Pipe()
@@ -178,10 +191,32 @@ class WorkerPool:
             yield Outcome(worker.job, "lost", f"its worker died (exit code {worker.process.exitcode})")
 
 
-def _await_end(pipe: Connection, job: Job, deadline: float) -> Outcome:
-    while (left := deadline - time.monotonic()) > 0:
+class Patience:
+    """How long processes that were asked to stop are waited for.
+
+    Args:
+        hurried: asked whether to be done with it.
+        hurry: called once when it says so; from then on little time is left.
+    """
+
+    def __init__(self, hurried: Callable[[], bool], hurry: Callable[[], None]) -> None:
+        self._hurried = hurried
+        self._hurry: Callable[[], None] | None = hurry
+        self._deadline = time.monotonic() + _STOP_SECONDS
+
+    def left(self) -> float:
+        """Seconds until nobody is waited for any more."""
+        if self._hurry is not None and self._hurried():
+            self._hurry()
+            self._hurry = None
+            self._deadline = min(self._deadline, time.monotonic() + _HURRIED_SECONDS)
+        return max(0.0, self._deadline - time.monotonic())
+
+
+def _await_end(pipe: Connection, job: Job, patience: Patience) -> Outcome:
+    while (left := patience.left()) > 0:
         try:
-            if pipe.poll(left):
+            if pipe.poll(min(_POLL_SECONDS, left)):
                 outcome: Outcome = pipe.recv()
                 if outcome.state != "progress":
                     return outcome
@@ -243,15 +278,9 @@ def attempt(job: Job, stop: StopRequest, tell: Callable[[Outcome], None]) -> Out
 
     try:
         return Outcome(job, "finished", job.work(**job.arguments, stop=stop, tell=say))
-    except Diverged as error:
-        return Outcome(job, "diverged", str(error))
-    except EndedEarly as error:
-        return Outcome(job, "ended early", str(error))
-    except Interrupted as error:
-        return Outcome(job, "interrupted", str(error))
-    except Claimed as error:
-        return Outcome(job, "claimed", str(error))
-    except UserError as error:
-        return Outcome(job, "failed", str(error))
+    except (UserError, Diverged, EndedEarly, Interrupted) as error:
+        return Outcome(job, error.outcome, str(error))
+    except KeyboardInterrupt:  # a second Ctrl-C
+        return Outcome(job, "interrupted", "interrupted")
     except Exception as error:
         return Outcome(job, "failed", redact(str(as_refusal(error) or traceback.format_exc())))

@@ -2,6 +2,7 @@
 
 __all__ = ["Flight", "Flights", "last_line"]
 
+import contextlib
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 from filelock import Timeout
 
-from hit.errors import Claimed
+from hit.errors import Claimed, RunGone
 from hit.experiments import Experiment
 from hit.journal import JOURNAL
 from hit.naming import point_name, run_name
@@ -84,6 +85,7 @@ class Flights:
         self._deaths: Counter[str] = Counter()
         self._given_up: set[str] = set()
         self._ended_badly: set[str] = set()
+        self._finished: set[str] = set()
         self._under_way: dict[str, Flight] = {}
 
     def __len__(self) -> int:
@@ -104,6 +106,13 @@ class Flights:
         """Identities that this sweep does not begin again, though the store has them neither finished nor running."""
         return frozenset(self._given_up)
 
+    def drop(self, identity: str) -> bool:
+        """Give a model up if its run is in the store no more, where this sweep has finished it; whether that is so."""
+        gone = identity in self._finished
+        if gone:
+            self._given_up.add(identity)
+        return gone
+
     @property
     def runs_left(self) -> float:
         """What those under way have before them, in whole runs."""
@@ -118,7 +127,8 @@ class Flights:
 
         Raises:
             Claimed: another process trains it, or has trained it.
-            StoreError: the store does not answer.
+            RunGone: somebody has deleted the experiment.
+            StoreError: the store refuses, or does not answer (`StoreAway`).
         """
         run_id = self._interrupted(proposal.identity, history)
         reserved = run_id is None
@@ -148,7 +158,7 @@ class Flights:
         """Note what a launcher tells of a run.
 
         Raises:
-            StoreAway: the store does not answer; to be told again.
+            StoreError: the store refuses, or does not answer (`StoreAway`): to be told again.
         """
         flight = self._under_way[outcome.job.identity]
         if outcome.state == "progress":
@@ -158,14 +168,17 @@ class Flights:
             return flight
         if outcome.state == "claimed" and flight.reserved:
             release_run(self._store.client, flight.training.run_id)
-        elif outcome.state != "finished" and outcome.state != "claimed":
+        elif outcome.state not in ("finished", "claimed", "gone"):
             reason = f"lost: {outcome.text}" if outcome.state == "lost" else last_line(outcome.text)
             settle_run(self._store.client, flight.training.run_id, _STATUS.get(outcome.state, "FAILED"), reason)
         if outcome.state == "lost":
             self._deaths[outcome.job.identity] += 1
-        if outcome.state in ("failed", "diverged", "ended early") or self.is_given_up(outcome):
+        if outcome.state in ("failed", "gone", "diverged", "ended early") or self.is_given_up(outcome):
             self._given_up.add(outcome.job.identity)
-            self._ended_badly.add(flight.training.run_id)
+            if outcome.state != "gone":
+                self._ended_badly.add(flight.training.run_id)
+        if outcome.state == "finished":
+            self._finished.add(outcome.job.identity)
         del self._under_way[outcome.job.identity]
         return flight
 
@@ -189,7 +202,7 @@ class Flights:
         """End runs that were made for this sweep and that nothing trains: their making was not answered; how many.
 
         Raises:
-            StoreAway: the store does not answer.
+            StoreError: the store does not answer (`StoreAway`).
         """
         host, process = process_identity()
         known = {flight.training.run_id for flight in self._under_way.values()}
@@ -217,9 +230,10 @@ class Flights:
         for run_id, epochs in zip(reversed(list(rows["run_id"])), reversed(_epochs_logged(rows)), strict=True):
             folder = run_folder(self._folder, run_id)
             kept = any((folder / name).exists() for name in ("checkpoint.safetensors", JOURNAL))
-            if kept or (not epochs and self._store.run(run_id).data.tags.get(Tag.HOST) == process_identity()[0]):
-                self._retake(folder, identity, str(run_id))
-                return str(run_id)
+            with contextlib.suppress(RunGone):  # it has been deleted since the history was read
+                if kept or (not epochs and self._store.run(run_id).data.tags.get(Tag.HOST) == process_identity()[0]):
+                    self._retake(folder, identity, str(run_id))
+                    return str(run_id)
         return None
 
     def _retake(self, folder: Path, identity: str, run_id: str) -> None:

@@ -15,6 +15,7 @@ from hit.connection import experiment_id
 from hit.errors import Claimed, Interrupted, StoreAway, StoreError
 from hit.experiments import Experiment
 from hit.leftovers import deliver_leftovers
+from hit.naming import point_name
 from hit.stop import StopRequest
 from hit.store import Store
 from hit.tracking import RunWriter
@@ -57,7 +58,8 @@ def run_sweep(
         definition: what the sweep is, for its note.
 
     Raises:
-        StoreError: the store does not answer, or holds runs of another schema.
+        StoreError: the store refuses, or holds runs of another schema.
+        RunGone: somebody has deleted the experiment, or the sweep's own run; the children ended as KILLED.
         Interrupted: `stop` was requested; the children ended as KILLED.
     """
     try:
@@ -105,10 +107,11 @@ class _Sweep:
                 self._progress.say(f"sweep: {told}")
             try:
                 while not self._result.ended:
-                    self._stop.check()
+                    self._check()
                     self._result.ended = self._go_on()
             finally:
-                self._land()
+                with self._stop.whole(ends=True):
+                    self._land()
         return self._result
 
     def _go_on(self) -> str:
@@ -140,14 +143,17 @@ class _Sweep:
         """Ask the driver once, claim what it proposes, launch it."""
         done = self._driver.done(self._known.history)
         given_up = self._flights.given_up
+        self._ask = False
         known = with_pending(self._known.history, self._flights.proposals, self._setting.data_digest)
         proposals = [] if done else self._driver.propose(known, room + len(given_up))
-        proposals = [proposal for proposal in proposals if proposal.identity not in given_up][:room]
-        self._ask = False
+        proposals = [proposal for proposal in proposals if proposal.identity not in given_up]
+        proposals = [proposal for proposal in proposals[:room] if self._is_there(proposal)]
         chosen: list[tuple[Proposal, str]] = []
         for proposal in proposals:
             try:
-                flight = self._begin(proposal)
+                with self._stop.whole():
+                    flight = self._begin(proposal)
+                    self._launcher.submit(flight.training)
             except Claimed as error:
                 chosen.append((proposal, f"none: {error}"))
                 self._progress.say(f"left to another process: {error}", once=True)
@@ -155,7 +161,6 @@ class _Sweep:
                 self._known.at = 0.0
                 continue
             chosen.append((proposal, flight.training.run_id))
-            self._launcher.submit(flight.training)
         if proposals or not self._flights:
             self._decisions.add(known, chosen, done or "nothing to propose")
 
@@ -170,6 +175,15 @@ class _Sweep:
                 self._flights.withdraw(flight)
             raise
         return flight
+
+    def _is_there(self, proposal: Proposal) -> bool:
+        """Whether a model may be trained: not if this very sweep has, since then somebody has removed its run."""
+        if not self._flights.drop(proposal.identity):
+            return True
+        self._ask = True
+        what = f"the run of {point_name(proposal.config)} is in the store no more, or its tags are others"
+        self._progress.say(f"{what}: it is not trained again by this command")
+        return False
 
     def _listen(self) -> None:
         ended = False
@@ -195,14 +209,16 @@ class _Sweep:
         else:
             self._result.counts[outcome.state] += 1
             self._progress.note_duration(time.monotonic() - flight.began)
-            if outcome.state != "finished":
+            if outcome.state == "gone":
+                self._progress.say(f"{last_line(outcome.text)}; it is not trained again by this command")
+            elif outcome.state != "finished":
                 self._progress.say(f"run {outcome.state}: {last_line(outcome.text)}")
-            if outcome.state not in ("finished", "ended early"):
+            if outcome.state not in ("finished", "ended early", "gone"):
                 self._result.faults[outcome.job.identity] = outcome.text
 
     def _land(self) -> None:
         """Stop what still runs, and leave behind how the sweep stands."""
-        for outcome in self._launcher.stop():
+        for outcome in self._launcher.stop(lambda: self._stop.hurried):
             if outcome.state == "lost":  # a worker that was asked to stop while it was still being started
                 outcome = replace(outcome, state="interrupted", text="stopped before its training began")
             with contextlib.suppress(StoreError):  # whoever reads the store next finds that it is lost
@@ -221,15 +237,21 @@ class _Sweep:
         self._ask = True
         self._result.finished = self._known.finished
 
+    def _check(self) -> None:
+        self._stop.check()
+        self._run.check()
+
     def _patiently(self, ask: Callable[[], AnswerT]) -> AnswerT:
         """What the store answers; one that is away is waited for: the children go on meanwhile.
 
         Raises:
             Interrupted: `stop` was requested.
+            RunDeleted: the sweep's own run is deleted.
+            StoreError: the store refuses.
         """
         told = False
         while True:
-            self._stop.check()
+            self._check()
             try:
                 return ask()
             except StoreAway as error:

@@ -11,7 +11,6 @@ from hit.axes import GRID_DEFAULTS
 from hit.config import flat_defaults
 from hit.experiment_page import run_page
 from hit.options import defaults
-from hit.schema import Tag
 from hit.tracking import RunWriter
 from sweeps.choosing import ChoosingOptions
 from sweeps.decisions import DECISIONS
@@ -55,7 +54,7 @@ class SweepNote:
         lines = [f"**{state}**: {standing} ({', '.join(links)})", f"Asked for: {self._asked}"]
         if self._left:
             lines.append(f"<sub>Left at its default: {_plain(self._left)}</sub>")
-        self._run.tags({Tag.NOTE: "\n\n".join(lines)})
+        self._run.write_note("\n\n".join(lines))
 
     def _page(self, run_id: str, artifact: str = "") -> str:
         """From one page of the UI to another, wherever it is served."""

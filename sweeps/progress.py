@@ -73,8 +73,8 @@ class Standing:
 
     @property
     def failed(self) -> int:
-        """Runs of its own that did not finish and were not ended by a rule."""
-        return sum(count for state, count in self.counts.items() if state not in ("finished", "ended early"))
+        """Runs of its own that did not finish, and that neither a rule has ended nor a person deleted."""
+        return sum(count for state, count in self.counts.items() if state not in ("finished", "ended early", "gone"))
 
     def __str__(self) -> str:
         said = [f"{self.finished}{f' of {self.total}' if self.total is not None else ''} finished"]

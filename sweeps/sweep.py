@@ -13,6 +13,7 @@ from hit.early_stopping import EarlyStopping
 from hit.experiments import Experiment
 from hit.machine import select_device
 from hit.models import check_fit, check_memory
+from hit.names_and_notes import command_name
 from hit.runner import load_once, state_folder
 from hit.schema import Kind, Tag
 from hit.stop import StopRequest
@@ -131,7 +132,7 @@ class Sweep:
         """The sweep's own run: a new one, or the one that `mlflow run` has made."""
         return RunWriter(
             kind=Kind.SWEEP,
-            name=f"sweep {self.base.model} {self.base.dataset} ({self._what})",
+            name=command_name(f"sweep {self.base.model} {self.base.dataset} ({self._what})"),
             state_dir=state_folder(self.base),
             experiment=self.experiment,
             run_id=run_id,

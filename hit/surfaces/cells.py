@@ -13,7 +13,7 @@ from mlflow.entities import Run
 
 from hit.checkpoint import load_weights
 from hit.config import TrainConfig
-from hit.errors import Diverged, StoreError
+from hit.errors import Diverged, RunDeleted, StoreError
 from hit.jobs import run_jobs
 from hit.machine import keep_freed_memory, select_device, set_threads
 from hit.models import build_model
@@ -95,6 +95,10 @@ def measure_cells(
         said = f"{len(faults)} of {len(cells)} cells, the first at {where}: {why}"
         raise Diverged(said) if diverged else StoreError(said)
     measured = _begun(store, source)
+    if missing := sum(identity not in measured for identity in identities):
+        raise RunDeleted(
+            f"{missing} of {len(cells)} cells of surface {source.run_id} were deleted since they were measured"
+        )
     return [measured[identity] for identity in identities]
 
 
@@ -126,7 +130,7 @@ def measure_cell(
     ) as child:
         plain = fold(surface, cell.betas)
         describe_run(child, cell, dataset, plain)
-        measure_run(child, cell, dataset, plain, stop)
+        measure_run(child, cell, dataset, plain)
     return child.run_id
 
 

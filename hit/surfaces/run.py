@@ -1,8 +1,7 @@
 """One model for every β from config to measured grid: the surface's run in the store, and a child a cell."""
 
-__all__ = ["read_surface", "resume_plan", "surface_run"]
+__all__ = ["read_surface", "surface_run"]
 
-import json
 import math
 import sys
 import tempfile
@@ -20,9 +19,9 @@ from hit.errors import StoreError
 from hit.machine import keep_freed_memory, select_device, set_threads
 from hit.models import build_model, check_fit, check_memory
 from hit.models.conditioning import SurfaceModel, condition_on_betas
-from hit.runner import Progress, load_once, log_dataset, nothing_to_resume, state_folder
+from hit.resuming import state_folder
+from hit.runner import Progress, load_once, log_dataset
 from hit.schema import Kind, Tag
-from hit.state import run_folder
 from hit.stop import StopRequest
 from hit.store import Store
 from hit.surfaces.cells import Source, load_surface, measure_cells
@@ -42,6 +41,7 @@ def surface_run(
     *,
     uri: str | None = None,
     run_id: str | None = None,
+    name: str = "",
     workers: int = 1,
     stop: StopRequest | None = None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
@@ -55,6 +55,7 @@ def surface_run(
         plan: what to do.
         uri: the store; see `hit.connection.tracking_uri`.
         run_id: take over this run, going on from its checkpoint if it has one here.
+        name: shown in the UI; empty: what it is of.
         workers: processes for what comes after training, which divide the CPUs.
         stop: told about by SIGTERM and Ctrl-C.
         on_progress: told after every epoch, every cell and every dedicated model.
@@ -77,7 +78,7 @@ def surface_run(
     identity = plan.identity(dataset.digest)
     with RunWriter(
         kind=Kind.SURFACE,
-        name=f"surface {config.model} {Path(config.dataset).name} seed {config.seed}",
+        name=name or f"surface {config.model} {Path(config.dataset).name} seed {config.seed}",
         state_dir=state_folder(config),
         experiment=plan.experiment,
         uri=uri,
@@ -109,7 +110,7 @@ def surface_run(
             dataset.train,
             config,
             on_epoch=on_epoch,
-            check=stop.check,
+            check=run.check,
             checkpoint=run.folder / "checkpoint.safetensors",
             identity=identity,
         )
@@ -118,7 +119,11 @@ def surface_run(
         run.artifact(weights, "model")
 
         def tell(what: str, count: int) -> Callable[[int], None]:
-            return lambda done: on_progress(Progress(config.epochs, config.epochs, f"{what} {done} of {count}"))
+            def told(done: int) -> None:
+                run.check()
+                on_progress(Progress(config.epochs, config.epochs, f"{what} {done} of {count}"))
+
+            return told
 
         cells = measure_cells(
             Source(plan, weights, run.run_id, dataset.digest),
@@ -197,20 +202,6 @@ def read_surface(
             on_cell=lambda done: on_progress(Progress(0, 0, f"cell {done} of {len(cells)}")),
         )
     return plan, measured
-
-
-def resume_plan(run_id: str, state_dir: str = "") -> SurfacePlan:
-    """The plan of an interrupted surface, from its folder under `state_dir`.
-
-    Raises:
-        CheckpointError: the run left nothing there.
-    """
-    path = run_folder(state_folder(TrainConfig(state_dir=state_dir)), run_id) / PLAN_FILE
-    try:
-        plan = SurfacePlan.from_json(json.loads(path.read_text()))
-        return replace(plan, config=replace(plan.config, state_dir=state_dir))
-    except (OSError, ValueError, TypeError, KeyError):
-        raise nothing_to_resume(run_id, path) from None
 
 
 def _describe(run: RunWriter, plan: SurfacePlan, dataset: Dataset, model: SurfaceModel) -> None:

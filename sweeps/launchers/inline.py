@@ -4,11 +4,13 @@ __all__ = ["InlineLauncher"]
 
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from hit.stop import StopRequest
 from hit.workers import Outcome, attempt
 from sweeps.launchers.launcher import Launcher, Training
+
+_POLL_SECONDS = 0.2
 
 
 class InlineLauncher(Launcher):
@@ -41,8 +43,12 @@ class InlineLauncher(Launcher):
             self._join()
         yield outcome
 
-    def stop(self) -> list[Outcome]:
+    def stop(self, hurried: Callable[[], bool] = lambda: False) -> list[Outcome]:
         self._stop.request()
+        while self._thread is not None and self._thread.is_alive():
+            if hurried():
+                self._stop.hurry()
+            self._thread.join(_POLL_SECONDS)
         self._join()
         ended = []
         while not self._said.empty():

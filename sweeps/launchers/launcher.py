@@ -82,8 +82,12 @@ class Launcher(ABC):
         """
 
     @abstractmethod
-    def stop(self) -> list[Outcome]:
-        """End what still runs, each as KILLED with its checkpoint, leave no process behind; how each ended."""
+    def stop(self, hurried: Callable[[], bool] = lambda: False) -> list[Outcome]:
+        """End what still runs, each as KILLED with its checkpoint, leave no process behind; how each ended.
+
+        Args:
+            hurried: asked meanwhile whether it is to be done at once (a second Ctrl-C).
+        """
 
     def __enter__(self) -> Self:
         return self

@@ -2,7 +2,7 @@
 
 __all__ = ["PoolLauncher"]
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from hit.workers import Outcome, WorkerPool
 from sweeps.launchers.launcher import Launcher, Training
@@ -29,5 +29,5 @@ class PoolLauncher(Launcher):
     def outcomes(self, timeout: float) -> Iterator[Outcome]:
         return self._pool.outcomes(timeout)
 
-    def stop(self) -> list[Outcome]:
-        return self._pool.stop()
+    def stop(self, hurried: Callable[[], bool] = lambda: False) -> list[Outcome]:
+        return self._pool.stop(hurried)

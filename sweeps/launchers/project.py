@@ -8,8 +8,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,14 @@ from mlflow.exceptions import MlflowException
 
 from hit.connection import connect
 from hit.cpus import threads_of_each
+from hit.errors import RunGone, StoreAway, StoreError
 from hit.experiments import Experiment
+from hit.ownership import deleted
 from hit.redaction import redact
 from hit.schema import Tag
-from hit.stop import WATCHED, process_identity
-from hit.workers import THREAD_VARIABLES, Outcome
+from hit.stop import WATCHED, pid_of, process_identity
+from hit.store_errors import translated
+from hit.workers import THREAD_VARIABLES, Outcome, Patience
 from sweeps.launchers.launcher import Launcher, Training
 
 ENV_MANAGERS = ("local", "virtualenv", "uv", "conda")
@@ -31,7 +35,6 @@ ENV_MANAGERS = ("local", "virtualenv", "uv", "conda")
 _ROOT = Path(__file__).resolve().parent.parent.parent
 _POLL_SECONDS = 0.2
 _SECONDS_BETWEEN_LOOKS = 2.0
-_STOP_SECONDS = 90.0
 
 
 @dataclass
@@ -92,20 +95,24 @@ class ProjectLauncher(Launcher):
                 return
             time.sleep(_POLL_SECONDS)
 
-    def stop(self) -> list[Outcome]:
+    def stop(self, hurried: Callable[[], bool] = lambda: False) -> list[Outcome]:
+        patience = Patience(hurried, partial(self._signal, signal.SIGINT))
+        self._signal(signal.SIGTERM)
         for child in self._children:
-            _terminate(child)
-        deadline = time.monotonic() + _STOP_SECONDS
-        for child in self._children:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                child.process.wait(max(0.0, deadline - time.monotonic()))
+            while child.process.poll() is None and (left := patience.left()) > 0:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    child.process.wait(min(_POLL_SECONDS, left))
         ended = []
         for child in list(self._children):
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(child.process.pid, signal.SIGKILL)
             child.process.wait()
-            ended += self._look(child)
+            ended += self._look(child, last=True)
         return ended
+
+    def _signal(self, number: int) -> None:
+        for child in self._children:
+            _signal(child, number)
 
     def _command(self, training: Training) -> list[str]:
         words = [sys.executable, "-m", "mlflow", "run", str(_ROOT), "-e", "train", "--env-manager", self._env_manager]
@@ -114,8 +121,8 @@ class ProjectLauncher(Launcher):
             words += ["-P", f"{name}={value}"]
         return words
 
-    def _look(self, child: _Child) -> list[Outcome]:
-        """What there is to tell of a child."""
+    def _look(self, child: _Child, *, last: bool = False) -> list[Outcome]:
+        """What there is to tell of a child: nothing while the store is away, unless it is asked for the last time."""
         job = child.training.job()
         ended = child.process.poll() is not None
         if not ended and time.monotonic() - child.looked_at < _SECONDS_BETWEEN_LOOKS:
@@ -132,14 +139,18 @@ class ProjectLauncher(Launcher):
                 child.epoch = epoch
                 doing = "training" if epoch < child.training.config.epochs else "evaluating"
                 return [Outcome(job, "progress", doing, epoch)]
-            self._children.remove(child)
             said = redact(child.log.read_text(errors="replace").strip())
             child.log.write_text(f"{said}\n")
             outcome = _verdict(child, client, client.get_run(child.training.run_id), said)
-        except MlflowException as error:
-            if child in self._children:
+        except (MlflowException, StoreError) as error:
+            fault = translated(error)
+            if isinstance(fault, RunGone):
+                outcome = Outcome(job, "gone", str(fault))
+            elif not last and (not ended or isinstance(fault, StoreAway)):
                 return []
-            return [Outcome(job, "failed", f"the store does not say how it ended: {str(error).splitlines()[0]}")]
+            else:
+                outcome = Outcome(job, "failed", f"the store does not say how it ended: {fault}")
+        self._children.remove(child)
         if outcome.state != "failed":
             child.log.unlink(missing_ok=True)
         return [outcome]
@@ -148,6 +159,8 @@ class ProjectLauncher(Launcher):
 def _verdict(child: _Child, client: MlflowClient, run: Run, said: str) -> Outcome:
     """How a child ended, by what its run says; a status that `mlflow run` has overwritten is put right."""
     job, run_id = child.training.job(), run.info.run_id
+    if run.info.lifecycle_stage != "active":
+        return Outcome(job, "gone", deleted(run_id))
     reason = run.data.tags.get(Tag.STATUS_REASON, "")
     if run.info.status == "FINISHED":
         return Outcome(job, "finished", run_id)
@@ -169,15 +182,15 @@ def _verdict(child: _Child, client: MlflowClient, run: Run, said: str) -> Outcom
     return Outcome(job, "failed", reason or (lines[-1].removeprefix("error: ") if lines else "mlflow run said nothing"))
 
 
-def _terminate(child: _Child) -> None:
+def _signal(child: _Child, number: int) -> None:
     """Ask the process that trains to stop; `mlflow run` then ends by itself. While there is none, end them all."""
-    with contextlib.suppress(ProcessLookupError, MlflowException, PermissionError):
+    with contextlib.suppress(ProcessLookupError, MlflowException, StoreError, PermissionError):
         tags = connect(child.training.uri).get_run(child.training.run_id).data.tags
         host, own = process_identity()
         trainer = tags.get(Tag.PROCESS, own)
-        pid = int(trainer.partition(":")[0])
-        if tags.get(Tag.HOST) == host and trainer != own and process_identity(pid)[1] == trainer:
-            os.kill(pid, signal.SIGTERM)
+        pid = pid_of(trainer)
+        if pid and tags.get(Tag.HOST) == host and trainer != own and process_identity(pid)[1] == trainer:
+            os.kill(pid, number)
             return
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(child.process.pid, signal.SIGTERM)

@@ -5,20 +5,20 @@ __all__ = ["RayLauncher", "check_ray"]
 import contextlib
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from hit.errors import ConfigError, Unavailable
 from hit.stop import StopRequest
-from hit.workers import THREAD_VARIABLES, Outcome, attempt
+from hit.workers import THREAD_VARIABLES, Outcome, Patience, attempt
 from sweeps.launchers.launcher import Launcher, Training
 
 _ROOT = Path(__file__).resolve().parent.parent.parent
 _PACKAGES = ("hit", "sweeps", "analysis")
 _ANSWER_SECONDS = 5.0
-_STOP_SECONDS = 90.0
+_POLL_SECONDS = 0.5
 
 
 def check_ray(address: str) -> Any:
@@ -116,14 +116,15 @@ class RayLauncher(Launcher):
         for task in ended:
             yield self._outcome(task)
 
-    def stop(self) -> list[Outcome]:
+    def stop(self, hurried: Callable[[], bool] = lambda: False) -> list[Outcome]:
         if not self._ray.is_initialized():
             return []
         for task in self._tasks:
             self._ray.cancel(task)  # a Ctrl-C in its process
-        waiting: list[Any] = []
-        if self._tasks:
-            _, waiting = self._ray.wait(list(self._tasks), num_returns=len(self._tasks), timeout=_STOP_SECONDS)
+        patience = Patience(hurried, lambda: None)
+        waiting = list(self._tasks)
+        while waiting and (left := patience.left()) > 0:
+            _, waiting = self._ray.wait(waiting, num_returns=len(waiting), timeout=min(_POLL_SECONDS, left))
         for task in waiting:
             self._ray.cancel(task, force=True)
         ended = [self._outcome(task) for task in list(self._tasks)]

@@ -144,8 +144,8 @@ def test_what_a_stopped_process_could_not_deliver_the_next_one_does(server: Serv
     run.metrics({"train/rate_1": 7.0}, step=1)
     stop.request()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("hit.tracking._DRAIN_SECONDS_WHEN_STOPPED", 0.5)
-        with pytest.raises(StoreError, match="kept in"):
+        patch.setattr("hit.draining._SECONDS_WHEN_STOPPED", 0.5)
+        with pytest.raises(Interrupted, match="kept in"):
             run.end("KILLED")
     with pytest.raises(StoreError, match="must answer"):
         deliver_leftovers(state, server.uri)

@@ -65,7 +65,7 @@ class PaperLauncher(Launcher):
                 self._store.client.set_terminated(training.run_id)
             yield Outcome(training.job(), state, f"it {state}")  # type: ignore[arg-type]
 
-    def stop(self) -> list[Outcome]:
+    def stop(self, hurried: Callable[[], bool] = lambda: False) -> list[Outcome]:
         self.stopped = True
         ended = [Outcome(training.job(), "interrupted", "stopped by signal 15") for training in self._under_way]
         self._under_way = []

@@ -25,7 +25,8 @@ from hit.stop import StopRequest
 from hit.store import Store
 from hit.surface import DEFAULTS
 from hit.surfaces.plan import SurfacePlan
-from hit.surfaces.run import resume_plan, surface_run
+from hit.surfaces.resuming import resume_plan
+from hit.surfaces.run import surface_run
 from hit.surfaces.training import draw_betas, fit_surface, raised
 
 GREY, COLOUR = (1, 28, 28), (3, 32, 32)

@@ -1,0 +1,76 @@
+"""The end of a run: waiting until its store has everything, and what to say where it does not get it."""
+
+__all__ = ["Drain", "end_at_once"]
+
+import contextlib
+import math
+import sys
+import threading
+
+from mlflow import MlflowClient
+from mlflow.entities import RunTag
+
+from hit.errors import Interrupted, StoreError
+from hit.schema import Tag
+from hit.stop import StopRequest
+
+_SECONDS_WHEN_STOPPED, _SECONDS_WHEN_HURRIED = 20.0, 1.5
+#: How long a delivery under way is waited for in the end.
+_LAST_DELIVERY_SECONDS = 60.0
+
+
+class Drain:
+    """How long the store is waited for: without end, some seconds once somebody asked to stop, hardly any once more.
+
+    Args:
+        stop: told about by signals.
+    """
+
+    def __init__(self, stop: StopRequest) -> None:
+        self._stop = stop
+        self._hurried_after = math.inf
+
+    def keep_waiting(self, waited: float, why: str) -> bool:
+        """Whether to wait on; asked about twice a second.
+
+        Args:
+            waited: seconds so far.
+            why: what is waited for, in words; empty: the store answers, and is slow.
+        """
+        if self._stop.hurried:
+            self._hurried_after = min(self._hurried_after, waited)
+            return waited - self._hurried_after < _SECONDS_WHEN_HURRIED
+        if waited > 5 and int(waited * 2) % 60 == 10:  # tell twice a minute
+            said = f"waiting, since {why or 'the store is slow'}; Ctrl-C leaves the last numbers on disk"
+            print(said, file=sys.stderr, flush=True)
+        return not self._stop.requested or waited < _SECONDS_WHEN_STOPPED
+
+    @property
+    def patience(self) -> float:
+        """Seconds for what is being sent at this moment."""
+        return _SECONDS_WHEN_HURRIED if self._stop.hurried else _LAST_DELIVERY_SECONDS
+
+    def lacking(self, line: str) -> StoreError | Interrupted:
+        """What to raise where the store lacks numbers; somebody who asked to stop has made no mistake.
+
+        Args:
+            line: which numbers, why, and where they are.
+        """
+        if not self._stop.requested:
+            return StoreError(line)
+        stopped = Interrupted(self._stop.signal_number)
+        stopped.add_note(line)
+        return stopped
+
+
+def end_at_once(client: MlflowClient, run_id: str, status: str, reason: str) -> None:
+    """Tell the store how a run ended before it has everything; for a moment, and only if it answers."""
+
+    def tell() -> None:
+        with contextlib.suppress(Exception):  # the journal holds it all the same
+            client.log_batch(run_id, tags=[RunTag(Tag.STATUS_REASON, reason)])
+            client.set_terminated(run_id, status=status)
+
+    telling = threading.Thread(target=tell, daemon=True)
+    telling.start()
+    telling.join(_SECONDS_WHEN_HURRIED)
