@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hit.ownership import is_lost
 from hit.schema import Tag
-from hit.store import Store, is_lost
+from hit.store import Store
 from tests.commands import ROOT, SMALL, Commands, alive, descendants, wait_until
 
 LONG = [*SMALL, "--epochs", "30"]

@@ -20,6 +20,7 @@ from hit.journal import Journal, Record
 from hit.schema import Tag
 from hit.stop import StopRequest
 from tests.faults import FaultyClient, failing, lost_answers
+from tests.patience import Patience
 from tests.stores import new_database
 
 REFUSES = RestException({"error_code": "PERMISSION_DENIED", "message": "Permission denied"})
@@ -45,7 +46,7 @@ class Bench:
         self.faulty.fault = lambda name, arguments, write: write()
 
     def finish(self, patience: float = 60) -> str:
-        return self.delivery.finish(ENDING, lambda waited: waited < patience)
+        return self.delivery.finish(ENDING, Patience(patience))
 
     def artifact(self, name: str) -> Record:
         self.folder.joinpath(name).write_text(name)
@@ -280,5 +281,5 @@ def test_a_stop_ends_the_waiting(bench: Bench) -> None:
     stop.request()
     bench.fail(AWAY)
     bench.delivery.start()
-    lacks = bench.delivery.finish(ENDING, lambda waited: not stop.requested)
+    lacks = bench.delivery.finish(ENDING, Patience(60, stop))
     assert "delivered by the next command" in lacks

@@ -7,10 +7,11 @@ import pytest
 from mlflow import MlflowClient
 
 from hit.connection import connect, experiment_id
+from hit.ownership import is_lost
 from hit.recovery import end_lost
 from hit.schema import Tag
 from hit.stop import process_identity
-from hit.store import Store, is_lost
+from hit.store import Store
 
 HOST, PROCESS = process_identity()
 ODD = ["x:y", "", ":", "-1:5", "0:0", "9" * 30, "9" * 5000 + ":1", "1.5:2", "²:1", "\x00"]

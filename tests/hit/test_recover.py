@@ -16,6 +16,7 @@ from hit.schema import Kind, Tag
 from hit.state import lock_run
 from hit.stop import StopRequest
 from hit.tracking import RunWriter
+from tests.patience import Patience
 from tests.stores import new_database
 
 
@@ -63,7 +64,7 @@ def measured(bench: Bench, *, error: Exception | None = None, **options: object)
     run.json_artifact("config.json", {"channels": 16})
     Image.new("L", (8, 6), 200).save(run.folder / "samples.png")
     run.image(run.folder / "samples.png", "samples")
-    run._delivery._drain(lambda waited: waited < 30)
+    run._delivery._drain(Patience(30))
     bench.lose()
     run.metrics({"train/rate_1": 2.0}, step=2)
     with pytest.raises(StoreError, match=rf"removed or replaced; .* python -m hit.recover --adopt {run.run_id}"):
