@@ -171,10 +171,10 @@ def _nats(name: str, value: Any) -> float | None:
         nats = float(value)
     except (TypeError, ValueError, OverflowError):
         raise ConfigError(f"{name} must be a number of nats or empty, got {shown(value)}") from None
-    if not 0 < nats <= MOST_NATS:
-        raise ConfigError(
-            f"{name} must be a finite number greater than 0 and at most {MOST_NATS:g}, got {shown(value)}"
-        )
+    if not 0 < nats < math.inf:
+        raise ConfigError(f"{name} must be a finite number greater than 0, got {shown(value)}")
+    if nats > MOST_NATS:
+        raise ConfigError(f"{name} must be at most {MOST_NATS:g} nats, got {shown(value)}")
     return nats
 
 

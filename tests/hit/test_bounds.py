@@ -37,7 +37,7 @@ from sweeps.options import SweepRequest, parse_seeds
         ({"batch_size": 10**21}, "batch_size must be less than or equal to 1000000"),
         ({"learning_rate": 1e300}, "learning_rate must be less than or equal to"),
         ({"beta_1": 1e300}, "beta_1 must be less than or equal to"),
-        ({"max_rate": 1e300}, "max_rate must be a finite number greater than 0 and at most 1e+09, got 1e+300"),
+        ({"max_rate": 1e300}, "max_rate must be at most 1e+09 nats, got 1e+300"),
         ({"threads": 10**6}, "threads must be less than or equal to 1024"),
         ({"init_from": "../" * 10}, "init_from must be an id: letters, digits, - and _, at most 64, got '../"),
         ({"dataset": "x" * (MOST_TEXT + 1)}, f"dataset must have at most {MOST_TEXT} characters, got 'xxx"),
