@@ -126,7 +126,7 @@ def _outline(found: Recommendation, count: int) -> dict[str, list[float] | None]
     # Lines of equal total are curves on logarithmic axes.
     share = np.linspace(0, 1, _PARTS, endpoint=False)
     along = [
-        [start + part * (end - start) for start, end in itertools.pairwise(ends) for part in share] + [ends[-1]]
+        [start + part * (end - start) for start, end in itertools.pairwise(ends) for part in share] + ends[-1:]
         for ends in (x, y)
     ]
     return {"x": along[0], "y": along[1]}

@@ -256,3 +256,22 @@ def test_it_says_how_many_runs_lie_in_the_region_and_whether_the_best_does(grid:
     assert found.best_inside == inside[grid["run_id"].eq(found.run["run_id"])].item()
     few = recommend(grid.head(5), "reconstruction")
     assert few.best_inside, "the best few span it"
+
+
+def test_no_run_is_best_by_chance(grid: pd.DataFrame) -> None:
+    name = "test/accuracy_svm_rbf_z2_sampled"
+    grid[name] = np.linspace(0.03, 0.0833, len(grid))
+    with pytest.raises(StoreError, match=r"= 0\.0833, which is no more than chance \(0\.1\): z_2 says nothing"):
+        recommend(grid, "representation")
+
+
+def test_a_score_near_chance_is_told_as_such(grid: pd.DataFrame) -> None:
+    name = "test/accuracy_svm_rbf_z2_sampled"
+    grid[name], grid["test/held_out"] = 0.05, 72.0
+    grid.loc[3, name] = 0.139
+    near = recommend(grid, "representation")
+    assert (near.chance, near.near_chance) == (pytest.approx(0.1), True)
+    assert any("within twice the standard error of chance (0.1)" in line for line in sentences(near))
+    grid.loc[3, name] = 0.6
+    assert not recommend(grid, "representation").near_chance
+    assert recommend(grid, "reconstruction").chance is None

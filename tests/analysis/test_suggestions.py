@@ -1,16 +1,27 @@
 """Commands that are suggested: for the experiment and the protocol of the runs, and such that they end."""
 
+import re
 import shlex
 
 import pandas as pd
 import pytest
 
 from analysis.recommend import recommend
-from analysis.suggestions import EXPERIMENT, evaluate_command, search_command
+from analysis.suggestions import (
+    EXPERIMENT,
+    classify_command,
+    evaluate_command,
+    search_command,
+    surface_command,
+    train_commands,
+)
+from hit.classify import parser as classify
 from hit.cli import CONFIG
 from hit.config import TrainConfig
 from hit.errors import StoreError
-from sweeps.__main__ import parser
+from hit.evaluate import parser as evaluate
+from hit.surface import parser as surface
+from sweeps.__main__ import parser as sweep
 
 
 @pytest.mark.parametrize(("experiment", "said"), [("hit", []), ("my runs", ["--experiment", "my runs"])])
@@ -29,7 +40,32 @@ def test_a_search_trains_models_like_those_that_are_there(grid: pd.DataFrame) ->
     command = str(caught.value).split("`")[1]
     words = shlex.split(command)
     assert words[:3] == ["python", "-m", "sweeps"]
-    config = TrainConfig.from_flat(parser().parse(words[3:])[CONFIG])
+    config = TrainConfig.from_flat(sweep().parse(words[3:])[CONFIG])
     assert (config.epochs, config.learning_rate, config.dataset) == (7, 3e-3, "binary_mnist")
     assert "--channels" not in words, "they differ"
     assert float(words[words.index("--budget") + 1]) > 0, "it ends"
+
+
+def test_every_command_is_complete(grid: pd.DataFrame) -> None:
+    grid = grid.assign(dataset="my photos", data_root="/data sets", crop=32)
+    grid.attrs[EXPERIMENT] = "mine"
+    commands = {
+        classify_command(grid): (classify, {"dataset": "my photos", "crop": "32"}),
+        evaluate_command(grid): (evaluate, {}),
+        search_command(grid, "test/rate<=9"): (sweep, {"dataset": "my photos", "crop": "32"}),
+        surface_command(grid): (surface, {"dataset": "my photos", "crop": "32"}),
+    }
+    for command, (made, wanted) in commands.items():
+        python, flag, _, *words = shlex.split(command)
+        assert (python, flag) == ("python", "-m")
+        made().parse(words)
+        given = dict(zip(words[::2], words[1::2], strict=True))
+        wanted = {"experiment": "mine", "data_root": "/data sets", **wanted}
+        assert {name: given.get(f"--{name}") for name in wanted} == wanted, command
+    said = re.findall(r"`python -m ([\w.]+) (.*?)`", train_commands("mine"))
+    assert said == [("hit.train", "--experiment mine"), ("sweeps", "--experiment mine")]
+
+
+def test_who_lacks_a_classifier_is_told_for_which_data(grid: pd.DataFrame) -> None:
+    with pytest.raises(StoreError, match=r"`python -m hit\.classify --dataset binary_mnist`"):
+        recommend(grid, "generation")

@@ -47,7 +47,7 @@ def place(tab: Any, x: float, y: float) -> tuple[float, float]:
     where = """([x, y]) => {
         const plot = document.querySelector('.map .plot'), box = plot.getBoundingClientRect();
         const { xaxis, yaxis } = plot._fullLayout;
-        return [box.left + xaxis._offset + xaxis.l2p(x), box.top + yaxis._offset + yaxis.l2p(y)];
+        return [box.left + xaxis._offset + xaxis.d2p(x), box.top + yaxis._offset + yaxis.d2p(y)];
     }"""
     return tuple(tab.page.evaluate(where, [x, y]))
 
@@ -62,25 +62,6 @@ def point(tab: Any, run: pd.Series) -> None:
 def panel(tab: Any) -> str:
     """Name of the run in the panel."""
     return str(tab.page.locator("aside.run h4").text_content())
-
-
-@pytest.mark.parametrize(("width", "dark"), [(1280, False), (360, True)])
-def test_every_picture_is_drawn_without_an_error_or_a_question_to_the_network(
-    open_tab: OpenTab, report: Path, width: int, dark: bool
-) -> None:
-    tab = opened(open_tab, report, width=width, dark=dark)
-    tab.screenshot(f"report-{width}-{'dark' if dark else 'light'}")
-    plots = tab.page.locator(".plot")
-    assert plots.count() == 29
-    for at in range(plots.count()):
-        plots.nth(at).scroll_into_view_if_needed()
-        tab.until(f"document.querySelectorAll('.plot')[{at}].classList.contains('js-plotly-plot')")
-    tab.screenshot(f"report-{width}-{'dark' if dark else 'light'}-end")
-    assert tab.errors == []
-    assert tab.requests == []
-    assert tab.page.evaluate("document.documentElement.scrollWidth") <= width, "the page does not scroll sideways"
-    paper = tab.page.evaluate("getComputedStyle(document.body).backgroundColor")
-    assert paper == ("rgb(23, 27, 32)" if dark else "rgb(255, 255, 255)")
 
 
 def test_pointing_at_a_run_shows_what_it_draws_its_numbers_and_its_page(

@@ -54,8 +54,11 @@ def test_every_picture_shows_runs(open_tab: OpenTab, report: Path, width: int, d
         assert min(counts) >= ENOUGH, f"{what}: {counts}"
         if plot.evaluate("plot => Boolean(plot._fullLayout?.scene)"):
             assert len(edges(picture)) == 1, f"{what}: a title is cut off"
+    tab.screenshot(f"report-{width}-{scale}-end")
     assert tab.errors == []
     assert tab.requests == []
+    paper = tab.page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert paper == ("rgb(23, 27, 32)" if dark != (scale == "log") else "rgb(255, 255, 255)")
     assert tab.page.evaluate("document.documentElement.scrollWidth") <= width, "the page does not scroll sideways"
 
 

@@ -81,14 +81,14 @@ class Explorer extends Picture {
     super.listen();
     const { plot, section } = this;
     plot.on("plotly_selected", (event) => {
-      if (!event?.range) return;
+      if (!event?.range || this.drawing) return;
       const ends = [...event.range.x, ...event.range.y];
       const sorted = [Math.min(ends[0], ends[1]), Math.max(ends[0], ends[1]), Math.min(ends[2], ends[3]), Math.max(ends[2], ends[3])];
       // What stands at the lower end of a logarithmic axis is there or below.
       const floors = [this.placed(0, "x"), null, this.placed(0, "y"), null];
       section.select(sorted.map((end, at) => (floors[at] && end <= floors[at] ? null : Number(end.toPrecision(4)))));
     });
-    plot.on("plotly_deselect", () => section.select(null));
+    plot.on("plotly_deselect", () => this.drawing || section.select(null));
     plot.on("plotly_afterplot", () => this.mark());
     plot.on("plotly_relayout", () => this.mark());
   }
@@ -177,8 +177,8 @@ function controls(section, map) {
   root.querySelector(".region .clear").addEventListener("click", () => section.free());
   root.querySelector(".region .recommended")?.addEventListener("click", () => {
     const { x, y } = map.recommended().outline;
-    const low = (list) => (list ? Number(Math.min(...list).toPrecision(6)) : null);
-    const high = (list) => (list ? Number(Math.max(...list).toPrecision(6)) : null);
+    const low = (list) => (list?.length ? Number(Math.min(...list).toPrecision(6)) : null);
+    const high = (list) => (list?.length ? Number(Math.max(...list).toPrecision(6)) : null);
     section.select([low(x), high(x), low(y), high(y)]);
   });
   const told = root.querySelector(".region output");

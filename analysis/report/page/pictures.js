@@ -131,7 +131,8 @@ class Picture {
   draw() {
     this.stale = false;
     const { data, layout, narrow } = this.figure();
-    Plotly.react(this.plot, data, layout, {
+    this.drawing = true; // what Plotly says meanwhile is not the reader's wish
+    const made = Plotly.react(this.plot, data, layout, {
       displaylogo: false,
       // Nothing in this page offers to send its numbers anywhere.
       showSendToCloud: false,
@@ -140,6 +141,7 @@ class Picture {
       modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
       toImageButtonOptions: { format: "svg", filename: this.plot.dataset.name },
     });
+    made.finally(() => (this.drawing = false));
     if (!this.listening) {
       this.listening = true;
       this.listen();
@@ -180,7 +182,7 @@ function schedule(picture) {
 function drawNext() {
   const [picture] = waiting;
   waiting.delete(picture);
-  if (picture.near && (picture.stale || !picture.drawn)) picture.draw();
+  if (picture?.near && (picture.stale || !picture.drawn)) picture.draw();
   if (waiting.size) requestAnimationFrame(drawNext);
 }
 

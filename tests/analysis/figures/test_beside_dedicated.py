@@ -46,5 +46,5 @@ def test_grid_lines_change_one_beta_at_a_time(both: pd.DataFrame) -> None:
 
 @pytest.mark.parametrize("parents", [None, ["a", "b"] * 14])
 def test_cells_of_no_surface_or_of_two_are_refused(both: pd.DataFrame, parents: object) -> None:
-    with pytest.raises(StoreError, match=r"cells of one surface \(python -m hit\.surface\), got [02]"):
+    with pytest.raises(StoreError, match=r"cells of one surface \(`python -m hit\.surface --dataset \w+`\), got [02]"):
         surface_beside_dedicated(both.assign(amortised=parents))

@@ -137,3 +137,13 @@ def test_three_layers_are_a_slice_at_the_commonest_other_beta(make_frame: MakeFr
     for _, run in slice_.iterrows():
         assert table[f"{run['beta_1']:g}", f"{run['beta_3']:g}"] == run["test/psnr"]
     assert "at β<sub>2</sub> = 1" in figure.layout.title.text
+
+
+def test_no_cell_is_the_best_by_chance(grid: pd.DataFrame) -> None:
+    name = "test/accuracy_svm_rbf_z2"
+    grid[name] = np.linspace(0.03, 0.09, len(grid))
+    (numbers,) = [one for one in beta_heatmap(grid, name).data if one.name == "numbers"]
+    assert not any("best" in text for text in numbers.text)
+    grid.loc[0, name] = 0.5
+    (numbers,) = [one for one in beta_heatmap(grid, name).data if one.name == "numbers"]
+    assert sum("best" in text for text in numbers.text) == 1

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 import pytest
 
 from analysis import style
-from analysis.figures import rate_space_3d, three_metrics
+from analysis.figures import rate_space, rate_space_3d, three_metrics
 from hit.errors import StoreError
 from tests.frames import grid_frame, with_samples
 
@@ -57,7 +57,22 @@ def test_three_metrics_are_the_axes_and_beta_the_colour(grid: pd.DataFrame) -> N
     star = trace(figure, "scatter3d", "all β = 1")
     assert star.x[0] == frame.loc[(frame["beta_1"] == 1) & (frame["beta_2"] == 1), "test/psnr"].item()
     with pytest.raises(StoreError, match="sample/inception_score"):
-        three_metrics(grid)
+        three_metrics(grid, NAMES)
+
+
+def test_what_no_run_has_is_replaced(grid: pd.DataFrame) -> None:
+    scene = three_metrics(grid).layout.scene
+    titles = [scene[f"{axis}axis"].title.text for axis in "xyz"]
+    assert titles == ["PSNR [dB]", "accuracy of<br>z<sub>2</sub> on samples", "I(y; z<sub>2</sub>)<br>[nats]"]
+    core = grid.drop(columns=[name for name in grid if "accuracy" in name or "mi_z" in name])
+    assert three_metrics(core).layout.scene.yaxis.title.text.startswith("ELBO")
+
+
+def test_marks_leave_the_colours_of_runs_to_be_seen(grid: pd.DataFrame) -> None:
+    for figure in (rate_space_3d(grid, "test/psnr"), rate_space(grid, "test/psnr")):
+        for name in ("β<sub>1</sub> = β<sub>2</sub>", "all β = 1"):
+            (marks,) = [one for one in figure.data if one.name == name]
+            assert marks.marker.symbol.endswith("-open")
 
 
 @pytest.mark.parametrize(("side", "layers"), [(1, 1), (1, 2), (4, 1), (3, 2), (2, 3)])

@@ -24,6 +24,21 @@ def test_every_metric_has_a_panel_from_its_worst_to_its_best_run(grid: pd.DataFr
     assert f"{style.number(low, 3)} to {style.number(high, 3)} dB" in titles[0]
 
 
+def test_the_ends_of_a_panel_are_numbers_beside_chance(grid: pd.DataFrame) -> None:
+    grid.loc[0, "test/mi_z2"] = -0.00003
+    names = ["test/mi_z2", "test/accuracy_knn_z2_sampled", "test/accuracy_knn_z2", "test/psnr"]
+    mi, accuracy, _, psnr = (note.text for note in small_multiples(grid, names).layout.annotations)
+    assert f">0 to {style.number(grid['test/mi_z2'].max(), 3)} nats<" in mi
+    assert ", chance 0.1<" in accuracy
+    assert "chance" not in mi + psnr
+
+
+def test_titles_of_parallel_axes_have_two_lines(grid: pd.DataFrame) -> None:
+    (lines,) = parallel_coordinates(with_samples(grid)).data
+    assert [axis.label.count("<br>") for axis in lines.dimensions if axis.label.count("<br>") > 1] == []
+    assert lines.dimensions[2].label == "R<sub>1</sub><br>[nats]"
+
+
 def test_by_default_metrics_that_vary_have_panels(grid: pd.DataFrame) -> None:
     grid["test/psnr"] = 3.0
     titles = " ".join(note.text for note in small_multiples(with_samples(grid)).layout.annotations)
@@ -79,6 +94,15 @@ def test_a_path_is_a_run_epoch_by_epoch(grid: pd.DataFrame) -> None:
     assert figure.layout.xaxis.title.text == "training rate R<sub>1</sub> [nats per image]"
 
 
+def test_paths_without_their_runs_have_one_colour(grid: pd.DataFrame) -> None:
+    histories = paths(grid, epochs=5)
+    (lines,) = [one for one in training_paths(histories).data if one.mode == "lines" and one.ids is not None]
+    assert set(lines.ids) == {*grid["run_id"]}
+    assert lines.line.color == style.LINE
+    one = training_paths(paths(grid_frame(3, layers=1)).drop(columns="train/rate_2", errors="ignore"))
+    assert one.layout.yaxis.title.text.startswith("training distortion")
+
+
 def test_a_failed_run_ends_in_a_cross_and_strangers_are_left_out(grid: pd.DataFrame) -> None:
     histories = paths(grid)
     grid.loc[3, "status"] = "FAILED"
@@ -92,6 +116,8 @@ def test_histories_without_the_rates_are_refused(grid: pd.DataFrame) -> None:
     histories = paths(grid)
     with pytest.raises(StoreError, match="got none called train/rate_2"):
         training_paths(histories.drop(columns="train/rate_2"), grid)
+    with pytest.raises(StoreError, match=r"analysis\.runs\.histories\(frame\)"):
+        training_paths(grid)
     with pytest.raises(StoreError, match="two epochs of a run"):
         training_paths(histories[histories["epoch"] == 1], grid)
 
