@@ -36,7 +36,7 @@ def test_a_report_is_a_run_and_a_mistake_is_none(commands: Commands) -> None:
     assert commands.statuses() == before, "no run was left behind"
     assert {found.name for found in commands.client.search_experiments()} == {"Default", "hit"}
 
-    report = commands.run("analysis", "--output", "page.html")
+    report = commands.run("analysis", "--output", "page.html", PYTHONIOENCODING="ascii")  # β is not ASCII
     assert report.returncode == 0, report.stderr
     assert "digits · GHVAE · bernoulli · " not in report.stdout
     assert "reconstruction: target R_1" in report.stdout
