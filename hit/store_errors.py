@@ -48,7 +48,8 @@ def translated(error: BaseException, *, item: str = "") -> StoreError:
     Args:
         error: what was raised.
         item: what was being delivered, if it was one thing of many (`artifact model/weights.safetensors`): a refusal
-            that concerns it alone is then `ItemRefused`.
+            that concerns it alone is then `ItemRefused`. Artifacts are kept elsewhere than the rest, so that want of
+            room, of rights or of a package concerns them alone; of anything else, the whole store.
 
     Returns:
         `StoreAway`, `StoreRefused`, `RunGone`, `ItemRefused`, or a plain `StoreError` where a question was refused.
@@ -57,14 +58,15 @@ def translated(error: BaseException, *, item: str = "") -> StoreError:
         return error
     said = first_line(error)
     text = f"{error}"
+    artifact = item if item.startswith("artifact") else ""
     if isinstance(error, ModuleNotFoundError):
-        return _missing(error, item)
+        return _missing(error, artifact)
     if "CERTIFICATE_VERIFY_FAILED" in text or "SSLCertVerificationError" in text:
         return StoreRefused(f"the tracking server's certificate is not trusted here: {said}")
     if "Unable to connect to proxy" in text or "ProxyError" in text or "Tunnel connection failed" in text:
         return _proxy(text, said)
     if _NO_ROOM.search(text):
-        return _refused_item_or_store(item, f"there is no room where the store keeps it: {said}")
+        return _refused_item_or_store(artifact, f"there is no room where the store keeps it: {said}")
     status = _http_status(error, text)
     code = error.error_code if isinstance(error, MlflowException) else ""
     if code in _REFUSES_US or status in (401, 403):
@@ -72,7 +74,7 @@ def translated(error: BaseException, *, item: str = "") -> StoreError:
     if status == 407:
         return _proxy(text, said)
     if code in _NOT_THERE or _DELETED.search(text):
-        return ItemRefused(f"{item}: {said}") if item.startswith("artifact") and status == 404 else RunGone(said)
+        return ItemRefused(f"{item}: {said}") if artifact and status == 404 else RunGone(said)
     if code == "ENDPOINT_NOT_FOUND" or status == 404:
         return StoreRefused(f"there is no MLflow tracking server at this address: {said}")
     if code in _REFUSES_ITEM or status in (400, 405, 413, 414, 415, 422):
@@ -89,7 +91,7 @@ def translated(error: BaseException, *, item: str = "") -> StoreError:
         return StoreAway(said)
     if isinstance(error, OSError):
         return _refused_item_or_store(
-            item, f"{error.strerror or said}" + (f": {error.filename}" if error.filename else "")
+            artifact, f"{error.strerror or said}" + (f": {error.filename}" if error.filename else "")
         )
     # What libraries of artifact stores raise (boto3, google.cloud, …) says nothing of whether it passes.
     return _refused_item_or_store(item, f"{type(error).__name__}: {said}")

@@ -194,7 +194,7 @@ class RunWriter(RunLog):
     def _keep_waiting(self, waited: float) -> bool:
         if waited > 5 and int(waited * 2) % 60 == 10:  # about twice a second we are asked; tell twice a minute
             why = self._delivery.waits_for or "the store is slow"
-            print(f"waiting, since {why}; Ctrl-C leaves the last numbers on disk", file=sys.stderr, flush=True)
+            print(f"waiting: {why}; Ctrl-C leaves the last numbers on disk", file=sys.stderr, flush=True)
         return not self._stop.requested or waited < _DRAIN_SECONDS_WHEN_STOPPED
 
     def _begin_delivery(self, facts: RunFacts) -> Delivery:

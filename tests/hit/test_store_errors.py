@@ -80,6 +80,18 @@ def test_what_concerns_one_item_alone_is_told_apart(error: Exception) -> None:
     assert str(found).startswith(ITEM)
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        refused_by_database("database or disk is full"),
+        PermissionError(errno.EACCES, "Permission denied", "/x"),
+        ModuleNotFoundError("No module named 'psycopg'", name="psycopg"),
+    ],
+)
+def test_what_keeps_a_number_out_keeps_them_all_out(error: Exception) -> None:
+    assert type(translated(error, item="metric train/rate_1 of step 3")) is StoreRefused
+
+
 def test_a_server_that_is_away_is_away_for_an_item_too() -> None:
     assert type(translated(answered(502), item=ITEM)) is StoreAway
     assert type(translated(requests.ConnectionError("Connection refused"), item=ITEM)) is StoreAway
