@@ -38,6 +38,7 @@ _WORDS = (
     (re.compile(r"Temporary failure in name resolution", re.I), "Temporary failure in name resolution"),
     (re.compile(r"timed? ?out", re.I), "timed out"),
     (re.compile(r"Connection (?:reset|aborted)|RemoteDisconnected|Remote end closed", re.I), "the connection broke"),
+    (re.compile(r"too many (\d{3}) error responses"), r"the server answers \1"),
     (re.compile(r"database is locked", re.I), "the database is locked by another process"),
 )
 
@@ -101,14 +102,14 @@ def first_line(error: BaseException) -> str:
     """What went wrong in one line, without credentials, and without the layers of libraries that it came up through."""
     text = str(error).strip()
     for pattern, words in _WORDS:
-        if pattern.search(text):
-            return words
+        if found := pattern.search(text):
+            return found.expand(words)
     if not text:
         return type(error).__name__
     line = text.splitlines()[0]
     if line.startswith("{"):
         line = _message(text) or line
-    return redact(line)[:_LONGEST_LINE]
+    return redact(line.partition(" for url: ")[0])[:_LONGEST_LINE]
 
 
 def _message(text: str) -> str:

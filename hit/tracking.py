@@ -39,6 +39,7 @@ from hit.store_errors import is_no_room
 
 REASON_LENGTH = 500
 _DRAIN_SECONDS_WHEN_STOPPED = 20.0
+_SECONDS_BEFORE_FIRST_LINE, _SECONDS_BETWEEN_LINES = 5.0, 30.0
 
 
 class RunWriter(RunLog):
@@ -83,6 +84,7 @@ class RunWriter(RunLog):
         self._client = connect(uri)
         self._stop = stop or StopRequest()
         self._closed = False
+        self._tell_after = _SECONDS_BEFORE_FIRST_LINE
         self._amends = amend
         host, process = process_identity()
         all_tags: dict[str, str] = {
@@ -192,7 +194,8 @@ class RunWriter(RunLog):
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _keep_waiting(self, waited: float) -> bool:
-        if waited > 5 and int(waited * 2) % 60 == 10:  # about twice a second we are asked; tell twice a minute
+        if waited > self._tell_after:
+            self._tell_after = waited + _SECONDS_BETWEEN_LINES
             why = self._delivery.waits_for or "the store is slow"
             print(f"waiting: {why}; Ctrl-C leaves the last numbers on disk", file=sys.stderr, flush=True)
         return not self._stop.requested or waited < _DRAIN_SECONDS_WHEN_STOPPED

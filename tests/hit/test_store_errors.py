@@ -99,3 +99,9 @@ def test_a_server_that_is_away_is_away_for_an_item_too() -> None:
 
 def test_a_missing_driver_is_named_with_what_installs_it() -> None:
     assert "pip install -e '.[postgres]'" in str(translated(ModuleNotFoundError("no", name="psycopg")))
+
+
+def test_what_a_server_answers_is_said_without_its_address() -> None:
+    assert "http" not in str(translated(http_error(413), item=ITEM))
+    retried = "Max retries exceeded with url: /x (Caused by ResponseError('too many 500 error responses'))"
+    assert str(translated(MlflowException(retried))) == "the server answers 500"

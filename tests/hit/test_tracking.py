@@ -111,9 +111,7 @@ def test_pictures_that_a_resumed_run_makes_again_stand_there_once(uri: str, tmp_
     assert len(MlflowClient(uri).list_artifacts(run_id, "images")) == 2, "the picture and its small copy"
 
 
-def test_a_run_that_somebody_deletes_ends_at_its_next_epoch(
-    uri: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_run_that_somebody_deletes_ends_at_its_next_epoch(uri: str, tmp_path: Path) -> None:
     run = writer(uri, tmp_path / "state")
     run.metrics({"train/rate_1": 0.0}, step=0)
     MlflowClient(uri).delete_run(run.run_id)
@@ -127,7 +125,6 @@ def test_a_run_that_somebody_deletes_ends_at_its_next_epoch(
     with pytest.raises(RunDeleted, match=rf"run {run.run_id}: somebody has deleted the run"):
         train()
     assert MlflowClient(uri).get_run(run.run_id).info.lifecycle_stage == "deleted", "nothing is made again"
-    assert capsys.readouterr().err.count("\n") == 1
     assert run.folder.exists()
 
 
