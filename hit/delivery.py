@@ -181,7 +181,8 @@ class Delivery(threading.Thread):
     def _note(self, found: StoreError | None) -> None:
         """Remember what is the matter; what will not pass by itself is said when it begins, and when it is over.
 
-        That the run was deleted, `check` says."""
+        That the run was deleted, `check` says.
+        """
         if type(found) is not type(self.trouble):
             self._trouble_since = time.time()
         self.trouble = found

@@ -71,7 +71,8 @@ def translated(error: BaseException, *, item: str = "") -> StoreError:
     status = _http_status(error, text)
     code = error.error_code if isinstance(error, MlflowException) else ""
     if code in _REFUSES_US or status in (401, 403):
-        return StoreRefused(_refusal(status or (401 if code != "PERMISSION_DENIED" else 403), said))
+        why = _refusal(status or (401 if code != "PERMISSION_DENIED" else 403), said)
+        return _refused_item_or_store(artifact, why)
     if status == 407:
         return _proxy(text, said)
     if code in _NOT_THERE or _DELETED.search(text):

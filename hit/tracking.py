@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from filelock import FileLock, Timeout
+from mlflow import MlflowClient
 from mlflow.entities import RunTag
 from mlflow.exceptions import MlflowException
 
@@ -106,7 +107,11 @@ class RunWriter(RunLog):
                 experiment_id(self._client, experiment), run_name=name, tags=source_tags() | all_tags
             )
             run_id = run.info.run_id
-            self._lock = lock_run(run_folder(state_dir, run_id))
+            try:
+                self._lock = lock_run(run_folder(state_dir, run_id))
+            except StoreError as error:
+                _end_unbegun(self._client, run_id, error)
+                raise
         else:
             self._lock = _lock_existing(state_dir, run_id)
             self._taken_over = True
@@ -125,7 +130,8 @@ class RunWriter(RunLog):
                 raise StoreError(f"run {run_id} cannot be taken over: {str(error).splitlines()[0]}") from None
             known_params = set(run.data.params)
             all_tags = {key: value for key, value in source_tags().items() if key not in run.data.tags} | all_tags
-        prepare_page(self._client, run.info.experiment_id)
+        with contextlib.suppress(Exception):  # the UI can do without; the next run tries again
+            prepare_page(self._client, run.info.experiment_id)
         self.run_id: str = run_id
         self.experiment_id: str = run.info.experiment_id
         self.folder = run_folder(state_dir, run_id)
@@ -211,10 +217,8 @@ class RunWriter(RunLog):
             delivery = Delivery(self._client, self.run_id, Journal(self.folder), heartbeat=not self._amends)
         except StoreError as error:
             if not self._amends:
-                with contextlib.suppress(Exception):  # the user is told the reason in any case
-                    self._client.set_tag(self.run_id, Tag.STATUS_REASON, str(error)[:REASON_LENGTH])
-                    self._client.set_terminated(self.run_id, status="FAILED")
-            self._lock.release()
+                _end_unbegun(self._client, self.run_id, error)
+            unlock_run(self._lock)
             raise
         delivery.start()
         return delivery
@@ -226,6 +230,13 @@ def _lock_existing(state_dir: Path, run_id: str) -> FileLock:
         return lock_run(folder)
     except Timeout:
         raise Claimed(f"run {run_id} is being written by another process ({folder} is locked)") from None
+
+
+def _end_unbegun(client: MlflowClient, run_id: str, error: StoreError) -> None:
+    """End a run that there is no room for on this machine."""
+    with contextlib.suppress(Exception):  # the user is told the reason in any case
+        client.set_tag(run_id, Tag.STATUS_REASON, str(error)[:REASON_LENGTH])
+        client.set_terminated(run_id, status="FAILED")
 
 
 def _ending(error: BaseException | None) -> tuple[str, str]:

@@ -69,6 +69,7 @@ def test_an_error_means_that_it_passes_or_that_it_does_not(error: Exception, kin
         PermissionError(errno.EACCES, "Permission denied", "/x"),
         OSError(errno.ENAMETOOLONG, "File name too long"),
         ModuleNotFoundError("No module named 'boto3'", name="boto3"),
+        http_error(403),
         http_error(413),
         MlflowException("Invalid value", error_code=ErrorCode.Value("INVALID_PARAMETER_VALUE")),
         ValueError("Unable to locate credentials"),
