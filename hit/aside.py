@@ -61,8 +61,11 @@ class Aside:
         self.replace([item for item in self.items if item[0] not in new] + list(items))
 
     def __str__(self) -> str:
-        """Items with their reasons, shortened; '' where there are none."""
-        text = "; ".join(f"{described(record)}: {why}" for record, why in self.items)
+        """Items by their reasons, shortened; '' where there are none."""
+        reasons: dict[str, list[str]] = {}
+        for record, why in self.items:
+            reasons.setdefault(why, []).append(described(record))
+        text = "; ".join(f"{', '.join(items)}: {why}" for why, items in reasons.items())
         return text if len(text) <= _LONGEST_TEXT else f"{text[: _LONGEST_TEXT - 1]}…"
 
 

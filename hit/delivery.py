@@ -68,7 +68,7 @@ class Delivery(threading.Thread):
         """
         match self.trouble:
             case RunDeleted():
-                raise RunDeleted(f"run {self._run_id}: {self._lacks()}")
+                raise RunDeleted(self._lacks())
             case TakenOver() as fault:
                 raise TakenOver(str(fault))
 
@@ -215,7 +215,10 @@ class Delivery(threading.Thread):
             self._last_beat = time.time()
 
     def _note(self, found: StoreError | None) -> None:
-        """Remember what is the matter; what will not pass by itself is said when it begins, and when it is over."""
+        """Remember what is the matter; what will not pass by itself is said when it begins, and when it is over.
+
+        That the run was deleted, `check` says.
+        """
         if type(found) is not type(self.trouble):
             self._trouble_since = time.time()
         self.trouble = found
@@ -223,12 +226,11 @@ class Delivery(threading.Thread):
             if self._told is not None:
                 self._say("the store takes its numbers again")
             self._told = None
-        elif not isinstance(found, StoreAway) and type(found) is not self._told:
+        elif not isinstance(found, StoreAway | RunDeleted) and type(found) is not self._told:
             self._told = type(found)
-            goes_on = (
-                "" if isinstance(found, RunDeleted | TakenOver) else "the run goes on and asks again every minute; "
-            )
-            self._say(f"{found}; {goes_on}what it measures is kept in {self._journal.folder}")
+            kept = f"what it measures is kept in {self._journal.folder}"
+            goes_on = "" if isinstance(found, TakenOver) else "; the run goes on and asks again every minute"
+            self._say(f"{found}{goes_on}; {kept}")
 
     def _say(self, line: str) -> None:
         print(f"run {self._run_id}: {line}", file=sys.stderr, flush=True)

@@ -14,6 +14,7 @@ from hit.errors import Interrupted, StoreError
 from hit.schema import Tag
 from hit.stop import StopRequest
 
+_SECONDS_BEFORE_FIRST_LINE, _SECONDS_BETWEEN_LINES = 5.0, 30.0
 _SECONDS_WHEN_STOPPED, _SECONDS_WHEN_HURRIED = 20.0, 1.5
 #: How long a delivery under way is waited for in the end.
 _LAST_DELIVERY_SECONDS = 60.0
@@ -29,6 +30,7 @@ class Drain:
     def __init__(self, stop: StopRequest) -> None:
         self._stop = stop
         self._hurried_after = math.inf
+        self._tell_after = _SECONDS_BEFORE_FIRST_LINE
 
     def keep_waiting(self, waited: float, why: str) -> bool:
         """Whether to wait on; asked about twice a second.
@@ -40,8 +42,9 @@ class Drain:
         if self._stop.hurried:
             self._hurried_after = min(self._hurried_after, waited)
             return waited - self._hurried_after < _SECONDS_WHEN_HURRIED
-        if waited > 5 and int(waited * 2) % 60 == 10:  # tell twice a minute
-            said = f"waiting, since {why or 'the store is slow'}; Ctrl-C leaves the last numbers on disk"
+        if waited > self._tell_after:
+            self._tell_after = waited + _SECONDS_BETWEEN_LINES
+            said = f"waiting: {why or 'the store is slow'}; Ctrl-C leaves the last numbers on disk"
             print(said, file=sys.stderr, flush=True)
         return not self._stop.requested or waited < _SECONDS_WHEN_STOPPED
 

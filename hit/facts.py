@@ -6,7 +6,7 @@ import contextlib
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from mlflow import MlflowClient
 from mlflow.entities import Run
@@ -61,14 +61,16 @@ class RunFacts:
     @classmethod
     def read(cls, folder: Path) -> Self:
         """Of a run's folder; what is not known there is empty."""
-        found: dict[str, object] = {}
-        with contextlib.suppress(OSError, ValueError, RecursionError):
+        found: dict[str, Any] = {}
+        with contextlib.suppress(OSError, ValueError, RecursionError, AttributeError):
             read = json.loads((folder / _FACTS).read_text())
             default = asdict(cls())
             found = {name: read[name] for name in default if isinstance(read.get(name), type(default[name]))}
+        for name in ("tags", "params"):
+            found[name] = {key: value for key, value in found.get(name, {}).items() if isinstance(value, str)}
         with contextlib.suppress(OSError, ValueError):
             found["mark"] = (folder / _MARK).read_text().strip()
-        return cls(**found)  # type: ignore[arg-type]
+        return cls(**found)
 
     def save(self, folder: Path) -> None:
         """Write them into a run's folder.

@@ -60,7 +60,7 @@ def find_leftovers(state_dir: Path) -> Iterator[Leftover]:
     except OSError:
         return
     for folder in folders:
-        if (folder / JOURNAL).exists():
+        if os.path.exists(folder / JOURNAL):  # of a folder that cannot be read, nothing is known
             yield Leftover(folder, RunFacts.read(folder))
         else:
             _remove_empty(folder)

@@ -14,6 +14,7 @@ from hit.addresses import sqlite_path
 from hit.aside import Aside, described
 from hit.errors import ItemRefused, RunDeleted, RunGone, StoreAway, StoreError
 from hit.journal import Journal, Record
+from hit.ownership import deleted
 from hit.redaction import redact
 from hit.schema import SCHEMA_VERSION, Tag
 from hit.sending import Refused, batch_of, send
@@ -209,7 +210,7 @@ class Outbox:
             return error
         try:
             info = self._client.get_run(self._run_id).info
-            deleted = "deleted" in (
+            gone = "deleted" in (
                 info.lifecycle_stage,
                 self._client.get_experiment(info.experiment_id).lifecycle_stage,
             )
@@ -218,7 +219,7 @@ class Outbox:
             if not isinstance(found, RunGone):
                 return found
             return self._strange_store("it does not hold the run, so it came back empty or is another one")
-        return RunDeleted("somebody has deleted the run, or its experiment") if deleted else StoreAway(str(error))
+        return RunDeleted(deleted(self._run_id)) if gone else StoreAway(str(error))
 
     def _strange_store(self, why: str) -> RunGone:
         self.journal.mark_sent(0)  # what the lost store had is not in the one that is there now

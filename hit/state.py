@@ -51,8 +51,11 @@ def make_writable(state_dir: Path) -> None:
 
 
 def unwritable(folder: Path, error: OSError) -> StoreRefused:
-    """Why nothing can be written to a folder of ours, as one line."""
+    """Why nothing can be written to a folder of ours, or to the file that the error names, as one line."""
     rule = "have room" if is_no_room(error) else "be writable"
+    file = Path(os.fsdecode(error.filename)) if isinstance(error.filename, str | bytes) else folder
+    if is_no_room(error) and file.is_absolute() and not file.is_relative_to(folder):
+        return StoreRefused(f"the disk must have room for {file}: {error.strerror or error}")
     return StoreRefused(f"state_dir must {rule}, got {folder}: {error.strerror or error}")
 
 

@@ -53,6 +53,7 @@ _WORDS = (
     (re.compile(r"Temporary failure in name resolution", re.I), "Temporary failure in name resolution"),
     (re.compile(r"timed? ?out", re.I), "timed out"),
     (re.compile(r"Connection (?:reset|aborted)|RemoteDisconnected|Remote end closed", re.I), "the connection broke"),
+    (re.compile(r"too many (\d{3}) error responses"), r"the server answers \1"),
     (re.compile(r"SSLError", re.I), "the handshake of TLS failed: the server may speak http there, not https"),
     (re.compile(r"database is locked", re.I), "the database is locked by another process"),
 )
@@ -64,7 +65,8 @@ def translated(error: BaseException, *, item: str = "") -> StoreError:
     Args:
         error: what was raised.
         item: what was being delivered, if it was one thing of many (`artifact model/weights.safetensors`): a refusal
-            that concerns it alone is then `ItemRefused`.
+            that concerns it alone is then `ItemRefused`. Artifacts are kept elsewhere than the rest, so that want of
+            room, of rights or of a package concerns them alone; of anything else, the whole store.
 
     Returns:
         `StoreAway`, `StoreRefused`, `RunGone`, `ItemRefused`, or a plain `StoreError` where a question was refused.
@@ -73,8 +75,9 @@ def translated(error: BaseException, *, item: str = "") -> StoreError:
         return error
     said = first_line(error)
     text = f"{error}"
+    artifact = item if item.startswith("artifact") else ""
     if isinstance(error, ModuleNotFoundError):
-        return _missing(error, item)
+        return _missing(error, artifact)
     if "CERTIFICATE_VERIFY_FAILED" in text or "SSLCertVerificationError" in text:
         return StoreRefused(f"the tracking server's certificate is not trusted here: {said}")
     if "WRONG_VERSION_NUMBER" in text or "record layer failure" in text.lower():
@@ -82,15 +85,16 @@ def translated(error: BaseException, *, item: str = "") -> StoreError:
     if "Unable to connect to proxy" in text or "ProxyError" in text or "Tunnel connection failed" in text:
         return _proxy(text, said)
     if _NO_ROOM.search(text):
-        return _refused_item_or_store(item, f"there is no room where the store keeps it: {said}")
+        return _refused_item_or_store(artifact, f"there is no room where the store keeps it: {said}")
     status = _http_status(error, text)
     code = error.error_code if isinstance(error, MlflowException) else ""
     if code in _REFUSES_US or status in (401, 403):
-        return StoreRefused(_refusal(status or (401 if code != "PERMISSION_DENIED" else 403), said))
+        why = _refusal(status or (401 if code != "PERMISSION_DENIED" else 403), said)
+        return _refused_item_or_store(artifact, why)
     if status == 407:
         return _proxy(text, said)
     if code in _NOT_THERE or _DELETED.search(text):
-        return ItemRefused(f"{item}: {said}") if item.startswith("artifact") and status == 404 else RunGone(said)
+        return ItemRefused(f"{item}: {said}") if artifact and status == 404 else RunGone(said)
     if code == "ENDPOINT_NOT_FOUND" or status == 404:
         return StoreRefused(f"there is no MLflow tracking server at this address: {said}")
     of_database = isinstance(error, SQLAlchemyError) or code in _OF_DATABASE
@@ -111,7 +115,7 @@ def translated(error: BaseException, *, item: str = "") -> StoreError:
         return StoreAway(said)
     if isinstance(error, OSError):
         return _refused_item_or_store(
-            item, f"{error.strerror or said}" + (f": {error.filename}" if error.filename else "")
+            artifact, f"{error.strerror or said}" + (f": {error.filename}" if error.filename else "")
         )
     # What libraries of artifact stores raise (boto3, google.cloud, …) says nothing of whether it passes.
     return _refused_item_or_store(item, f"{type(error).__name__}: {said}")
@@ -121,8 +125,8 @@ def first_line(error: BaseException) -> str:
     """What went wrong in one line, without credentials, and without the layers of libraries that it came up through."""
     text = str(error).strip()
     for pattern, words in _WORDS:
-        if pattern.search(text):
-            return words
+        if found := pattern.search(text):
+            return found.expand(words)
     if not text:
         return type(error).__name__
     if found := _ANSWER.search(text):
@@ -131,7 +135,7 @@ def first_line(error: BaseException) -> str:
     line = _RAISER.sub("", lines[0])
     if line.startswith("{"):
         line = _message(text) or line
-    return redact(line)[:_LONGEST_LINE]
+    return redact(line.partition(" for url: ")[0])[:_LONGEST_LINE]
 
 
 def _message(text: str) -> str:

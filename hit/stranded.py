@@ -49,7 +49,7 @@ class Stranded:
         where = facts.address or (f"store {facts.mark}" if facts.mark else "an unknown store")
         name = f"{facts.kind or 'run'} {facts.name!r}"
         why = f" ({self.why})" if self.why else ""
-        return f"{self.leftover.run_id}  {name} of {where}: {self.lacks}{why}"
+        return " ".join(f"{self.leftover.run_id} {name} of {where}: {self.lacks}{why}".split())
 
 
 def find_stranded(state_dir: Path, client: MlflowClient | None) -> Iterator[Stranded]:

@@ -196,7 +196,8 @@ class RunWriter(RunLog):
             self.run_id = run_id
             known_params = set(run.data.params)
             tags = {key: value for key, value in source_tags().items() if key not in run.data.tags} | tags
-        prepare_page(self._client, run.info.experiment_id)
+        with contextlib.suppress(Exception):  # the UI can do without; the next run tries again
+            prepare_page(self._client, run.info.experiment_id)
         self.experiment_id: str = run.info.experiment_id
         self.folder = run_folder(state_dir, self.run_id)
         RunFacts.of(self._client, run, Kind(tags[Tag.KIND])).save(self.folder)

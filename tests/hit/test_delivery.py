@@ -139,8 +139,7 @@ def test_an_artifact_that_is_refused_holds_nothing_back(
     assert bench.finish() == ""
     assert bench.client.get_run(bench.run_id).info.status == "FINISHED"
     assert len(bench.client.get_metric_history(bench.run_id, "train/rate_1")) == 2
-    assert "artifact model/a.bin: " in bench.tags[Tag.UNDELIVERED]
-    assert "artifact model/b.bin: " in bench.tags[Tag.UNDELIVERED]
+    assert bench.tags[Tag.UNDELIVERED].startswith("artifact model/a.bin, artifact model/b.bin: ")
     assert capsys.readouterr().err.count("\n") == 1, "one reason, one line"
     assert (bench.folder / "aside.jsonl").exists()
 
@@ -185,7 +184,7 @@ def test_an_item_that_a_store_fails_at_again_and_again_is_put_aside(bench: Bench
     assert "model/a.bin: the store fails at it" in bench.tags[Tag.UNDELIVERED]
 
 
-def test_a_run_that_somebody_deletes_is_told_and_ends(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_that_somebody_deletes_is_told_and_ends(bench: Bench) -> None:
     bench.delivery.check()
     bench.client.delete_run(bench.run_id)
     bench.delivery.append(metrics(1))
@@ -194,7 +193,6 @@ def test_a_run_that_somebody_deletes_is_told_and_ends(bench: Bench, capsys: pyte
     with pytest.raises(RunDeleted, match="somebody has deleted the run"):
         bench.delivery.check()
     assert "--drop" in bench.finish()
-    assert capsys.readouterr().err.count("\n") == 1
     assert bench.client.get_run(bench.run_id).info.lifecycle_stage == "deleted", "it is left deleted"
 
 

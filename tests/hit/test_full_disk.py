@@ -11,7 +11,6 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from hit.errors import StoreError
-from hit.facts import RunFacts
 from hit.leftovers import deliver_leftovers
 from hit.schema import Kind, Tag
 from hit.tracking import RunWriter
@@ -128,11 +127,12 @@ def test_a_run_that_the_disk_has_no_room_for_at_all(uri: str, tmp_path: Path, fu
     assert MlflowClient(uri).get_experiment_by_name("hit") is None, "no run is left behind"
 
 
-def test_a_disk_that_fills_up_while_the_run_begins(uri: str, tmp_path: Path, full: pytest.MonkeyPatch) -> None:
-    def fails(facts: RunFacts, folder: Path) -> None:
-        raise StoreError(f"state_dir must have room, got {folder}: No space left on device")
+@pytest.mark.parametrize("at", ["hit.tracking.lock_run", "hit.facts.RunFacts.save", "hit.tracking.Journal"])
+def test_a_disk_that_fills_up_while_the_run_begins(uri: str, tmp_path: Path, full: pytest.MonkeyPatch, at: str) -> None:
+    def fails(*arguments: Any) -> None:
+        raise StoreError("state_dir must have room, got x: No space left on device")
 
-    full.setattr(RunFacts, "save", fails)
+    full.setattr(at, fails)
     with pytest.raises(StoreError, match=NO_ROOM):
         writer(uri, tmp_path / "state")
     assert one_run(uri).info.status == "FAILED"

@@ -92,6 +92,8 @@ def test_artifacts_that_cannot_be_written_block_nothing(
         lambda folder: (folder / "journal.jsonl").write_bytes(b'{"kind":"metric","ke{"kind":"metric"}\n' * 3),
         lambda folder: (folder / "journal.sent").write_bytes(b"\xff"),
         lambda folder: (folder / "run.json").write_text('{"tags": [1], "started": "x"}'),
+        lambda folder: (folder / "run.json").write_text("[1]"),
+        lambda folder: (folder / "run.json").write_text('{"tags": {"a": 1}}'),
         lambda folder: (folder / "aside.jsonl").write_bytes(b"\xff\n{}\n"),
         lambda folder: ((folder / "journal.jsonl").unlink(), (folder / "journal.jsonl").mkdir()),
         lambda folder: (folder / "aside.jsonl").mkdir(),

@@ -76,7 +76,7 @@ def test_a_run_of_a_lost_store_becomes_a_new_one(bench: Bench, capsys: pytest.Ca
     old = measured(bench)
     bench.recover()
     listed = capsys.readouterr().out
-    assert listed.startswith(f"{old}  train 'a run' of {bench.uri}: ")
+    assert listed.startswith(f"{old} train 'a run' of {bench.uri}: ")
     assert "does not hold the run" in listed
     bench.recover(adopt="all")
     (run,) = bench.client.search_runs([bench.client.get_experiment_by_name("digits").experiment_id])
@@ -135,7 +135,7 @@ def test_children_follow_their_parent(bench: Bench) -> None:
 def test_what_is_dropped_is_named(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
     old = measured(bench)
     bench.recover(drop=old)
-    assert f"{old}: dropped: {old}  train 'a run'" in capsys.readouterr().err
+    assert f"{old}: dropped: {old} train 'a run'" in capsys.readouterr().err
     assert not list((bench.state / "runs").iterdir())
 
 

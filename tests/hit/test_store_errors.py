@@ -69,6 +69,7 @@ def test_an_error_means_that_it_passes_or_that_it_does_not(error: Exception, kin
         PermissionError(errno.EACCES, "Permission denied", "/x"),
         OSError(errno.ENAMETOOLONG, "File name too long"),
         ModuleNotFoundError("No module named 'boto3'", name="boto3"),
+        http_error(403),
         http_error(413),
         MlflowException("Invalid value", error_code=ErrorCode.Value("INVALID_PARAMETER_VALUE")),
         ValueError("Unable to locate credentials"),
@@ -80,6 +81,18 @@ def test_what_concerns_one_item_alone_is_told_apart(error: Exception) -> None:
     assert str(found).startswith(ITEM)
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        refused_by_database("database or disk is full"),
+        PermissionError(errno.EACCES, "Permission denied", "/x"),
+        ModuleNotFoundError("No module named 'psycopg'", name="psycopg"),
+    ],
+)
+def test_what_keeps_a_number_out_keeps_them_all_out(error: Exception) -> None:
+    assert type(translated(error, item="metric train/rate_1 of step 3")) is StoreRefused
+
+
 def test_a_server_that_is_away_is_away_for_an_item_too() -> None:
     assert type(translated(answered(502), item=ITEM)) is StoreAway
     assert type(translated(requests.ConnectionError("Connection refused"), item=ITEM)) is StoreAway
@@ -87,3 +100,9 @@ def test_a_server_that_is_away_is_away_for_an_item_too() -> None:
 
 def test_a_missing_driver_is_named_with_what_installs_it() -> None:
     assert "pip install -e '.[postgres]'" in str(translated(ModuleNotFoundError("no", name="psycopg")))
+
+
+def test_what_a_server_answers_is_said_without_its_address() -> None:
+    assert "http" not in str(translated(http_error(413), item=ITEM))
+    retried = "Max retries exceeded with url: /x (Caused by ResponseError('too many 500 error responses'))"
+    assert str(translated(MlflowException(retried))) == "the server answers 500"

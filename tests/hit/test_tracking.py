@@ -13,17 +13,17 @@ from mlflow.protos.databricks_pb2 import BAD_REQUEST
 from PIL import Image
 
 from hit.connection import connect, experiment_id
-from hit.errors import Diverged, Interrupted, StoreError
+from hit.errors import Diverged, Interrupted, RunDeleted, StoreError
 from hit.leftovers import deliver_leftovers
 from hit.schema import Kind, Tag
 from hit.stop import StopRequest
 from hit.tracking import RunWriter
-from tests.stores import Server
+from tests.stores import Server, new_database
 
 
 @pytest.fixture
 def uri(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path}/store.db"
+    return new_database(tmp_path / "store.db")
 
 
 @pytest.fixture
@@ -98,6 +98,34 @@ def test_pictures_are_there_for_the_image_grid_and_the_note_tells_how_it_ended(u
     tags = client.get_run(run.run_id).data.tags
     assert tags["mlflow.loggedImages"] == "True"
     assert tags[Tag.NOTE] == "**FAILED**: diverged: the loss is nan"
+
+
+def test_pictures_that_a_resumed_run_makes_again_stand_there_once(uri: str, tmp_path: Path) -> None:
+    run_id = None
+    for error in (Interrupted(15), Interrupted(15), None):
+        run = writer(uri, tmp_path / "state", run_id=run_id)
+        run_id = run.run_id
+        Image.new("L", (8, 6), 200).save(run.folder / "samples.png")
+        run.image(run.folder / "samples.png", "samples")
+        run.__exit__(type(error) if error else None, error, None)
+    assert len(MlflowClient(uri).list_artifacts(run_id, "images")) == 2, "the picture and its small copy"
+
+
+def test_a_run_that_somebody_deletes_ends_at_its_next_epoch(uri: str, tmp_path: Path) -> None:
+    run = writer(uri, tmp_path / "state")
+    run.metrics({"train/rate_1": 0.0}, step=0)
+    MlflowClient(uri).delete_run(run.run_id)
+
+    def train() -> None:
+        with run:
+            for step in range(1, 3000):
+                run.metrics({"train/rate_1": 1.0}, step=step)
+                time.sleep(0.01)
+
+    with pytest.raises(RunDeleted, match=rf"run {run.run_id}: somebody has deleted the run"):
+        train()
+    assert MlflowClient(uri).get_run(run.run_id).info.lifecycle_stage == "deleted", "nothing is made again"
+    assert run.folder.exists()
 
 
 def test_params_that_mlflow_run_logged_as_typed_are_left_alone(uri: str, tmp_path: Path) -> None:
