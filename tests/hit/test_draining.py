@@ -103,7 +103,7 @@ class TestStoreAway:
         training.work = presses(*numbers)
         assert training.exit_code() == code
         (line,) = [line for line in capsys.readouterr().err.splitlines() if line]
-        assert "numbers that its store lacks" in line
+        assert "what the store lacks is kept in" in line
         assert str(training.state) in line
         away.undo()
         assert deliver_leftovers(training.state, training.uri) == 1
@@ -122,7 +122,7 @@ class TestStoreAway:
         assert training.exit_code() == 1
         said = capsys.readouterr().err
         assert said.startswith("diverged: the loss is nan; run ")
-        assert "numbers that its store lacks" in said
+        assert "what the store lacks is kept in" in said
 
     def test_a_finished_one_that_nobody_waits_for(self, training: Training, capsys: pytest.CaptureFixture[str]) -> None:
         def later(run: RunWriter) -> None:

@@ -139,7 +139,7 @@ def test_what_cannot_be_begun_is_not_left_running(uri: str, tmp_path: Path, monk
     def fails(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("hit.tracking.prepare_page", fails)
+    monkeypatch.setattr("hit.tracking.Journal", fails)
     with pytest.raises(OSError, match="No space"):
         writer(uri, tmp_path / "state")
     (run,) = Store(uri).client.search_runs([experiment_id(connect(uri), "hit")])

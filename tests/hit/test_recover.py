@@ -1,5 +1,6 @@
 """What a lost store's runs left on this machine is listed, and becomes new runs in the store that is there now."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -55,7 +56,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     return bench
 
 
-def measured(bench: Bench, *, error: Exception | None = None, **options: object) -> str:
+def measured(bench: Bench, *, error: BaseException | None = None, **options: object) -> str:
     """A run whose store came back empty while it went on; its id."""
     run = bench.writer("a run", experiment="digits", **options)
     run.params({"channels": 16})
@@ -67,8 +68,13 @@ def measured(bench: Bench, *, error: Exception | None = None, **options: object)
     run._delivery._drain(Patience(30))
     bench.lose()
     run.metrics({"train/rate_1": 2.0}, step=2)
-    with pytest.raises(StoreError, match=rf"removed or replaced; .* python -m hit.recover --adopt {run.run_id}"):
-        run.__exit__(type(error) if error else None, error, None)
+    how = rf"removed or replaced; .* python -m hit.recover --adopt {run.run_id}"
+    if error is None:
+        with pytest.raises(StoreError, match=how):
+            run.__exit__(None, None, None)
+    else:
+        run.__exit__(type(error), error, None)
+        assert re.search(how, error.__notes__[0])
     return run.run_id
 
 
@@ -95,7 +101,7 @@ def test_a_run_of_a_lost_store_becomes_a_new_one(bench: Bench, capsys: pytest.Ca
 
 
 def test_a_killed_run_is_gone_on_with_as_a_new_one(bench: Bench) -> None:
-    old = measured(bench, error=KeyboardInterrupt())  # type: ignore[arg-type]
+    old = measured(bench, error=KeyboardInterrupt())
     new = adopt_unknown(old, bench.state)
     assert new != old
     assert bench.client.get_run(new).info.status == "KILLED"
