@@ -135,6 +135,6 @@ def _end_project_run(run_id: str, kind: Kind, reason: str, status: str) -> None:
     if run_id:
         from hit.recovery import end_unstarted  # MLflow takes seconds to import
 
-        end_unstarted(run_id, kind, reason, status)
+        end_unstarted(run_id, kind, redact(reason), status)
         if status == "KILLED":
             restate_later(run_id)
