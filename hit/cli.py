@@ -145,7 +145,7 @@ def _end(run_id: str, kind: Kind, ended: Ending) -> NoReturn:
     if run_id:
         from hit.recovery import end_unstarted  # MLflow takes seconds to import
 
-        end_unstarted(run_id, kind, ended.reason, ended.status)
+        end_unstarted(run_id, kind, redact(ended.reason), ended.status)
         if ended.status == "KILLED":
             restate_later(run_id)
     print(redact(ended.line), file=sys.stderr, flush=True)

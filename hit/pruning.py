@@ -161,6 +161,8 @@ class PrunerWatch:
     def _read(self, own_id: str) -> None:
         store = self._store = self._store or self._open()
         own = store.run(own_id)
+        home = store.experiment(self._experiment)
+        self._experiment = home if home.id else Experiment(home.name, str(own.info.experiment_id))  # renamed
         where = (
             f"tags.`{Tag.DATA_DIGEST}` = '{own.data.tags.get(Tag.DATA_DIGEST, '')}' "
             f"and params.likelihood = '{self._config.likelihood}'"

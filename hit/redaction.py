@@ -26,11 +26,13 @@ _SHORTEST_SECRET = 4
 _HIDDEN = "***"
 
 #: Between `://` and the last `@` of a word stand a user's name and a password, which may hold `@` and `/` themselves.
-#: What begins with three slashes is a path.
-_IN_ADDRESS = re.compile(r"(?<=://)(?!/)\S*@")
+#: What begins with three slashes is a path, and so is what has an `@` and no `:` behind its first one.
+_IN_ADDRESS = re.compile(r"(?<=://)(?!/)(?:[^\s/]*:\S*|[^\s/]*)@")
 #: The same in what does not parse as an address (`postgresql:/user:secret@host`, `user:secret@host`); aliases of
-#: registered models (`models:/name@alias`) are none.
-_BEFORE_HOST = re.compile(r"(?<![\w/:.-])(?!models:/)((?:[A-Za-z][\w+.-]*:/+)?)[^\s/@:'\"]*:[^\s'\"]*@(?=[\w\[])")
+#: registered models (`models:/name@alias`) are none, nor are rules on metrics (`threshold:0:1@train/rate`).
+_BEFORE_HOST = re.compile(
+    r"(?<![\w/:.-])(?!models:/)((?:[A-Za-z][\w+.-]*:/+)?)[^\s/@:'\"]*:(?!/)[^\s'\"]*@(?=[\w\[])(?!(?:train|test|sample)/)"
+)
 _HEADER = re.compile(r"\b(Bearer|Basic)\s+[^\s'\",;]+", re.IGNORECASE)
 _QUERY = re.compile(
     r"\b((?:[\w-]*(?:password|passwd|secret|token|signature|credential)|sig|pwd)=)[^\s&'\",;]+", re.IGNORECASE
