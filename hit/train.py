@@ -19,6 +19,7 @@ from hit.targets import TARGET_LAYERED
 if TYPE_CHECKING:
     from hit.stop import StopRequest
 
+RESUME_HELP = "run id of an interrupted run to go on with; takes its config; with more epochs, another run goes on from it"
 SWEEP_HELP = "run id of the sweep that it is a child of; a model that another process trains is then left to it"
 
 
@@ -27,7 +28,7 @@ class TrainOptions:
     """What `train` takes beside the config of its model."""
 
     experiment: Annotated[str, Field(description=EXPERIMENT_HELP)] = ""
-    resume: Annotated[str, Field(description="run id of an interrupted run to go on with; takes its config")] = ""
+    resume: Annotated[str, Field(description=RESUME_HELP)] = ""
     sweep: Annotated[str, Field(description=SWEEP_HELP)] = ""
     early_stopping: Annotated[str, Field(description=EARLY_STOPPING_HELP)] = ""
 
