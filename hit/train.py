@@ -19,7 +19,7 @@ from hit.targets import TARGET_LAYERED
 if TYPE_CHECKING:
     from hit.stop import StopRequest
 
-RESUME_HELP = "run id of an interrupted run to go on with; takes its config; with more epochs, another run goes on from it"
+RESUME_HELP = "run id of an interrupted run to go on with; takes its config; more epochs make another run"
 SWEEP_HELP = "run id of the sweep that it is a child of; a model that another process trains is then left to it"
 
 
