@@ -30,7 +30,8 @@ def run_jobs(jobs: Sequence[Job], *, workers: int, threads: int = 0, stop: StopR
         return
     waiting = list(jobs)
     left = len(jobs)
-    with WorkerPool(min(workers, len(jobs)), threads) as pool:
+    pool = WorkerPool(min(workers, len(jobs)), threads)
+    try:
         while left:
             stop.check()
             while waiting and pool.free:
@@ -39,3 +40,6 @@ def run_jobs(jobs: Sequence[Job], *, workers: int, threads: int = 0, stop: StopR
                 if outcome.state != "progress":
                     left -= 1
                     yield outcome
+    finally:
+        with stop.whole(ends=True):
+            pool.stop(lambda: stop.hurried)

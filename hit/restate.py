@@ -36,6 +36,7 @@ def restate(run_id: str, runner: int) -> bool:
 
     Raises:
         StoreError: the store does not answer.
+        MlflowException: the run has been deleted.
     """
     from hit.connection import connect
 

@@ -20,6 +20,7 @@ from hit.targets import TARGET_LAYERED
 if TYPE_CHECKING:
     from hit.stop import StopRequest
 
+RESUME_HELP = "run id of an interrupted run to go on with; takes its config; more epochs make another run"
 SWEEP_HELP = "run id of the sweep that it is a child of; a model that another process trains is then left to it"
 
 
@@ -28,7 +29,7 @@ class TrainOptions:
     """What `train` takes beside the config of its model."""
 
     experiment: Annotated[ExperimentName, Field(description=EXPERIMENT_HELP)] = ""
-    resume: Annotated[RunId, Field(description="run id of an interrupted run to go on with; takes its config")] = ""
+    resume: Annotated[RunId, Field(description=RESUME_HELP)] = ""
     sweep: Annotated[RunId, Field(description=SWEEP_HELP)] = ""
     early_stopping: Annotated[Text, Field(description=EARLY_STOPPING_HELP)] = ""
 
