@@ -19,7 +19,7 @@ from tests.benchmarks.trials.disks import disks
 from tests.benchmarks.trials.inputs import files, inputs
 from tests.benchmarks.trials.kills import kills
 from tests.benchmarks.trials.place import SMALL, Place, prepare
-from tests.benchmarks.trials.server_faults import server_faults
+from tests.benchmarks.trials.server_faults import empty_servers, server_faults
 from tests.benchmarks.trials.signals import signals
 
 
@@ -29,6 +29,7 @@ def main() -> int:
     options.add_argument("--kills", type=int, default=100)
     options.add_argument("--signals", type=int, default=20)
     options.add_argument("--faults", type=int, default=15)
+    options.add_argument("--empty", type=int, default=2, help="servers that come back empty")
     options.add_argument("--disks", type=int, default=1, help="0: none")
     options.add_argument("--inputs", type=int, default=10_000)
     options.add_argument("--files", type=int, default=1_000)
@@ -44,6 +45,7 @@ def main() -> int:
             "kills": lambda: kills(folder / "kills", template, asked.kills, rng),
             "signals": lambda: signals(folder / "signals", template, asked.signals, rng),
             "faults": lambda: server_faults(folder / "faults", asked.faults),
+            "empty": lambda: empty_servers(folder / "empty", asked.empty),
             "disks": lambda: disks(folder / "disks", template),
             "inputs": lambda: inputs(_made(folder / "inputs"), asked.inputs, rng),
             "files": lambda: files(_made(folder / "files"), asked.files, rng),

@@ -1,7 +1,8 @@
-"""Trainings through a proxy that misbehaves: is everything in the store, once?"""
+"""Trainings through a proxy that misbehaves, and a server that comes back empty: is everything in the store, once?"""
 
-__all__ = ["server_faults"]
+__all__ = ["empty_servers", "server_faults"]
 
+import shutil
 import time
 from pathlib import Path
 
@@ -39,6 +40,46 @@ def server_faults(folder: Path, count: int) -> Tally:
     finally:
         server.stop()
     return tally
+
+
+def empty_servers(folder: Path, count: int) -> Tally:
+    """Replace the server by an empty one in the middle of a training, `count` times, and go on with what it left."""
+    tally = Tally("a server that comes back empty")
+    folder.mkdir(parents=True, exist_ok=True)
+    epochs = 60
+    for number in range(count):
+        server = Server(folder / f"server-{number}")
+        server.start()
+        place = Place(folder / f"empty-{number}", uri=server.uri)
+        try:
+            process = place.start("hit.train", *SMALL[:-1], str(epochs))
+            while process.is_alive() and '"step":3' not in _journal(place):
+                time.sleep(0.05)
+            server.stop()
+            shutil.rmtree(folder / f"server-{number}")
+            server.start()
+            code = finish(process)
+            tally.tried["in the middle of a training"] += 1
+            said = place.said
+            tally.check(code == 2 and "--adopt" in said, f"empty-{number}: exit code {code}: {said[-300:]!r}")
+            (left,) = [path.parent.name for path in place.state.glob("runs/*/config.json")]
+            again = place.run("hit.train", "--resume", left)
+            tally.check(again == 0, f"empty-{number}: --resume ended with {again}: {place.said[-300:]!r}")
+            statuses = place.statuses()
+            tally.check(statuses == {"FINISHED": 1}, f"empty-{number}: {dict(statuses)}")
+            for run in place.runs():
+                steps = place.steps(run.info.run_id)
+                whole = dict.fromkeys(range(1, epochs + 1), 1)
+                tally.check(steps == whole, f"empty-{number}: epochs in the new store: {dict(steps)}")
+        finally:
+            server.stop()
+        for line in tracebacks(place.folder):
+            tally.check(False, f"traceback in {place.folder.name}/{line}")
+    return tally
+
+
+def _journal(place: Place) -> str:
+    return "".join(path.read_text(errors="replace") for path in place.state.glob("runs/*/journal.jsonl"))
 
 
 def _check(
