@@ -11,6 +11,7 @@ __all__ = [
 import contextlib
 import logging
 import os
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,10 +27,10 @@ from filelock import FileLock, Timeout
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-from hit.addresses import is_database, sqlite_path, tracking_uri
+from hit.addresses import is_database, sqlite_path, sqlite_uri, tracking_uri
 from hit.errors import RunGone, StoreAway, StoreError, StoreRefused
 from hit.experiments import Experiment
-from hit.first_use import alone_in_database, has_tables, until_made
+from hit.first_use import alone_in_database, has_tables, settles, until_made
 from hit.probe import open_sqlite, probe_database, probe_server
 from hit.redaction import redact, redact_logs
 from hit.schema import DEFAULT_EXPERIMENT
@@ -194,7 +195,11 @@ def _open_file(path: Path, address: str) -> MlflowClient:
         if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
             raise StoreError(f"tracking store must lie in a writable directory, got {path}")
         with _locked(path):
-            return until_made(lambda: _first_ask(address))
+            if not path.exists():
+                _make_file(path, address)
+            elif not settles(lambda: has_tables(open_sqlite(path)), path):
+                return until_made(lambda: _first_ask(address, address))
+            return until_made(lambda: _ask(address))
     except OSError as error:
         raise StoreRefused(error.strerror or str(error)) from None
 
@@ -221,7 +226,7 @@ def _open_database(address: str) -> MlflowClient:
         return until_made(lambda: _ask(address))
     try:
         with alone_in_database(engine):
-            return until_made(lambda: _first_ask(address))
+            return until_made(lambda: _first_ask(address, address))
     except StoreError:
         raise
     except Exception as error:
@@ -234,12 +239,28 @@ def _ask(address: str) -> MlflowClient:
     return client
 
 
-def _first_ask(address: str) -> MlflowClient:
-    """Ask, and make the tables. MLflow writes the path of its default experiment into its SQL as it is, quotes and all;
-    an address is taken as one.
+def _make_file(path: Path, address: str) -> None:
+    """Make the tables in a file of our own, which gets its name once it is whole: MLflow's own client, which knows no
+    lock, either finds it or makes its own, and two never work at one file.
+    """
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".hit-") as scratch:
+        made = Path(scratch) / path.name
+        _first_ask(sqlite_uri(made), address)
+        try:
+            os.link(made, path)
+        except FileExistsError:  # somebody else's was first
+            pass
+        except OSError:  # a file system without links
+            os.replace(made, path)
+
+
+def _first_ask(address: str, home: str) -> MlflowClient:
+    """Ask, and make the tables of a store that will be at `home`.
+
+    MLflow writes the path of its default experiment into its SQL as it is, quotes and all; an address is taken as one.
     """
     asked = os.environ.get(_ROOT)
-    os.environ[_ROOT] = asked or _artifacts(address).as_uri()
+    os.environ[_ROOT] = asked or _artifacts(home).as_uri()
     try:
         return _ask(address)
     finally:

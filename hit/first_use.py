@@ -1,11 +1,12 @@
 """The first use of a database, by many at once: one of them makes MLflow's tables, the others wait for it."""
 
-__all__ = ["alone_in_database", "has_tables", "until_made"]
+__all__ = ["alone_in_database", "has_tables", "settles", "until_made"]
 
 import contextlib
 import re
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TypeVar
 
 import sqlalchemy as sql
@@ -24,11 +25,14 @@ _MAKING_SECONDS = 60.0
 #: An older schema that nobody changes for so long is one that nobody is upgrading.
 _STILL_SECONDS = 5.0
 
+#: Who makes a file and has not written to it for so long has died over it.
+_SILENT_SECONDS = 30.0
+
 #: What is said by a database whose tables somebody else makes at this moment.
 _RACE = re.compile(
     r"already exists|UniqueViolation|UNIQUE constraint failed|duplicate key|Duplicate entry|duplicate column"
     r"|DuplicateTable|no such table|no such column|does not exist|doesn't exist|database is locked"
-    r"|database schema has changed|Can't locate revision|tuple concurrently updated|deadlock",
+    r"|database schema has changed|tuple concurrently updated|deadlock",
     re.IGNORECASE,
 )
 _OTHER_SCHEMA = re.compile(r"out-of-date database schema \(found version (\w+), but expected (\w+)\)")
@@ -41,6 +45,19 @@ def has_tables(engine: sql.Engine) -> bool:
             return bool(connection.scalar(sql.text("SELECT COUNT(*) FROM experiments")))
     except sql.exc.SQLAlchemyError:
         return False
+
+
+def settles(done: Callable[[], bool], path: Path) -> bool:
+    """Whether somebody else who is making a file gets it done; False once nothing has changed it for a while."""
+    state, changed_at = None, time.monotonic()
+    while not done():
+        now = (path.stat().st_mtime_ns, path.stat().st_size)
+        if now != state:
+            state, changed_at = now, time.monotonic()
+        if time.monotonic() - changed_at > _SILENT_SECONDS:
+            return False
+        time.sleep(_POLL_SECONDS)
+    return True
 
 
 @contextlib.contextmanager
@@ -91,7 +108,7 @@ def until_made(ask: Callable[[], AnswerT]) -> AnswerT:
                     version, changed_at = found[1], now
                 if now - changed_at > _STILL_SECONDS:
                     raise StoreRefused(_other_schema(found[1], found[2])) from None
-            elif not _RACE.search(text):
+            elif not _RACE.search(text) and not type(error).__module__.startswith("alembic"):
                 raise translated(error) from None
             if now > deadline:
                 raise StoreError(f"the store's tables cannot be made: {first_line(error)}") from None

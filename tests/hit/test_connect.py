@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from alembic.util import CommandError
 from filelock import FileLock
 from mlflow.exceptions import MlflowException
 
@@ -154,6 +155,13 @@ def test_a_file_system_without_locks_does_without(tmp_path: Path, monkeypatch: p
     assert connect(f"sqlite:///{tmp_path}/store.db").search_experiments()
 
 
+def test_a_file_whose_maker_has_died_is_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(first_use, "_SILENT_SECONDS", 0.0)
+    (tmp_path / "store.db").touch()
+    assert connect(f"sqlite:///{tmp_path}/store.db").search_experiments()
+    assert {path.name for path in tmp_path.iterdir()} <= {"store.db", "store.db.lock"}
+
+
 def test_a_store_of_mlflow_run_that_is_elsewhere_is_not_made_here(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -197,6 +205,18 @@ class Making:
 def test_tables_that_somebody_else_makes_are_waited_for(monkeypatch: pytest.MonkeyPatch, error: str) -> None:
     monkeypatch.setattr(first_use.time, "sleep", lambda _: None)
     assert until_made(Making(*[error] * 3)) == "made"
+
+
+def test_so_is_who_upgrades_them_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(first_use.time, "sleep", lambda _: None)
+    said = [CommandError("Online migration expected to match one row when updating '1' to '2' in 'alembic_version'")]
+
+    def ask() -> str:
+        if said:
+            raise said.pop()
+        return "made"
+
+    assert until_made(ask) == "made"
 
 
 def test_other_errors_and_another_schema_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
