@@ -197,7 +197,7 @@ def _open_file(path: Path, address: str) -> MlflowClient:
         with _locked(path):
             if not path.exists():
                 _make_file(path, address)
-            elif not settles(lambda: has_tables(open_sqlite(path)), path):
+            if not settles(lambda: has_tables(open_sqlite(path)), path):
                 return until_made(lambda: _first_ask(address, address))
             return until_made(lambda: _ask(address))
     except OSError as error:
