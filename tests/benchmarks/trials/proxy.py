@@ -24,7 +24,7 @@ FAULTS = (
     "503",
     "429",
     "200 html",
-    "200 empty",
+    "404 html",
     "slow",
     "down for a while",
     "401 for a while",
@@ -143,7 +143,7 @@ def _meet(
         "401 for a while": (401, [("Content-Type", "text/plain")], b"who are you"),
         "413 on artifacts": (413, [("Content-Type", "text/plain")], b"too large"),
         "200 html": (200, html[1], html[2]),
-        "200 empty": (200, [("Content-Type", "application/json")], b""),
+        "404 html": (404, [("Content-Type", "text/html")], b"<html>Not found</html>"),
     }
     if fault in ("cut before", "down for a while"):
         handler.connection.shutdown(socket.SHUT_RDWR)
