@@ -44,8 +44,8 @@ MOST_TEXT = 5000
 MOST_LAYERS = 32
 #: Values along an axis, and cells or models of a grid.
 MOST_VALUES, MOST_CELLS = 1000, 100_000
-#: β is 0 or, on axes, at least the least.
-LEAST_BETA, HIGHEST_BETA = 1e-12, 1e12
+#: β is 0 or, on axes, at least the least; training diverges long before the highest, which is what 32 bits hold.
+LEAST_BETA, HIGHEST_BETA = 1e-12, 1e38
 #: Of rates that are asked for, nats per image.
 MOST_NATS = 1e9
 MOST_SEED = 2**31 - 1
