@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
+from hit.bounds import Text
 from hit.cli import Parser, entry_point
-from hit.options import build
+from hit.options import ExperimentName, build
 from hit.schema import Kind
 
 if TYPE_CHECKING:
@@ -24,15 +25,15 @@ _WHICH = "run ids with commas, or all"
 class RecoverOptions:
     """What to do with which runs; without any, they are listed."""
 
-    deliver: Annotated[str, Field(description=f"{_WHICH}: tell their store what it lacks, once more")] = ""
+    deliver: Annotated[Text, Field(description=f"{_WHICH}: tell their store what it lacks, once more")] = ""
     adopt: Annotated[
-        str, Field(description=f"{_WHICH} that the store does not hold: make a new run of each in the store")
+        Text, Field(description=f"{_WHICH} that the store does not hold: make a new run of each in the store")
     ] = ""
-    drop: Annotated[str, Field(description=f"{_WHICH}: remove their folders with all that they hold")] = ""
+    drop: Annotated[Text, Field(description=f"{_WHICH}: remove their folders with all that they hold")] = ""
     experiment: Annotated[
-        str, Field(description="with adopt: name of the MLflow experiment; empty: that of the old run")
+        ExperimentName, Field(description="with adopt: name of the MLflow experiment; empty: that of the old run")
     ] = ""
-    state_dir: Annotated[str, Field(description="where journals lie; empty: $HIT_STATE_DIR, else ./.hit")] = ""
+    state_dir: Annotated[Text, Field(description="where journals lie; empty: $HIT_STATE_DIR, else ./.hit")] = ""
 
 
 def parser() -> Parser:

@@ -33,6 +33,7 @@ _IN_ADDRESS = re.compile(r"(?<=://)(?!/)(?:[^\s/]*:\S*|[^\s/]*)@")
 _BEFORE_HOST = re.compile(
     r"(?<![\w/:.-])(?!models:/)((?:[A-Za-z][\w+.-]*:/+)?)[^\s/@:'\"]*:(?!/)[^\s'\"]*@(?=[\w\[])(?!(?:train|test|sample)/)"
 )
+_ONE_SLASH = re.compile(r"\b((?:https?|postgresql|mysql|mssql)(?:\+\w+)?:/)(?!/)[^\s'\"]*@(?=[\w\[])")
 _HEADER = re.compile(r"\b(Bearer|Basic)\s+[^\s'\",;]+", re.IGNORECASE)
 _QUERY = re.compile(
     r"\b((?:[\w-]*(?:password|passwd|secret|token|signature|credential)|sig|pwd)=)[^\s&'\",;]+", re.IGNORECASE
@@ -56,6 +57,7 @@ def redact(text: str) -> str:
                 text = text.replace(part, _HIDDEN)
     text = _IN_ADDRESS.sub("", text)
     text = _BEFORE_HOST.sub(r"\1", text)
+    text = _ONE_SLASH.sub(r"\1", text)
     text = _HEADER.sub(rf"\1 {_HIDDEN}", text)
     return _QUERY.sub(rf"\1{_HIDDEN}", text)
 

@@ -127,4 +127,4 @@ def tag_record(name: str, value: str) -> Record:
 
 
 def note_record(text: str, instead_of: str = "") -> Record:
-    return {"kind": "note", "text": text, "instead_of": instead_of}
+    return {"kind": "note", "text": shortened(text, lengths.TAG), "instead_of": shortened(instead_of, lengths.TAG)}

@@ -144,7 +144,10 @@ class RunWriter(RunLog):
             if isinstance(error, Claimed) and not isinstance(error, TakenOver) and not self._taken_over:
                 self._withdraw()
         if isinstance(error, OSError) and is_no_room(error):
-            raise unwritable(self.folder, error) from None
+            refusal = unwritable(self.folder, error)
+            for line in getattr(error, "__notes__", []):
+                refusal.add_note(line)
+            raise refusal from None
 
     def end(self, status: str, tags: Mapping[str, str] | None = None) -> None:
         """Tell the store how the run ended, wait until it knows, and release everything.

@@ -13,7 +13,7 @@ import analysis.__main__ as report
 import sweeps.__main__
 import sweeps.main
 from analysis.applications import applications
-from hit import classify, evaluate, import_runs, surface, train
+from hit import classify, evaluate, import_runs, recover, surface, train
 from hit.cli import CONFIG, Parser
 from hit.config import TrainConfig
 from hit.early_stopping import EarlyStopping
@@ -99,6 +99,7 @@ ENTRIES = {
     "sweep": Entry(sweeps.__main__.parser, check_sweep),
     "report": Entry(report.parser, check_report),
     "import": Entry(import_runs.parser, lambda parsed: build(import_runs.ImportOptions, parsed["import"])),
+    "recover": Entry(recover.parser, lambda parsed: build(recover.RecoverOptions, parsed["recover"])),
 }
 
 #: What options are made of, and what has ended in a traceback somewhere.

@@ -2,11 +2,12 @@
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import mlflow
 import pytest
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
@@ -30,11 +31,13 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def uri(tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+def uri(tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     shutil.copy(empty_store, tmp_path)
     monkeypatch.setattr(creation, "_FIRST_WAIT_SECONDS", 0.0)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/store.db")  # where MLflow looks for models
-    return f"sqlite:///{tmp_path}/store.db"
+    address = f"sqlite:///{tmp_path}/store.db"
+    mlflow.set_tracking_uri(address)  # where MLflow looks for models
+    yield address
+    mlflow.set_tracking_uri(None)
 
 
 def lose_answers(monkeypatch: pytest.MonkeyPatch, name: str, times: int, *, applied: bool = True) -> list[str]:
