@@ -192,7 +192,7 @@ def _open_file(path: Path, address: str) -> MlflowClient:
             raise StoreError(f"tracking store must be a file, got the folder {path}")
         if path.exists() and path.stat().st_size and has_tables(open_sqlite(path)):
             return until_made(lambda: _ask(address))
-        if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+        if not _takes_files(path.parent):
             raise StoreError(f"tracking store must lie in a writable directory, got {path}")
         with _locked(path):
             if not path.exists():
@@ -202,6 +202,15 @@ def _open_file(path: Path, address: str) -> MlflowClient:
             return until_made(lambda: _ask(address))
     except OSError as error:
         raise StoreRefused(error.strerror or str(error)) from None
+
+
+def _takes_files(folder: Path) -> bool:
+    """Whether files can be made in a folder, which the rights alone do not tell (of root, on a full disk, in /proc)."""
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
 
 
 @contextlib.contextmanager

@@ -125,14 +125,36 @@ def open_sqlite(path: Path) -> sql.Engine:
     opened: Callable[[], Any] = partial(sqlite3.connect, address, uri=True, timeout=_SQLITE_SECONDS)
     engine = sql.create_engine("sqlite://", creator=opened, poolclass=sql.NullPool)
     try:
-        with engine.connect() as connection:
-            connection.scalar(sql.text("PRAGMA schema_version"))
+        try:
+            _ask_schema(engine)
+        except sql.exc.SQLAlchemyError as error:
+            if "readonly" not in str(error) or not _roll_back(path):
+                raise
+            _ask_schema(engine)
     except sql.exc.SQLAlchemyError as error:
         said = translated(error)
         if "locked" in str(error):
             raise said from None
         raise StoreRefused(f"{said}{_WAL_HINT if _keeps_log(path) else ''}") from None
     return engine
+
+
+def _ask_schema(engine: sql.Engine) -> None:
+    with engine.connect() as connection:
+        connection.scalar(sql.text("PRAGMA schema_version"))
+
+
+def _roll_back(path: Path) -> bool:
+    """Undo what a process that was killed while it wrote has left half done; whether that could be.
+
+    Who only reads may not: https://sqlite.org/lockingv3.html#hot_journals.
+    """
+    try:
+        with contextlib.closing(sqlite3.connect(path, timeout=_SQLITE_SECONDS)) as connection:
+            connection.execute("PRAGMA schema_version").fetchone()
+    except sqlite3.Error:
+        return False
+    return True
 
 
 def _keeps_log(path: Path) -> bool:
