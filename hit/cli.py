@@ -80,6 +80,8 @@ class Parser(argparse.ArgumentParser):
         while rest:
             word = rest.pop(0)
             name, equals, value = word.removeprefix("--").partition("=")
+            if not word.startswith("-"):
+                raise ConfigError(f"options must begin with --, got {shown(word)}")
             if not word.startswith(self._layered or ("\0",)):
                 raise ConfigError(f"unknown option {shown(word)}{self._hint(name)}")
             if not equals and not rest:

@@ -107,7 +107,11 @@ def _run(name: str, rest: list[str]) -> NoReturn:
     os.environ.setdefault("PYTHONSAFEPATH", "1")  # nor do the processes that this one starts look there
     sys.argv = [f"hit {name}", *rest]
 
-    from hit.cli import entry_point
+    try:
+        from hit.cli import entry_point
+    except KeyboardInterrupt:  # nothing has begun
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
 
     def run(argv: list[str], stop: "StopRequest") -> None:
         module = command.module if "." in command.module else f"{command.module}.__main__"

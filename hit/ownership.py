@@ -73,12 +73,9 @@ def there(client: MlflowClient, run_id: str) -> Run:
         StoreError: the store does not answer.
     """
     try:
-        run = client.get_run(run_id)
+        return _not_deleted(client, run_id)
     except MlflowException as error:
         raise _not_taken_over(run_id, error) from None
-    if run.info.lifecycle_stage != "active":
-        raise RunDeleted(deleted(run_id))
-    return run
 
 
 def may_be_written(client: MlflowClient, run_id: str) -> None:
@@ -140,7 +137,7 @@ class Ownership:
             StoreError: the store refuses, or does not answer (`StoreAway`).
         """
         try:
-            run = there(self._client, self._run_id)
+            run = _not_deleted(self._client, self._run_id)
             tags = run.data.tags
             owner = tags.get(Tag.HOST, self._host), tags.get(Tag.PROCESS, self._process)
             if owner != (self._host, self._process) and pid_of(owner[1]):
@@ -160,6 +157,13 @@ class Ownership:
 def deleted(run_id: str) -> str:
     """What to tell of a run that was deleted while it was worked on."""
     return f"run {run_id} was deleted, or its experiment was (mlflow runs restore --run-id {run_id} brings a run back)"
+
+
+def _not_deleted(client: MlflowClient, run_id: str) -> Run:
+    run = client.get_run(run_id)
+    if run.info.lifecycle_stage != "active":
+        raise RunDeleted(deleted(run_id))
+    return run
 
 
 def _not_taken_over(run_id: str, error: MlflowException) -> StoreError:

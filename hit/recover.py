@@ -51,13 +51,15 @@ def main(argv: list[str], stop: "StopRequest") -> None:
 
     from hit.config import TrainConfig
     from hit.connection import connect
-    from hit.errors import StoreError
+    from hit.errors import ConfigError, StoreError, shown
     from hit.runner import state_folder
     from hit.stranded import adopted, choose, delivered, dropped, find_stranded
     from hit.tracking import RunWriter
 
     asked = {"deliver": options.deliver, "adopt": options.adopt, "drop": options.drop}
     folder = state_folder(TrainConfig(state_dir=options.state_dir))
+    if options.state_dir and not folder.is_dir():
+        raise ConfigError(f"state_dir must be a folder that is there, got {shown(options.state_dir)}")
     project_run = os.environ.get("MLFLOW_RUN_ID")
     own_run = (
         RunWriter(kind=Kind.RECOVER, name="recover", state_dir=folder, run_id=project_run, stop=stop)
@@ -74,7 +76,8 @@ def main(argv: list[str], stop: "StopRequest") -> None:
         if not any(asked.values()):
             for one in found:
                 print(one)
-            print(silent or f"{len(found)} runs in {folder} that a store lacks something of", file=sys.stderr)
+            runs = "1 run" if len(found) == 1 else f"{len(found)} runs"
+            print(silent or f"{runs} in {folder} that a store lacks something of", file=sys.stderr)
             return
         if client is None and (options.deliver or options.adopt):
             raise StoreError(silent)
@@ -94,7 +97,8 @@ def main(argv: list[str], stop: "StopRequest") -> None:
                     failed += 1
                 print(f"{one.run_id}: {line}", file=sys.stderr)
         if failed:
-            raise StoreError(f"{failed} runs could not be dealt with as asked; the reasons stand above")
+            runs = "1 run" if failed == 1 else f"{failed} runs"
+            raise StoreError(f"{runs} could not be dealt with as asked; the reasons stand above")
 
 
 if __name__ == "__main__":

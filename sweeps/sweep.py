@@ -117,7 +117,7 @@ class Sweep:
         started = sum(result.counts.values())
         print(
             f"sweep: {result.finished}{of_all or ' runs'}{' cells' if of_all else ''} are finished, "
-            f"{started} runs were started now"
+            f"{started} {'run was' if started == 1 else 'runs were'} started now"
             + "".join(f", {count} {state}" for state, count in sorted(result.counts.items()) if state != "finished")
             + f"; {result.ended}",
             file=sys.stderr,

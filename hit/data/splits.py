@@ -17,6 +17,8 @@ _HELD_OUT_LIKE = (*_TEST, "tst", *_VALIDATION, "eval", "evaluation", "dev", "hol
 
 #: What a name of a split may hold besides, and means nothing.
 _FILLERS = re.compile("images?|imgs?|pictures?|photos?|samples?|data|set|split|folder")
+#: Names of parts of a data set that are no classes either, where all are called so.
+_PARTS = re.compile(r"(?:fold|split|part|subset)[ _.-]?[0-9]+", re.IGNORECASE)
 
 _RULE = "must hold either train and test (or val), or a folder for each class"
 
@@ -41,6 +43,8 @@ def train_and_test(folder: Path, parts: Mapping[str, Path]) -> tuple[Path, Path]
     splits = [*train, *test, *validation]
     if not splits:
         check_no_splits(folder, parts)
+        if len(parts) > 1 and all(_PARTS.fullmatch(name) for name in parts):
+            raise DataError(f"{folder} {_RULE}, got parts that are no classes: {_some(list(parts))}")
         return None
     classes = [name for name, path in parts.items() if name not in splits and holds_images(path)]
     if train and (test or validation):

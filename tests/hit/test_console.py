@@ -53,6 +53,10 @@ def test_a_command_takes_its_options_and_says_its_mistakes(
     assert (code, out.partition("[")[0]) == (0, "usage: hit classify "), "the MLproject's name is known, too"
 
 
+def test_what_is_no_option_is_told_as_such(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert said(monkeypatch, capsys, "train", "extra") == (2, "", "error: options must begin with --, got 'extra'\n")
+
+
 class TestOtherPackages:
     """The working directory has a program of the user's that is called like a package of ours."""
 

@@ -87,6 +87,10 @@ class TestSplits:
         assert other in message
         assert "train and test" in message
 
+    def test_parts_of_a_data_set_are_no_classes(self, tmp_path: Path) -> None:
+        tree(tmp_path, *(f"fold{number}/{name}/{file}.png" for number in (1, 2) for name in "ab" for file in "12"))
+        assert "got parts that are no classes: fold1, fold2" in refusal(tmp_path)
+
     @pytest.mark.parametrize(
         "paths",
         [

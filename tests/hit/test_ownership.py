@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
 
 from hit.connection import connect, experiment_id
-from hit.errors import RunDeleted, TakenOver
+from hit.errors import RunDeleted, StoreAway, TakenOver
 from hit.ownership import LOST, Ownership, is_lost
 from hit.recovery import end_lost, mark_lost
 from hit.schema import Kind, Tag
@@ -97,6 +98,15 @@ class TestTakenForLost:
 
 
 @pytest.mark.usefixtures("quick_heart")
+def test_a_heartbeat_that_is_not_answered_says_why(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuses(*_: object) -> None:
+        raise MlflowException("API request failed with exception … Connection refused")
+
+    monkeypatch.setattr(MlflowClient, "get_run", refuses)
+    with pytest.raises(StoreAway, match=r"^Connection refused$"):
+        Ownership(connect(uri), "0123").beat()
+
+
 class TestDeleted:
     def test_its_process_hears_of_it(self, uri: str, tmp_path: Path) -> None:
         client = connect(uri)

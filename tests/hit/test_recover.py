@@ -150,7 +150,7 @@ def test_a_run_that_is_written_to_is_left_alone(bench: Bench, capsys: pytest.Cap
     with lock_run(bench.state / "runs" / old):
         bench.recover()
         assert "a process writes to it now" in capsys.readouterr().out
-        with pytest.raises(StoreError, match="1 runs could not be dealt with"):
+        with pytest.raises(StoreError, match="1 run could not be dealt with"):
             bench.recover(drop="all")
     assert (bench.state / "runs" / old).exists()
 
@@ -190,3 +190,8 @@ def test_a_run_of_another_address_of_the_store_is_delivered_when_asked_for(
     assert "begun under another address of the store" in capsys.readouterr().out
     bench.recover(deliver=run.run_id)
     assert connect(moved).get_run(run.run_id).data.metrics == {"train/rate_1": 1.0}
+
+
+def test_a_state_dir_that_is_not_there_is_a_mistake(bench: Bench, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="state_dir must be a folder that is there"):
+        main(["--state_dir", str(tmp_path / "nowhere")], StopRequest())
