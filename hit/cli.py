@@ -86,9 +86,15 @@ class Parser(argparse.ArgumentParser):
                 raise ConfigError(f"unknown option {shown(word)}{self._hint(name)}")
             if not equals and not rest:
                 raise ConfigError(f"option {shown(word)} must have a value")
-            home = next(title for title, names in self._groups.items() if f"{name.rpartition('_')[0]}_1" in names)
-            parsed[home][name] = value if equals else rest.pop(0)
+            parsed[self._home_of(name)][name] = value if equals else rest.pop(0)
         return parsed
+
+    def _home_of(self, name: str) -> str:
+        """The group that an option of a further layer belongs to: that of the first layer's."""
+        for title, names in self._groups.items():
+            if f"{name.rpartition('_')[0]}_1" in names:
+                return title
+        raise ConfigError(f"unknown option {shown(f'--{name}')}{self._hint(name)}")
 
     def _hint(self, name: str) -> str:
         for beginning, other in self._instead.items():

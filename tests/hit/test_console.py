@@ -57,6 +57,12 @@ def test_what_is_no_option_is_told_as_such(monkeypatch: pytest.MonkeyPatch, caps
     assert said(monkeypatch, capsys, "train", "extra") == (2, "", "error: options must begin with --, got 'extra'\n")
 
 
+def test_an_option_of_no_layer_is_unknown(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    for option in ("--beta__", "--target_rate__", "--max_rate__"):
+        code, _, err = said(monkeypatch, capsys, "train", option, "1")
+        assert (code, err.startswith(f"error: unknown option '{option}'")) == (2, True)
+
+
 class TestOtherPackages:
     """The working directory has a program of the user's that is called like a package of ours."""
 
