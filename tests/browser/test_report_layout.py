@@ -46,12 +46,20 @@ def box(tab: Any, selector: str) -> dict[str, float]:
 
 def to_parallel(tab: Any) -> None:
     """Bring parallel coordinates into the window; pictures above them grow when they are drawn."""
-    tab.page.locator('.plot[data-name="test-rate"]').last.scroll_into_view_if_needed()
-    tab.until(f"document.querySelector('{PARALLEL}') !== null")
+    drawn = f"document.querySelector('{PARALLEL}') !== null"
     inside = f"document.querySelector('{PARALLEL}').getBoundingClientRect().bottom <= innerHeight"
-    while not tab.page.evaluate(inside):
+    for _ in range(100):
+        if tab.page.evaluate(drawn):
+            break
+        tab.page.locator('.plot[data-name="test-rate"]').last.scroll_into_view_if_needed()
+        tab.page.mouse.wheel(0, 200)  # they lie below it
+        tab.page.wait_for_timeout(300)
+    for _ in range(100):
+        if tab.page.evaluate(inside):
+            break
         tab.page.locator(PARALLEL).scroll_into_view_if_needed()
         tab.page.wait_for_timeout(300)
+    assert tab.page.evaluate(inside)
 
 
 def selected(tab: Any) -> set[str]:
