@@ -57,7 +57,7 @@ def to_parallel(tab: Any) -> None:
     for _ in range(100):
         if tab.page.evaluate(inside):
             break
-        tab.page.locator(PARALLEL).scroll_into_view_if_needed()
+        tab.page.evaluate(f"document.querySelector('{PARALLEL}').scrollIntoView({{block: 'center'}})")
         tab.page.wait_for_timeout(300)
     assert tab.page.evaluate(inside)
 
