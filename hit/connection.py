@@ -221,8 +221,8 @@ def _locked(path: Path) -> Iterator[None]:
         lock.acquire()
     except Timeout:
         raise StoreAway("another process has been making its tables for minutes") from None
-    except (OSError, NotImplementedError):
-        pass
+    except (OSError, NotImplementedError) as error:
+        logging.getLogger(__name__).debug("no lock beside %s: %s", path, error)
     try:
         yield
     finally:

@@ -1,7 +1,6 @@
 """What is made in the store is made once, though the answers of the store are lost."""
 
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,18 +20,12 @@ from hit.reservation import reserve_run
 from hit.schema import Kind, Tag
 from hit.store import Store
 from hit.tracking import RunWriter
-
-
-@pytest.fixture(scope="module")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("store") / "store.db"
-    connect(f"sqlite:///{path}")
-    return path
+from tests.stores import new_database
 
 
 @pytest.fixture
-def uri(tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    shutil.copy(empty_store, tmp_path)
+def uri(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    new_database(tmp_path / "store.db")
     monkeypatch.setattr(creation, "_FIRST_WAIT_SECONDS", 0.0)
     address = f"sqlite:///{tmp_path}/store.db"
     mlflow.set_tracking_uri(address)  # where MLflow looks for models

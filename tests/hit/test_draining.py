@@ -1,7 +1,6 @@
 """How a command ends that was asked to stop: its exit code, its line, and what its store and its journal hold."""
 
 import os
-import shutil
 import signal
 import threading
 from collections.abc import Callable
@@ -13,19 +12,12 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
 
 from hit.cli import entry_point
-from hit.connection import connect
 from hit.errors import Diverged
 from hit.recovery import deliver_leftovers
 from hit.schema import Kind, Tag
 from hit.stop import StopRequest
 from hit.tracking import RunWriter
-
-
-@pytest.fixture(scope="session")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("store") / "store.db"
-    connect(f"sqlite:///{path}")
-    return path
+from tests.stores import new_database
 
 
 class Training:
@@ -55,8 +47,8 @@ class Training:
 
 
 @pytest.fixture
-def training(tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) -> Training:
-    shutil.copy(empty_store, tmp_path)
+def training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Training:
+    new_database(tmp_path / "store.db")
     monkeypatch.delenv("MLFLOW_RUN_ID", raising=False)
     monkeypatch.setattr("sys.argv", ["command"])
     return Training(tmp_path)

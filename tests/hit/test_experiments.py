@@ -1,12 +1,11 @@
 """Which experiment a command works in, and that it stays in it whatever it is called meanwhile."""
 
-import shutil
 from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
 
-from hit.connection import chosen_experiment, connect, experiment_id, experiment_of, found_experiment
+from hit.connection import chosen_experiment, experiment_id, experiment_of, found_experiment
 from hit.errors import Claimed, StoreError
 from hit.experiments import Experiment
 from hit.history import HistoryReader
@@ -14,18 +13,12 @@ from hit.reservation import reserve_run
 from hit.schema import Kind, Tag
 from hit.store import Store
 from hit.tracking import RunWriter
-
-
-@pytest.fixture(scope="module")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("store") / "store.db"
-    connect(f"sqlite:///{path}")
-    return path
+from tests.stores import new_database
 
 
 @pytest.fixture
-def uri(tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    shutil.copy(empty_store, tmp_path)
+def uri(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    new_database(tmp_path / "store.db")
     address = f"sqlite:///{tmp_path}/store.db"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
     for name in ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME"):

@@ -1,6 +1,5 @@
 """Names and notes of runs: what a person wrote in their place stays."""
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -8,22 +7,16 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.utils.name_utils import _generate_random_name
 
-from hit.connection import connect, experiment_id
+from hit.connection import experiment_id
 from hit.names_and_notes import command_name, is_unnamed, put_note
 from hit.schema import Kind, Tag
 from hit.tracking import RunWriter
-
-
-@pytest.fixture(scope="session")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("store") / "store.db"
-    connect(f"sqlite:///{path}")
-    return path
+from tests.stores import new_database
 
 
 @pytest.fixture
-def client(tmp_path: Path, empty_store: Path) -> MlflowClient:
-    shutil.copy(empty_store, tmp_path)
+def client(tmp_path: Path) -> MlflowClient:
+    new_database(tmp_path / "store.db")
     return MlflowClient(f"sqlite:///{tmp_path}/store.db")
 
 

@@ -1,6 +1,5 @@
 """Whose a run is: taken for lost, taken over, deleted, and tags that somebody has typed."""
 
-import shutil
 import signal
 import time
 from pathlib import Path
@@ -17,18 +16,12 @@ from hit.schema import Kind, Tag
 from hit.stop import StopRequest
 from hit.store import Store
 from hit.tracking import RunWriter
-
-
-@pytest.fixture(scope="session")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("store") / "store.db"
-    connect(f"sqlite:///{path}")
-    return path
+from tests.stores import new_database
 
 
 @pytest.fixture
-def uri(tmp_path: Path, empty_store: Path) -> str:
-    shutil.copy(empty_store, tmp_path)
+def uri(tmp_path: Path) -> str:
+    new_database(tmp_path / "store.db")
     return f"sqlite:///{tmp_path}/store.db"
 
 

@@ -1,7 +1,6 @@
 """What may stand beside `--resume`, and going on for longer than a run was to take."""
 
 import json
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,20 +8,13 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from hit.connection import connect
 from hit.errors import CheckpointError, ConfigError, Interrupted, RunDeleted
 from hit.recovery import deliver_leftovers
 from hit.schema import Tag
 from hit.stop import StopRequest
 from hit.train import main
 from tests.commands import SMALL
-
-
-@pytest.fixture(scope="session")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("store") / "store.db"
-    connect(f"sqlite:///{path}")
-    return path
+from tests.stores import new_database
 
 
 class StopsAfter(StopRequest):
@@ -78,10 +70,8 @@ class Trainer:
 
 
 @pytest.fixture
-def trainer(
-    tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Trainer:
-    shutil.copy(empty_store, tmp_path)
+def trainer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Trainer:
+    new_database(tmp_path / "store.db")
     monkeypatch.chdir(tmp_path)
     for name in ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_RUN_NAME"):
         monkeypatch.delenv(name, raising=False)

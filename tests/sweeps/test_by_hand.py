@@ -1,6 +1,5 @@
 """What people do in the UI while a sweep works: they delete, rename, restore, and edit tags, notes and params."""
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,22 +7,15 @@ import pytest
 
 from hit.errors import RunDeleted, StoreError
 from hit.schema import Tag
-from hit.store import Store
 from hit.workers import Outcome
 from sweeps.launchers import Training
+from tests.stores import new_database
 from tests.sweeps.test_loop import Bench, PaperLauncher
 
 
-@pytest.fixture(scope="session")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("store") / "store.db"
-    Store(f"sqlite:///{path}")
-    return path
-
-
 @pytest.fixture
-def bench(tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    shutil.copy(empty_store, tmp_path)
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    new_database(tmp_path / "store.db")
     monkeypatch.setattr("hit.delivery._SECONDS_BETWEEN_BATCHES", 0.01)
     monkeypatch.setattr("hit.delivery.HEARTBEAT_SECONDS", 1.05)
     monkeypatch.setattr("sweeps.note._SECONDS_BETWEEN_NOTES", 0.0)

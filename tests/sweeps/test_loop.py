@@ -1,7 +1,6 @@
 """The loop around a driver, with a launcher that trains nothing: budgets, claims, deaths, decisions, progress."""
 
 import getpass
-import shutil
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,6 +24,7 @@ from sweeps.launchers import Launcher, Training
 from sweeps.loop import run_sweep
 from sweeps.setting import SweepResult, SweepSetting
 from sweeps.space import BetaGrid
+from tests.stores import new_database
 
 DIGEST = "0123"
 BASE = TrainConfig(channels=4, z_dims=(5,), metrics="core", epochs=4)
@@ -102,17 +102,9 @@ class Bench:
         (folder / "checkpoint.safetensors").touch()
 
 
-@pytest.fixture(scope="session")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The file of a store without runs: making its tables takes longer than most of these tests."""
-    path = tmp_path_factory.mktemp("store") / "store.db"
-    Store(f"sqlite:///{path}")
-    return path
-
-
 @pytest.fixture
-def bench(tmp_path: Path, empty_store: Path) -> Bench:
-    shutil.copy(empty_store, tmp_path)
+def bench(tmp_path: Path) -> Bench:
+    new_database(tmp_path / "store.db")
     return Bench(tmp_path)
 
 

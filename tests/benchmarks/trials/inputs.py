@@ -33,7 +33,7 @@ _COMMANDS = (
 _WORDS = (
     "", " ", "0", "-1", "1", "2", "1.5", "-0", "1e-300", "1e300", "1e21", "nan", "inf", "-inf", "None", "null",
     "true", "0x10", "1_000", "½", "²", "١", "β", "\x00", "\n", "a\nb", "'", '"', "%", "%s", "{}", "{x}", "$HOME",
-    "`id`", "../..", "~", "~nosuchuser/x", "/", "/root/x", "/dev/null", "/dev/null/x", "x" * 300, "x" * 5000, "1,2",
+    "`id`", "../..", "~", "~nosuchuser/x", "/", "/nowhere/x", "/dev/null", "/dev/null/x", "x" * 300, "x" * 5000, "1,2",
     "1,,2", ",", "1:2", ":", "0.1:10:4", "0.1:10:1000000000", "1e-300:1e300:3", "10:0.1:4", "0.1:10:4:linear",
     "0.1:10:0", "rate_1=5:40", "rate_9=1:2", "rate=:60", "rate_1=40:5", "test/psnr>=18", "test/nosuch>=1",
     "test/psnr", "test/rate=min", "psnr", "beta_1 < 1", "metrics.beta_1 < 1", "params.x = 'y", "a=b=c", "median",
