@@ -65,8 +65,8 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     from hit.config import TrainConfig
     from hit.connection import chosen_experiment
     from hit.errors import StoreError, StoreRefused
-    from hit.names_and_notes import command_name
     from hit.recovery import recover
+    from hit.run_names import command_name
     from hit.runner import state_folder
     from hit.tracking import RunWriter
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from hit import lengths
+from hit import field_lengths
 from hit.errors import ConfigError, nearest, shown
 from hit.metric_groups import GROUPS
 from hit.schema import Direction, is_metric, layer_metrics, metric
@@ -19,7 +19,7 @@ Floats = npt.NDArray[np.float64]
 _DIRECTIONS: dict[str, Direction] = {"min": "minimize", "max": "maximize"}
 _CONSTRAINT = re.compile(r"(?P<name>[^<>=]+?)\s*(?P<sign><=|>=)\s*(?P<bound>[^<>=]+)\Z")
 #: How MLflow lets metrics be called.
-_NAME = re.compile(rf"[\w./ -]{{1,{lengths.KEY}}}")
+_NAME = re.compile(rf"[\w./ -]{{1,{field_lengths.KEY}}}")
 #: Of bounds, in either direction: what is beyond is no number that is measured.
 _MOST = 1e12
 #: Metrics that are not of the group `core` → their group.

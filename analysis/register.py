@@ -9,7 +9,7 @@ import pandas as pd
 
 from analysis.recommend import APPLICATIONS, Recommendation, recommend
 from hit.errors import StoreError
-from hit.registry import Registered, register_run
+from hit.model_registry import Registered, register_run
 from hit.store import Store
 
 

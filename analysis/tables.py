@@ -26,7 +26,7 @@ from analysis.recommend import Recommendation
 from analysis.region import LEVEL
 from analysis.runs import column, layers, rate_name, values
 from hit import schema
-from hit.experiment_page import run_page
+from hit.ui_views import run_page
 
 #: The classifier whose accuracies stand in the table of runs.
 _PROBE = "svm_rbf"

@@ -15,12 +15,12 @@ from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME
 
 from hit.connection import connect, experiment_id
 from hit.errors import RunGone, StoreError
-from hit.facts import RunFacts
 from hit.journal import JOURNAL, Journal, Record
-from hit.leftovers import Leftover, deliver
+from hit.run_description import RunDescription
 from hit.schema import DEFAULT_EXPERIMENT, Tag
 from hit.state import lock_run, run_folder
 from hit.store_errors import translated
+from hit.undelivered import LocalRun, deliver
 
 #: Tags that were true of the old run alone.
 _LEFT_BEHIND = {Tag.UNDELIVERED, Tag.HEARTBEAT, Tag.HOST, Tag.PROCESS, Tag.STATUS_REASON, MLFLOW_RUN_NAME}
@@ -28,7 +28,7 @@ _LEFT_BEHIND = {Tag.UNDELIVERED, Tag.HEARTBEAT, Tag.HOST, Tag.PROCESS, Tag.STATU
 _RELATIVES = (Tag.PARENT, Tag.SWEEP)
 
 
-def adopt(leftover: Leftover, client: MlflowClient, experiment: str = "") -> str:
+def adopt(local: LocalRun, client: MlflowClient, experiment: str = "") -> str:
     """Make a new run of a folder, from the beginning of its journal: params, metrics with their steps and times, tags,
     inputs, and the artifacts that are still in the folder; its id. The folder is the new run's from then on, so that
     `--resume` goes on with it.
@@ -37,7 +37,7 @@ def adopt(leftover: Leftover, client: MlflowClient, experiment: str = "") -> str
     to one which was adopted before belongs to its new run.
 
     Args:
-        leftover: the folder.
+        local: the folder.
         client: of the store that is there now.
         experiment: name of the experiment; empty: that of the old run.
 
@@ -45,19 +45,19 @@ def adopt(leftover: Leftover, client: MlflowClient, experiment: str = "") -> str
         Timeout: a process writes to it now.
         StoreError: the store holds the run, or does not take the new one.
     """
-    old, facts = leftover.run_id, leftover.facts
-    lock = lock_run(leftover.folder)
+    old, description = local.run_id, local.description
+    lock = lock_run(local.folder)
     try:
         if _is_known(client, old):
             raise StoreError(f"adopt must name a run that the store does not hold, got {old!r}, which it holds")
-        home = experiment_id(client, experiment or facts.experiment or DEFAULT_EXPERIMENT)
-        run = _adopted(client, home, old) or _create(client, home, leftover)
-        with contextlib.closing(Journal(leftover.folder)) as journal:
-            journal.append(_changes(client, home, facts, journal.status), sync=True)
+        home = experiment_id(client, experiment or description.experiment or DEFAULT_EXPERIMENT)
+        run = _adopted(client, home, old) or _create(client, home, local)
+        with contextlib.closing(Journal(local.folder)) as journal:
+            journal.append(_changes(client, home, description, journal.status), sync=True)
             journal.mark_sent(0)
-        there = RunFacts.of(client, run, facts.kind)
-        replace(there, tags=facts.tags, params=facts.params).save(leftover.folder)
-        folder = leftover.folder.rename(leftover.folder.with_name(run.info.run_id))
+        there = RunDescription.of(client, run, description.kind)
+        replace(there, tags=description.tags, params=description.params).save(local.folder)
+        folder = local.folder.rename(local.folder.with_name(run.info.run_id))
     except StoreError:
         raise
     except Exception as error:
@@ -65,7 +65,7 @@ def adopt(leftover: Leftover, client: MlflowClient, experiment: str = "") -> str
     finally:
         lock.release()
     with contextlib.suppress(Timeout):  # another command delivers it already
-        deliver(Leftover(folder, there), client)
+        deliver(LocalRun(folder, there), client)
     return str(run.info.run_id)
 
 
@@ -78,7 +78,7 @@ def adopt_unknown(run_id: str, state_dir: Path, experiment: str = "", uri: str |
     folder, client = run_folder(state_dir, run_id), connect(uri)
     if not (folder / JOURNAL).exists() or _is_known(client, run_id, deleted=True):
         return run_id
-    new = adopt(Leftover(folder, RunFacts.read(folder)), client, experiment)
+    new = adopt(LocalRun(folder, RunDescription.read(folder)), client, experiment)
     print(f"run {run_id} is not in the store: what it left here is run {new} now", file=sys.stderr, flush=True)
     return new
 
@@ -102,22 +102,22 @@ def _adopted(client: MlflowClient, home: str, old: str) -> Run | None:
     return next(iter(client.search_runs([home], f"tags.`{Tag.ADOPTED_FROM}` = '{old}'", max_results=1)), None)
 
 
-def _create(client: MlflowClient, home: str, leftover: Leftover) -> Run:
-    facts = leftover.facts
-    tags = {key: value for key, value in facts.tags.items() if key not in _LEFT_BEHIND}
+def _create(client: MlflowClient, home: str, local: LocalRun) -> Run:
+    description = local.description
+    tags = {key: value for key, value in description.tags.items() if key not in _LEFT_BEHIND}
     return client.create_run(
         home,
-        start_time=facts.started or None,
-        run_name=facts.name or None,
-        tags=tags | {Tag.KIND: facts.kind or "train", Tag.ADOPTED_FROM: leftover.run_id},
+        start_time=description.started or None,
+        run_name=description.name or None,
+        tags=tags | {Tag.KIND: description.kind or "train", Tag.ADOPTED_FROM: local.run_id},
     )
 
 
-def _changes(client: MlflowClient, home: str, facts: RunFacts, status: str) -> list[Record]:
+def _changes(client: MlflowClient, home: str, description: RunDescription, status: str) -> list[Record]:
     """What is to be told about the new run beyond the journal of the old one."""
-    records: list[Record] = [{"kind": "param", "key": key, "value": value} for key, value in facts.params.items()]
+    records: list[Record] = [{"kind": "param", "key": key, "value": value} for key, value in description.params.items()]
     for tag in _RELATIVES:
-        if (relative := _adopted(client, home, facts.tags.get(tag, ""))) is not None:
+        if (relative := _adopted(client, home, description.tags.get(tag, ""))) is not None:
             records.append({"kind": "tag", "key": str(tag), "value": relative.info.run_id})
     if not status:
         records.append({"kind": "tag", "key": str(Tag.STATUS_REASON), "value": "lost: its process is gone"})

@@ -149,7 +149,7 @@ def classify(
     from hit.config import TrainConfig
     from hit.connection import chosen_experiment
     from hit.machine import keep_freed_memory, select_device, set_threads
-    from hit.names_and_notes import command_name
+    from hit.run_names import command_name
     from hit.runner import load_once, log_dataset, state_folder
     from hit.schema import Tag
     from hit.stop import StopRequest

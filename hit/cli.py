@@ -20,8 +20,8 @@ from hit.endings import Ending, ending
 from hit.errors import ConfigError, Diverged, EndedEarly, Interrupted, StoreAway, UserError, nearest, shown
 from hit.memory import as_refusal
 from hit.options import defaults, infos
+from hit.project_status import correct_status_later
 from hit.redaction import redact, redact_tracebacks
-from hit.restate import restate_later
 from hit.schema import Kind
 from hit.stop import WATCHED, StopRequest
 from hit.terminal import spare_letters
@@ -155,6 +155,6 @@ def _end(run_id: str, kind: Kind, ended: Ending) -> NoReturn:
 
         end_unstarted(run_id, kind, redact(ended.reason), ended.status)
         if ended.status == "KILLED":
-            restate_later(run_id)
+            correct_status_later(run_id)
     print(redact(ended.line), file=sys.stderr, flush=True)
     sys.exit(ended.exit_code)

@@ -20,7 +20,7 @@ from mlflow.utils.search_utils import SearchUtils
 from sqlalchemy.orm import Session
 
 from hit.addresses import is_database, sqlite_path
-from hit.probe import engine_of, open_sqlite
+from hit.reachability import engine_of, open_sqlite
 from hit.records import TAG_COLUMNS, Records
 
 # Tables, not MLflow's classes: rows are tuples then, for a tenth of the work.

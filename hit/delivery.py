@@ -9,10 +9,10 @@ import time
 
 from mlflow import MlflowClient
 
-from hit.draining import Drain
+from hit.delivery_queue import DeliveryQueue
+from hit.drain import Drain
 from hit.errors import RunDeleted, RunGone, StoreAway, StoreError, TakenOver
 from hit.journal import Journal, Record
-from hit.outbox import Outbox
 from hit.ownership import Ownership
 from hit.store_errors import translated
 
@@ -32,8 +32,8 @@ class Delivery(threading.Thread):
 
     Training only appends to the journal: a store that is away costs it nothing. A store that is away is asked again
     and again; one that refuses, or that does not hold the run, once a minute, and that is said at once, in one line;
-    an item that is refused is put aside (`hit.outbox`). A run that is no longer ours, or that somebody has deleted,
-    ends the delivery. The journal stays on disk until the store has it.
+    an item that is refused is put aside (`hit.delivery_queue`). A run that is no longer ours, or that somebody has
+    deleted, ends the delivery. The journal stays on disk until the store has it.
 
     Args:
         client: of the run's store.
@@ -50,7 +50,7 @@ class Delivery(threading.Thread):
         self._told: type[StoreError] | None = None
         self._run_id = run_id
         self._journal = journal
-        self._outbox = Outbox(client, run_id, journal)
+        self._queue = DeliveryQueue(client, run_id, journal)
         self._ownership = Ownership(client, run_id) if heartbeat else None
         self._last_beat = time.time()  # by the clock: a process that was suspended has to ask whose the run is
         self._last_retry = time.monotonic()
@@ -73,9 +73,9 @@ class Delivery(threading.Thread):
                 raise TakenOver(str(fault))
 
     @property
-    def aside(self) -> str:
+    def refused(self) -> str:
         """The items that were put aside, with the reasons; '' where there are none."""
-        return str(self._outbox.aside)
+        return str(self._queue.refused)
 
     def append(self, records: list[Record], *, sync: bool = False) -> None:
         """Write records to disk and wake the delivery.
@@ -98,7 +98,7 @@ class Delivery(threading.Thread):
         silent = abs(time.time() - self._last_beat)
         if ownership is not None and silent > _SUSPENDED_SECONDS and self.trouble is None and self.is_alive():
             with contextlib.suppress(StoreAway):
-                self._outbox.ask(ownership.beat)
+                self._queue.ask(ownership.beat)
 
     def finish(self, records: list[Record], drain: Drain) -> str:
         """Write the last records, wait until the store has everything but what was put aside, and stop.
@@ -122,7 +122,7 @@ class Delivery(threading.Thread):
         lacks = ""
         if unwritten and not self._journal.unsent:
             try:
-                self._outbox.tell_now(records)
+                self._queue.tell_now(records)
             except StoreError as error:
                 lacks = f"its store does not know how it ended: {unwritten}; {error}"
         self.close(drain.patience)
@@ -152,7 +152,7 @@ class Delivery(threading.Thread):
     def _drain(self, drain: Drain) -> None:
         started = time.monotonic()
         self._hurry.set()
-        while self.is_alive() and (self._journal.unsent or (self.aside and not self._retried_last.is_set())):
+        while self.is_alive() and (self._journal.unsent or (self.refused and not self._retried_last.is_set())):
             if not drain.keep_waiting(time.monotonic() - started, self.waits_for):
                 break
             self._wake.set()
@@ -187,7 +187,7 @@ class Delivery(threading.Thread):
                 self._note(None)
             if self.trouble is None:
                 wait = _SHORTEST_WAIT_SECONDS
-                self._wake.wait(timeout=HEARTBEAT_SECONDS if self._ownership is not None or self.aside else None)
+                self._wake.wait(timeout=HEARTBEAT_SECONDS if self._ownership is not None or self.refused else None)
                 self._hurry.wait(timeout=_SECONDS_BETWEEN_BATCHES)
                 self._wake.clear()
             elif isinstance(self.trouble, StoreAway):
@@ -200,18 +200,18 @@ class Delivery(threading.Thread):
 
     def _try(self) -> None:
         self._beat()  # first: a process that was suspended has to know whose the run is before it sends anything
-        self._outbox.deliver()
+        self._queue.deliver()
         last = self._hurry.is_set() and not self._retried_last.is_set()
         if last or time.monotonic() - self._last_retry > _SECONDS_BETWEEN_RARE_TRIES:
             self._last_retry = time.monotonic()
-            self._outbox.retry()
+            self._queue.retry()
             if last:
                 self._retried_last.set()
 
     def _beat(self) -> None:
         ownership = self._ownership
         if ownership is not None and abs(time.time() - self._last_beat) > HEARTBEAT_SECONDS - 1:
-            self._outbox.ask(ownership.beat)
+            self._queue.ask(ownership.beat)
             self._last_beat = time.time()
 
     def _note(self, found: StoreError | None) -> None:

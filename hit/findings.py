@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from hit.data import Dataset
-from hit.experiment_page import IMAGE_KEYS
 from hit.measuring import Measurement
 from hit.metrics import violations
 from hit.models import HierarchicalVAE
@@ -15,6 +14,7 @@ from hit.pictures import PICTURED, reconstructions, samples, save_grid, traversa
 from hit.scatter import save_coordinates, save_scatter
 from hit.schema import Tag
 from hit.tracking import RunWriter
+from hit.ui_views import IMAGE_KEYS
 
 
 def log_measurement(

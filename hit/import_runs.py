@@ -52,9 +52,9 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     from hit.connection import chosen_experiment
     from hit.errors import CheckpointError
     from hit.machine import select_device
-    from hit.names_and_notes import command_name
     from hit.recovery import recover
     from hit.research_import import Outcome, Result, find_runs, import_runs
+    from hit.run_names import command_name
     from hit.runner import state_folder
     from hit.tracking import RunWriter
 

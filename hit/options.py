@@ -24,7 +24,7 @@ from typing import Annotated, Any, TypeVar
 import pydantic
 from pydantic import StringConstraints
 
-from hit import lengths
+from hit import field_lengths
 from hit.bounds import Text
 from hit.errors import ConfigError, nearest, shown
 from hit.paths import given_path
@@ -48,7 +48,7 @@ _RULES = {
 CROP_HELP = "side of square crops of a folder's images, streamed; 0: as they are, or 256 where they are large"
 WORKERS_HELP = "processes, which divide the CPUs; 0: one a CPU, at most 8"
 #: Name of an MLflow experiment.
-ExperimentName = Annotated[Text, StringConstraints(max_length=lengths.EXPERIMENT)]
+ExperimentName = Annotated[Text, StringConstraints(max_length=field_lengths.EXPERIMENT)]
 EXPERIMENT_HELP = (
     "name of the MLflow experiment; empty: that of `mlflow run`, of MLFLOW_EXPERIMENT_ID, …_NAME, else hit"
 )

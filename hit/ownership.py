@@ -22,7 +22,7 @@ from mlflow.entities import Run, RunTag
 from mlflow.exceptions import MlflowException
 
 from hit.errors import Claimed, RunDeleted, StoreError, TakenOver
-from hit.names_and_notes import is_unnamed
+from hit.run_names import is_unnamed
 from hit.schema import Tag
 from hit.stop import pid_of, process_identity
 from hit.store_errors import translated

@@ -52,8 +52,8 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     from hit.config import TrainConfig
     from hit.connection import connect
     from hit.errors import ConfigError, StoreError, shown
+    from hit.incomplete_runs import adopted, choose, delivered, dropped, find_incomplete
     from hit.runner import state_folder
-    from hit.stranded import adopted, choose, delivered, dropped, find_stranded
     from hit.tracking import RunWriter
 
     asked = {"deliver": options.deliver, "adopt": options.adopt, "drop": options.drop}
@@ -72,7 +72,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
             client = connect()
         except StoreError as error:
             silent = str(error)
-        found = [one for one in find_stranded(folder, client) if one.run_id != project_run]
+        found = [one for one in find_incomplete(folder, client) if one.run_id != project_run]
         if not any(asked.values()):
             for one in found:
                 print(one)

@@ -13,20 +13,20 @@ from hit.connection import connect
 from hit.endings import REASON_LENGTH
 from hit.errors import RunGone, StoreError
 from hit.experiments import Experiment
-from hit.leftovers import deliver_leftovers
 from hit.ownership import LOST, is_lost
 from hit.schema import Kind, Tag
 from hit.store import Store
 from hit.store_errors import translated
+from hit.undelivered import deliver_undelivered
 
 
 def recover(state_dir: Path, experiment: str | Experiment, uri: str | None = None) -> None:
-    """What every command does first: deliver leftovers, then end the experiment's lost runs.
+    """What every command does first: deliver what earlier processes left, then end the experiment's lost runs.
 
     Raises:
         StoreError: the store does not answer.
     """
-    deliver_leftovers(state_dir, uri)
+    deliver_undelivered(state_dir, uri)
     end_lost(Store(uri), experiment)
 
 

@@ -23,7 +23,7 @@ from hit.measuring import Measurement, current_judge, measure, skipped_tag
 from hit.metric_groups import GROUPS, parse_groups
 from hit.metrics import EVALUATOR
 from hit.models import build_model, check_fit
-from hit.run_note import run_note
+from hit.run_notes import run_note
 from hit.runner import load_once, state_folder
 from hit.schema import WEIGHTS, Kind, Tag
 from hit.stop import StopRequest

@@ -10,14 +10,14 @@ from mlflow import MlflowClient
 from mlflow.entities import Param, RunTag
 from mlflow.exceptions import MlflowException
 
-from hit import lengths, schema
+from hit import field_lengths, schema
 from hit.claims import assert_claim, assert_free
 from hit.connection import experiment_id
-from hit.creation import create_run
 from hit.endings import REASON_LENGTH
 from hit.errors import Claimed, RunDeleted, RunGone, StoreAway
 from hit.experiments import Experiment
-from hit.lengths import shortened
+from hit.field_lengths import shortened
+from hit.idempotent_creation import create_run
 from hit.ownership import deleted, ownership_tags
 from hit.provenance import source_tags
 from hit.schema import Kind, Tag
@@ -48,12 +48,12 @@ def reserve_run(
     """
     own = {Tag.KIND: Kind.TRAIN, Tag.SCHEMA: schema.SCHEMA_VERSION} | ownership_tags()
     home = experiment_id(store.client, experiment)
-    all_tags = {str(key): shortened(str(value), lengths.TAG) for key, value in (own | dict(tags)).items()}
-    run = create_run(store.client, home, name=shortened(name, lengths.NAME), tags=source_tags() | all_tags)
+    all_tags = {str(key): shortened(str(value), field_lengths.TAG) for key, value in (own | dict(tags)).items()}
+    run = create_run(store.client, home, name=shortened(name, field_lengths.NAME), tags=source_tags() | all_tags)
     run_id = str(run.info.run_id)
     # Who trains it logs its params and asks for its claim again, so that a store that is away now is no matter.
     with contextlib.suppress(MlflowException):
-        logged = [Param(key, shortened(str(value), lengths.PARAM)) for key, value in params.items()]
+        logged = [Param(key, shortened(str(value), field_lengths.PARAM)) for key, value in params.items()]
         for start in range(0, len(logged), _PARAMS_A_BATCH):
             store.client.log_batch(run_id, params=logged[start : start + _PARAMS_A_BATCH])
     try:

@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from hit import lengths, schema
+from hit import field_lengths, schema
 from hit.delivery import Delivery
+from hit.field_lengths import shortened
 from hit.journal import Record
-from hit.lengths import shortened
 from hit.state import unwritable, write_whole
 
 
@@ -36,10 +36,10 @@ class RunLog:
     def params(self, values: Mapping[str, Any]) -> None:
         """Log params. MLflow keeps the first value of a key: what `mlflow run` logged as typed stays.
 
-        A value that is longer than stores take is shortened (`hit.lengths`), and stands whole in `long_params.json`.
+        A value that is longer than stores take is shortened (`hit.field_lengths`); the whole is in `long_params.json`.
         """
         texts = {key: str(value) for key, value in values.items() if key not in self._known_params}
-        short = {key: shortened(text, lengths.PARAM) for key, text in texts.items()}
+        short = {key: shortened(text, field_lengths.PARAM) for key, text in texts.items()}
         self._append([{"kind": "param", "key": key, "value": text} for key, text in short.items()])
         self._known_params.update(values)
         if short != texts:
@@ -68,7 +68,7 @@ class RunLog:
 
         Args:
             text: the note.
-            instead_of: a note of ours that may stand there (`hit.names_and_notes.put_note`).
+            instead_of: a note of ours that may stand there (`hit.run_notes.put_note`).
         """
         self._append([note_record(text, instead_of)])
 
@@ -78,7 +78,7 @@ class RunLog:
 
     def dataset(self, name: str, digest: str, profile: Mapping[str, Any], context: str = "training") -> None:
         """Log the data set as the run's input."""
-        name, digest = shortened(name, lengths.DATASET), shortened(digest, lengths.DIGEST)
+        name, digest = shortened(name, field_lengths.DATASET), shortened(digest, field_lengths.DIGEST)
         self._append([{"kind": "input", "name": name, "digest": digest, "profile": dict(profile), "context": context}])
 
     def artifact(self, path: Path, folder: str = "") -> None:
@@ -123,8 +123,12 @@ def metric_record(name: str, value: float, step: int) -> Record:
 
 
 def tag_record(name: str, value: str) -> Record:
-    return {"kind": "tag", "key": str(name), "value": shortened(str(value), lengths.TAG)}
+    return {"kind": "tag", "key": str(name), "value": shortened(str(value), field_lengths.TAG)}
 
 
 def note_record(text: str, instead_of: str = "") -> Record:
-    return {"kind": "note", "text": shortened(text, lengths.TAG), "instead_of": shortened(instead_of, lengths.TAG)}
+    return {
+        "kind": "note",
+        "text": shortened(text, field_lengths.TAG),
+        "instead_of": shortened(instead_of, field_lengths.TAG),
+    }

@@ -34,9 +34,9 @@ from hit.machine import keep_freed_memory, select_device, set_threads
 from hit.measuring import measure, report_skipped
 from hit.metric_groups import parse_groups
 from hit.models import HierarchicalVAE, build_model, check_fit, check_memory
-from hit.naming import run_name
 from hit.resuming import CHECKPOINT, Longer, state_folder, take_earlier_epochs
-from hit.run_note import run_note
+from hit.run_names import run_name
+from hit.run_notes import run_note
 from hit.schema import CONFIG, DEFAULT_EXPERIMENT, Kind, Tag
 from hit.stop import StopRequest
 from hit.store import Store
@@ -79,7 +79,7 @@ def train_run(
         experiment: the MLflow experiment, or its name, for a new run.
         uri: the store; see `hit.connection.tracking_uri`.
         run_id: take over this run, going on from its checkpoint if it has one here.
-        name: shown in the UI; empty: what `hit.naming` makes of the config.
+        name: shown in the UI; empty: what `hit.run_names` makes of the config.
         sweep: run id of the sweep that this run is a child of.
         parent: run id of another run that it is a child of.
         tags: further tags.

@@ -86,9 +86,9 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     from hit.adoption import adopt_unknown
     from hit.connection import chosen_experiment
     from hit.cpus import default_workers
-    from hit.names_and_notes import command_name
     from hit.recovery import recover
     from hit.resuming import given_options, is_finished, state_folder
+    from hit.run_names import command_name
     from hit.runner import Progress
     from hit.schema import Tag, metric
     from hit.store import Store

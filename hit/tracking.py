@@ -14,26 +14,26 @@ from typing import Self
 from filelock import FileLock, Timeout
 from mlflow.exceptions import MlflowException
 
-from hit import lengths, schema
+from hit import field_lengths, schema
 from hit.connection import connect, experiment_id
-from hit.creation import create_run
 from hit.delivery import Delivery
-from hit.draining import Drain, end_at_once
+from hit.drain import Drain, end_at_once
 from hit.endings import ending
 from hit.errors import Claimed, Diverged, EndedEarly, Interrupted, RunGone, StoreError, TakenOver
-from hit.experiment_page import prepare_page
 from hit.experiments import Experiment
-from hit.facts import RunFacts
+from hit.field_lengths import shortened
+from hit.idempotent_creation import create_run
 from hit.journal import Journal, Record
-from hit.lengths import shortened
 from hit.ownership import may_be_written, ownership_tags, take_over, there
 from hit.provenance import packages, source_tags
 from hit.redaction import redact
+from hit.run_description import RunDescription
 from hit.run_log import RunLog, metric_record, note_record, tag_record
 from hit.schema import Kind, Tag
 from hit.state import lock_run, make_writable, run_folder, unlock_run, unwritable
 from hit.stop import StopRequest
 from hit.store_errors import is_no_room
+from hit.ui_views import prepare_page
 
 
 class RunWriter(RunLog):
@@ -87,14 +87,14 @@ class RunWriter(RunLog):
             **ownership_tags(),
             Tag.PACKAGES: packages(),
             **({Tag.PARENT: parent} if parent else {}),
-            **{key: shortened(value, lengths.TAG) for key, value in (tags or {}).items()},
+            **{key: shortened(value, field_lengths.TAG) for key, value in (tags or {}).items()},
         }
         self.run_id = ""
         #: Markdown for the UI, from how the run ended and why.
         self.note: Callable[[str, str], str] | None = None
         try:
             with self._stop.whole():
-                self._open(shortened(name, lengths.NAME), state_dir, run_id, all_tags)
+                self._open(shortened(name, field_lengths.NAME), state_dir, run_id, all_tags)
         except BaseException as error:
             self._abandon(error)
             raise
@@ -166,7 +166,7 @@ class RunWriter(RunLog):
             self._delivery.check()
             self._delivery.stop_beating()
             lacks = self._delivery.finish(self._last_records(status, dict(tags or {})), drain)
-            complete = not lacks and not self._delivery.aside
+            complete = not lacks and not self._delivery.refused
             if lacks and self._stop.hurried and self._delivery.trouble is None:
                 end_at_once(self._client, self.run_id, status, (tags or {}).get(Tag.STATUS_REASON, ""))
             if lacks:
@@ -203,7 +203,7 @@ class RunWriter(RunLog):
             prepare_page(self._client, run.info.experiment_id)
         self.experiment_id: str = run.info.experiment_id
         self.folder = run_folder(state_dir, self.run_id)
-        RunFacts.of(self._client, run, Kind(tags[Tag.KIND])).save(self.folder)
+        RunDescription.of(self._client, run, Kind(tags[Tag.KIND])).save(self.folder)
         delivery = Delivery(self._client, self.run_id, Journal(self.folder), heartbeat=not self._amends)
         super().__init__(delivery, self.folder, known_params, run.info.start_time)
         delivery.start()

@@ -10,7 +10,7 @@ from typing import Any
 from mlflow.entities import Run
 
 from hit.errors import StoreError
-from hit.lengths import is_shortened
+from hit.field_lengths import is_shortened
 from hit.schema import CONFIG
 from hit.store import Store, config_of
 

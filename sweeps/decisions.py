@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pandas as pd
 
-from hit.naming import run_name
+from hit.run_names import run_name
 from hit.tracking import RunWriter
 from sweeps.driver import Proposal
 

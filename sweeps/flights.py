@@ -14,8 +14,8 @@ from filelock import Timeout
 from hit.errors import Claimed, RunGone
 from hit.experiments import Experiment
 from hit.journal import JOURNAL
-from hit.naming import point_name, run_name
 from hit.reservation import release_run, reserve_run, retake_run, settle_run
+from hit.run_names import point_name, run_name
 from hit.schema import HOPELESS, Tag
 from hit.state import lock_run, run_folder
 from hit.stop import process_identity

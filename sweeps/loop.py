@@ -14,11 +14,11 @@ from typing import Any, TypeVar
 from hit.connection import experiment_id
 from hit.errors import Claimed, Interrupted, StoreAway, StoreError
 from hit.experiments import Experiment
-from hit.leftovers import deliver_leftovers
-from hit.naming import point_name
+from hit.run_names import point_name
 from hit.stop import StopRequest
 from hit.store import Store
 from hit.tracking import RunWriter
+from hit.undelivered import deliver_undelivered
 from hit.workers import Outcome
 from sweeps.decisions import Decisions
 from sweeps.driver import Driver, Proposal, with_pending
@@ -99,7 +99,7 @@ class _Sweep:
         self._logged = 0
 
     def run(self) -> SweepResult:
-        deliver_leftovers(self._setting.folder, self._setting.uri)
+        deliver_undelivered(self._setting.folder, self._setting.uri)
         self._read()
         with self._progress:
             if self._setting.budget.runs and (before := self._spent):

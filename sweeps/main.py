@@ -65,8 +65,8 @@ def main(argv: list[str], stop: "StopRequest") -> None:
 
     from analysis.publish import Selection, publish
     from hit.errors import StoreError
-    from hit.experiment_page import charts_line
     from hit.store import Store
+    from hit.ui_views import charts_line
     from sweeps.sweep import Sweep
 
     plan = Sweep.plan(request)

@@ -9,9 +9,9 @@ from typing import Any
 
 from hit.axes import GRID_DEFAULTS
 from hit.config import flat_defaults
-from hit.experiment_page import run_page
 from hit.options import defaults
 from hit.tracking import RunWriter
+from hit.ui_views import run_page
 from sweeps.choosing import ChoosingOptions
 from sweeps.decisions import DECISIONS
 from sweeps.options import SweepOptions

@@ -13,7 +13,7 @@ from hit.early_stopping import EarlyStopping
 from hit.experiments import Experiment
 from hit.machine import select_device
 from hit.models import check_fit, check_memory
-from hit.names_and_notes import command_name
+from hit.run_names import command_name
 from hit.runner import load_once, state_folder
 from hit.schema import Kind, Tag
 from hit.stop import StopRequest

@@ -1,6 +1,6 @@
 """Waiting for a store that ends by itself."""
 
-from hit.draining import Drain
+from hit.drain import Drain
 from hit.stop import StopRequest
 
 

@@ -167,7 +167,7 @@ def _verdict(child: _Child, client: MlflowClient, run: Run, said: str) -> Outcom
     if run.data.tags.get(Tag.DIVERGED) == "true":
         return Outcome(job, "diverged", reason)
     killed = reason.startswith(("claimed:", "stopped by", "interrupted")) or Tag.ENDED_EARLY in run.data.tags
-    if killed and run.info.status == "FAILED":  # see hit.restate
+    if killed and run.info.status == "FAILED":  # see hit.project_status
         client.set_terminated(run_id, status="KILLED", end_time=run.info.end_time)
     if Tag.ENDED_EARLY in run.data.tags:
         return Outcome(job, "ended early", reason)

@@ -23,7 +23,7 @@ from analysis.register import register, register_all
 from hit.config import TrainConfig
 from hit.data import load
 from hit.errors import StoreError
-from hit.registry import model_name, register_run, registry_word
+from hit.model_registry import model_name, register_run, registry_word
 from hit.runner import train_run
 from hit.schema import Kind, Tag
 from hit.store import Store

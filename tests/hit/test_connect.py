@@ -14,7 +14,7 @@ from alembic.util import CommandError
 from filelock import FileLock
 from mlflow.exceptions import MlflowException
 
-from hit import first_use, probe
+from hit import first_use, reachability
 from hit.connection import chosen_experiment, connect
 from hit.errors import StoreAway, StoreError, StoreRefused
 from hit.first_use import until_made
@@ -39,7 +39,7 @@ class Answering(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    monkeypatch.setattr(probe, "_SECONDS_TO_SECOND_TRY", 0.0)
+    monkeypatch.setattr(reachability, "_SECONDS_TO_SECOND_TRY", 0.0)
     with ThreadingHTTPServer(("127.0.0.1", 0), Answering) as listening:
         thread = threading.Thread(target=listening.serve_forever, args=(0.01,))
         thread.start()
@@ -51,7 +51,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 @pytest.fixture
 def closed(monkeypatch: pytest.MonkeyPatch) -> str:
     """host:port where nobody listens."""
-    monkeypatch.setattr(probe, "_SECONDS_TO_SECOND_TRY", 0.0)
+    monkeypatch.setattr(reachability, "_SECONDS_TO_SECOND_TRY", 0.0)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return f"127.0.0.1:{free.getsockname()[1]}"

@@ -151,7 +151,7 @@ def test_what_was_put_aside_goes_when_the_store_takes_it(bench: Bench) -> None:
     until(lambda: Tag.UNDELIVERED in bench.tags)
     bench.heal()
     assert bench.finish() == ""
-    assert not bench.delivery.aside
+    assert not bench.delivery.refused
     assert Tag.UNDELIVERED not in bench.tags
     assert [item.path for item in bench.client.list_artifacts(bench.run_id, "model")] == ["model/a.bin"]
 
@@ -170,7 +170,7 @@ def test_of_a_batch_that_is_refused_only_the_bad_items_are_put_aside(bench: Benc
     assert len(data.params) == 130
     assert {f"t{number}" for number in range(20)} <= data.tags.keys()
     assert len(bench.client.get_metric_history(bench.run_id, "train/rate_1")) == 80
-    kept = [record["key"] for record, _ in bench.delivery._outbox.aside.items]
+    kept = [record["key"] for record, _ in bench.delivery._queue.refused.items]
     assert sorted(kept) == ["no: such name?", "p7", "train/rate_1"]
 
 
@@ -268,7 +268,7 @@ def test_nothing_stands_twice_in_a_store_that_loses_half_of_its_answers(bench: B
     assert (len(run.inputs.dataset_inputs), run.data.params) == (1, {"p": "1"})
     assert (run.data.tags["t"], run.data.tags["mlflow.loggedImages"]) == ("1", "True")
     assert "old" not in run.data.tags
-    assert not bench.delivery.aside
+    assert not bench.delivery.refused
     files = [item.path for item in bench.client.list_artifacts(bench.run_id, "images")]
     assert len(files) == 4, "two pictures, each with its small copy"
     assert len(bench.client.list_artifacts(bench.run_id, "model")) == 2

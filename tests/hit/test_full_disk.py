@@ -11,9 +11,9 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from hit.errors import StoreError
-from hit.leftovers import deliver_leftovers
 from hit.schema import Kind, Tag
 from hit.tracking import RunWriter
+from hit.undelivered import deliver_undelivered
 from tests.stores import new_database
 
 NO_ROOM = r"state_dir must have room, got .*: No space left on device"
@@ -85,13 +85,13 @@ def test_what_was_written_before_the_disk_was_full_is_delivered_later(
     uri: str, tmp_path: Path, full: pytest.MonkeyPatch
 ) -> None:
     run = writer(uri, tmp_path / "state")
-    full.setattr("hit.outbox.send", lambda *arguments: (_ for _ in ()).throw(StoreError("refused")))
+    full.setattr("hit.delivery_queue.send", lambda *arguments: (_ for _ in ()).throw(StoreError("refused")))
     run.metrics({"train/rate_1": 1.0}, step=1)
     full.setattr(os, "pwrite", half_a_line)
     with pytest.raises(StoreError, match="kept in"):
         run.__exit__(OSError, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), None)
     full.undo()
-    assert deliver_leftovers(tmp_path / "state", uri) == 1
+    assert deliver_undelivered(tmp_path / "state", uri) == 1
     assert steps(uri, run.run_id) == [1]
 
 
@@ -127,7 +127,9 @@ def test_a_run_that_the_disk_has_no_room_for_at_all(uri: str, tmp_path: Path, fu
     assert MlflowClient(uri).get_experiment_by_name("hit") is None, "no run is left behind"
 
 
-@pytest.mark.parametrize("at", ["hit.tracking.lock_run", "hit.facts.RunFacts.save", "hit.tracking.Journal"])
+@pytest.mark.parametrize(
+    "at", ["hit.tracking.lock_run", "hit.run_description.RunDescription.save", "hit.tracking.Journal"]
+)
 def test_a_disk_that_fills_up_while_the_run_begins(uri: str, tmp_path: Path, full: pytest.MonkeyPatch, at: str) -> None:
     def fails(*arguments: Any) -> None:
         raise StoreError("state_dir must have room, got x: No space left on device")

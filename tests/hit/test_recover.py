@@ -11,12 +11,12 @@ from PIL import Image
 from hit.adoption import adopt_unknown
 from hit.connection import connect
 from hit.errors import ConfigError, StoreError
-from hit.leftovers import deliver_leftovers
 from hit.recover import main
 from hit.schema import Kind, Tag
 from hit.state import lock_run
 from hit.stop import StopRequest
 from hit.tracking import RunWriter
+from hit.undelivered import deliver_undelivered
 from tests.patience import Patience
 from tests.stores import new_database
 
@@ -116,7 +116,9 @@ def test_a_killed_run_is_gone_on_with_as_a_new_one(bench: Bench) -> None:
 def test_an_adoption_that_was_interrupted_makes_no_second_run(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     old = measured(bench)
     with monkeypatch.context() as patch:
-        patch.setattr("hit.facts.RunFacts.save", lambda *arguments: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(
+            "hit.run_description.RunDescription.save", lambda *arguments: (_ for _ in ()).throw(KeyboardInterrupt)
+        )
         with pytest.raises(KeyboardInterrupt):
             bench.recover(adopt=old)
     bench.recover(adopt=old)
@@ -185,7 +187,7 @@ def test_a_run_of_another_address_of_the_store_is_delivered_when_asked_for(
     bench.path.rename(tmp_path / "moved.db")
     moved = f"sqlite:///{tmp_path}/moved.db"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", moved)
-    assert deliver_leftovers(bench.state, moved) == 0
+    assert deliver_undelivered(bench.state, moved) == 0
     bench.recover()
     assert "begun under another address of the store" in capsys.readouterr().out
     bench.recover(deliver=run.run_id)

@@ -9,7 +9,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from hit.errors import CheckpointError, ConfigError, Interrupted, RunDeleted
-from hit.recovery import deliver_leftovers
+from hit.recovery import deliver_undelivered
 from hit.schema import Tag
 from hit.stop import StopRequest
 from hit.train import main
@@ -124,7 +124,7 @@ def test_a_finished_run_whose_last_numbers_were_not_delivered(trainer: Trainer) 
         journal.write('{"kind":"status","status":"FINISHED","time":1}\n')
     assert trainer.train("--resume", run_id) == run_id
     assert "nothing left to do" in trainer.said
-    assert deliver_leftovers(trainer.state) == 0
+    assert deliver_undelivered(trainer.state) == 0
 
 
 def test_more_epochs_are_another_run_that_equals_one_trained_in_one_go(trainer: Trainer) -> None:

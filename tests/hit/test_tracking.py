@@ -14,10 +14,10 @@ from PIL import Image
 
 from hit.connection import connect, experiment_id
 from hit.errors import Diverged, Interrupted, RunDeleted, StoreError
-from hit.leftovers import deliver_leftovers
 from hit.schema import Kind, Tag
 from hit.stop import StopRequest
 from hit.tracking import RunWriter
+from hit.undelivered import deliver_undelivered
 from tests.stores import Server, new_database
 
 
@@ -172,14 +172,14 @@ def test_what_a_stopped_process_could_not_deliver_the_next_one_does(server: Serv
     run.metrics({"train/rate_1": 7.0}, step=1)
     stop.request()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("hit.draining._SECONDS_WHEN_STOPPED", 0.5)
+        patch.setattr("hit.drain._SECONDS_WHEN_STOPPED", 0.5)
         with pytest.raises(Interrupted, match="kept in"):
             run.end("KILLED")
     with pytest.raises(StoreError, match="must answer"):
-        deliver_leftovers(state, server.uri)
+        deliver_undelivered(state, server.uri)
     server.start()
-    assert deliver_leftovers(state, server.uri) == 1
-    assert deliver_leftovers(state, server.uri) == 0
+    assert deliver_undelivered(state, server.uri) == 1
+    assert deliver_undelivered(state, server.uri) == 0
     stored = MlflowClient(server.uri).get_run(run.run_id)
     assert (stored.info.status, stored.data.metrics) == ("KILLED", {"train/rate_1": 7.0})
 
@@ -207,8 +207,8 @@ def test_leftovers_go_to_no_other_store(uri: str, tmp_path: Path) -> None:
     run._lock.release()
     with (run.folder / "journal.jsonl").open("a") as journal:
         journal.write('{"kind":"metric","key":"train/rate_1","value":1.0,"step":3,"time":0}\n')
-    assert deliver_leftovers(state, f"sqlite:///{tmp_path}/another.db") == 0
-    assert deliver_leftovers(state, uri) == 1
+    assert deliver_undelivered(state, f"sqlite:///{tmp_path}/another.db") == 0
+    assert deliver_undelivered(state, uri) == 1
     assert history(uri, run.run_id, "train/rate_1") == [(3, 1.0)]
 
 

@@ -17,9 +17,9 @@ from hit.config import TrainConfig
 from hit.data import load
 from hit.errors import ConfigError, Unavailable
 from hit.experiments import Experiment
-from hit.naming import run_name
 from hit.options import build
 from hit.reservation import reserve_run
+from hit.run_names import run_name
 from hit.schema import Kind, Tag
 from hit.stop import StopRequest, process_identity
 from hit.store import Store

@@ -1,11 +1,17 @@
-"""The note of a model's run, in markdown, which the MLflow UI shows on top of the run's page."""
+"""Notes of runs, in markdown, which the MLflow UI shows on top of a run's page; what a person put there stays."""
 
-__all__ = ["run_note"]
+__all__ = ["put_note", "run_note"]
 
+import hashlib
+import re
 from collections.abc import Iterable, Mapping
+
+from mlflow import MlflowClient
+from mlflow.entities import RunTag
 
 from hit import schema
 from hit.config import TrainConfig
+from hit.schema import Tag
 
 #: A metric's name without its split → what heads its column: short, since the UI folds all but a few lines.
 _HEADS = {
@@ -15,6 +21,8 @@ _HEADS = {
     "inception_score": "IS",
     "fid_classifier": "Fréchet distance",
 }
+#: Notes that were written before there was `hit.note`, of runs that can be gone on with.
+_EARLIER_NOTE = re.compile(r"\*\*(?:KILLED|FAILED)\*\*[^\n]*(?:\n+(?:In its last epoch of training:|\|[^\n]*))*\n*")
 
 
 def run_note(config: TrainConfig, metrics: Mapping[str, float], status: str, reason: str = "") -> str:
@@ -42,6 +50,29 @@ def run_note(config: TrainConfig, metrics: Mapping[str, float], status: str, rea
     return "\n\n".join(said)
 
 
+def put_note(client: MlflowClient, run_id: str, text: str, instead_of: str = "") -> bool:
+    """Set the note of a run unless a person has written or edited it; whether it was set.
+
+    A tag keeps the digest of the note that we wrote last: where the note is another one, it is not ours.
+
+    Args:
+        client: of the run's store.
+        run_id: the run.
+        text: the note, in markdown.
+        instead_of: a note of ours that may stand there without its digest.
+
+    Raises:
+        MlflowException: the store is away or refuses.
+    """
+    tags = client.get_run(run_id).data.tags
+    there, digest = tags.get(Tag.NOTE, ""), tags.get(Tag.NOTE_DIGEST)
+    ours = there in ("", text, instead_of) or digest == _digest(there)
+    if not ours and (digest is not None or not _EARLIER_NOTE.fullmatch(there)):
+        return False
+    client.log_batch(run_id, tags=[RunTag(Tag.NOTE, text), RunTag(Tag.NOTE_DIGEST, _digest(text))])
+    return True
+
+
 def _shown(layers: int, split: str) -> list[str]:
     return [
         *(f"{split}/rate_{layer}" for layer in range(layers, 0, -1)),
@@ -66,3 +97,7 @@ def _head(name: str) -> str:
 
 def _value(name: str, value: float) -> str:
     return f"{value:.4g} {schema.metric(name).unit.removesuffix(' per image')}".strip()
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

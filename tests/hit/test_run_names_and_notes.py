@@ -8,7 +8,8 @@ from mlflow.entities import Run
 from mlflow.utils.name_utils import _generate_random_name
 
 from hit.connection import experiment_id
-from hit.names_and_notes import command_name, is_unnamed, put_note
+from hit.run_names import command_name, is_unnamed
+from hit.run_notes import put_note
 from hit.schema import Kind, Tag
 from hit.tracking import RunWriter
 from tests.stores import new_database

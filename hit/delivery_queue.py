@@ -1,6 +1,6 @@
 """What a run has for its store, delivered in order; what the store refuses is put aside, and the rest goes on."""
 
-__all__ = ["Outbox"]
+__all__ = ["DeliveryQueue"]
 
 import contextlib
 import sys
@@ -11,13 +11,13 @@ from pathlib import Path
 from mlflow import MlflowClient
 
 from hit.addresses import sqlite_path
-from hit.aside import Aside, described
 from hit.errors import ItemRefused, RunDeleted, RunGone, StoreAway, StoreError
 from hit.journal import Journal, Record
 from hit.ownership import deleted
 from hit.redaction import redact
+from hit.refused_items import RefusedItems, described
 from hit.schema import SCHEMA_VERSION, Tag
-from hit.sending import Refused, batch_of, send
+from hit.sender import Refused, batch_of, send
 from hit.store_errors import translated
 
 _RECORDS_A_BATCH = 900
@@ -27,7 +27,7 @@ _FAILURES_BEFORE_DOUBT, _FAILURES = 3, 6
 _RETRIES_IN_VAIN = 3
 
 
-class Outbox:
+class DeliveryQueue:
     """The journal of a run, and beside it the items that the store refused.
 
     Args:
@@ -38,18 +38,18 @@ class Outbox:
 
     def __init__(self, client: MlflowClient, run_id: str, journal: Journal) -> None:
         self.journal = journal
-        self.aside = Aside(journal.folder)
+        self.refused = RefusedItems(journal.folder)
         self._client = client
         self._run_id = run_id
         self._limit = _RECORDS_A_BATCH
         self._failures = 0
-        #: The batches (`hit.sending.batch_of`) of what the store failed at last.
+        #: The batches (`hit.sender.batch_of`) of what the store failed at last.
         self._fails_at: set[str] = set()
         #: Files of a picture that the store has.
         self._done: set[str] = set()
         #: What the tag says; None where that is not known.
-        self._tagged: str | None = None if self.aside.items else ""
-        self._told = {why for _, why in self.aside.items}
+        self._tagged: str | None = None if self.refused.items else ""
+        self._told = {why for _, why in self.refused.items}
         self._database = _identity(client)
 
     @property
@@ -76,11 +76,11 @@ class Outbox:
         Raises:
             StoreRefused, RunGone: as `deliver`.
         """
-        if not self.aside.items:
+        if not self.refused.items:
             return
         kept: Refused = []
         in_vain = 0
-        for record, why in self.aside.items:
+        for record, why in self.refused.items:
             if in_vain == _RETRIES_IN_VAIN:
                 kept.append((record, why))
                 continue
@@ -91,7 +91,7 @@ class Outbox:
                 kept.append((record, why))
             except RunGone as error:
                 raise self._found_gone(error) from None
-        self.aside.replace(kept)
+        self.refused.replace(kept)
         self._tell(kept)
         self._tag()
 
@@ -145,7 +145,7 @@ class Outbox:
         self._failures = 0
         self._limit = min(_RECORDS_A_BATCH, self._limit * 8)
         self._done.clear()
-        self._put_aside(refused, records)
+        self._keep_refused(refused, records)
 
     def _send(self, records: list[Record]) -> Refused:
         return send(self._client, self._run_id, self.journal.folder, records, self._done)
@@ -167,14 +167,14 @@ class Outbox:
         self._limit = max(1, len(records) // 8)
         return known or (len(records) == 1 and self._failures >= _FAILURES)
 
-    def _put_aside(self, refused: Refused, sent: list[Record]) -> None:
-        if self.aside.items:  # a tag that was put aside, and has been set anew since, is of no interest
+    def _keep_refused(self, refused: Refused, sent: list[Record]) -> None:
+        if self.refused.items:  # a tag that was put aside, and has been set anew since, is of no interest
             keys = {record["key"] for record in sent if record["kind"] in ("tag", "untag")}
-            items = [item for item in self.aside.items if item[0]["kind"] != "tag" or item[0]["key"] not in keys]
-            if len(items) != len(self.aside.items):
-                self.aside.replace(items)
+            items = [item for item in self.refused.items if item[0]["kind"] != "tag" or item[0]["key"] not in keys]
+            if len(items) != len(self.refused.items):
+                self.refused.replace(items)
         if refused:
-            self.aside.add(refused)
+            self.refused.add(refused)
             self._tell(refused)
 
     def _tell(self, refused: Refused) -> None:
@@ -190,7 +190,7 @@ class Outbox:
                 )
 
     def _tag(self) -> None:
-        text = str(self.aside)
+        text = str(self.refused)
         if text == self._tagged:
             return
         try:

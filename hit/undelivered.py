@@ -1,6 +1,6 @@
 """What earlier processes left in their journals: found, told, delivered, dropped."""
 
-__all__ = ["Leftover", "deliver", "deliver_leftovers", "drop", "find_leftovers"]
+__all__ = ["LocalRun", "deliver", "deliver_undelivered", "drop", "find_local_runs"]
 
 import contextlib
 import os
@@ -15,10 +15,10 @@ from filelock import Timeout
 from mlflow import MlflowClient
 
 from hit.connection import connect
+from hit.delivery_queue import DeliveryQueue
 from hit.errors import RunDeleted, RunGone, StoreAway, StoreError
-from hit.facts import RunFacts
 from hit.journal import JOURNAL, Journal
-from hit.outbox import Outbox
+from hit.run_description import RunDescription
 from hit.state import LOCK, is_mark_of, lock_run, unlock_run
 from hit.store_errors import translated
 
@@ -29,16 +29,16 @@ _EMPTY_FOR_SECONDS = 600.0
 
 
 @dataclass(frozen=True)
-class Leftover:
+class LocalRun:
     """The folder of a run that no process writes to.
 
     Attributes:
         folder: named by the run's id.
-        facts: what the run is.
+        description: what the run is.
     """
 
     folder: Path
-    facts: RunFacts
+    description: RunDescription
 
     @property
     def run_id(self) -> str:
@@ -47,10 +47,10 @@ class Leftover:
 
     def belongs_to(self, client: MlflowClient) -> bool:
         """Whether the run began in the store that the client is of."""
-        return is_mark_of(self.facts.mark, client.tracking_uri)
+        return is_mark_of(self.description.mark, client.tracking_uri)
 
 
-def find_leftovers(state_dir: Path) -> Iterator[Leftover]:
+def find_local_runs(state_dir: Path) -> Iterator[LocalRun]:
     """Every folder of a run that has a journal, by run id; also those that a process writes to now.
 
     Folders that hold nothing but a lock are removed on the way.
@@ -61,12 +61,12 @@ def find_leftovers(state_dir: Path) -> Iterator[Leftover]:
         return
     for folder in folders:
         if os.path.exists(folder / JOURNAL):  # of a folder that cannot be read, nothing is known
-            yield Leftover(folder, RunFacts.read(folder))
+            yield LocalRun(folder, RunDescription.read(folder))
         else:
             _remove_empty(folder)
 
 
-def deliver_leftovers(state_dir: Path, uri: str | None = None) -> int:
+def deliver_undelivered(state_dir: Path, uri: str | None = None) -> int:
     """Deliver what crashed or stopped processes left in their journals; how many runs that were.
 
     A journal that cannot be delivered is told in a line and stops nobody: its folder stays for the next command, or
@@ -75,26 +75,26 @@ def deliver_leftovers(state_dir: Path, uri: str | None = None) -> int:
     Raises:
         StoreError: the store does not answer.
     """
-    leftovers = list(find_leftovers(state_dir))
-    if not leftovers:
+    found = list(find_local_runs(state_dir))
+    if not found:
         return 0
     client = connect(uri)
     delivered = 0
-    for leftover in leftovers:
+    for local in found:
         try:
-            if leftover.belongs_to(client):
-                delivered += deliver(leftover, client)
+            if local.belongs_to(client):
+                delivered += deliver(local, client)
         except (Timeout, FileNotFoundError, RunDeleted):
             continue  # a run that is alive holds the lock; of one that somebody has deleted nobody wants to hear
         except StoreAway as error:
-            _tell(leftover, error)
+            _tell(local, error)
             break
         except Exception as error:  # nothing that a folder may hold stops a command
-            _tell(leftover, translated(error))
+            _tell(local, translated(error))
     return delivered
 
 
-def deliver(leftover: Leftover, client: MlflowClient) -> bool:
+def deliver(local: LocalRun, client: MlflowClient) -> bool:
     """Deliver one journal, and what was put aside beside it; whether there was anything to deliver.
 
     Its folder goes where the run has finished and the store has everything.
@@ -103,45 +103,45 @@ def deliver(leftover: Leftover, client: MlflowClient) -> bool:
         Timeout: a process writes to it now.
         StoreError: the store does not take it.
     """
-    lock = lock_run(leftover.folder)
+    lock = lock_run(local.folder)
     try:
-        with contextlib.closing(Journal(leftover.folder)) as journal:
-            outbox = Outbox(client, leftover.run_id, journal)
+        with contextlib.closing(Journal(local.folder)) as journal:
+            queue = DeliveryQueue(client, local.run_id, journal)
             found = journal.unsent > 0
-            before = len(outbox.aside.items)
-            _patiently(outbox)
-            outbox.retry()
-            if journal.status == "FINISHED" and not outbox.aside.items:
-                shutil.rmtree(leftover.folder, ignore_errors=True)
-            return found or len(outbox.aside.items) < before
+            before = len(queue.refused.items)
+            _patiently(queue)
+            queue.retry()
+            if journal.status == "FINISHED" and not queue.refused.items:
+                shutil.rmtree(local.folder, ignore_errors=True)
+            return found or len(queue.refused.items) < before
     finally:
         unlock_run(lock)
 
 
-def drop(leftover: Leftover) -> None:
+def drop(local: LocalRun) -> None:
     """Remove the folder of a run, and what no store has of it.
 
     Raises:
         Timeout: a process writes to it now.
         StoreError: it cannot be removed.
     """
-    lock = lock_run(leftover.folder)
+    lock = lock_run(local.folder)
     try:
-        shutil.rmtree(leftover.folder)
+        shutil.rmtree(local.folder)
     except OSError as error:
-        raise StoreError(f"{leftover.folder} cannot be removed: {error.strerror}") from None
+        raise StoreError(f"{local.folder} cannot be removed: {error.strerror}") from None
     finally:
         lock.release()
 
 
-def _patiently(outbox: Outbox) -> None:
+def _patiently(queue: DeliveryQueue) -> None:
     """Deliver; a store that is away is not waited for, one that fails at a single item is found out."""
     for attempt in range(1, _TRIES + 1):
         try:
-            outbox.deliver()
+            queue.deliver()
             break
         except StoreAway:
-            if attempt == _TRIES or not outbox.in_doubt:
+            if attempt == _TRIES or not queue.in_doubt:
                 raise
             time.sleep(_PAUSE_SECONDS)
 
@@ -153,12 +153,12 @@ def _remove_empty(folder: Path) -> None:
             unlock_run(lock_run(folder))
 
 
-def _tell(leftover: Leftover, error: StoreError) -> None:
+def _tell(local: LocalRun, error: StoreError) -> None:
     how = ""
     if isinstance(error, RunGone):
-        how = f"; a new run is made of it by: python -m hit.recover --adopt {leftover.run_id}"
+        how = f"; a new run is made of it by: python -m hit.recover --adopt {local.run_id}"
     print(
-        f"run {leftover.run_id}: what its store lacks is still in {leftover.folder}: {error}{how}",
+        f"run {local.run_id}: what its store lacks is still in {local.folder}: {error}{how}",
         file=sys.stderr,
         flush=True,
     )

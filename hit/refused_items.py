@@ -1,6 +1,6 @@
 """Items that the store refused, kept beside the journal until it takes them."""
 
-__all__ = ["ASIDE", "Aside", "described"]
+__all__ = ["REFUSED_FILE", "RefusedItems", "described"]
 
 import json
 from collections.abc import Collection
@@ -10,11 +10,11 @@ from hit.journal import Record, read_record
 from hit.state import unwritable, write_whole
 
 #: Name of the file in the run's folder.
-ASIDE = "aside.jsonl"
+REFUSED_FILE = "aside.jsonl"
 _LONGEST_TEXT = 500
 
 
-class Aside:
+class RefusedItems:
     """Records that the store refused, with the reason, in `aside.jsonl`.
 
     Args:
@@ -23,7 +23,7 @@ class Aside:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._path = folder / ASIDE
+        self._path = folder / REFUSED_FILE
         self.items: list[tuple[Record, str]] = []
         try:
             lines = self._path.read_bytes().splitlines()

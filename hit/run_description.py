@@ -1,6 +1,6 @@
 """What a run is, beside its journal: so that what it measured can be told apart, and brought to another store."""
 
-__all__ = ["RunFacts"]
+__all__ = ["RunDescription"]
 
 import contextlib
 import json
@@ -14,11 +14,11 @@ from mlflow.entities import Run
 from hit.redaction import redact
 from hit.state import store_mark, unwritable, write_whole
 
-_FACTS, _MARK = "run.json", "store"
+_FILE, _MARK = "run.json", "store"
 
 
 @dataclass(frozen=True)
-class RunFacts:
+class RunDescription:
     """What the journal of a run does not say.
 
     Attributes:
@@ -63,7 +63,7 @@ class RunFacts:
         """Of a run's folder; what is not known there is empty."""
         found: dict[str, Any] = {}
         with contextlib.suppress(OSError, ValueError, RecursionError, AttributeError):
-            read = json.loads((folder / _FACTS).read_text())
+            read = json.loads((folder / _FILE).read_text())
             default = asdict(cls())
             found = {name: read[name] for name in default if isinstance(read.get(name), type(default[name]))}
         for name in ("tags", "params"):
@@ -79,7 +79,7 @@ class RunFacts:
             StoreError: it cannot be written to, or the disk is full.
         """
         try:
-            write_whole(folder / _FACTS, (json.dumps(asdict(self), indent=2) + "\n").encode())
+            write_whole(folder / _FILE, (json.dumps(asdict(self), indent=2) + "\n").encode())
             write_whole(folder / _MARK, self.mark.encode())
         except OSError as error:
             raise unwritable(folder, error) from None

@@ -9,8 +9,8 @@ from typing import Any
 from mlflow import MlflowClient
 
 from hit.connection import experiment_id
-from hit.experiment_page import charts_line, charts_page, prepare_page
 from hit.schema import is_metric
+from hit.ui_views import charts_line, charts_page, prepare_page
 
 VIEW = "mlflow.sharedViewState."
 LIMIT = 5000  # characters of an experiment's tag

@@ -1,11 +1,11 @@
-"""`python -m hit.restate RUN_ID PID`: say KILLED again, once `mlflow run` (the process PID) has said FAILED.
+"""`python -m hit.project_status RUN_ID PID`: say KILLED again, once `mlflow run` (the process PID) has said FAILED.
 
 When the command of a project ends, MLflow means to leave a run alone whose status is final. It compares the
 status's name with the numbers of such statuses (`mlflow.projects._maybe_set_run_terminated`), never finds it among
 them, and so turns KILLED into FAILED. That happens after our process is gone: somebody has to stay behind.
 """
 
-__all__ = ["restate", "restate_later"]
+__all__ = ["correct_status", "correct_status_later"]
 
 import os
 import subprocess
@@ -16,10 +16,10 @@ _PATIENCE_SECONDS = 30.0
 _POLL_SECONDS = 0.2
 
 
-def restate_later(run_id: str) -> None:
+def correct_status_later(run_id: str) -> None:
     """Leave a process behind that does it; it survives this one and its terminal's Ctrl-C."""
     subprocess.Popen(
-        [sys.executable, "-m", "hit.restate", run_id, str(os.getppid())],
+        [sys.executable, "-m", "hit.project_status", run_id, str(os.getppid())],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -27,7 +27,7 @@ def restate_later(run_id: str) -> None:
     )
 
 
-def restate(run_id: str, runner: int) -> bool:
+def correct_status(run_id: str, runner: int) -> bool:
     """Wait until MLflow has overwritten the status, and put it right; whether that was needed.
 
     Args:
@@ -55,4 +55,4 @@ def restate(run_id: str, runner: int) -> bool:
 
 
 if __name__ == "__main__":
-    restate(sys.argv[1], int(sys.argv[2]))
+    correct_status(sys.argv[1], int(sys.argv[2]))

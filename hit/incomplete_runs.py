@@ -1,6 +1,6 @@
 """What a state directory holds that no store has, run by run, and what to do about it."""
 
-__all__ = ["Stranded", "adopted", "choose", "delivered", "dropped", "find_stranded"]
+__all__ = ["IncompleteRun", "adopted", "choose", "delivered", "dropped", "find_incomplete"]
 
 import contextlib
 from collections import Counter
@@ -12,29 +12,29 @@ from filelock import Timeout
 from mlflow import MlflowClient
 
 from hit.adoption import adopt
-from hit.aside import Aside
 from hit.errors import ConfigError, RunGone, StoreError, nearest
 from hit.journal import Journal, Record
-from hit.leftovers import Leftover, deliver, drop, find_leftovers
+from hit.refused_items import RefusedItems
 from hit.state import lock_run
 from hit.store_errors import translated
+from hit.undelivered import LocalRun, deliver, drop, find_local_runs
 
 #: Kind of record → what people call it.
 _WORDS = {"metric": "numbers", "artifact": "artifacts", "image": "artifacts", "param": "params"}
 
 
 @dataclass(frozen=True)
-class Stranded:
+class IncompleteRun:
     """A run that some store lacks something of.
 
     Attributes:
-        leftover: its folder.
+        local: its folder.
         lacks: what, in words.
         why: it is not in the store, in words.
         unknown: whether the store that is there now does not hold the run.
     """
 
-    leftover: Leftover
+    local: LocalRun
     lacks: str
     why: str
     unknown: bool = False
@@ -42,35 +42,35 @@ class Stranded:
     @property
     def run_id(self) -> str:
         """Of the run."""
-        return self.leftover.run_id
+        return self.local.run_id
 
     def __str__(self) -> str:
-        facts = self.leftover.facts
-        where = facts.address or (f"store {facts.mark}" if facts.mark else "an unknown store")
-        name = f"{facts.kind or 'run'} {facts.name!r}"
+        description = self.local.description
+        where = description.address or (f"store {description.mark}" if description.mark else "an unknown store")
+        name = f"{description.kind or 'run'} {description.name!r}"
         why = f" ({self.why})" if self.why else ""
-        return " ".join(f"{self.leftover.run_id} {name} of {where}: {self.lacks}{why}".split())
+        return " ".join(f"{self.local.run_id} {name} of {where}: {self.lacks}{why}".split())
 
 
-def find_stranded(state_dir: Path, client: MlflowClient | None) -> Iterator[Stranded]:
+def find_incomplete(state_dir: Path, client: MlflowClient | None) -> Iterator[IncompleteRun]:
     """Every run of a state directory that its store lacks something of, by run id.
 
     Args:
         state_dir: the directory.
         client: of the store that is there now; None where it does not answer.
     """
-    for leftover in find_leftovers(state_dir):
+    for local in find_local_runs(state_dir):
         try:
-            found = _look(leftover, client)
+            found = _look(local, client)
         except Timeout:
-            found = Stranded(leftover, "still being written", "a process writes to it now")
+            found = IncompleteRun(local, "still being written", "a process writes to it now")
         except StoreError as error:
-            found = Stranded(leftover, "cannot be read", str(error))
+            found = IncompleteRun(local, "cannot be read", str(error))
         if found is not None:
             yield found
 
 
-def choose(found: Sequence[Stranded], option: str, which: str) -> list[Stranded]:
+def choose(found: Sequence[IncompleteRun], option: str, which: str) -> list[IncompleteRun]:
     """The runs that an option of the command names, those that began first first.
 
     Args:
@@ -81,7 +81,7 @@ def choose(found: Sequence[Stranded], option: str, which: str) -> list[Stranded]
     Raises:
         ConfigError: an id is none of theirs.
     """
-    ordered = sorted(found, key=lambda one: one.leftover.facts.started)
+    ordered = sorted(found, key=lambda one: one.local.description.started)
     if which == "all":
         return [one for one in ordered if option == "drop" or one.unknown == (option == "adopt")]
     named = [text.strip() for text in which.split(",") if text.strip()]
@@ -94,65 +94,65 @@ def choose(found: Sequence[Stranded], option: str, which: str) -> list[Stranded]
     return [one for one in ordered if one.run_id in named]
 
 
-def delivered(one: Stranded, client: MlflowClient) -> str:
+def delivered(one: IncompleteRun, client: MlflowClient) -> str:
     """Deliver a run to its store; what came of it.
 
     Raises:
         Timeout: a process writes to it now.
         StoreError: the store does not take it.
     """
-    deliver(one.leftover, client)
-    left = str(Aside(one.leftover.folder)) if one.leftover.folder.exists() else ""
+    deliver(one.local, client)
+    left = str(RefusedItems(one.local.folder)) if one.local.folder.exists() else ""
     if left:
         raise StoreError(f"delivered but for what the store does not take: {left}")
     return "delivered"
 
 
-def adopted(one: Stranded, client: MlflowClient, experiment: str) -> str:
+def adopted(one: IncompleteRun, client: MlflowClient, experiment: str) -> str:
     """Make a new run of a run; its id, in words.
 
     Raises:
         Timeout: a process writes to it now.
         StoreError: the store does not take it.
     """
-    return f"adopted as {adopt(one.leftover, client, experiment)}"
+    return f"adopted as {adopt(one.local, client, experiment)}"
 
 
-def dropped(one: Stranded) -> str:
+def dropped(one: IncompleteRun) -> str:
     """Drop a run; what it was.
 
     Raises:
         Timeout: a process writes to it now.
         StoreError: its folder cannot be removed.
     """
-    drop(one.leftover)
+    drop(one.local)
     return f"dropped: {one}"
 
 
-def _look(leftover: Leftover, client: MlflowClient | None) -> Stranded | None:
-    lock = lock_run(leftover.folder)
+def _look(local: LocalRun, client: MlflowClient | None) -> IncompleteRun | None:
+    lock = lock_run(local.folder)
     try:
-        with contextlib.closing(Journal(leftover.folder)) as journal:
+        with contextlib.closing(Journal(local.folder)) as journal:
             unsent, everything = [record for record, _ in journal.peek()], journal.records()
-        aside = Aside(leftover.folder)
+        refused = RefusedItems(local.folder)
     finally:
         lock.release()
-    why, unknown = _standing(leftover, client)
+    why, unknown = _standing(local, client)
     if unknown:
-        return Stranded(leftover, _count(everything, ""), why, unknown=True)
-    lacks = [_count(unsent, ""), _count([record for record, _ in aside.items], " put aside")]
+        return IncompleteRun(local, _count(everything, ""), why, unknown=True)
+    lacks = [_count(unsent, ""), _count([record for record, _ in refused.items], " put aside")]
     if not any(lacks):
         return None
-    return Stranded(leftover, ", ".join(filter(None, lacks)), "; ".join(filter(None, (why, str(aside)))))
+    return IncompleteRun(local, ", ".join(filter(None, lacks)), "; ".join(filter(None, (why, str(refused)))))
 
 
-def _standing(leftover: Leftover, client: MlflowClient | None) -> tuple[str, bool]:
+def _standing(local: LocalRun, client: MlflowClient | None) -> tuple[str, bool]:
     """Why a run is not in its store, and whether the store that is there now is its own and does not hold it."""
     if client is None:
         return "the store does not answer", False
-    own = leftover.belongs_to(client)
+    own = local.belongs_to(client)
     try:
-        stage = client.get_run(leftover.run_id).info.lifecycle_stage
+        stage = client.get_run(local.run_id).info.lifecycle_stage
     except Exception as error:
         found = translated(error)
         if not isinstance(found, RunGone):

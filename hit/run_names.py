@@ -1,10 +1,19 @@
-"""What a run is called in the UI."""
+"""What a run is called in the UI; a name that a person gave it stays."""
 
-__all__ = ["point_name", "run_name"]
+__all__ = ["command_name", "is_unnamed", "point_name", "run_name"]
 
+import os
+import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hit.config import TrainConfig
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+#: What MLflow calls a run that nobody gave a name (`mlflow.utils.name_utils`), and what we call one that never began.
+_INVENTED = re.compile(r"([a-z]+)-([a-z]+)-[0-9]{0,4}|[a-z]+ \(not begun\)")
 
 
 def point_name(config: TrainConfig) -> str:
@@ -52,3 +61,28 @@ def run_name(config: TrainConfig) -> str:
         form.append(f"crop {config.crop}")
     words = [config.model, Path(config.dataset).name, *form]
     return f"{point_name(config)} {' '.join(words)} seed {config.seed}"
+
+
+def command_name(usual: str) -> str:
+    """What the run of this command is called: $MLFLOW_RUN_NAME, else the usual name."""
+    return os.environ.get("MLFLOW_RUN_NAME", "").strip() or usual
+
+
+def is_unnamed(run: "Run") -> bool:
+    """Whether nobody has named a run, neither we nor a person.
+
+    >>> from types import SimpleNamespace
+    >>> [is_unnamed(SimpleNamespace(info=SimpleNamespace(run_name=name))) for name in ("salty-ant-7", "low-beta-7")]
+    [True, False]
+    """
+    name = run.info.run_name or ""
+    match = _INVENTED.fullmatch(name)
+    return not name or (match is not None and (match[1] is None or _is_invented(match[1], match[2])))
+
+
+def _is_invented(predicate: str, noun: str) -> bool:
+    try:
+        from mlflow.utils.name_utils import _GENERATOR_NOUNS, _GENERATOR_PREDICATES
+    except ImportError:
+        return True
+    return predicate in _GENERATOR_PREDICATES and noun in _GENERATOR_NOUNS

@@ -15,11 +15,11 @@ from mlflow.entities import LoggedModel, Run
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
-from hit import lengths
+from hit import field_lengths
 from hit.config import TrainConfig
-from hit.creation import made_once
 from hit.errors import StoreError, UserError
-from hit.lengths import shortened
+from hit.field_lengths import shortened
+from hit.idempotent_creation import made_once
 from hit.model_files import write_model
 from hit.schema import WEIGHTS, Kind, Tag
 from hit.store import Store, config_of
@@ -194,7 +194,7 @@ def _describe(client: MlflowClient, version: ModelVersion, texts: Mapping[str, s
     description = "\n\n".join(
         filter(None, [own, first, *(f"### {title}\n\n{body}" for title, body in sections.items())])
     )
-    description = shortened(description, lengths.TAG)  # as long as a tag may be
+    description = shortened(description, field_lengths.TAG)  # as long as a tag may be
     if description != (version.description or ""):
         client.update_model_version(version.name, version.version, description)
 

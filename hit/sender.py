@@ -17,10 +17,10 @@ from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 from PIL import Image
 
-from hit.aside import described
 from hit.errors import ItemRefused, RunGone
 from hit.journal import Record
-from hit.names_and_notes import put_note
+from hit.refused_items import described
+from hit.run_notes import put_note
 from hit.store_errors import translated
 
 _PARAMS_A_BATCH = 100
@@ -55,15 +55,15 @@ def send(client: MlflowClient, run_id: str, folder: Path, records: Iterable[Reco
         StoreRefused: the store does not let us.
         RunGone: the run is not there any more.
     """
-    way = _Way(client, run_id, folder, done)
+    target = _Target(client, run_id, folder, done)
     refused: Refused = []
     for tell, group in groupby(records, key=lambda record: _CHANNELS[record["kind"]]):
-        refused += tell(way, list(group))
+        refused += tell(target, list(group))
     return refused
 
 
 @dataclass(frozen=True)
-class _Way:
+class _Target:
     client: MlflowClient
     run_id: str
     folder: Path
@@ -82,29 +82,29 @@ class _Way:
         return path if path.is_file() or not at else self.folder.joinpath(*path.parts[at[-1] + 2 :])
 
 
-def _send_batch(way: _Way, records: list[Record]) -> Refused:
+def _send_batch(target: _Target, records: list[Record]) -> Refused:
     """One question for all; halves of them where it is refused, so that what is at fault is found."""
     try:
-        _log_batch(way, records)
+        _log_batch(target, records)
         return []
     except ItemRefused as error:
         if len(records) == 1:
             return [(records[0], _reason(records[0], error))]
     half = len(records) // 2
-    return _send_batch(way, records[:half]) + _send_batch(way, records[half:])
+    return _send_batch(target, records[:half]) + _send_batch(target, records[half:])
 
 
-def _log_batch(way: _Way, records: list[Record]) -> None:
+def _log_batch(target: _Target, records: list[Record]) -> None:
     item = described(records[0])
     metrics = [Metric(r["key"], r["value"], r["time"], r["step"]) for r in records if r["kind"] == "metric"]
     params = [Param(r["key"], r["value"]) for r in records if r["kind"] == "param"]
     tags = [RunTag(r["key"], r["value"]) for r in records if r["kind"] == "tag"]
     if metrics:
-        way.ask(item, way.client.log_batch, metrics=metrics)
+        target.ask(item, target.client.log_batch, metrics=metrics)
     for some_params in _chunks(params):
-        way.ask(item, way.client.log_batch, params=some_params)
+        target.ask(item, target.client.log_batch, params=some_params)
     for some_tags in _chunks(tags):
-        way.ask(item, way.client.log_batch, tags=some_tags)
+        target.ask(item, target.client.log_batch, tags=some_tags)
 
 
 def _chunks(items: list[Any]) -> Iterator[list[Any]]:
@@ -112,12 +112,12 @@ def _chunks(items: list[Any]) -> Iterator[list[Any]]:
         yield items[start : start + _PARAMS_A_BATCH]
 
 
-def _one_by_one(tell: Callable[[_Way, Record], None]) -> Callable[[_Way, list[Record]], Refused]:
-    def tell_all(way: _Way, records: list[Record]) -> Refused:
+def _one_by_one(tell: Callable[[_Target, Record], None]) -> Callable[[_Target, list[Record]], Refused]:
+    def tell_all(target: _Target, records: list[Record]) -> Refused:
         refused: Refused = []
         for record in records:
             try:
-                tell(way, record)
+                tell(target, record)
             except ItemRefused as error:
                 refused.append((record, _reason(record, error)))
         return refused
@@ -130,16 +130,16 @@ def _reason(record: Record, error: ItemRefused) -> str:
 
 
 @_one_by_one
-def _remove_tag(way: _Way, record: Record) -> None:
+def _remove_tag(target: _Target, record: Record) -> None:
     try:
-        way.ask(described(record), way.client.delete_tag, record["key"])
+        target.ask(described(record), target.client.delete_tag, record["key"])
     except RunGone as error:
         if "No tag with name" not in str(error):  # it may have been removed already
             raise
 
 
 @_one_by_one
-def _send_input(way: _Way, record: Record) -> None:
+def _send_input(target: _Target, record: Record) -> None:
     dataset = Dataset(
         name=record["name"],
         digest=record["digest"],
@@ -150,7 +150,7 @@ def _send_input(way: _Way, record: Record) -> None:
     entry = DatasetInput(dataset, [InputTag("mlflow.data.context", record["context"])])
     for patience in (0.1, 0.3, 1.0, 0.0):
         try:
-            way.ask(described(record), way.client.log_inputs, [entry])
+            target.ask(described(record), target.client.log_inputs, [entry])
             break
         except ItemRefused:
             # MLflow looks for the data set and then adds it: of two runs that begin at once one is refused.
@@ -160,25 +160,25 @@ def _send_input(way: _Way, record: Record) -> None:
 
 
 @_one_by_one
-def _send_artifact(way: _Way, record: Record) -> None:
-    path = way.file(record)
+def _send_artifact(target: _Target, record: Record) -> None:
+    path = target.file(record)
     if path.is_file():  # a file that is gone was delivered before the mark could be written
-        way.ask(described(record), way.client.log_artifact, str(path), record["folder"] or None)
+        target.ask(described(record), target.client.log_artifact, str(path), record["folder"] or None)
 
 
 @_one_by_one
-def _send_image(way: _Way, record: Record) -> None:
+def _send_image(target: _Target, record: Record) -> None:
     """What `MlflowClient.log_image` does, under names that the record alone decides.
 
     The UI takes an image's key, step and time from its name, `images/KEY+step+0+timestamp+MS+UUID.png`, and shows the
     small copy beside it, `….webp`.
     """
     item = described(record)
-    path = way.file(record)
+    path = target.file(record)
     if not path.is_file():
         return
     taken = record.get("time", 0)
-    number = uuid.uuid5(uuid.NAMESPACE_OID, f"{way.run_id}/{record['key']}")
+    number = uuid.uuid5(uuid.NAMESPACE_OID, f"{target.run_id}/{record['key']}")
     stem = f"{record['key'].replace('/', '~')}+step+0+timestamp+{taken}+{number}"
     with tempfile.TemporaryDirectory() as scratch:
         whole, small = Path(scratch, f"{stem}.png"), Path(scratch, f"{stem}+compressed.webp")
@@ -191,27 +191,27 @@ def _send_image(way: _Way, record: Record) -> None:
         except (OSError, ValueError) as error:
             raise translated(error, item=item) from None
         for file in (whole, small):
-            if file.name not in way.done:
-                way.ask(item, way.client.log_artifact, str(file), "images")
-                way.done.add(file.name)
-    way.ask(item, way.client.set_tag, _LOGGED_IMAGES, "True")
+            if file.name not in target.done:
+                target.ask(item, target.client.log_artifact, str(file), "images")
+                target.done.add(file.name)
+    target.ask(item, target.client.set_tag, _LOGGED_IMAGES, "True")
 
 
 @_one_by_one
-def _send_note(way: _Way, record: Record) -> None:
-    way.ask(described(record), partial(put_note, way.client), record["text"], record["instead_of"])
+def _send_note(target: _Target, record: Record) -> None:
+    target.ask(described(record), partial(put_note, target.client), record["text"], record["instead_of"])
 
 
-def _send_status(way: _Way, records: list[Record]) -> Refused:
+def _send_status(target: _Target, records: list[Record]) -> Refused:
     record = records[-1]
     try:
-        way.ask(described(record), way.client.set_terminated, status=record["status"], end_time=record["time"])
+        target.ask(described(record), target.client.set_terminated, status=record["status"], end_time=record["time"])
     except ItemRefused as error:
         return [(record, _reason(record, error))]
     return []
 
 
-_CHANNELS: dict[str, Callable[[_Way, list[Record]], Refused]] = {
+_CHANNELS: dict[str, Callable[[_Target, list[Record]], Refused]] = {
     "metric": _send_batch,
     "param": _send_batch,
     "tag": _send_batch,

@@ -12,10 +12,10 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import PERMISSION_DENIED
 
-from hit import creation, registry
+from hit import idempotent_creation, model_registry
 from hit.connection import connect, experiment_id
-from hit.creation import create_run, made_once
 from hit.errors import StoreAway, StoreRefused
+from hit.idempotent_creation import create_run, made_once
 from hit.reservation import reserve_run
 from hit.schema import Kind, Tag
 from hit.store import Store
@@ -26,7 +26,7 @@ from tests.stores import new_database
 @pytest.fixture
 def uri(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     new_database(tmp_path / "store.db")
-    monkeypatch.setattr(creation, "_FIRST_WAIT_SECONDS", 0.0)
+    monkeypatch.setattr(idempotent_creation, "_FIRST_WAIT_SECONDS", 0.0)
     address = f"sqlite:///{tmp_path}/store.db"
     mlflow.set_tracking_uri(address)  # where MLflow looks for models
     yield address
@@ -94,7 +94,7 @@ def test_an_empty_answer_is_a_lost_one(uri: str, monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_store_that_stays_away_or_refuses_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(creation, "_FIRST_WAIT_SECONDS", 0.0)
+    monkeypatch.setattr(idempotent_creation, "_FIRST_WAIT_SECONDS", 0.0)
     asked: list[str] = []
 
     def away() -> str:
@@ -123,11 +123,11 @@ def test_a_registered_model_is_one_version(
         writer.params({"model": "vae", "dataset": "digits"})
         writer.tags({Tag.DATA_DIGEST: "0123"})
     lose_answers(monkeypatch, method, 1)
-    monkeypatch.setattr(registry, "trained_shape", lambda run: (1, 8, 8))
+    monkeypatch.setattr(model_registry, "trained_shape", lambda run: (1, 8, 8))
     monkeypatch.setattr(Store, "download", lambda *_: tmp_path / "weights")
-    monkeypatch.setattr(registry, "write_model", lambda folder, *_, **__: folder.mkdir())
-    registered = registry.register_run(store, writer.run_id, alias="density", text="Why.")
-    again = registry.register_run(store, writer.run_id, alias="density", text="Why.")
+    monkeypatch.setattr(model_registry, "write_model", lambda folder, *_, **__: folder.mkdir())
+    registered = model_registry.register_run(store, writer.run_id, alias="density", text="Why.")
+    again = model_registry.register_run(store, writer.run_id, alias="density", text="Why.")
     (version,) = store.client.search_model_versions(f"name = '{registered.name}'")
     assert (str(version.version), version.run_id) == (registered.version, writer.run_id)
     assert (registered.new, again.new) == (True, False)

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from hit import leftovers
+from hit import undelivered
 from hit.connection import connect, experiment_id
-from hit.facts import RunFacts
 from hit.journal import Journal, Record
-from hit.leftovers import deliver_leftovers, find_leftovers
+from hit.run_description import RunDescription
 from hit.schema import Tag
 from hit.state import lock_run
+from hit.undelivered import deliver_undelivered, find_local_runs
 from tests.stores import new_database
 
 STATUS: Record = {"kind": "status", "status": "FINISHED", "time": 1_700_000_000_000}
@@ -33,7 +33,7 @@ def left(client: MlflowClient, state: Path, records: list[Record], root: str | N
     run = client.create_run(home)
     folder = state / "runs" / run.info.run_id
     folder.mkdir(parents=True)
-    RunFacts.of(client, run, "train").save(folder)
+    RunDescription.of(client, run, "train").save(folder)
     journal = Journal(folder)
     journal.append(records)
     journal.close()
@@ -51,7 +51,7 @@ def steps(client: MlflowClient, folder: Path) -> list[int]:
 
 def test_what_is_delivered_of_a_finished_run_goes(client: MlflowClient, tmp_path: Path) -> None:
     folder = left(client, tmp_path, [*metrics(1, 2), STATUS])
-    assert deliver_leftovers(tmp_path, client.tracking_uri) == 1
+    assert deliver_undelivered(tmp_path, client.tracking_uri) == 1
     assert steps(client, folder) == [1, 2]
     assert client.get_run(folder.name).info.status == "FINISHED"
     assert not folder.exists()
@@ -62,7 +62,7 @@ def test_a_folder_that_a_kill_left_between_delivery_and_removal_goes(client: Mlf
     journal = Journal(folder)
     journal.mark_sent(journal.peek()[-1][1])
     journal.close()
-    assert deliver_leftovers(tmp_path, client.tracking_uri) == 0
+    assert deliver_undelivered(tmp_path, client.tracking_uri) == 0
     assert not folder.exists()
 
 
@@ -76,13 +76,13 @@ def test_artifacts_that_cannot_be_written_block_nothing(
     journal.append([artifact(folder), *metrics(1, 2), STATUS])
     journal.close()
     other = left(client, tmp_path, metrics(7))
-    assert deliver_leftovers(tmp_path, client.tracking_uri) == 2
+    assert deliver_undelivered(tmp_path, client.tracking_uri) == 2
     assert (steps(client, folder), steps(client, other)) == ([1, 2], [7])
     assert client.get_run(folder.name).info.status == "FINISHED"
     assert "artifact a.bin: " in client.get_run(folder.name).data.tags[Tag.UNDELIVERED]
     assert capsys.readouterr().err.count("\n") == 1
     assert (folder / "a.bin").exists()
-    assert deliver_leftovers(tmp_path, client.tracking_uri) == 0, "tried again"
+    assert deliver_undelivered(tmp_path, client.tracking_uri) == 0, "tried again"
     assert not capsys.readouterr().err, "in silence"
 
 
@@ -104,7 +104,7 @@ def test_a_damaged_folder_stops_no_other(
 ) -> None:
     folders = [left(client, tmp_path, metrics(1)) for _ in range(3)]
     damage(sorted(folders)[1])  # type: ignore[operator]
-    deliver_leftovers(tmp_path, client.tracking_uri)
+    deliver_undelivered(tmp_path, client.tracking_uri)
     for folder in sorted(folders)[::2]:
         assert steps(client, folder) == [1]
     assert capsys.readouterr().err.count("\n") <= 1
@@ -115,7 +115,7 @@ def test_a_run_that_the_store_does_not_hold_is_told_in_a_line(
 ) -> None:
     folder = left(client, tmp_path, metrics(1))
     folder.rename(tmp_path / "runs" / ("0" * 32))
-    assert deliver_leftovers(tmp_path, client.tracking_uri) == 0
+    assert deliver_undelivered(tmp_path, client.tracking_uri) == 0
     assert f"--adopt {'0' * 32}" in capsys.readouterr().err
 
 
@@ -124,10 +124,10 @@ def test_a_run_that_somebody_deleted_is_left_alone_in_silence(
 ) -> None:
     folder = left(client, tmp_path, metrics(1))
     client.delete_run(folder.name)
-    assert deliver_leftovers(tmp_path, client.tracking_uri) == 0
+    assert deliver_undelivered(tmp_path, client.tracking_uri) == 0
     assert not capsys.readouterr().err
     client.restore_run(folder.name)
-    assert deliver_leftovers(tmp_path, client.tracking_uri) == 1
+    assert deliver_undelivered(tmp_path, client.tracking_uri) == 1
 
 
 def test_folders_with_nothing_but_a_lock_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,7 +139,7 @@ def test_folders_with_nothing_but_a_lock_go(tmp_path: Path, monkeypatch: pytest.
     os.utime(tmp_path / "runs" / "held" / "lock", (0, 0))
     (tmp_path / "runs" / "kept").mkdir()
     (tmp_path / "runs" / "kept" / "checkpoint.safetensors").touch()
-    assert list(find_leftovers(tmp_path)) == []
+    assert list(find_local_runs(tmp_path)) == []
     assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["held", "kept", "new"]
     held.release()
 
@@ -150,7 +150,7 @@ def test_files_are_found_where_the_state_directory_has_moved_to(client: MlflowCl
     journal.append([artifact(folder) | {"path": str(folder / "a.bin")}])
     journal.close()
     (tmp_path / "before").rename(tmp_path / "after")
-    assert deliver_leftovers(tmp_path / "after", client.tracking_uri) == 1
+    assert deliver_undelivered(tmp_path / "after", client.tracking_uri) == 1
     assert [item.path for item in client.list_artifacts(folder.name)] == ["a.bin"]
 
 
@@ -167,6 +167,6 @@ def test_a_store_that_fails_at_one_item_is_found_out(
     journal.append([artifact(folder), *metrics(1)])
     journal.close()
     monkeypatch.setattr(MlflowClient, "log_artifact", fails)
-    monkeypatch.setattr(leftovers, "_PAUSE_SECONDS", 0)
-    assert deliver_leftovers(tmp_path, client.tracking_uri) == 1
+    monkeypatch.setattr(undelivered, "_PAUSE_SECONDS", 0)
+    assert deliver_undelivered(tmp_path, client.tracking_uri) == 1
     assert steps(client, folder) == [1]

@@ -13,7 +13,7 @@ from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
 
 from hit.cli import entry_point
 from hit.errors import Diverged
-from hit.recovery import deliver_leftovers
+from hit.recovery import deliver_undelivered
 from hit.schema import Kind, Tag
 from hit.stop import StopRequest
 from hit.tracking import RunWriter
@@ -70,7 +70,7 @@ class TestStoreAway:
         def refuses(*_: object, **__: object) -> None:
             raise MlflowException("the server is away", TEMPORARILY_UNAVAILABLE)
 
-        monkeypatch.setattr("hit.draining._SECONDS_WHEN_STOPPED", 0.2)
+        monkeypatch.setattr("hit.drain._SECONDS_WHEN_STOPPED", 0.2)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(MlflowClient, "log_batch", refuses)
             yield patch
@@ -98,7 +98,7 @@ class TestStoreAway:
         assert "what the store lacks is kept in" in line
         assert str(training.state) in line
         away.undo()
-        assert deliver_leftovers(training.state, training.uri) == 1
+        assert deliver_undelivered(training.state, training.uri) == 1
         status, reason, metrics = training.ended()
         assert (status, metrics) == ("KILLED", {"train/rate_1": 1.0})
         assert reason in (f"stopped by signal {numbers[0]}", "interrupted")

@@ -10,10 +10,10 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from hit import lengths
+from hit import field_lengths
 from hit.bounds import MOST_LAYERS
 from hit.config import TrainConfig
-from hit.lengths import is_shortened, shortened
+from hit.field_lengths import is_shortened, shortened
 from hit.reevaluation import candidates, reevaluate
 from hit.reservation import reserve_run
 from hit.runner import train_run
@@ -29,7 +29,7 @@ AROUND = (-1, 0, 1, 5000)
 def uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A store as strict as those of earlier versions of MLflow."""
     with pytest.MonkeyPatch.context() as patch:
-        for name, most in (("MAX_PARAM_VAL_LENGTH", lengths.PARAM), ("MAX_TAG_VAL_LENGTH", lengths.TAG)):
+        for name, most in (("MAX_PARAM_VAL_LENGTH", field_lengths.PARAM), ("MAX_TAG_VAL_LENGTH", field_lengths.TAG)):
             patch.setattr(mlflow.utils.validation, name, most)
         yield f"sqlite:///{tmp_path_factory.mktemp('store')}/store.db"
 
@@ -40,23 +40,23 @@ def test_a_run_may_be_told_anything(uri: str, tmp_path: Path, beyond: int) -> No
         return ("x" * (limit + beyond - 1)) + "y"
 
     with RunWriter(
-        kind=Kind.TRAIN, name=text(lengths.NAME), state_dir=tmp_path, uri=uri, tags={"a": text(5000)}
+        kind=Kind.TRAIN, name=text(field_lengths.NAME), state_dir=tmp_path, uri=uri, tags={"a": text(5000)}
     ) as run:
-        run.params({"dataset": text(lengths.PARAM), "epochs": 3})
-        run.tags({"b": text(lengths.TAG)})
-        run.dataset(text(lengths.DATASET), text(lengths.DIGEST), {"train": 1})
-        run.note = lambda status, reason: text(lengths.TAG)
+        run.params({"dataset": text(field_lengths.PARAM), "epochs": 3})
+        run.tags({"b": text(field_lengths.TAG)})
+        run.dataset(text(field_lengths.DATASET), text(field_lengths.DIGEST), {"train": 1})
+        run.note = lambda status, reason: text(field_lengths.TAG)
     found = MlflowClient(uri).get_run(run.run_id)
     assert found.info.status == "FINISHED"
     (entry,) = found.inputs.dataset_inputs
     told = {
-        found.info.run_name: lengths.NAME,
-        found.data.params["dataset"]: lengths.PARAM,
-        found.data.tags["a"]: lengths.TAG,
-        found.data.tags["b"]: lengths.TAG,
-        found.data.tags[Tag.NOTE]: lengths.TAG,
-        entry.dataset.name: lengths.DATASET,
-        entry.dataset.digest: lengths.DIGEST,
+        found.info.run_name: field_lengths.NAME,
+        found.data.params["dataset"]: field_lengths.PARAM,
+        found.data.tags["a"]: field_lengths.TAG,
+        found.data.tags["b"]: field_lengths.TAG,
+        found.data.tags[Tag.NOTE]: field_lengths.TAG,
+        entry.dataset.name: field_lengths.DATASET,
+        entry.dataset.digest: field_lengths.DIGEST,
     }
     for value, limit in told.items():
         assert value == shortened(text(limit), limit)
@@ -65,7 +65,7 @@ def test_a_run_may_be_told_anything(uri: str, tmp_path: Path, beyond: int) -> No
     assert ("long_params.json" in artifacts) == (beyond > 0)
     if beyond > 0:
         path = Store(uri).download(run.run_id, "long_params.json", tmp_path)
-        assert json.loads(path.read_text()) == {"dataset": text(lengths.PARAM)}
+        assert json.loads(path.read_text()) == {"dataset": text(field_lengths.PARAM)}
 
 
 def test_what_differs_stays_different() -> None:
@@ -80,7 +80,7 @@ def test_a_reserved_run_is_told_the_same(uri: str, tmp_path: Path) -> None:
     tags = {Tag.CONFIG_HASH: "h", Tag.IMPORTED: long}
     run_id = reserve_run(Store(uri), "hit", long, {"dataset": long}, tags)
     run = MlflowClient(uri).get_run(run_id)
-    assert run.data.params["dataset"] == shortened(long, lengths.PARAM)
+    assert run.data.params["dataset"] == shortened(long, field_lengths.PARAM)
     with RunWriter(kind=Kind.TRAIN, name=long, state_dir=tmp_path, uri=uri, run_id=run_id) as writer:
         writer.params({"dataset": long})
     assert MlflowClient(uri).get_run(run_id).info.status == "FINISHED"
@@ -89,7 +89,7 @@ def test_a_reserved_run_is_told_the_same(uri: str, tmp_path: Path) -> None:
 def test_every_key_is_short_enough() -> None:
     names = [declared.name for declared in layer_metrics(MOST_LAYERS)]
     names += list(TrainConfig(z_dims=(1,) * (MOST_LAYERS - 1), betas=(1.0,) * MOST_LAYERS).to_flat())
-    assert max(map(len, [*names, *map(str, Tag)])) <= lengths.KEY
+    assert max(map(len, [*names, *map(str, Tag)])) <= field_lengths.KEY
 
 
 def deep_file(folder: Path) -> Path:
