@@ -67,7 +67,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     from hit.errors import StoreError, StoreRefused
     from hit.recovery import recover
     from hit.run_names import command_name
-    from hit.runner import state_folder
+    from hit.state import state_folder
     from hit.tracking import RunWriter
 
     experiment = chosen_experiment(options.experiment)

@@ -6,7 +6,7 @@ from mlflow.entities import Run
 
 from hit.errors import Claimed
 from hit.experiments import Experiment
-from hit.ownership import is_lost
+from hit.run_liveness import is_lost
 from hit.schema import Kind, Tag
 from hit.store import Store
 

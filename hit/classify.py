@@ -101,8 +101,9 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     from hit.connection import chosen_experiment
     from hit.machine import select_device
     from hit.recovery import recover
-    from hit.runner import load_once, state_folder
+    from hit.runner import load_once
     from hit.schema import metric
+    from hit.state import state_folder
 
     stop.check()
     experiment = chosen_experiment(options.experiment)
@@ -150,8 +151,9 @@ def classify(
     from hit.connection import chosen_experiment
     from hit.machine import keep_freed_memory, select_device, set_threads
     from hit.run_names import command_name
-    from hit.runner import load_once, log_dataset, state_folder
+    from hit.runner import load_once, log_dataset
     from hit.schema import Tag
+    from hit.state import state_folder
     from hit.stop import StopRequest
     from hit.tracking import RunWriter
 

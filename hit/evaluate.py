@@ -58,7 +58,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     from hit.evaluating import evaluate_runs
     from hit.recovery import recover
     from hit.reevaluation import candidates
-    from hit.runner import state_folder
+    from hit.state import state_folder
     from hit.store import Store
     from hit.tracking import RunWriter
 

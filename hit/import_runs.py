@@ -55,7 +55,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     from hit.recovery import recover
     from hit.research_import import Outcome, Result, find_runs, import_runs
     from hit.run_names import command_name
-    from hit.runner import state_folder
+    from hit.state import state_folder
     from hit.tracking import RunWriter
 
     experiment = chosen_experiment(options.experiment)

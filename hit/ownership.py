@@ -1,11 +1,9 @@
-"""Whose a run is: tags that name its process and say that it is alive, and what they tell others."""
+"""Whose a run is: tags that name its process and say that it is alive, written; `hit.run_liveness` reads them."""
 
 __all__ = [
     "LOST",
-    "LOST_AFTER_SECONDS",
     "Ownership",
     "deleted",
-    "is_lost",
     "may_be_written",
     "ownership_tags",
     "take_over",
@@ -13,8 +11,6 @@ __all__ = [
 ]
 
 import contextlib
-import math
-import os
 import time
 
 from mlflow import MlflowClient
@@ -29,40 +25,12 @@ from hit.store_errors import translated
 
 #: Why a run ended whose process went without a word (tag `hit.status_reason`).
 LOST = "lost: its process is gone"
-#: A run of another machine whose heart has not beaten for so long is lost.
-LOST_AFTER_SECONDS = 600.0
-#: Clocks of machines differ by less; a heartbeat later than that has been typed by somebody.
-_LATEST_SECONDS = 86400.0
 
 
 def ownership_tags() -> dict[str, str]:
     """Tags that say that a run is this process's."""
     host, process = process_identity()
     return {str(Tag.HOST): host, str(Tag.PROCESS): process, str(Tag.HEARTBEAT): str(int(time.time()))}
-
-
-def is_lost(run: Run, now: float | None = None) -> bool:
-    """Whether a run that says RUNNING has nobody behind it any more.
-
-    On this machine its process tells; for others, and where the tag names no process, a heart that has stopped. A
-    run with neither tag is not ours to judge.
-    """
-    tags = run.data.tags
-    if run.info.status != "RUNNING" or not {Tag.PROCESS, Tag.HEARTBEAT} & tags.keys():
-        return False
-    named = tags.get(Tag.PROCESS, "")
-    if pid := pid_of(named):
-        host, process = process_identity(pid)
-        if tags.get(Tag.HOST) == host:
-            return named != process or not _alive(pid)
-    now = time.time() if now is None else now
-    try:
-        beat = float(tags.get(Tag.HEARTBEAT, "0"))
-    except ValueError:
-        beat = 0.0
-    if not math.isfinite(beat) or beat > now + _LATEST_SECONDS:
-        beat = 0.0
-    return now - beat > LOST_AFTER_SECONDS
 
 
 def there(client: MlflowClient, run_id: str) -> Run:
@@ -169,13 +137,3 @@ def _not_deleted(client: MlflowClient, run_id: str) -> Run:
 def _not_taken_over(run_id: str, error: MlflowException) -> StoreError:
     fault = translated(error)
     return type(fault)(f"run {run_id} cannot be taken over: {fault}")
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -53,7 +53,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     from hit.connection import connect
     from hit.errors import ConfigError, StoreError, shown
     from hit.incomplete_runs import adopted, choose, delivered, dropped, find_incomplete
-    from hit.runner import state_folder
+    from hit.state import state_folder
     from hit.tracking import RunWriter
 
     asked = {"deliver": options.deliver, "adopt": options.adopt, "drop": options.drop}

@@ -13,7 +13,8 @@ from hit.connection import connect
 from hit.endings import REASON_LENGTH
 from hit.errors import RunGone, StoreError
 from hit.experiments import Experiment
-from hit.ownership import LOST, is_lost
+from hit.ownership import LOST
+from hit.run_liveness import is_lost
 from hit.schema import Kind, Tag
 from hit.store import Store
 from hit.store_errors import translated

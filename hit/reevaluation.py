@@ -24,8 +24,9 @@ from hit.metric_groups import GROUPS, parse_groups
 from hit.metrics import EVALUATOR
 from hit.models import build_model, check_fit
 from hit.run_notes import run_note
-from hit.runner import load_once, state_folder
+from hit.runner import load_once
 from hit.schema import WEIGHTS, Kind, Tag
+from hit.state import state_folder
 from hit.stop import StopRequest
 from hit.store import Store
 from hit.tracking import RunWriter

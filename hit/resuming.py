@@ -11,7 +11,6 @@ __all__ = [
     "resume_config",
     "resumed",
     "says",
-    "state_folder",
     "take_earlier_epochs",
 ]
 
@@ -27,9 +26,8 @@ from filelock import Timeout
 from hit.checkpoint import adopt_checkpoint
 from hit.config import TrainConfig, machine_fields
 from hit.errors import CheckpointError, Claimed, ConfigError, StoreAway, StoreError
-from hit.paths import given_path
 from hit.schema import CONFIG, Kind, Tag
-from hit.state import lock_run, run_folder, unlock_run
+from hit.state import lock_run, run_folder, state_folder, unlock_run
 from hit.store import Store, config_of
 from hit.tracking import RunWriter
 
@@ -47,11 +45,6 @@ class Longer:
 
     run_id: str
     config: TrainConfig
-
-
-def state_folder(config: TrainConfig) -> Path:
-    """Folder of journals and checkpoints: the config's, else $HIT_STATE_DIR, else .hit; ConfigError: out of reach."""
-    return given_path("state_dir", config.state_dir or os.environ.get("HIT_STATE_DIR", "") or ".hit")
 
 
 def given_options(argv: Sequence[str], values: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,6 @@ __all__ = [
     "log_dataset",
     "measure_run",
     "model_run",
-    "state_folder",
     "train_job",
     "train_run",
 ]
@@ -34,10 +33,11 @@ from hit.machine import keep_freed_memory, select_device, set_threads
 from hit.measuring import measure, report_skipped
 from hit.metric_groups import parse_groups
 from hit.models import HierarchicalVAE, build_model, check_fit, check_memory
-from hit.resuming import CHECKPOINT, Longer, state_folder, take_earlier_epochs
+from hit.resuming import CHECKPOINT, Longer, take_earlier_epochs
 from hit.run_names import run_name
 from hit.run_notes import run_note
 from hit.schema import CONFIG, DEFAULT_EXPERIMENT, Kind, Tag
+from hit.state import state_folder
 from hit.stop import StopRequest
 from hit.store import Store
 from hit.tracking import RunWriter

@@ -6,6 +6,7 @@ __all__ = [
     "lock_run",
     "make_writable",
     "run_folder",
+    "state_folder",
     "store_mark",
     "unlock_run",
     "unwritable",
@@ -22,13 +23,20 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from hit.addresses import place, tracking_uri
+from hit.config import TrainConfig
 from hit.errors import StoreRefused
+from hit.paths import given_path
 from hit.store_errors import is_no_room
 
 #: Name of the lock file in a run's folder.
 LOCK = "lock"
 #: A disk with less room than this is full.
 _LEAST_ROOM_BYTES = 65536
+
+
+def state_folder(config: TrainConfig) -> Path:
+    """Folder of journals and checkpoints: the config's, else $HIT_STATE_DIR, else .hit; ConfigError: out of reach."""
+    return given_path("state_dir", config.state_dir or os.environ.get("HIT_STATE_DIR", "") or ".hit")
 
 
 def run_folder(state_dir: Path, run_id: str) -> Path:

@@ -19,9 +19,9 @@ from hit.errors import ConfigError, StoreAway, StoreError, StoreRefused, shown
 from hit.experiments import Experiment
 from hit.filters import refusal
 from hit.histories import Point, from_server, one_by_one
-from hit.ownership import is_lost
 from hit.records import Records, as_typed, is_layered
 from hit.redaction import redact
+from hit.run_liveness import is_lost
 from hit.schema import DEFAULT_EXPERIMENT, Kind, Tag
 from hit.store_errors import translated
 

@@ -87,10 +87,11 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     from hit.connection import chosen_experiment
     from hit.cpus import default_workers
     from hit.recovery import recover
-    from hit.resuming import given_options, is_finished, state_folder
+    from hit.resuming import given_options, is_finished
     from hit.run_names import command_name
     from hit.runner import Progress
     from hit.schema import Tag, metric
+    from hit.state import state_folder
     from hit.store import Store
     from hit.surfaces.plan import SurfacePlan
     from hit.surfaces.resuming import assert_same_as_finished, resume_plan

@@ -58,10 +58,11 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     from hit.adoption import adopt_unknown
     from hit.connection import chosen_experiment
     from hit.recovery import recover
-    from hit.resuming import Longer, finished_config, given_options, resume_config, resumed, state_folder
+    from hit.resuming import Longer, finished_config, given_options, resume_config, resumed
     from hit.run_names import command_name
     from hit.runner import Progress, train_run
     from hit.schema import Tag, metric
+    from hit.state import state_folder
     from hit.store import Store
     from hit.ui_views import charts_line
     from hit.watching import watch

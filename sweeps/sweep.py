@@ -14,8 +14,9 @@ from hit.experiments import Experiment
 from hit.machine import select_device
 from hit.models import check_fit, check_memory
 from hit.run_names import command_name
-from hit.runner import load_once, state_folder
+from hit.runner import load_once
 from hit.schema import Kind, Tag
+from hit.state import state_folder
 from hit.stop import StopRequest
 from hit.store import Store
 from hit.tracking import RunWriter

@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 from hit.config import TrainConfig, machine_fields
-from hit.resuming import differing, nothing_to_resume, refuse, says, state_folder
-from hit.state import run_folder
+from hit.resuming import differing, nothing_to_resume, refuse, says
+from hit.state import run_folder, state_folder
 from hit.store import Store
 from hit.surfaces.plan import SurfacePlan
 from hit.surfaces.stored import PLAN_FILE

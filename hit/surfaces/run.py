@@ -19,9 +19,9 @@ from hit.errors import StoreError
 from hit.machine import keep_freed_memory, select_device, set_threads
 from hit.models import build_model, check_fit, check_memory
 from hit.models.conditioning import SurfaceModel, condition_on_betas
-from hit.resuming import state_folder
 from hit.runner import Progress, load_once, log_dataset
 from hit.schema import Kind, Tag
+from hit.state import state_folder
 from hit.stop import StopRequest
 from hit.store import Store
 from hit.surfaces.cells import Source, load_surface, measure_cells

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hit.ownership import is_lost
+from hit.run_liveness import is_lost
 from hit.schema import Tag
 from hit.store import Store
 from tests.commands import ROOT, SMALL, Commands, alive, descendants, wait_until

@@ -7,8 +7,8 @@ import pytest
 from mlflow import MlflowClient
 
 from hit.connection import connect, experiment_id
-from hit.ownership import is_lost
 from hit.recovery import end_lost
+from hit.run_liveness import is_lost
 from hit.schema import Tag
 from hit.stop import process_identity
 from hit.store import Store

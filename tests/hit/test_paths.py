@@ -13,7 +13,7 @@ from hit.errors import ConfigError
 from hit.options import output_file
 from hit.paths import given_path
 from hit.research_import import find_runs
-from hit.resuming import state_folder
+from hit.state import state_folder
 from sweeps.launchers.launcher import Training
 from tests.unreadable import unreadable
 
