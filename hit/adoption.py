@@ -14,16 +14,20 @@ from mlflow.entities import Run
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME
 
 from hit.connection import connect, experiment_id
+from hit.endings import END_TAGS, end_tags
 from hit.errors import RunGone, StoreError
 from hit.journal import JOURNAL, Journal, Record
+from hit.ownership import LOST
 from hit.run_description import RunDescription
+from hit.run_log import tag_record
+from hit.run_outcomes import RunOutcome
 from hit.schema import DEFAULT_EXPERIMENT, Tag
 from hit.state import lock_run, run_folder
 from hit.store_errors import translated
 from hit.undelivered import LocalRun, deliver
 
 #: Tags that were true of the old run alone.
-_LEFT_BEHIND = {Tag.UNDELIVERED, Tag.HEARTBEAT, Tag.HOST, Tag.PROCESS, Tag.STATUS_REASON, MLFLOW_RUN_NAME}
+_LEFT_BEHIND = {Tag.UNDELIVERED, Tag.HEARTBEAT, Tag.HOST, Tag.PROCESS, *END_TAGS, MLFLOW_RUN_NAME}
 #: Tags that name another run, which may have been adopted, too.
 _RELATIVES = (Tag.PARENT, Tag.SWEEP)
 
@@ -120,6 +124,6 @@ def _changes(client: MlflowClient, home: str, description: RunDescription, statu
         if (relative := _adopted(client, home, description.tags.get(tag, ""))) is not None:
             records.append({"kind": "tag", "key": str(tag), "value": relative.info.run_id})
     if not status:
-        records.append({"kind": "tag", "key": str(Tag.STATUS_REASON), "value": "lost: its process is gone"})
+        records += [tag_record(*tag) for tag in end_tags(RunOutcome.LOST, LOST).items()]
         records.append({"kind": "status", "status": "FAILED", "time": int(time.time() * 1000)})
     return records

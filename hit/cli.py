@@ -153,7 +153,7 @@ def _end(run_id: str, kind: Kind, ended: Ending) -> NoReturn:
     if run_id:
         from hit.recovery import end_unstarted  # MLflow takes seconds to import
 
-        end_unstarted(run_id, kind, redact(ended.reason), ended.status)
+        end_unstarted(run_id, kind, ended)
         if ended.status == "KILLED":
             correct_status_later(run_id)
     print(redact(ended.line), file=sys.stderr, flush=True)

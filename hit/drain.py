@@ -10,8 +10,9 @@ import threading
 from mlflow import MlflowClient
 from mlflow.entities import RunTag
 
+from hit.endings import Ending, end_tags
 from hit.errors import Interrupted, StoreError
-from hit.schema import Tag
+from hit.redaction import redact
 from hit.stop import StopRequest
 
 _SECONDS_BEFORE_FIRST_LINE, _SECONDS_BETWEEN_LINES = 5.0, 30.0
@@ -66,13 +67,14 @@ class Drain:
         return stopped
 
 
-def end_at_once(client: MlflowClient, run_id: str, status: str, reason: str) -> None:
+def end_at_once(client: MlflowClient, run_id: str, ended: Ending) -> None:
     """Tell the store how a run ended before it has everything; for a moment, and only if it answers."""
 
     def tell() -> None:
         with contextlib.suppress(Exception):  # the journal holds it all the same
-            client.log_batch(run_id, tags=[RunTag(Tag.STATUS_REASON, reason)])
-            client.set_terminated(run_id, status=status)
+            tags = end_tags(ended.outcome, redact(ended.reason))
+            client.log_batch(run_id, tags=[RunTag(*tag) for tag in tags.items()])
+            client.set_terminated(run_id, status=ended.status)
 
     telling = threading.Thread(target=tell, daemon=True)
     telling.start()

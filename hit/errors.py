@@ -1,6 +1,6 @@
 """Mistakes that a user can mend, each one line that names the field, the rule and the value; and other ends of a run.
 
-An error says how the work ends that raises it: `outcome` in a word, `status` of its run in the store, `exit_code` of
+An error says how the work ends that raises it: its `outcome`, which its run has in the store, too, the `exit_code` of
 the command, and what its line `begins` with. `hit.endings` reads them.
 """
 
@@ -30,10 +30,9 @@ __all__ = [
 import difflib
 import reprlib
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Any
 
-EndedAs = Literal["finished", "claimed", "gone", "diverged", "ended early", "failed", "interrupted"]
-Status = Literal["FINISHED", "FAILED", "KILLED"]
+from hit.run_outcomes import RunOutcome
 
 #: So many known words are told at most where none is near.
 _FEW = 12
@@ -44,8 +43,7 @@ _SHOWN = 200
 class _Ends(Exception):
     """How the work ends that raises it."""
 
-    outcome: EndedAs = "failed"
-    status: Status = "FAILED"
+    outcome = RunOutcome.FAILED
     exit_code = 1
     begins = "error: "
 
@@ -86,8 +84,7 @@ class StoreRefused(StoreError):
 class RunGone(StoreError):
     """The run, or its experiment, is deleted or is not in this store."""
 
-    outcome: EndedAs = "gone"
-    status: Status = "KILLED"
+    outcome = RunOutcome.GONE
 
 
 class RunDeleted(RunGone):
@@ -101,8 +98,7 @@ class ItemRefused(StoreError):
 class Claimed(StoreError):
     """Another process is doing this work: the same run, or one of the same config."""
 
-    outcome: EndedAs = "claimed"
-    status: Status = "KILLED"
+    outcome = RunOutcome.CLAIMED
 
 
 class TakenOver(Claimed):
@@ -124,15 +120,14 @@ class OutOfMemory(UserError):
 class Diverged(_Ends):
     """The training loss stopped being finite. Carries the reason that the run records."""
 
-    outcome: EndedAs = "diverged"
+    outcome = RunOutcome.DIVERGED
     begins = "diverged: "
 
 
 class EndedEarly(_Ends):
     """A rule says that training on is no use: the run ends as KILLED with the reason, and nobody goes on with it."""
 
-    outcome: EndedAs = "ended early"
-    status: Status = "KILLED"
+    outcome = RunOutcome.ENDED_EARLY
     begins = "ended early: "
 
 
@@ -144,8 +139,7 @@ class Interrupted(_Ends):
         advice: how to go on, where the work can say so.
     """
 
-    outcome: EndedAs = "interrupted"
-    status: Status = "KILLED"
+    outcome = RunOutcome.INTERRUPTED
     begins = ""
 
     def __init__(self, signal_number: int) -> None:

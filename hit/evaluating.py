@@ -8,6 +8,7 @@ from typing import Any
 
 from hit.jobs import run_jobs
 from hit.reevaluation import Candidate, reevaluate_run
+from hit.run_outcomes import RunOutcome
 from hit.stop import StopRequest
 from hit.store import Store
 from hit.workers import Job, Outcome
@@ -55,6 +56,6 @@ def evaluate_runs(
 
 
 def _verdict(candidate: Candidate, outcome: Outcome) -> Verdict:
-    if outcome.state in ("finished", "claimed"):
+    if outcome.state in (RunOutcome.FINISHED, RunOutcome.CLAIMED):
         return Verdict(candidate, outcome.text)
     return Verdict(candidate, f"error: {outcome.text.strip().splitlines()[-1]}", failed=True)

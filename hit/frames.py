@@ -1,11 +1,35 @@
 """Frames of one row a run, put together: the types of a whole frame, whatever its parts were."""
 
-__all__ = ["stack"]
+__all__ = ["outcomes", "stack"]
 
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+
+from hit.endings import recorded_outcome
+from hit.schema import Tag
+
+#: Column → the tag that it shows, of those that say how a run ended.
+_ENDED = {"ended": Tag.ENDED, "status_reason": Tag.STATUS_REASON}
+
+
+def outcomes(rows: pd.DataFrame) -> pd.Series:
+    """How every run ended (`hit.run_outcomes.RunOutcome`), by the rows' index; None where it has not.
+
+    Args:
+        rows: one row a run (`hit.store.to_frame`).
+
+    >>> rows = {"status": ["FAILED", "RUNNING"], "ended": [None, None], "status_reason": ["diverged: at once", None]}
+    >>> [str(outcome) for outcome in outcomes(pd.DataFrame(rows))]
+    ['diverged', 'None']
+    """
+    columns = {tag: rows[name].astype(object) for name, tag in _ENDED.items() if name in rows}
+    said = [
+        recorded_outcome({tag: text for tag, text in zip(columns, texts, strict=True) if isinstance(text, str)}, status)
+        for status, *texts in zip(rows["status"], *columns.values(), strict=True)
+    ]
+    return pd.Series(said, index=rows.index, dtype=object)
 
 
 def stack(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:

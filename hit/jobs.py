@@ -4,6 +4,7 @@ __all__ = ["run_jobs"]
 
 from collections.abc import Iterator, Sequence
 
+from hit.run_outcomes import RunOutcome
 from hit.stop import StopRequest
 from hit.workers import Job, Outcome, WorkerPool, attempt
 
@@ -24,7 +25,7 @@ def run_jobs(jobs: Sequence[Job], *, workers: int, threads: int = 0, stop: StopR
         for job in jobs:
             stop.check()
             outcome = attempt(job, stop, lambda progress: None)
-            if outcome.state == "interrupted":
+            if outcome.state == RunOutcome.INTERRUPTED:
                 stop.check()
             yield outcome
         return

@@ -6,6 +6,7 @@ __all__ = [
     "deleted",
     "may_be_written",
     "ownership_tags",
+    "remove_end",
     "take_over",
     "there",
 ]
@@ -17,8 +18,10 @@ from mlflow import MlflowClient
 from mlflow.entities import Run, RunTag
 from mlflow.exceptions import MlflowException
 
+from hit.endings import END_TAGS, recorded_outcome
 from hit.errors import Claimed, RunDeleted, StoreError, TakenOver
 from hit.run_names import is_unnamed
+from hit.run_outcomes import RunOutcome
 from hit.schema import Tag
 from hit.stop import pid_of, process_identity
 from hit.store_errors import translated
@@ -112,14 +115,20 @@ class Ownership:
                 raise TakenOver(f"run {self._run_id} was taken for lost, and another process goes on with it")
             if run.info.status != "RUNNING":
                 self._client.update_run(self._run_id, status="RUNNING")
-            if tags.get(Tag.STATUS_REASON, "").startswith("lost: "):
-                with contextlib.suppress(MlflowException):  # whoever took it for lost has seen the mistake
-                    self._client.delete_tag(self._run_id, Tag.STATUS_REASON)
+            if recorded_outcome(tags, "FAILED") is RunOutcome.LOST:
+                remove_end(self._client, self._run_id)
             missing = {key: value for key, value in ownership_tags().items() if key not in tags}
             alive = missing | {str(Tag.HEARTBEAT): str(int(time.time()))}
             self._client.log_batch(self._run_id, tags=[RunTag(key, value) for key, value in alive.items()])
         except MlflowException as error:
             raise translated(error) from None
+
+
+def remove_end(client: MlflowClient, run_id: str) -> None:
+    """Take back how a run ended: it has not. Tags that are not there, or not to be removed now, are no matter."""
+    for tag in END_TAGS:
+        with contextlib.suppress(MlflowException):
+            client.delete_tag(run_id, tag)
 
 
 def deleted(run_id: str) -> str:

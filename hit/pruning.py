@@ -22,8 +22,10 @@ from optuna.trial import TrialState
 
 from hit.config import TrainConfig
 from hit.early_stopping import PrunerRule
+from hit.endings import outcome_of
 from hit.errors import EndedEarly, StoreAway
 from hit.experiments import Experiment
+from hit.run_outcomes import RunOutcome
 from hit.schema import Tag, metric
 from hit.store import Store
 
@@ -171,7 +173,7 @@ class PrunerWatch:
         for run in store.runs(self._experiment, where=where):
             old = self._traces.get(run.info.run_id)
             status = run.info.status
-            interrupted = status == "KILLED" and run.data.tags.get(Tag.ENDED_EARLY) != "true"
+            interrupted = status == "KILLED" and outcome_of(run) is not RunOutcome.ENDED_EARLY
             if (
                 status == "FAILED"
                 or interrupted

@@ -29,6 +29,7 @@ TAG_COLUMNS = {
     "judge": Tag.JUDGE,
     "inception": Tag.INCEPTION,
     "infeasible": Tag.INFEASIBLE,
+    "ended": Tag.ENDED,
     "status_reason": Tag.STATUS_REASON,
     "schema": Tag.SCHEMA,
 }

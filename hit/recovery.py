@@ -10,11 +10,13 @@ from mlflow.entities import Run, RunTag
 from mlflow.exceptions import MlflowException
 
 from hit.connection import connect
-from hit.endings import REASON_LENGTH
+from hit.endings import Ending, end_tags
 from hit.errors import RunGone, StoreError
 from hit.experiments import Experiment
-from hit.ownership import LOST
+from hit.ownership import LOST, remove_end
+from hit.redaction import redact
 from hit.run_liveness import is_lost
+from hit.run_outcomes import RunOutcome
 from hit.schema import Kind, Tag
 from hit.store import Store
 from hit.store_errors import translated
@@ -58,14 +60,13 @@ def mark_lost(client: MlflowClient, run: Run) -> bool:
     """
     run_id = run.info.run_id
     try:
-        client.set_tag(run_id, Tag.STATUS_REASON, LOST)
+        client.log_batch(run_id, tags=[RunTag(*tag) for tag in end_tags(RunOutcome.LOST, LOST).items()])
         client.set_terminated(run_id, status="FAILED")
         found = client.get_run(run_id)
         if found.data.tags.get(Tag.PROCESS) == run.data.tags.get(Tag.PROCESS) or found.info.status != "FAILED":
             return bool(found.info.status == "FAILED")
         client.update_run(run_id, status="RUNNING")
-        with contextlib.suppress(MlflowException):  # its new owner has removed the tag
-            client.delete_tag(run_id, Tag.STATUS_REASON)
+        remove_end(client, run_id)
         return False
     except MlflowException as error:
         fault = translated(error)
@@ -74,14 +75,14 @@ def mark_lost(client: MlflowClient, run: Run) -> bool:
         raise fault from None
 
 
-def end_unstarted(run_id: str, kind: Kind, reason: str, status: str) -> None:
+def end_unstarted(run_id: str, kind: Kind, ended: Ending) -> None:
     """End a run that `mlflow run` made for this process and that the process could not begin."""
     with contextlib.suppress(StoreError, MlflowException):  # the user is told the reason in any case
         client = connect()
         run = client.get_run(run_id)
         if run.info.status == "RUNNING":
-            tags = {Tag.STATUS_REASON: reason[:REASON_LENGTH], Tag.KIND: kind}
+            tags = end_tags(ended.outcome, redact(ended.reason)) | {str(Tag.KIND): str(kind)}
             client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
             if Tag.KIND not in run.data.tags:  # nobody has named it yet: its name is one of MLflow's fancies
                 client.update_run(run_id, name=f"{kind} (not begun)")
-            client.set_terminated(run_id, status=status)
+            client.set_terminated(run_id, status=ended.status)

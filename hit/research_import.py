@@ -16,12 +16,14 @@ from torch import Tensor
 from hit.config import TrainConfig, machine_fields
 from hit.data import Dataset
 from hit.data.download import DataRoot
+from hit.endings import outcome_of
 from hit.errors import CheckpointError, ConfigError, DataError, Diverged, OutOfMemory, shown
 from hit.experiments import Experiment
 from hit.machine import keep_freed_memory, select_device, set_threads
 from hit.models import HierarchicalVAE, build_model
 from hit.paths import given_path
 from hit.research_code import Unsupported, translate_config, translate_weights
+from hit.run_outcomes import RunOutcome
 from hit.runner import describe_run, load_once, measure_run, model_run
 from hit.schema import DEFAULT_EXPERIMENT, Tag
 from hit.stop import StopRequest
@@ -199,7 +201,7 @@ def _present(store: Store, experiment: str | Experiment) -> set[tuple[str, str]]
     return {
         (run.data.tags[Tag.CONFIG_HASH], run.data.tags[Tag.IMPORTED])
         for run in store.runs(experiment, where=f"tags.`{Tag.IMPORTED}` LIKE '%'")
-        if run.info.status == "FINISHED" or Tag.DIVERGED in run.data.tags
+        if outcome_of(run) in (RunOutcome.FINISHED, RunOutcome.DIVERGED)
     }
 
 

@@ -13,13 +13,14 @@ from mlflow.exceptions import MlflowException
 from hit import field_lengths, schema
 from hit.claims import assert_claim, assert_free
 from hit.connection import experiment_id
-from hit.endings import REASON_LENGTH
+from hit.endings import end_tags
 from hit.errors import Claimed, RunDeleted, RunGone, StoreAway
 from hit.experiments import Experiment
 from hit.field_lengths import shortened
 from hit.idempotent_creation import create_run
 from hit.ownership import deleted, ownership_tags
 from hit.provenance import source_tags
+from hit.run_outcomes import RunOutcome
 from hit.schema import Kind, Tag
 from hit.store import Store
 from hit.store_errors import translated
@@ -106,7 +107,7 @@ def release_run(client: MlflowClient, run_id: str) -> None:
         client.delete_run(run_id)
 
 
-def settle_run(client: MlflowClient, run_id: str, status: str, reason: str) -> None:
+def settle_run(client: MlflowClient, run_id: str, outcome: RunOutcome, reason: str) -> None:
     """End a run that its process did not end itself, with the reason; one that has ended stays as it is.
 
     A run that somebody has deleted needs no end.
@@ -118,8 +119,8 @@ def settle_run(client: MlflowClient, run_id: str, status: str, reason: str) -> N
         run = client.get_run(run_id)
         silent = run.info.status == "FAILED" and Tag.STATUS_REASON not in run.data.tags
         if run.info.status == "RUNNING" or silent:
-            client.log_batch(run_id, tags=[RunTag(Tag.STATUS_REASON, reason[:REASON_LENGTH])])
-            client.set_terminated(run_id, status=status)
+            client.log_batch(run_id, tags=[RunTag(*tag) for tag in end_tags(outcome, reason).items()])
+            client.set_terminated(run_id, status=outcome.status)
     except MlflowException as error:
         fault = translated(error)
         if not isinstance(fault, RunGone):

@@ -3,7 +3,6 @@
 __all__ = [
     "CONFIG",
     "DEFAULT_EXPERIMENT",
-    "HOPELESS",
     "PROBES",
     "SCHEMA_VERSION",
     "WEIGHTS",
@@ -31,9 +30,6 @@ CONFIG = "config.json"
 WEIGHTS = "model/weights.safetensors"
 
 Direction = Literal["minimize", "maximize"]
-
-#: How the reasons begin (tag `hit.status_reason`) of runs whose model nobody is to train again: it would end so again.
-HOPELESS = ("diverged", "outside the region", "pruned")
 
 
 class Kind(StrEnum):
@@ -71,6 +67,7 @@ class Tag(StrEnum):
     INCEPTION = "hit.inception"
     SKIPPED = "hit.skipped"
     BOUND_VIOLATIONS = "hit.bound_violations"
+    ENDED = "hit.ended"
     STATUS_REASON = "hit.status_reason"
     DIVERGED = "hit.diverged"
     ENDED_EARLY = "hit.ended_early"

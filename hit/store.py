@@ -284,9 +284,9 @@ def to_frame(runs: Sequence[Run]) -> pd.DataFrame:
     """A tidy frame, one row a run.
 
     Columns: run_id, run_name, experiment_id, status, start_time, end_time (UTC), kind, sweep, parent, amortised,
-    config_hash, group, data_digest, evaluator, judge, inception, infeasible, status_reason, schema, every field of the
-    config with its type, and every metric under its schema name as float (NaN where the run lacks it). A param that
-    `mlflow run` logged as typed ("1e-3") and one that we logged (0.001) read the same. β_l of a run with rate
+    config_hash, group, data_digest, evaluator, judge, inception, infeasible, ended, status_reason, schema, every field
+    of the config with its type, and every metric under its schema name as float (NaN where the run lacks it). A param
+    that `mlflow run` logged as typed ("1e-3") and one that we logged (0.001) read the same. β_l of a run with rate
     targets is the one that it ended with.
     """
     return Records.of(runs).frame()

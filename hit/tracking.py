@@ -18,8 +18,8 @@ from hit import field_lengths, schema
 from hit.connection import connect, experiment_id
 from hit.delivery import Delivery
 from hit.drain import Drain, end_at_once
-from hit.endings import ending
-from hit.errors import Claimed, Diverged, EndedEarly, Interrupted, RunGone, StoreError, TakenOver
+from hit.endings import END_TAGS, Ending, end_tags, ending
+from hit.errors import Claimed, Interrupted, RunGone, StoreError, TakenOver
 from hit.experiments import Experiment
 from hit.field_lengths import shortened
 from hit.idempotent_creation import create_run
@@ -126,15 +126,9 @@ class RunWriter(RunLog):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        ended = ending(error)
-        tags: dict[str, str] = {Tag.STATUS_REASON: redact(ended.reason)} if ended.reason else {}
-        if isinstance(error, Diverged):
-            tags[Tag.DIVERGED] = "true"
-        if isinstance(error, EndedEarly):
-            tags[Tag.ENDED_EARLY] = "true"
         with self._stop.whole(ends=True):
             try:
-                self.end(ended.status, tags)
+                self.end(ending(error))
             except (StoreError, Interrupted) as lacking:
                 if error is None:
                     raise
@@ -149,7 +143,7 @@ class RunWriter(RunLog):
                 refusal.add_note(line)
             raise refusal from None
 
-    def end(self, status: str, tags: Mapping[str, str] | None = None) -> None:
+    def end(self, ended: Ending) -> None:
         """Tell the store how the run ended, wait until it knows, and release everything.
 
         Raises:
@@ -165,10 +159,10 @@ class RunWriter(RunLog):
         try:
             self._delivery.check()
             self._delivery.stop_beating()
-            lacks = self._delivery.finish(self._last_records(status, dict(tags or {})), drain)
+            lacks = self._delivery.finish(self._last_records(ended), drain)
             complete = not lacks and not self._delivery.refused
             if lacks and self._stop.hurried and self._delivery.trouble is None:
-                end_at_once(self._client, self.run_id, status, (tags or {}).get(Tag.STATUS_REASON, ""))
+                end_at_once(self._client, self.run_id, ended)
             if lacks:
                 self._delivery.check()
         except TakenOver:
@@ -176,7 +170,7 @@ class RunWriter(RunLog):
             raise
         finally:
             self._delivery.close(drain.patience)
-            if complete and status == "FINISHED":
+            if complete and ended.status == "FINISHED":
                 shutil.rmtree(self.folder, ignore_errors=True)
             unlock_run(self._lock)
         if lacks:
@@ -209,7 +203,7 @@ class RunWriter(RunLog):
         delivery.start()
         if self._taken_over and not self._amends:
             # How it ended before is no longer true; and whose it is stands there, and is not for the journal.
-            self.untag((Tag.STATUS_REASON, Tag.DIVERGED, Tag.ENDED_EARLY))
+            self.untag(END_TAGS)
             self.tags({key: value for key, value in tags.items() if key not in ownership_tags()})
 
     def _abandon(self, error: BaseException) -> None:
@@ -219,20 +213,20 @@ class RunWriter(RunLog):
         if hasattr(self, "_lock"):
             unlock_run(self._lock)
         if self.run_id and not self._amends:
-            ended = ending(error)
-            end_at_once(self._client, self.run_id, ended.status, redact(ended.reason))
+            end_at_once(self._client, self.run_id, ending(error))
 
-    def _last_records(self, status: str, tags: dict[str, str]) -> list[Record]:
+    def _last_records(self, ended: Ending) -> list[Record]:
         now = time.time()
         if self._amends:  # nothing else tells readers that a run which has ended is not what it was (hit.history)
             return [metric_record("measured_at", now, step=int(now))]
         records: list[Record] = []
+        reason = redact(ended.reason)
         if self.note is not None:
-            records.append(note_record(self.note(status, tags.get(Tag.STATUS_REASON, ""))))
-        if status == "FINISHED":  # somebody may have taken it for lost meanwhile
+            records.append(note_record(self.note(ended.status, reason)))
+        if ended.status == "FINISHED":  # somebody may have taken it for lost meanwhile
             records.append({"kind": "untag", "key": str(Tag.STATUS_REASON)})
-        records += [tag_record(key, value) for key, value in tags.items()]
-        return [*records, {"kind": "status", "status": status, "time": int(now * 1000)}]
+        records += [tag_record(*tag) for tag in end_tags(ended.outcome, reason).items()]
+        return [*records, {"kind": "status", "status": ended.status, "time": int(now * 1000)}]
 
     def _withdraw(self) -> None:
         """Take back a run that measured nothing, since another one does its work."""

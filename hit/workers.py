@@ -18,10 +18,11 @@ from multiprocessing.process import BaseProcess
 from typing import Any, Literal
 
 from hit.cpus import threads_of_each
-from hit.errors import Diverged, EndedAs, EndedEarly, Interrupted, UserError
+from hit.errors import Diverged, EndedEarly, Interrupted, UserError
 from hit.main_guard import check_main_guard
 from hit.memory import as_refusal
 from hit.redaction import redact
+from hit.run_outcomes import RunOutcome
 from hit.stop import SIGNALS, StopRequest, signals_held_back
 
 #: What OpenMP and BLAS read when they are loaded, and we when a model is trained.
@@ -63,15 +64,13 @@ class Outcome:
 
     Attributes:
         job: which.
-        state: progress, or how it ended; claimed where another process trains the model, gone where somebody deleted
-            its run, ended early where a rule said that training on is no use, lost where the worker died without a
-            word.
+        state: progress, or how it ended.
         text: what it is doing, what the work returned, or why it failed.
         epoch: epochs done.
     """
 
     job: Job
-    state: EndedAs | Literal["progress", "lost"]
+    state: RunOutcome | Literal["progress"]
     text: str = ""
     epoch: int = 0
 
@@ -188,7 +187,7 @@ class WorkerPool:
         worker.process.join()
         self._workers[self._workers.index(worker)] = self._start()
         if worker.job is not None:
-            yield Outcome(worker.job, "lost", f"its worker died (exit code {worker.process.exitcode})")
+            yield Outcome(worker.job, RunOutcome.LOST, f"its worker died (exit code {worker.process.exitcode})")
 
 
 class Patience:
@@ -222,7 +221,7 @@ def _await_end(pipe: Connection, job: Job, patience: Patience) -> Outcome:
                     return outcome
         except (EOFError, OSError):
             break
-    return Outcome(job, "lost", "its worker died or did not stop")
+    return Outcome(job, RunOutcome.LOST, "its worker died or did not stop")
 
 
 def _context() -> Any:
@@ -277,10 +276,10 @@ def attempt(job: Job, stop: StopRequest, tell: Callable[[Outcome], None]) -> Out
         tell(Outcome(job, "progress", doing, epoch))
 
     try:
-        return Outcome(job, "finished", job.work(**job.arguments, stop=stop, tell=say))
+        return Outcome(job, RunOutcome.FINISHED, job.work(**job.arguments, stop=stop, tell=say))
     except (UserError, Diverged, EndedEarly, Interrupted) as error:
         return Outcome(job, error.outcome, str(error))
     except KeyboardInterrupt:  # a second Ctrl-C
-        return Outcome(job, "interrupted", "interrupted")
+        return Outcome(job, RunOutcome.INTERRUPTED, "interrupted")
     except Exception as error:
-        return Outcome(job, "failed", redact(str(as_refusal(error) or traceback.format_exc())))
+        return Outcome(job, RunOutcome.FAILED, redact(str(as_refusal(error) or traceback.format_exc())))

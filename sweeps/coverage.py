@@ -10,6 +10,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from hit.config import TrainConfig
+from hit.frames import outcomes
+from hit.run_outcomes import RunOutcome
 from hit.targets import RateTargets
 from sweeps.cells import RegionCells
 from sweeps.driver import Driver, Proposal, once
@@ -100,10 +102,10 @@ class TargetCoverage(Driver):
         """Which cells are out of reach, and how many runs that were asked for a cell ended elsewhere."""
         aimed_at = self._cells.of(asked_rates(rows, self._base.layers))
         ended = (rows["status"] == "FINISHED").to_numpy(bool)
-        reasons = rows["status_reason"].fillna("").astype(str)
-        hopeless = (rows["infeasible"].notna() & ended | reasons.str.startswith("diverged")).to_numpy(bool)
+        diverged = outcomes(rows) == RunOutcome.DIVERGED
+        out_of_reach = (rows["infeasible"].notna() & ended | diverged).to_numpy(bool)
         closed = np.zeros(len(self._cells), bool)
-        closed[aimed_at[hopeless & (aimed_at >= 0)]] = True
+        closed[aimed_at[out_of_reach & (aimed_at >= 0)]] = True
         missed = Counter(aimed_at[ended & (aimed_at >= 0)].tolist())
         for cell, times in missed.items():
             closed[cell] |= times >= _TRIES

@@ -11,8 +11,9 @@ from typing import Any, TypeVar
 import pandas as pd
 
 from hit.config import TrainConfig
-from hit.frames import stack
-from hit.schema import HOPELESS, Kind
+from hit.frames import outcomes, stack
+from hit.run_outcomes import FINAL
+from hit.schema import Kind
 from hit.targets import TARGET
 
 DriverT = TypeVar("DriverT", bound="Driver")
@@ -87,8 +88,7 @@ class Driver(ABC):
     def taken(history: pd.DataFrame) -> frozenset[str]:
         """Config hashes that are not to be proposed: finished, running, diverged, which would diverge again, or
         ended early by a rule, which would end them again."""
-        reasons = history["status_reason"].fillna("").astype(str)
-        gone = history["status"].isin(["FINISHED", "RUNNING"]) | reasons.str.startswith(HOPELESS)
+        gone = history["status"].isin(["FINISHED", "RUNNING"]) | outcomes(history).isin(FINAL)
         return frozenset(history.loc[gone, "config_hash"].dropna())
 
 

@@ -13,10 +13,12 @@ from filelock import Timeout
 
 from hit.errors import Claimed, RunGone
 from hit.experiments import Experiment
+from hit.frames import outcomes
 from hit.journal import JOURNAL
 from hit.reservation import release_run, reserve_run, retake_run, settle_run
 from hit.run_names import point_name, run_name
-from hit.schema import HOPELESS, Tag
+from hit.run_outcomes import FINAL, RunOutcome
+from hit.schema import Tag
 from hit.state import lock_run, run_folder
 from hit.stop import process_identity
 from hit.store import Store
@@ -24,10 +26,12 @@ from hit.workers import Outcome
 from sweeps.driver import Proposal
 from sweeps.launchers import Training
 
+_SPENT = "interrupted: the budget is spent"
 #: A run is given up when its worker died so often without an epoch finished in between.
 _DEATHS_IN_A_ROW = 5
 
-_STATUS = {"claimed": "KILLED", "interrupted": "KILLED", "ended early": "KILLED"}
+#: A run that ended so is not begun again by this sweep.
+_GIVEN_UP = FINAL | {RunOutcome.FAILED, RunOutcome.GONE}
 
 
 @dataclass
@@ -166,18 +170,18 @@ class Flights:
                 self._deaths.pop(outcome.job.identity, None)
             flight.epoch = outcome.epoch
             return flight
-        if outcome.state == "claimed" and flight.reserved:
+        if outcome.state == RunOutcome.CLAIMED and flight.reserved:
             release_run(self._store.client, flight.training.run_id)
-        elif outcome.state not in ("finished", "claimed", "gone"):
-            reason = f"lost: {outcome.text}" if outcome.state == "lost" else last_line(outcome.text)
-            settle_run(self._store.client, flight.training.run_id, _STATUS.get(outcome.state, "FAILED"), reason)
-        if outcome.state == "lost":
+        elif outcome.state not in (RunOutcome.FINISHED, RunOutcome.CLAIMED, RunOutcome.GONE):
+            reason = f"lost: {outcome.text}" if outcome.state == RunOutcome.LOST else last_line(outcome.text)
+            settle_run(self._store.client, flight.training.run_id, outcome.state, reason)
+        if outcome.state == RunOutcome.LOST:
             self._deaths[outcome.job.identity] += 1
-        if outcome.state in ("failed", "gone", "diverged", "ended early") or self.is_given_up(outcome):
+        if outcome.state in _GIVEN_UP or self.is_given_up(outcome):
             self._given_up.add(outcome.job.identity)
-            if outcome.state != "gone":
+            if outcome.state != RunOutcome.GONE:
                 self._ended_badly.add(flight.training.run_id)
-        if outcome.state == "finished":
+        if outcome.state == RunOutcome.FINISHED:
             self._finished.add(outcome.job.identity)
         del self._under_way[outcome.job.identity]
         return flight
@@ -191,12 +195,12 @@ class Flights:
         if flight.reserved:
             release_run(self._store.client, flight.training.run_id)
         else:
-            settle_run(self._store.client, flight.training.run_id, "KILLED", "interrupted: the budget is spent")
+            settle_run(self._store.client, flight.training.run_id, RunOutcome.INTERRUPTED, _SPENT)
         del self._under_way[flight.proposal.identity]
 
     def is_given_up(self, outcome: Outcome) -> bool:
         """Whether a run whose worker died is not tried again."""
-        return outcome.state == "lost" and self._deaths[outcome.job.identity] >= _DEATHS_IN_A_ROW
+        return outcome.state == RunOutcome.LOST and self._deaths[outcome.job.identity] >= _DEATHS_IN_A_ROW
 
     def sweep_up(self) -> int:
         """End runs that were made for this sweep and that nothing trains: their making was not answered; how many.
@@ -226,7 +230,7 @@ class Flights:
             Claimed: another process trains the model, or has trained it.
         """
         rows = history[(history["config_hash"] == identity) & history["status"].isin(["KILLED", "FAILED"])]
-        rows = rows[~rows["status_reason"].fillna("").astype(str).str.startswith(HOPELESS)]
+        rows = rows[~outcomes(rows).isin(FINAL)]
         for run_id, epochs in zip(reversed(list(rows["run_id"])), reversed(_epochs_logged(rows)), strict=True):
             folder = run_folder(self._folder, run_id)
             kept = any((folder / name).exists() for name in ("checkpoint.safetensors", JOURNAL))

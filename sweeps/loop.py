@@ -15,6 +15,7 @@ from hit.connection import experiment_id
 from hit.errors import Claimed, Interrupted, StoreAway, StoreError
 from hit.experiments import Experiment
 from hit.run_names import point_name
+from hit.run_outcomes import RunOutcome
 from hit.stop import StopRequest
 from hit.store import Store
 from hit.tracking import RunWriter
@@ -202,25 +203,25 @@ class _Sweep:
 
     def _count(self, flight: Flight, outcome: Outcome) -> None:
         """Note how a run ended, for the counts and for people."""
-        if outcome.state == "claimed":
+        if outcome.state == RunOutcome.CLAIMED:
             self._progress.say(f"left to another process: {outcome.text}", once=True)
-        elif outcome.state == "lost" and not self._flights.is_given_up(outcome):
+        elif outcome.state == RunOutcome.LOST and not self._flights.is_given_up(outcome):
             self._progress.say(f"{outcome.text}: its run goes on from its checkpoint")
         else:
             self._result.counts[outcome.state] += 1
             self._progress.note_duration(time.monotonic() - flight.began)
-            if outcome.state == "gone":
+            if outcome.state == RunOutcome.GONE:
                 self._progress.say(f"{last_line(outcome.text)}; it is not trained again by this command")
-            elif outcome.state != "finished":
+            elif outcome.state != RunOutcome.FINISHED:
                 self._progress.say(f"run {outcome.state}: {last_line(outcome.text)}")
-            if outcome.state not in ("finished", "ended early", "gone"):
+            if outcome.state not in (RunOutcome.FINISHED, RunOutcome.ENDED_EARLY, RunOutcome.GONE):
                 self._result.faults[outcome.job.identity] = outcome.text
 
     def _land(self) -> None:
         """Stop what still runs, and leave behind how the sweep stands."""
         for outcome in self._launcher.stop(lambda: self._stop.hurried):
-            if outcome.state == "lost":  # a worker that was asked to stop while it was still being started
-                outcome = replace(outcome, state="interrupted", text="stopped before its training began")
+            if outcome.state == RunOutcome.LOST:  # a worker that was asked to stop while it was still being started
+                outcome = replace(outcome, state=RunOutcome.INTERRUPTED, text="stopped before its training began")
             with contextlib.suppress(StoreError):  # whoever reads the store next finds that it is lost
                 self._flights.see(outcome)
         with contextlib.suppress(StoreError):
@@ -273,7 +274,7 @@ class _Sweep:
         left = self._budget_left
         # The store may hold a run finished before its worker has told so.
         running = sum(proposal.identity not in self._known.identities for proposal in self._flights.proposals)
-        ended = sum(count for state, count in self._result.counts.items() if state != "finished")
+        ended = sum(count for state, count in self._result.counts.items() if state != RunOutcome.FINISHED)
         total = min(self._result.wanted or math.inf, finished + running + ended + left)
         if self._result.wanted is not None:
             unfinished = self._result.wanted - finished - running - len(self._result.faults)
@@ -299,7 +300,7 @@ class _Sweep:
             "sweep/finished": standing.finished,
             "sweep/running": standing.running,
             "sweep/failed": standing.failed,
-            "sweep/ended_early": standing.counts.get("ended early", 0),
+            "sweep/ended_early": standing.counts.get(RunOutcome.ENDED_EARLY, 0),
         }
         self._logged += 1  # a journal takes one value a step
         if standing.wanted is not None:

@@ -13,6 +13,7 @@ from typing import Self
 import pandas as pd
 from tqdm import tqdm
 
+from hit.run_outcomes import RunOutcome
 from hit.schema import described
 
 _SECONDS_BETWEEN_LINES = 60.0
@@ -74,12 +75,13 @@ class Standing:
     @property
     def failed(self) -> int:
         """Runs of its own that did not finish, and that neither a rule has ended nor a person deleted."""
-        return sum(count for state, count in self.counts.items() if state not in ("finished", "ended early", "gone"))
+        others = (RunOutcome.FINISHED, RunOutcome.ENDED_EARLY, RunOutcome.GONE)
+        return sum(count for state, count in self.counts.items() if state not in others)
 
     def __str__(self) -> str:
         said = [f"{self.finished}{f' of {self.total}' if self.total is not None else ''} finished"]
         said += [f"{self.running} running", f"{self.failed} failed"]
-        if early := self.counts.get("ended early"):
+        if early := self.counts.get(RunOutcome.ENDED_EARLY):
             said.append(f"{early} ended early")
         said += [str(part) for part in (self.best, self.situation) if part]
         if self.seconds_left is not None and round(self.seconds_left) > 0:

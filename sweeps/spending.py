@@ -7,11 +7,10 @@ from collections.abc import Collection
 import pandas as pd
 
 from hit.experiments import Experiment
-from hit.schema import HOPELESS, Kind, Tag
+from hit.frames import outcomes
+from hit.run_outcomes import COUNTED
+from hit.schema import Kind, Tag
 from hit.store import Store
-
-#: How the reasons of runs begin that stopped on their way and may go on.
-_UNFINISHED = ("lost", "stopped by", "interrupted", "claimed")
 
 
 class Spending:
@@ -54,9 +53,7 @@ class Spending:
 
     def take_in(self, history: pd.DataFrame) -> None:
         """Count by this history from here on."""
-        reasons = history["status_reason"].fillna("").astype(str)
-        failed = (history["status"] == "FAILED") & ~reasons.str.startswith(_UNFINISHED)
-        counts = history["status"].isin(["FINISHED", "RUNNING"]) | failed | reasons.str.startswith(HOPELESS)
+        counts = (history["status"] == "RUNNING") | outcomes(history).isin(COUNTED)
         rows = history[counts & history["sweep"].isin(self._sweeps)]
         self._rows = rows.sort_values(["start_time", "run_id"], kind="stable")
 

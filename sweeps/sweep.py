@@ -14,6 +14,7 @@ from hit.experiments import Experiment
 from hit.machine import select_device
 from hit.models import check_fit, check_memory
 from hit.run_names import command_name
+from hit.run_outcomes import RunOutcome
 from hit.runner import load_once
 from hit.schema import Kind, Tag
 from hit.state import state_folder
@@ -116,10 +117,11 @@ class Sweep:
         result = run_sweep(self.driver, sweep, launcher, setting, stop, self.params)
         of_all = f" of {result.wanted}" if result.wanted is not None else ""
         started = sum(result.counts.values())
+        others = [(state, count) for state, count in sorted(result.counts.items()) if state != RunOutcome.FINISHED]
         print(
             f"sweep: {result.finished}{of_all or ' runs'}{' cells' if of_all else ''} are finished, "
             f"{started} {'run was' if started == 1 else 'runs were'} started now"
-            + "".join(f", {count} {state}" for state, count in sorted(result.counts.items()) if state != "finished")
+            + "".join(f", {count} {state}" for state, count in others)
             + f"; {result.ended}",
             file=sys.stderr,
         )

@@ -18,6 +18,7 @@ from hit.jobs import run_jobs
 from hit.machine import keep_freed_memory, select_device, set_threads
 from hit.models import build_model
 from hit.models.conditioning import SurfaceModel, condition_on_betas, fold
+from hit.run_outcomes import RunOutcome
 from hit.runner import describe_run, load_once, measure_run, model_run
 from hit.schema import Tag
 from hit.stop import StopRequest
@@ -85,10 +86,10 @@ def measure_cells(
     diverged = False
     for outcome in run_jobs(jobs, workers=workers, threads=source.plan.config.threads, stop=stop):
         done += 1
-        if outcome.state != "finished":
+        if outcome.state != RunOutcome.FINISHED:
             betas = ", ".join(f"{beta:g}" for beta in outcome.job.arguments["cell"].betas)
             faults[f"β=({betas})"] = outcome.text.strip().splitlines()[-1]
-            diverged |= outcome.state == "diverged"
+            diverged |= outcome.state == RunOutcome.DIVERGED
         on_cell(done)
     if faults:
         where, why = next(iter(faults.items()))

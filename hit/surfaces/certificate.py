@@ -14,6 +14,7 @@ from hit.errors import StoreError
 from hit.evaluation import evaluate
 from hit.jobs import run_jobs
 from hit.models.conditioning import SurfaceModel, fold
+from hit.run_outcomes import RunOutcome
 from hit.runner import train_job
 from hit.schema import Tag
 from hit.stop import StopRequest
@@ -164,7 +165,7 @@ def _train(
     ]
     on_model(len(trained))
     for outcome in run_jobs(jobs, workers=workers, threads=plan.config.threads, stop=stop):
-        if outcome.state != "finished":
+        if outcome.state != RunOutcome.FINISHED:
             betas = ", ".join(f"{beta:g}" for beta in wanted[outcome.job.identity].betas)
             raise StoreError(f"the dedicated model at β=({betas}) {outcome.state}: {outcome.text.splitlines()[-1]}")
         trained[outcome.job.identity] = store.run(outcome.text)

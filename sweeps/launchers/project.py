@@ -20,10 +20,12 @@ from mlflow.exceptions import MlflowException
 
 from hit.connection import connect
 from hit.cpus import threads_of_each
+from hit.endings import outcome_of
 from hit.errors import RunGone, StoreAway, StoreError
 from hit.experiments import Experiment
 from hit.ownership import deleted
 from hit.redaction import redact
+from hit.run_outcomes import RunOutcome
 from hit.schema import Tag
 from hit.stop import WATCHED, pid_of, process_identity
 from hit.store_errors import translated
@@ -145,13 +147,13 @@ class ProjectLauncher(Launcher):
         except (MlflowException, StoreError) as error:
             fault = translated(error)
             if isinstance(fault, RunGone):
-                outcome = Outcome(job, "gone", str(fault))
+                outcome = Outcome(job, RunOutcome.GONE, str(fault))
             elif not last and (not ended or isinstance(fault, StoreAway)):
                 return []
             else:
-                outcome = Outcome(job, "failed", f"the store does not say how it ended: {fault}")
+                outcome = Outcome(job, RunOutcome.FAILED, f"the store does not say how it ended: {fault}")
         self._children.remove(child)
-        if outcome.state != "failed":
+        if outcome.state != RunOutcome.FAILED:
             child.log.unlink(missing_ok=True)
         return [outcome]
 
@@ -160,26 +162,20 @@ def _verdict(child: _Child, client: MlflowClient, run: Run, said: str) -> Outcom
     """How a child ended, by what its run says; a status that `mlflow run` has overwritten is put right."""
     job, run_id = child.training.job(), run.info.run_id
     if run.info.lifecycle_stage != "active":
-        return Outcome(job, "gone", deleted(run_id))
-    reason = run.data.tags.get(Tag.STATUS_REASON, "")
-    if run.info.status == "FINISHED":
-        return Outcome(job, "finished", run_id)
-    if run.data.tags.get(Tag.DIVERGED) == "true":
-        return Outcome(job, "diverged", reason)
-    killed = reason.startswith(("claimed:", "stopped by", "interrupted")) or Tag.ENDED_EARLY in run.data.tags
-    if killed and run.info.status == "FAILED":  # see hit.project_status
+        return Outcome(job, RunOutcome.GONE, deleted(run_id))
+    ended, reason = outcome_of(run), run.data.tags.get(Tag.STATUS_REASON, "")
+    if ended is RunOutcome.FINISHED:
+        return Outcome(job, ended, run_id)
+    if ended is not None and ended.status == "KILLED" and run.info.status == "FAILED":  # see hit.project_status
         client.set_terminated(run_id, status="KILLED", end_time=run.info.end_time)
-    if Tag.ENDED_EARLY in run.data.tags:
-        return Outcome(job, "ended early", reason)
-    if reason.startswith("claimed:"):
-        return Outcome(job, "claimed", reason.removeprefix("claimed: "))
-    if killed:
-        return Outcome(job, "interrupted", reason)
+    if ended is not None and ended is not RunOutcome.FAILED and reason:
+        return Outcome(job, ended, reason.removeprefix("claimed: "))
     lines = [line for line in said.splitlines() if line.startswith("error: ")] or said.splitlines()[-1:]
+    last = lines[-1] if lines else ""
     begun = run.data.tags.get(Tag.PROCESS) != process_identity()[1]
     if begun and not reason:
-        return Outcome(job, "lost", f"its process died ({lines[-1] if lines else 'without a word'})")
-    return Outcome(job, "failed", reason or (lines[-1].removeprefix("error: ") if lines else "mlflow run said nothing"))
+        return Outcome(job, RunOutcome.LOST, f"its process died ({last or 'without a word'})")
+    return Outcome(job, RunOutcome.FAILED, reason or last.removeprefix("error: ") or "mlflow run said nothing")
 
 
 def _signal(child: _Child, number: int) -> None:

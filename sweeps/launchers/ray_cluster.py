@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from hit.errors import ConfigError, Unavailable
+from hit.run_outcomes import RunOutcome
 from hit.stop import StopRequest
 from hit.workers import THREAD_VARIABLES, Outcome, Patience, attempt
 from sweeps.launchers.launcher import Launcher, Training
@@ -138,9 +139,9 @@ class RayLauncher(Launcher):
         try:
             state, text = self._ray.get(task)
         except self._ray.exceptions.TaskCancelledError:
-            return Outcome(job, "interrupted", "stopped before it began")
+            return Outcome(job, RunOutcome.INTERRUPTED, "stopped before it began")
         except self._ray.exceptions.RayError as error:
-            return Outcome(job, "lost", f"its Ray worker died ({type(error).__name__})")
+            return Outcome(job, RunOutcome.LOST, f"its Ray worker died ({type(error).__name__})")
         return Outcome(job, state, text)
 
 

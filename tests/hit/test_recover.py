@@ -10,6 +10,7 @@ from PIL import Image
 
 from hit.adoption import adopt_unknown
 from hit.connection import connect
+from hit.endings import ending
 from hit.errors import ConfigError, StoreError
 from hit.recover import main
 from hit.schema import Kind, Tag
@@ -132,7 +133,7 @@ def test_children_follow_their_parent(bench: Bench) -> None:
     bench.lose()
     for run in (child, parent):
         with pytest.raises(StoreError):
-            run.end("FINISHED")
+            run.end(ending(None))
     bench.recover(adopt="all")
     home = bench.client.get_experiment_by_name("digits").experiment_id
     runs = {run.info.run_name: run for run in bench.client.search_runs([home])}

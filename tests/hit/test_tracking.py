@@ -13,6 +13,7 @@ from mlflow.protos.databricks_pb2 import BAD_REQUEST
 from PIL import Image
 
 from hit.connection import connect, experiment_id
+from hit.endings import ending
 from hit.errors import Diverged, Interrupted, RunDeleted, StoreError
 from hit.schema import Kind, Tag
 from hit.stop import StopRequest
@@ -174,7 +175,7 @@ def test_what_a_stopped_process_could_not_deliver_the_next_one_does(server: Serv
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("hit.drain._SECONDS_WHEN_STOPPED", 0.5)
         with pytest.raises(Interrupted, match="kept in"):
-            run.end("KILLED")
+            run.end(ending(Interrupted(15)))
     with pytest.raises(StoreError, match="must answer"):
         deliver_undelivered(state, server.uri)
     server.start()

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from hit.errors import RunDeleted, StoreError
+from hit.run_outcomes import RunOutcome
 from hit.schema import Tag
 from hit.workers import Outcome
 from sweeps.launchers import Training
@@ -81,7 +82,7 @@ class TestDeletedRun:
         flight = flights.begin(bench.proposal(), bench.models())
         run_id = flight.training.run_id
         bench.store.client.set_tag(run_id, Tag.PROCESS, "4711:99")
-        flights.see(Outcome(flight.training.job(), "claimed", "another process goes on with it"))
+        flights.see(Outcome(flight.training.job(), RunOutcome.CLAIMED, "another process goes on with it"))
         run = bench.store.client.get_run(run_id)
         assert (run.info.status, run.info.lifecycle_stage) == ("RUNNING", "active")
 

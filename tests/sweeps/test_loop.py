@@ -11,6 +11,7 @@ import pytest
 from hit.config import TrainConfig
 from hit.errors import Claimed, Interrupted, StoreError
 from hit.reservation import reserve_run
+from hit.run_outcomes import RunOutcome
 from hit.schema import Kind, Tag
 from hit.stop import StopRequest
 from hit.store import Store
@@ -63,11 +64,13 @@ class PaperLauncher(Launcher):
             if state == "finished":
                 self._store.client.log_metric(training.run_id, "test/elbo", -10 * training.config.betas[0])
                 self._store.client.set_terminated(training.run_id)
-            yield Outcome(training.job(), state, f"it {state}")  # type: ignore[arg-type]
+            yield Outcome(training.job(), RunOutcome(state), f"it {state}")
 
     def stop(self, hurried: Callable[[], bool] = lambda: False) -> list[Outcome]:
         self.stopped = True
-        ended = [Outcome(training.job(), "interrupted", "stopped by signal 15") for training in self._under_way]
+        ended = [
+            Outcome(training.job(), RunOutcome.INTERRUPTED, "stopped by signal 15") for training in self._under_way
+        ]
         self._under_way = []
         return ended
 
@@ -217,7 +220,7 @@ class TestClaims:
     def test_a_run_that_the_launcher_finds_claimed_is_taken_back(self, bench: Bench) -> None:
         flights = bench.flights()
         flight = flights.begin(bench.proposal(), bench.store.history("hit"))
-        flights.see(Outcome(flight.training.job(), "claimed", "run x is training this model already"))
+        flights.see(Outcome(flight.training.job(), RunOutcome.CLAIMED, "run x is training this model already"))
         assert bench.models().empty
 
     def test_an_interrupted_run_that_somebody_writes_to_is_claimed(self, bench: Bench) -> None:
@@ -260,7 +263,7 @@ class TestClaims:
     def interrupted(bench: Bench) -> tuple[Flight, pd.DataFrame]:
         flights = bench.flights()
         flight = flights.begin(bench.proposal(), bench.store.history("hit"))
-        flights.see(Outcome(flight.training.job(), "interrupted", "stopped by signal 15"))
+        flights.see(Outcome(flight.training.job(), RunOutcome.INTERRUPTED, "stopped by signal 15"))
         bench.checkpoint(flight.training.run_id)
         return flight, bench.store.history("hit")
 

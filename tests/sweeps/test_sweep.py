@@ -12,7 +12,8 @@ import pytest
 
 from hit.claims import assert_claim
 from hit.config import TrainConfig
-from hit.errors import Claimed
+from hit.endings import ending
+from hit.errors import Claimed, Interrupted
 from hit.schema import Kind, Tag
 from hit.store import Store
 from hit.tracking import RunWriter
@@ -133,7 +134,7 @@ class TestClaims:
 
         yield begin
         for writer in writers:
-            writer.end("KILLED")
+            writer.end(ending(Interrupted(15)))
 
     def test_the_first_has_it_until_it_ends(self, begin: Callable[[], RunWriter], tmp_path: Path) -> None:
         first = begin()
@@ -144,9 +145,9 @@ class TestClaims:
         with pytest.raises(Claimed, match=f"run {first.run_id} is training"):
             assert_claim(store, "hit", "abc", second.run_id)
         assert_claim(store, "hit", "another", second.run_id)
-        first.end("KILLED")
+        first.end(ending(Interrupted(15)))
         assert_claim(store, "hit", "abc", second.run_id)
-        second.end("FINISHED")
+        second.end(ending(None))
         third = begin()
         with pytest.raises(Claimed, match=f"run {second.run_id} has trained"):
             assert_claim(store, "hit", "abc", third.run_id)
