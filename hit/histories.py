@@ -10,6 +10,8 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.credentials import get_default_host_creds
 from mlflow.utils.rest_utils import http_request_safe
 
+from hit.store_errors import lacks_route
+
 #: The route that MLflow's own UI reads, and what it answers at most.
 _ROUTE = "/ajax-api/2.0/mlflow/metrics/get-history-bulk"
 _RUNS_A_QUESTION, _MOST_POINTS = 100, 25_000
@@ -49,7 +51,7 @@ def from_server(client: MlflowClient, run_ids: Sequence[str], names: Sequence[st
             for point in _bulk(client, run_ids[first : first + _RUNS_A_QUESTION], name)
         ]
     except MlflowException as error:
-        if error.get_http_status_code() in (404, 405) or "404" in str(error):
+        if lacks_route(error):
             return None
         raise
 

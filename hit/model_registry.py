@@ -23,7 +23,7 @@ from hit.idempotent_creation import made_once
 from hit.model_files import write_model
 from hit.schema import WEIGHTS, Kind, Tag
 from hit.store import Store, config_of
-from hit.store_errors import translated
+from hit.store_errors import is_there_already, is_unknown, translated
 from hit.warm_start import trained_shape
 
 #: Tags of a run that its registered version has, too.
@@ -119,7 +119,7 @@ def _make_known(client: MlflowClient, name: str, run: Run) -> None:
         try:
             client.create_registered_model(name, description=text)
         except MlflowException as error:
-            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            if not is_there_already(error):
                 raise
 
     made_once(make, lambda: None)
@@ -176,7 +176,7 @@ def _pointed_to(client: MlflowClient, name: str, alias: str) -> ModelVersion | N
     try:
         return client.get_model_version_by_alias(name, alias)
     except MlflowException as error:
-        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+        if is_unknown(error):
             return None
         raise
 

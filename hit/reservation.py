@@ -52,7 +52,8 @@ def reserve_run(
     all_tags = {str(key): shortened(str(value), field_lengths.TAG) for key, value in (own | dict(tags)).items()}
     run = create_run(store.client, home, name=shortened(name, field_lengths.NAME), tags=source_tags() | all_tags)
     run_id = str(run.info.run_id)
-    # Who trains it logs its params and asks for its claim again, so that a store that is away now is no matter.
+    # Who trains it logs its params and asks for its claim again, so that a store that is away now is no matter; and
+    # who finds it deleted says so.
     with contextlib.suppress(MlflowException):
         logged = [Param(key, shortened(str(value), field_lengths.PARAM)) for key, value in params.items()]
         for start in range(0, len(logged), _PARAMS_A_BATCH):
@@ -60,7 +61,8 @@ def reserve_run(
     try:
         assert_claim(store, experiment, tags[Tag.CONFIG_HASH], run_id)
     except Claimed:
-        release_run(store.client, run_id)
+        with contextlib.suppress(StoreAway):  # whoever waits for it finds that nothing trains it
+            release_run(store.client, run_id)
         raise
     except StoreAway:
         pass
@@ -97,14 +99,23 @@ def retake_run(store: Store, experiment: str | Experiment, identity: str, run_id
 
 
 def release_run(client: MlflowClient, run_id: str) -> None:
-    """Take back a run that measured nothing; one that another process goes on with, or has finished, stays."""
-    with contextlib.suppress(MlflowException):  # it stays, and says how it ended
+    """Take back a run that measured nothing; one that another process goes on with, or has finished, stays.
+
+    Where the store does not let us delete it, it stays, and says how it ended.
+
+    Raises:
+        StoreAway: the store does not answer.
+    """
+    try:
         run = client.get_run(run_id)
         elsewhere = run.data.tags.get(Tag.PROCESS) != ownership_tags()[Tag.PROCESS]
         if run.info.status == "FINISHED" or (run.info.status == "RUNNING" and elsewhere):
             return
         client.set_terminated(run_id, status="KILLED")
         client.delete_run(run_id)
+    except MlflowException as error:
+        if isinstance(fault := translated(error), StoreAway):
+            raise fault from None
 
 
 def settle_run(client: MlflowClient, run_id: str, outcome: RunOutcome, reason: str) -> None:

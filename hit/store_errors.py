@@ -1,6 +1,6 @@
 """What an error on the way to the store means: it will pass, it will not, the run is gone, or one item is refused."""
 
-__all__ = ["first_line", "is_no_room", "translated"]
+__all__ = ["first_line", "is_no_room", "is_there_already", "is_unknown", "lacks_route", "translated"]
 
 import errno
 import json
@@ -119,6 +119,21 @@ def translated(error: BaseException, *, item: str = "") -> StoreError:
         )
     # What libraries of artifact stores raise (boto3, google.cloud, …) says nothing of whether it passes.
     return _refused_item_or_store(item, f"{type(error).__name__}: {said}")
+
+
+def is_there_already(error: MlflowException) -> bool:
+    """Whether a thing could not be made because there is one of its name."""
+    return bool(error.error_code == "RESOURCE_ALREADY_EXISTS")
+
+
+def is_unknown(error: MlflowException) -> bool:
+    """Whether a thing was asked for by a name that the store does not know; some stores call that a wrong value."""
+    return error.error_code in (*_NOT_THERE, "INVALID_PARAMETER_VALUE")
+
+
+def lacks_route(error: MlflowException) -> bool:
+    """Whether a server has no such route: it is of another version of MLflow."""
+    return error.get_http_status_code() in (404, 405) or "404" in str(error)
 
 
 def first_line(error: BaseException) -> str:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from mlflow.exceptions import MlflowException
 
 from hit.config import TrainConfig
-from hit.errors import Claimed, Interrupted, StoreError
+from hit.errors import Claimed, Interrupted, StoreAway, StoreError
 from hit.reservation import reserve_run
 from hit.run_outcomes import RunOutcome
 from hit.schema import Kind, Tag
@@ -222,6 +223,24 @@ class TestClaims:
         flight = flights.begin(bench.proposal(), bench.store.history("hit"))
         flights.see(Outcome(flight.training.job(), RunOutcome.CLAIMED, "run x is training this model already"))
         assert bench.models().empty
+
+    def test_a_store_that_is_away_is_asked_again_to_take_it_back(
+        self, bench: Bench, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It stayed RUNNING, this process's own, and other sweeps waited for it."""
+        flights = bench.flights()
+        flight = flights.begin(bench.proposal(), bench.store.history("hit"))
+        told = Outcome(flight.training.job(), RunOutcome.CLAIMED, "run x is training this model already")
+
+        def away(run_id: str) -> None:
+            raise MlflowException("Connection refused")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(bench.store.client, "get_run", away)
+            with pytest.raises(StoreAway):
+                flights.see(told)
+        flights.see(told)
+        assert (len(flights), len(bench.models())) == (0, 0)
 
     def test_an_interrupted_run_that_somebody_writes_to_is_claimed(self, bench: Bench) -> None:
         from hit.state import lock_run
