@@ -22,14 +22,6 @@ _CONSTRAINT = re.compile(r"(?P<name>[^<>=]+?)\s*(?P<sign><=|>=)\s*(?P<bound>[^<>
 _NAME = re.compile(rf"[\w./ -]{{1,{field_lengths.KEY}}}")
 #: Of bounds, in either direction: what is beyond is no number that is measured.
 _MOST = 1e12
-#: Metrics that are not of the group `core` → their group.
-_OF_GROUP = {
-    "inception": re.compile(r"sample/fid_inception"),
-    "generation": re.compile(
-        r"sample/|test/(reconstruction|original)_accuracy|test/prediction_|test/bound_\w+_(inc|div|sh)"
-    ),
-    "latents": re.compile(r"test/(mi_|pca_|accuracy_|label_entropy|held_out|bound_)"),
-}
 
 
 @dataclass(frozen=True)
@@ -141,7 +133,7 @@ def parse_constraints(text: str, layers: int, groups: Collection[str]) -> tuple[
 
 def measured_metrics(layers: int) -> list[str]:
     """Names of all metrics that a run of L layers may have; not of those that the analysis makes of them."""
-    return [declared.name for declared in layer_metrics(layers) if not declared.name.startswith("analysis/")]
+    return [declared.name for declared in layer_metrics(layers) if declared.group != "analysis"]
 
 
 def non_dominated(points: Floats) -> npt.NDArray[np.bool_]:
@@ -166,6 +158,6 @@ def _check_metric(option: str, name: str, layers: int, groups: Collection[str]) 
     known = measured_metrics(layers)
     if name not in known:
         raise ConfigError(f"{option} must name metrics of the store, got {shown(name)}{nearest(name, known)}")
-    group = next((group for group, names in _OF_GROUP.items() if names.match(name)), next(iter(GROUPS)))
-    if group not in groups and group != next(iter(GROUPS)):
+    group = metric(name).group
+    if group in GROUPS and group not in groups:
         raise ConfigError(f"metrics must hold {group} for {name} to be measured, got {','.join(sorted(groups))}")

@@ -6,6 +6,7 @@ __all__ = [
     "finished",
     "histories",
     "layers",
+    "measured_by",
     "one_dataset",
     "rate_name",
     "replicates",
@@ -14,7 +15,6 @@ __all__ = [
     "values",
 ]
 
-import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -25,16 +25,12 @@ from analysis.suggestions import EXPERIMENT, classify_command, evaluate_command,
 from hit import schema
 from hit.errors import StoreError, nearest, shown
 from hit.experiments import Experiment
+from hit.metric_groups import GROUPS
 
 if TYPE_CHECKING:
     from hit.history import HistoryReader
 
-#: Column that names the evaluator → scores that depend on it.
-_BY_EVALUATOR = {
-    "evaluator": re.compile(r"test/mi_|test/accuracy_(?!bound)"),
-    "judge": re.compile(r"sample/(?!fid_inception|seconds)|test/(reconstruction|original)_accuracy|test/prediction_"),
-    "inception": re.compile(r"sample/fid_inception"),
-}
+_COLUMN_OF = {tag: name for name, tag in schema.TAG_COLUMNS.items()}
 #: Runs whose histories are held as points at once.
 _RUNS_AT_ONCE = 500
 
@@ -199,6 +195,11 @@ def values(frame: pd.DataFrame, name: str) -> pd.Series:
     return numbers.where(np.isfinite(numbers))
 
 
+def measured_by(frame: pd.DataFrame, evaluator: schema.Tag) -> pd.Series:
+    """Who measured each run's scores, by the fingerprint in a tag; missing where nobody did."""
+    return column(frame, _COLUMN_OF[evaluator])
+
+
 def rate_name(layer: int) -> str:
     """Name of R_l of the test set in the store."""
     return f"test/rate_{layer}"
@@ -225,7 +226,7 @@ def require(frame: pd.DataFrame, *names: str) -> pd.DataFrame:
         if measured.empty:
             judged = (
                 f" (it takes a classifier of the data: `{classify_command(frame)}`)"
-                if _BY_EVALUATOR["judge"].match(name)
+                if schema.metric(name).evaluator == schema.Tag.JUDGE
                 else ""
             )
             raise StoreError(
@@ -233,9 +234,10 @@ def require(frame: pd.DataFrame, *names: str) -> pd.DataFrame:
                 f"measure it by `{evaluate_command(frame, name)}`{judged}"
             )
         rows = measured
-    for tag, scores in _BY_EVALUATOR.items():
-        if any(scores.match(name) for name in names):
-            evaluators = column(rows, tag).fillna("")
+    needed = {schema.described(name).evaluator for name in names}
+    for tag in (group.evaluator for group in GROUPS.values()):
+        if tag is not None and tag in needed:
+            evaluators = measured_by(rows, tag).fillna("")
             rows = rows[evaluators == evaluators.mode().iloc[0]]
     return rows.reset_index(drop=True)
 
@@ -260,18 +262,17 @@ def replicates(frame: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
 
     The index is `hit.group` (a run without one stands for itself); columns are pairs
     (metric, statistic), so that `table["test/psnr", "mean"]` is a column. The spread is the sample
-    standard deviation, NaN for a single run; the count is of runs that have the metric.
+    standard deviation, NaN for a single run; the count is of runs that have the metric, by the evaluator
+    of most runs.
 
     Raises:
         StoreError: no run has finished, or no finished run has one of the metrics.
     """
-    for name in metrics:
-        require(frame, name)
     rows = finished(frame)
     groups = column(rows, "group").where(column(rows, "group").notna(), rows["run_id"]).rename("group")
     statistics = {
-        (name, statistic): values(rows, name).groupby(groups).agg(how)
-        for name in metrics
+        (name, statistic): values(rows, name).where(rows["run_id"].isin(known)).groupby(groups).agg(how)
+        for name, known in {name: require(frame, name)["run_id"] for name in metrics}.items()
         for statistic, how in (("mean", "mean"), ("spread", "std"), ("count", "count"))
     }
     return pd.DataFrame(statistics)

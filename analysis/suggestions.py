@@ -17,7 +17,7 @@ from collections.abc import Collection
 import pandas as pd
 
 from hit.config import flat_defaults, machine_fields
-from hit.metric_groups import OPTIONAL
+from hit.metric_groups import optional_group
 from hit.schema import DEFAULT_EXPERIMENT
 
 #: Key of `DataFrame.attrs` under which a frame of runs keeps the name of their experiment.
@@ -42,7 +42,7 @@ def evaluate_command(frame: pd.DataFrame, name: str = "") -> str:
         if text is not None and re.fullmatch(r"[\w./-]+", text):
             clauses.append(f"params.{param} = '{text}'")
     where = " and ".join(clauses) or "metrics.epochs > 0"
-    group = OPTIONAL.get(name)
+    group = optional_group(name)
     command = f'python -m hit.evaluate{_experiment(frame)}{_data_root(frame)} --where "{where}"'
     return f"{command} --metrics {group}" if group else command
 

@@ -6,8 +6,7 @@ import difflib
 import re
 
 from hit.config import flat_defaults
-from hit.records import TAG_COLUMNS
-from hit.schema import is_metric, layer_metrics
+from hit.schema import TAG_COLUMNS, is_metric, layer_metrics
 
 _ENTITIES = {
     **dict.fromkeys(("metric", "metrics"), "metrics"),

@@ -1,47 +1,66 @@
 """The groups that metrics are measured in: what can be asked for, and how a run tells that it has them."""
 
-__all__ = ["ALL", "GROUPS", "GROUPS_HELP", "OPTIONAL", "Group", "Groups", "parse_groups"]
+__all__ = ["ALL", "GROUPS", "GROUPS_HELP", "Group", "Groups", "optional_group", "parse_groups"]
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated
 
 from pydantic import AfterValidator
 
+from hit.metric_declarations import METRICS, MetricGroup, described
 from hit.schema import Tag
 
 
 @dataclass(frozen=True)
 class Group:
-    """Metrics that are measured together.
+    """Metrics that are measured together; which they are, the metrics say.
 
     Attributes:
         name: word for the command line.
         witness: a metric that every run with this group has.
-        evaluator: the tag that says who measured it; None where nobody but the model decides.
         usual: whether `all` means it, too.
+        evaluators: who measure it, for people; empty where nobody but the model decides.
     """
 
-    name: str
+    name: MetricGroup
     witness: str
-    evaluator: Tag | None = None
     usual: bool = True
+    evaluators: str = ""
+
+    @cached_property
+    def evaluator(self) -> Tag | None:
+        """The tag that says who measured it; None where nobody but the model decides.
+
+        >>> str(GROUPS["generation"].evaluator), GROUPS["core"].evaluator
+        ('hit.judge', None)
+        """
+        return next((one.evaluator for one in METRICS if one.group == self.name and one.evaluator), None)
 
 
 #: core: rates, distortion, PSNR. latents: information, accuracies and bounds. generation: samples and
 #: reconstructions, scored by the classifier of the data set. inception: the FID, which takes a download and,
 #: on a CPU, the better part of an hour.
-GROUPS = {
+GROUPS: dict[str, Group] = {
     group.name: group
     for group in (
         Group("core", "test/rate"),
-        Group("latents", "test/label_entropy", Tag.EVALUATOR),
-        Group("generation", "sample/inception_score", Tag.JUDGE),
-        Group("inception", "sample/fid_inception", Tag.INCEPTION, usual=False),
+        Group("latents", "test/label_entropy", evaluators="evaluators"),
+        Group("generation", "sample/inception_score", evaluators="classifiers that judge samples"),
+        Group("inception", "sample/fid_inception", usual=False, evaluators="versions of the FID"),
     )
 }
-#: Metric → its group, of groups that are measured only where they are asked for by name.
-OPTIONAL = {group.witness: group.name for group in GROUPS.values() if not group.usual}
 ALL = "all"
+
+
+def optional_group(name: str) -> str | None:
+    """The group of a metric that is measured only where its group is asked for by name; None for others.
+
+    >>> optional_group("sample/fid_inception"), optional_group("sample/fid_classifier")
+    ('inception', None)
+    """
+    group = GROUPS.get(described(name).group)
+    return group.name if group and not group.usual else None
 
 
 def parse_groups(text: str) -> frozenset[str]:

@@ -1,6 +1,6 @@
 """What the store holds of many runs, column by column, and the tidy frame that becomes of it."""
 
-__all__ = ["BASE_COLUMNS", "TAG_COLUMNS", "Records", "as_typed", "is_layered"]
+__all__ = ["BASE_COLUMNS", "Records", "as_typed", "is_layered"]
 
 import shlex
 from collections.abc import Sequence
@@ -13,26 +13,9 @@ import pandas as pd
 from mlflow.entities import Run
 
 from hit.config import BETA, flat_defaults
-from hit.schema import Tag
+from hit.schema import TAG_COLUMNS
 from hit.targets import TARGET
 
-#: Column of the frame → the tag that it shows.
-TAG_COLUMNS = {
-    "kind": Tag.KIND,
-    "sweep": Tag.SWEEP,
-    "parent": Tag.PARENT,
-    "amortised": Tag.AMORTISED,
-    "config_hash": Tag.CONFIG_HASH,
-    "group": Tag.GROUP,
-    "data_digest": Tag.DATA_DIGEST,
-    "evaluator": Tag.EVALUATOR,
-    "judge": Tag.JUDGE,
-    "inception": Tag.INCEPTION,
-    "infeasible": Tag.INFEASIBLE,
-    "ended": Tag.ENDED,
-    "status_reason": Tag.STATUS_REASON,
-    "schema": Tag.SCHEMA,
-}
 _INFO = ("run_id", "run_name", "experiment_id", "status", "start_time", "end_time")
 #: Columns that every frame begins with, before the fields of the config.
 BASE_COLUMNS = (*_INFO, *TAG_COLUMNS)

@@ -16,6 +16,7 @@ from analysis.runs import finished, layers, one_dataset, require, values
 from analysis.style import Theme
 from hit import schema
 from hit.errors import StoreError
+from hit.metric_groups import GROUPS
 
 _COLUMNS = 4
 #: Pixels: a panel with its title, of which the title, and around all panels.
@@ -88,14 +89,13 @@ def small_multiples(
 def default_metrics(frame: pd.DataFrame) -> list[str]:
     """Metrics with a better and a worse, on unseen data or samples, that a finished run has and that vary."""
     rows, count = finished(frame), layers(frame)
-    left_out = ("seconds", "bound_", "objective", "bits_per_dim", "cross_entropy", "mi_ksg")
+    left_out = ("seconds", "bound_", "objective", "bits_per_dim", "mi_ksg")
     return [
         declared.name
         for declared in schema.layer_metrics(count)
         if declared.direction is not None
-        and declared.name.startswith(("test/", "sample/"))
+        and declared.group in GROUPS
         and not declared.name.partition("/")[2].startswith(left_out)
-        and declared.name != "test/accuracy"
         and values(rows, declared.name).nunique() > 1
     ]
 

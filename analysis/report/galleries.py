@@ -19,7 +19,7 @@ from analysis.runs import finished, values
 from analysis.suggestions import evaluate_command
 from hit import schema
 from hit.errors import StoreError
-from hit.metric_groups import OPTIONAL
+from hit.metric_groups import optional_group
 
 #: A picture: the metric that it is about, by which it is left out where no run has that; and how it is drawn.
 Call = tuple[str, Callable[[], go.Figure]]
@@ -153,7 +153,7 @@ def _gallery(heading: str, text: str, shape: str, frame: pd.DataFrame, pool: Poo
         try:
             pictures.append(_picture(name, draw(), pool))
         except StoreError:
-            if name not in OPTIONAL and not measured:
+            if not optional_group(name) and not measured:
                 absent.append(label)
             continue
         if measured < len(done):

@@ -15,10 +15,11 @@ from analysis.report.explorer import Explorer, data, explorer
 from analysis.report.galleries import Gallery, Histories, galleries
 from analysis.report.packing import Pool, embedded
 from analysis.report.thumbnails import PICTURES, Reader, chosen, thumbnails
-from analysis.runs import column, finished
+from analysis.runs import finished, measured_by
 from analysis.suggestions import evaluate_command
 from analysis.verdicts import Verdict, verdict
 from hit.errors import StoreError
+from hit.metric_groups import GROUPS
 
 #: A picture of fewer runs than these says less than the table.
 FEWEST = 3
@@ -126,12 +127,12 @@ def _recommendations(
         except StoreError as error:
             if len(done):
                 notes.append(f"No recommendation for {name}: {error}.")
-    for tag, what in (("evaluator", "evaluators"), ("judge", "classifiers that judge samples")):
-        evaluators = column(done, tag).dropna().unique()
+    for group in GROUPS.values():
+        evaluators = measured_by(done, group.evaluator).dropna().unique() if group.evaluator else ()
         if len(evaluators) > 1:
             notes.append(
-                f"Scores come from {len(evaluators)} {what} and do not compare: those of the commonest are used. "
-                f"One measures all by `{evaluate_command(frame)}`."
+                f"Scores come from {len(evaluators)} {group.evaluators} and do not compare: those of the commonest are "
+                f"used. One measures all by `{evaluate_command(frame, group.witness)}`."
             )
     return found, notes
 

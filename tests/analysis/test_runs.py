@@ -152,6 +152,27 @@ def test_scores_of_different_evaluators_do_not_mix(grid: pd.DataFrame) -> None:
     assert len(require(grid, "test/accuracy_bound_rate_z2")) == 25
 
 
+@pytest.mark.parametrize(
+    ("name", "column"),
+    [
+        ("test/bound_slack_z2", "evaluator"),
+        ("test/bound_holds_mi_z1", "evaluator"),
+        ("test/accuracy_bound_mi_z2", "evaluator"),
+        ("test/bound_slack_diversity", "judge"),
+        ("test/prediction_entropy", "judge"),
+        ("sample/fid_inception", "inception"),
+    ],
+)
+def test_what_rests_on_a_score_compares_by_one_evaluator_too(grid: pd.DataFrame, name: str, column: str) -> None:
+    grid[name], grid[column] = 0.5, "newer"
+    grid.loc[:3, column] = "older"
+    assert len(require(grid, name)) == 21
+    grid.loc[:3, name] = 9.5  # the mean of replicates does not mix them, either
+    grid["group"] = "all"
+    assert replicates(grid, [name])[name, "mean"].item() == 0.5
+    assert replicates(grid, [name])[name, "count"].item() == 21
+
+
 def test_one_dataset(grid: pd.DataFrame, make_frame: MakeFrame) -> None:
     assert one_dataset(grid) == "binary_mnist"
     with pytest.raises(StoreError, match="got binary_mnist, digits"):

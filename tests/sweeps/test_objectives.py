@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from analysis.criteria import non_dominated, parse_constraints
+from hit.errors import ConfigError
 from sweeps.objectives import hypervolume, region_constraints
 from sweeps.space import RateRegion
 
@@ -39,6 +40,23 @@ def test_a_region_as_constraints_holds_what_the_region_contains() -> None:
     measured = {"test/rate_1": rates[:, 0], "test/rate_2": rates[:, 1], "test/rate": rates.sum(1)}
     kept = np.all([one.excess(measured[one.name]) <= 0 for one in constraints], axis=0)
     assert kept.tolist() == region.contains(rates).tolist()
+
+
+@pytest.mark.parametrize(
+    ("name", "group"),
+    [
+        ("test/bound_slack_reconstruction", "core"),
+        ("test/seconds", "core"),
+        ("test/bound_slack_z2", "latents"),
+        ("test/bound_slack_inception_score", "generation"),
+        ("sample/fid_inception", "inception"),
+    ],
+)
+def test_a_constraint_takes_the_group_that_measures_its_metric(name: str, group: str) -> None:
+    (one,) = parse_constraints(f"{name}>=0", 2, {group})
+    assert one.name == name
+    with pytest.raises(ConfigError, match=f"metrics must hold {group} for {name} to be measured, got no_such"):
+        parse_constraints(f"{name}>=0", 2, {"no_such"})
 
 
 def test_a_bound_is_kept_by_its_own_value() -> None:

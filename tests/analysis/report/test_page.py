@@ -239,6 +239,10 @@ def test_several_evaluators_are_reported(grid: pd.DataFrame) -> None:
     grid.loc[:4, "judge"] = "older"
     grid.loc[5:, "judge"] = "newer"
     assert "Scores come from 2 classifiers that judge samples" in Page(build(grid)).text
+    grid["inception"] = grid["judge"]
+    text = Page(build(grid)).text
+    assert "Scores come from 2 versions of the FID" in text
+    assert "--metrics inception" in text
 
 
 def test_the_bound_is_said_to_hold(grid: pd.DataFrame, parsed: Page) -> None:

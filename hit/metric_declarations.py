@@ -1,0 +1,276 @@
+"""The metrics of the run store, each declared once: name, unit, direction, label, and who measures it."""
+
+__all__ = [
+    "GROUP_TITLES",
+    "METRICS",
+    "Direction",
+    "Metric",
+    "MetricGroup",
+    "described",
+    "is_metric",
+    "layer_metrics",
+    "metric",
+]
+
+import re
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from typing import Literal
+
+from hit.schema import PROBES, Tag
+
+Direction = Literal["minimize", "maximize"]
+MetricGroup = Literal[
+    "config",
+    "training",
+    "core",
+    "latents",
+    "generation",
+    "inception",
+    "classifier",
+    "certificate",
+    "analysis",
+    "sweep",
+    "by_hand",
+]
+
+#: Group → what its metrics tell. Which of them an evaluation can be asked for says `hit.metric_groups`.
+GROUP_TITLES: dict[MetricGroup, str] = {
+    "config": "What a run was given, as numbers that MLflow can compare (its params are texts)",
+    "training": "Training, once an epoch",
+    "core": "The model on the test set",
+    "latents": "What the latents tell of the class",
+    "generation": "Samples and reconstructions, as the classifier of the data set sees them",
+    "inception": "Samples, as the Inception network sees them",
+    "classifier": "The classifier of a data set",
+    "certificate": "A surface beside models that were trained for one β each",
+    "analysis": "What the analysis makes of several metrics of a run, relative to other runs; never logged",
+    "sweep": "Sweeps",
+    "by_hand": "What a person has logged",
+}
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One declared metric: logging, sweep objectives, tables and axes read this and nothing else.
+
+    `{l}` in a declared name or label stands for the layer, counted from 1.
+
+    Attributes:
+        name: in the store.
+        unit: empty for a pure number.
+        direction: None where neither more nor less is better as such (a rate is a price and a capacity at once).
+        label: for figures and tables.
+        group: what it is measured with.
+        evaluator: the tag that says who measured it; scores of different evaluators do not compare. None where
+            nobody but the model and its data decide.
+    """
+
+    name: str
+    unit: str
+    direction: Direction | None
+    label: str
+    group: MetricGroup
+    evaluator: Tag | None = None
+
+    @property
+    def axis(self) -> str:
+        """Label with unit, for an axis or a table's head."""
+        return f"{self.label} [{self.unit}]" if self.unit else self.label
+
+
+_config = partial(Metric, group="config")
+_training = partial(Metric, group="training")
+_core = partial(Metric, group="core")
+_latents = partial(Metric, group="latents")
+#: What rests on an estimate of information or on an accuracy, whose protocol decides it.
+_scored = partial(Metric, group="latents", evaluator=Tag.EVALUATOR)
+_judged = partial(Metric, group="generation", evaluator=Tag.JUDGE)
+_classifier = partial(Metric, group="classifier")
+_certificate = partial(Metric, group="certificate")
+_analysis = partial(Metric, group="analysis")
+_sweep = partial(Metric, group="sweep")
+
+
+def _probe_metrics() -> list[Metric]:
+    return [
+        declared
+        for probe, label in PROBES.items()
+        for declared in (
+            _scored(f"test/accuracy_{probe}_z{{l}}", "", "maximize", f"accuracy of z_{{l}}, {label} on means"),
+            _scored(
+                f"test/accuracy_{probe}_z{{l}}_sampled", "", "maximize", f"accuracy of z_{{l}}, {label} on samples"
+            ),
+        )
+    ]
+
+
+def _share_metrics() -> list[Metric]:
+    return [
+        _latents(
+            f"test/pca_share_{component}_z{{l}}", "", None, f"share of component {component} in the means of z_{{l}}"
+        )
+        for component in (1, 2, 3)
+    ]
+
+
+def _generation_bounds() -> list[Metric]:
+    words = {"inception_score": "inception score", "diversity": "diversity", "sharpness": "sharpness"}
+    return [
+        declared
+        for name, label in words.items()
+        for declared in (
+            _judged(f"test/bound_slack_{name}", "", None, f"bound minus {label}"),
+            _judged(f"test/bound_holds_{name}", "", "maximize", f"{label} keeps its bound"),
+        )
+    ]
+
+
+#: All of them; `layer_metrics` puts the layers of a model for `{l}`.
+METRICS = (
+    # what decides a run, mirrored as numbers (MLflow's params are strings without order)
+    _config("beta_{l}", "", None, "β_{l}"),
+    _config("log10_beta_{l}", "", None, "log10 β_{l}"),
+    _config("target_rate_{l}", "nats per image", None, "target of R_{l}"),
+    _config("target_rate", "nats per image", None, "target of R"),
+    _config("max_rate_{l}", "nats per image", None, "upper bound asked of R_{l}"),
+    _config("max_rate", "nats per image", None, "upper bound asked of R"),
+    _config("learning_rate", "", None, "learning rate"),
+    _config("batch_size", "images", None, "batch size"),
+    _config("channels", "", None, "channels"),
+    _config("epochs", "", None, "epochs"),
+    _config("seed", "", None, "seed"),
+    _config("sigma", "", None, "σ of the Gaussian likelihood"),
+    _config("dim_z{l}", "", None, "dimensions of z_{l}"),
+    _config("parameters", "", None, "parameters of the model"),
+    _config("measured_at", "s", None, "when it was measured again, seconds since 1970"),
+    # training, once an epoch
+    _training("train/objective", "nats per image", "minimize", "training objective"),
+    _training("train/elbo", "nats per image", "maximize", "training ELBO"),
+    _training("train/distortion", "nats per image", "minimize", "training distortion"),
+    _training("train/rate", "nats per image", None, "training rate R"),
+    _training("train/rate_{l}", "nats per image", None, "training rate R_{l}"),
+    _training("train/beta_{l}", "", None, "β_{l} in force"),
+    _training("train/rate_error_{l}", "", None, "training R_{l} relative to its target, minus 1"),
+    _training("train/rate_error", "", None, "training R relative to its target, minus 1"),
+    _training("train/temperature", "", None, "temperature of the Gumbel-softmax"),
+    _training("train/seconds", "s", "minimize", "seconds an epoch"),
+    # the model on the test set
+    _core("test/rate_{l}", "nats per image", None, "R_{l}"),
+    _core("test/rate", "nats per image", None, "total rate R"),
+    _core("test/rate_error_{l}", "", None, "R_{l} relative to its target, minus 1"),
+    _core("test/rate_error", "", None, "R relative to its target, minus 1"),
+    _core("test/distortion", "nats per image", "minimize", "distortion D"),
+    _core("test/elbo", "nats per image", "maximize", "ELBO"),
+    _core("test/objective", "nats per image", "minimize", "objective D + Σ β_l R_l"),
+    _core("test/bits_per_dim", "bits per dimension", "minimize", "−ELBO"),
+    _core("test/psnr", "dB", "maximize", "PSNR"),
+    _scored("test/mi_z{l}", "nats", "maximize", "I(y; z_{l})"),
+    _scored("test/mi_error_z{l}", "nats", None, "standard error of I(y; z_{l})"),
+    _scored("test/mi_ksg_z{l}", "nats", "maximize", "I(y; z_{l}) by Mixed-KSG"),
+    *_share_metrics(),
+    *_probe_metrics(),
+    _scored("test/held_out", "images", None, "test images that accuracies rest on"),
+    _latents("test/label_entropy", "nats", None, "H(y)"),
+    _latents("test/accuracy_bound_rate_z{l}", "", None, "bound on the accuracy of z_{l} from the rate"),
+    _scored("test/accuracy_bound_mi_z{l}", "", None, "bound on the accuracy of z_{l} from I(y; z_{l})"),
+    _scored("test/bound_slack_z{l}", "", None, "rate bound minus best sampled accuracy of z_{l}"),
+    _scored("test/bound_holds_z{l}", "", "maximize", "sampled accuracies of z_{l} keep the rate bound"),
+    _scored("test/bound_slack_mi_z{l}", "nats", None, "min(rate bound, H(y)) minus I(y; z_{l})"),
+    _scored("test/bound_holds_mi_z{l}", "", "maximize", "I(y; z_{l}) keeps the bounds of rate and H(y)"),
+    _scored("test/bound_slack_accuracy_mi_z{l}", "", None, "bound from I(y; z_{l}) minus best sampled accuracy"),
+    _scored("test/bound_holds_accuracy_mi_z{l}", "", "maximize", "sampled accuracies of z_{l} keep the bound of I"),
+    _core("test/bound_slack_reconstruction", "nats per image", None, "−ELBO minus H of the test images"),
+    _core("test/bound_holds_reconstruction", "", "maximize", "D + R keeps the bound H of the test images"),
+    *_generation_bounds(),
+    _core("test/seconds", "s", "minimize", "seconds of the evaluation"),
+    # samples and reconstructions, as the classifier of the data set sees them
+    _judged("sample/inception_score", "", "maximize", "inception score"),
+    _judged("sample/diversity", "", "maximize", "diversity of samples"),
+    _judged("sample/sharpness", "", "maximize", "sharpness of samples"),
+    _judged("sample/fid_classifier", "", "minimize", "Fréchet distance, classifier's features"),
+    Metric("sample/fid_inception", "", "minimize", "FID, Inception features", "inception", Tag.INCEPTION),
+    _judged("sample/precision", "", "maximize", "precision of samples"),
+    _judged("sample/recall", "", "maximize", "recall of samples"),
+    _judged("sample/density", "", "maximize", "density of samples"),
+    _judged("sample/coverage", "", "maximize", "coverage of samples"),
+    Metric("sample/seconds", "s", "minimize", "seconds of scoring samples and reconstructions", "generation"),
+    _judged("test/reconstruction_accuracy", "", "maximize", "accuracy of the classifier on reconstructions"),
+    _judged("test/prediction_entropy", "nats", "minimize", "H(prediction) of the classifier on reconstructions"),
+    _judged("test/original_accuracy", "", None, "accuracy of the classifier on the images themselves"),
+    # the classifier of a data set
+    _classifier("train/cross_entropy", "nats per image", "minimize", "training cross-entropy"),
+    _classifier("train/accuracy", "", "maximize", "training accuracy"),
+    _classifier("test/cross_entropy", "nats per image", "minimize", "cross-entropy"),
+    _classifier("test/accuracy", "", "maximize", "accuracy of the classifier"),
+    # a surface beside models that were trained for one β each
+    _certificate(
+        "certificate/objective_gap", "", "minimize", "objective at equal β, surface over dedicated models, mean"
+    ),
+    _certificate("certificate/objective_gap_worst", "", "minimize", "the same, worst"),
+    _certificate(
+        "certificate/distortion_gap", "", "minimize", "distortion at equal rates, surface over dedicated, mean"
+    ),
+    _certificate("certificate/distortion_gap_worst", "", "minimize", "the same, worst"),
+    # what the analysis makes of several metrics of a run, relative to other runs; never logged
+    _analysis("analysis/score", "standard deviations", "maximize", "weighted score"),
+    _analysis("analysis/distance", "", "minimize", "distance from the best of each"),
+    # sweeps
+    _sweep("sweep/finished", "runs", "maximize", "runs finished"),
+    _sweep("sweep/running", "runs", None, "runs running"),
+    _sweep("sweep/failed", "runs", "minimize", "runs failed"),
+    _sweep("sweep/ended_early", "runs", None, "runs ended early"),
+    _sweep("sweep/wanted", "runs", None, "runs wanted"),
+)
+
+_PLAIN = {declared.name: declared for declared in METRICS if "{l}" not in declared.name}
+_LAYERED = [
+    (re.compile(re.escape(declared.name).replace(r"\{l\}", r"(?P<l>[1-9][0-9]*)") + r"\Z"), declared)
+    for declared in METRICS
+    if "{l}" in declared.name
+]
+
+
+@cache
+def metric(name: str) -> Metric:
+    """The declaration of the metric called `name` in the store.
+
+    Raises:
+        KeyError: no such metric is declared.
+
+    >>> metric("test/rate_2").axis
+    'R_2 [nats per image]'
+    """
+    if name in _PLAIN:
+        return _PLAIN[name]
+    for pattern, declared in _LAYERED:
+        if match := pattern.match(name):
+            return replace(declared, name=name, label=declared.label.replace("{l}", match["l"]))
+    raise KeyError(f"metric {name!r} is not declared in hit.schema")
+
+
+def is_metric(name: str) -> bool:
+    """Whether a metric of this name is declared."""
+    try:
+        metric(name)
+    except KeyError:
+        return False
+    return True
+
+
+def described(name: str) -> Metric:
+    """`metric`, also of what a person has logged by hand: its label is its name.
+
+    >>> described("taste").axis
+    'taste'
+    """
+    return metric(name) if is_metric(name) else Metric(name, "", None, name, "by_hand")
+
+
+def layer_metrics(layers: int) -> list[Metric]:
+    """All declared metrics of a model with `layers` layers, in the order of declaration."""
+    return [
+        metric(declared.name.replace("{l}", str(layer)))
+        for declared in METRICS
+        for layer in (range(1, layers + 1) if "{l}" in declared.name else (0,))
+    ]

@@ -1,0 +1,30 @@
+"""Every metric says once what it is measured with and by whom; groups, logging and comparisons read that."""
+
+from hit import schema
+from hit.metric_declarations import GROUP_TITLES, METRICS
+from hit.metric_groups import GROUPS
+
+
+def test_each_metric_is_declared_once_in_a_group_that_has_a_title() -> None:
+    names = [one.name for one in METRICS]
+    assert len(names) == len(set(names))
+    assert {one.group for one in METRICS} | {"by_hand"} == set(GROUP_TITLES)
+
+
+def test_a_group_is_that_of_its_witness_and_has_one_evaluator() -> None:
+    for group in GROUPS.values():
+        assert schema.metric(group.witness).group == group.name
+        assert {one.evaluator for one in METRICS if one.group == group.name} <= {None, group.evaluator}
+        assert bool(group.evaluators) == (group.evaluator is not None)
+    others = [one for one in METRICS if one.group not in GROUPS]
+    assert all(one.evaluator is None for one in others)
+
+
+def test_evaluators_stand_in_columns() -> None:
+    assert {one.evaluator for one in METRICS} - {None} <= set(schema.TAG_COLUMNS.values())
+
+
+def test_the_layer_is_put_into_name_and_label() -> None:
+    one = schema.metric("test/mi_z3")
+    assert (one.label, one.group, one.evaluator) == ("I(y; z_3)", "latents", schema.Tag.EVALUATOR)
+    assert schema.described("taste").group == "by_hand"
