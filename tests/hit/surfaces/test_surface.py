@@ -23,8 +23,7 @@ from hit.runner import Progress
 from hit.schema import Kind, Tag
 from hit.stop import StopRequest
 from hit.store import Store
-from hit.surface import DEFAULTS
-from hit.surfaces.plan import SurfacePlan
+from hit.surfaces.plan import SURFACE_DEFAULTS, SurfacePlan
 from hit.surfaces.resuming import resume_plan
 from hit.surfaces.run import surface_run
 from hit.surfaces.training import draw_betas, fit_surface, raised
@@ -260,7 +259,7 @@ class TestTraining:
     @pytest.mark.parametrize("seed", range(3))
     def test_with_the_usual_settings_z_2_of_the_digits_does_not_collapse(self, seed: int) -> None:
         digits = data.load("digits")
-        surface, _ = train(digits, TrainConfig.from_flat({**DEFAULTS, "seed": seed}))
+        surface, _ = train(digits, TrainConfig.from_flat({**SURFACE_DEFAULTS, "seed": seed}))
         found = evaluate(fold(surface, (1.0, 0.1)), digits, (1.0, 0.1), metrics="core")
         assert found["test/rate_2"] > 20
 
