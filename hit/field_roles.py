@@ -35,7 +35,7 @@ class Role(StrEnum):
     | ARCHITECTURE | what the weights are of | yes | equal | equal | yes | equal |
     | OBJECTIVE | what is minimised, but for the rates' share of it | yes | any | equal | yes | equal |
     | RATES | β and rate targets: where in rate space | yes | any | any | by options of their own | any |
-    | TRAINING | how it is minimised | yes | any | equal | yes | equal, unless it is named |
+    | TRAINING | how it is minimised | yes | any | equal | yes | equal but for the step size; any, where it is named |
     | START | which weights training starts from | yes | any | equal | no | any |
     | SEED | what replicates differ in | not in the group | any | any | no | any |
     | MACHINE | where and how a run runs, and what it measures | no | any | any | no | any |

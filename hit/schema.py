@@ -164,7 +164,9 @@ _DECLARED = [
     Metric("epochs", "", None, "epochs"),
     Metric("seed", "", None, "seed"),
     Metric("sigma", "", None, "σ of the Gaussian likelihood"),
+    Metric("layers", "", None, "layers of latents, L"),
     Metric("dim_z{l}", "", None, "dimensions of z_{l}"),
+    Metric("classes", "", None, "classes of the data, M"),
     Metric("parameters", "", None, "parameters of the model"),
     Metric("measured_at", "s", None, "when it was measured again, seconds since 1970"),
     # training, once an epoch

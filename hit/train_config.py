@@ -177,8 +177,8 @@ class TrainConfig:
         return flat
 
     def numbers(self) -> dict[str, float]:
-        """The numeric fields that decide a run, as metrics in schema names, so that people can filter on them."""
-        numbers = beta_numbers(self.betas)
+        """The numeric fields that decide a run, and L, as metrics in schema names: people can filter on them."""
+        numbers = beta_numbers(self.betas) | {"layers": float(self.layers)}
         if self.model != "vae":
             for layer, dim in enumerate(reversed(self.z_dims), start=2):
                 numbers[f"dim_z{layer}"] = float(dim)

@@ -333,6 +333,7 @@ class TestStore:
         assert parent.data.params["beta_low"] == "0.08"
         assert not {"beta_1", "beta_2"} & (parent.data.params.keys() | parent.data.metrics.keys())
         assert parent.inputs.dataset_inputs[0].dataset.digest == digits.digest
+        assert (parent.data.metrics["layers"], parent.data.metrics["classes"]) == (2, 10)
         steps = [point.step for point in client.get_metric_history(run_id, "train/rate_2")]
         assert sorted(steps) == [1, 2]
 
@@ -340,6 +341,7 @@ class TestStore:
         assert list(zip(cells["beta_1"], cells["beta_2"], strict=True)) == [(0.1, 0.5), (10.0, 0.5)]
         assert set(cells["parent"]) == {run_id}
         assert set(cells["status"]) == {"FINISHED"}
+        assert cells[["layers", "classes"]].to_numpy().tolist() == [[2, 10], [2, 10]]
         assert not set(cells["config_hash"]) & {cell.identity(digits.digest) for cell in plan.cells}
         assert {"test/rate_1", "test/rate_2", "test/elbo", "test/psnr"} <= set(cells.columns)
 
