@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from analysis.earlier_runs import derived_classes
 from analysis.runs import layers, rate_name, values
 from hit.metrics.bounds import accuracy_bound
 
@@ -68,20 +69,17 @@ def information_line(frame: pd.DataFrame, layer: int) -> tuple[Array, Array] | N
 
 
 def classes(frame: pd.DataFrame, layer: int) -> int:
-    """Number of classes M of the data: the one that reproduces the bounds stored with the runs.
+    """Number of classes M of the data, which is one number for runs of one data set.
 
-    H(y) ≤ ln M gives the least M, which is exact for balanced classes; a rarer class shows in the
-    stored bounds alone.
+    Args:
+        frame: runs of one data set.
+        layer: whose bounds tell it where no run has logged it.
     """
-    least = max(2, math.ceil(math.exp(_entropy(frame)) - 1e-6))
+    logged = values(frame, "classes").dropna()
+    if len(logged):
+        return int(logged.iloc[0])
     bounds = values(frame, f"test/accuracy_bound_rate_z{layer}")
-    known = pd.DataFrame({"bound": bounds, "rate": information_bound(frame, layer)}).dropna()
-    known = known[(known["bound"] < 1) & (known["rate"] > 0)].sort_values("rate")
-    if known.empty:
-        return least
-    rate, bound = (float(number) for number in known.iloc[len(known) // 2][["rate", "bound"]])
-    entropy = _entropy(frame, least)
-    return min(range(least, 4 * least + 1), key=lambda count: abs(accuracy_bound(rate, entropy, count) - bound))
+    return derived_classes(_entropy(frame), information_bound(frame, layer), bounds)
 
 
 def _entropy(frame: pd.DataFrame, count: int | None = None) -> float:

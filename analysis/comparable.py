@@ -2,7 +2,6 @@
 
 __all__ = ["Setting", "all_equal", "beta_names", "settings"]
 
-import re
 from collections.abc import Hashable
 from dataclasses import dataclass
 
@@ -10,12 +9,13 @@ import numpy as np
 import pandas as pd
 
 from analysis.runs import column, finished, layers, values
-from hit.config import TrainConfig, flat_defaults, machine_fields
+from hit.config import TrainConfig, flat_defaults
 from hit.errors import ConfigError
+from hit.field_roles import MEANINGS, NEUTRAL, Role, meaningless, role_of
 
-#: What belongs to one layer (beta_1, …) is what a sweep varies; so are the seed and targets of the total rate.
-_VARIED = re.compile(r"seed\Z|(target|max)_rate\Z|.*_[1-9][0-9]*\Z")
-_FIELDS = [name for name in flat_defaults() if name not in machine_fields() and not _VARIED.match(name)]
+#: What sweeps vary, and what decides no result.
+_OPEN = frozenset({Role.MACHINE, Role.RATES, Role.SEED})
+_FIELDS = [name for name in flat_defaults() if role_of(name) not in _OPEN]
 _HEADLINE = ("dataset", "model", "likelihood")
 
 
@@ -105,16 +105,12 @@ def _facts(part: pd.DataFrame) -> dict[str, str]:
     first = {name: column(part, name).dropna() for name in [*_FIELDS, "data_digest"]}
     facts = {name: "" if known.empty else _text(known.iloc[0]) for name, known in first.items()}
     facts["data_digest"] = facts["data_digest"][:12]
-    if facts["crop"] == "0":  # runs of older versions have none
-        facts["crop"] = ""
-    if facts["model"] == "vae":
-        facts["z_dims"] = ""
-    if facts["linear_z1"] == "0":
-        facts["linear_z1"] = ""
-    if facts["model"] != "lvae":
-        facts["warmup"] = ""
-    if facts["likelihood"] != "gaussian":
-        facts["sigma"] = ""
+    for name, neutral in NEUTRAL.items():
+        if neutral == 0 and facts[name] == "0":  # none, as in runs of older versions, which do not have the field
+            facts[name] = ""
+    for name in meaningless(facts):
+        if facts[name]:
+            facts[name] = MEANINGS[name].otherwise or ""
     return facts
 
 

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from analysis.earlier_runs import derived_layers
 from analysis.suggestions import EXPERIMENT, classify_command, evaluate_command, experiment_of, train_commands
 from hit import schema
 from hit.errors import StoreError, nearest, shown
@@ -176,12 +177,11 @@ def finished(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def layers(frame: pd.DataFrame) -> int:
-    """L, the largest number of layers of latents among the models.
-
-    A one-layer model may carry a `beta_2` that the command line gave it, so βs do not tell L.
-    """
-    shapes = {*zip(column(frame, "model"), column(frame, "z_dims"), strict=True)}
-    return max((1 if model == "vae" else 2 + str(dims).count(",") for model, dims in shapes), default=0)
+    """L, the largest number of layers of latents among the models."""
+    logged = values(frame, "layers")
+    earlier = frame[logged.isna()]
+    derived = derived_layers(column(earlier, "model"), column(earlier, "z_dims"))
+    return max(derived, int(logged.max()) if logged.notna().any() else 0)
 
 
 def column(frame: pd.DataFrame, name: str) -> pd.Series:

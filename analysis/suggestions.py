@@ -16,17 +16,17 @@ from collections.abc import Collection
 
 import pandas as pd
 
-from hit.config import flat_defaults, machine_fields
+from hit.config import flat_defaults
+from hit.field_roles import Role, role_of
 from hit.metric_groups import optional_group
 from hit.schema import DEFAULT_EXPERIMENT
+from hit.surfaces.plan import SURFACE_DEFAULTS
 
 #: Key of `DataFrame.attrs` under which a frame of runs keeps the name of their experiment.
 EXPERIMENT = "experiment"
 #: What a sweep for constraints varies, or has values of its own for.
-_CHOSEN = re.compile(r"seed\Z|init_from\Z|early_stopping\Z|(target|max)_rate\Z|.*_[1-9][0-9]*\Z")
+_CHOSEN = frozenset({Role.MACHINE, Role.RATES, Role.SEED, Role.START})
 _SEARCH_BUDGET = 40
-#: A surface has usual values of its own for these.
-_PROTOCOL = ("epochs", "batch_size", "learning_rate", "schedule")
 
 
 def experiment_of(frame: pd.DataFrame) -> str:
@@ -57,7 +57,7 @@ def classify_command(frame: pd.DataFrame) -> str:
 
 def surface_command(frame: pd.DataFrame) -> str:
     """The command that trains one model for every β of such models."""
-    return f"python -m hit.surface{_alike(frame, but=_PROTOCOL)}{_experiment(frame)}{_data_root(frame)}"
+    return f"python -m hit.surface{_alike(frame, but=SURFACE_DEFAULTS)}{_experiment(frame)}{_data_root(frame)}"
 
 
 def train_commands(experiment: str = DEFAULT_EXPERIMENT) -> str:
@@ -83,7 +83,7 @@ def _alike(frame: pd.DataFrame, but: Collection[str] = ()) -> str:
     options = []
     for name, default in flat_defaults().items():
         text = _common(frame, name)
-        if name in machine_fields() or name in but or _CHOSEN.match(name) or text is None or _same(text, default):
+        if role_of(name) in _CHOSEN or name in but or text is None or _same(text, default):
             continue
         options.append(f" --{name} {shlex.quote(text)}")
     return "".join(options)

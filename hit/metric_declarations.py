@@ -141,7 +141,9 @@ METRICS = (
     _config("epochs", "", None, "epochs"),
     _config("seed", "", None, "seed"),
     _config("sigma", "", None, "σ of the Gaussian likelihood"),
+    _config("layers", "", None, "layers of latents, L"),
     _config("dim_z{l}", "", None, "dimensions of z_{l}"),
+    _config("classes", "", None, "classes of the data, M"),
     _config("parameters", "", None, "parameters of the model"),
     _config("measured_at", "s", None, "when it was measured again, seconds since 1970"),
     # training, once an epoch

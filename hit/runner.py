@@ -232,7 +232,7 @@ def describe_run(run: RunWriter, config: TrainConfig, dataset: Dataset, model: H
 
 
 def log_dataset(run: RunWriter, dataset: Dataset) -> None:
-    """The data set as the run's input, with its digest and its sizes."""
+    """The data set as the run's input, with its digest and its sizes; its classes as a metric, to filter on."""
     profile = {
         "train": len(dataset.train.labels),
         "test": len(dataset.test.labels),
@@ -240,6 +240,7 @@ def log_dataset(run: RunWriter, dataset: Dataset) -> None:
         "classes": dataset.classes,
     }
     run.dataset(dataset.name, dataset.digest, profile)
+    run.metrics({"classes": float(dataset.classes)})
 
 
 def measure_run(

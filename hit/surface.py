@@ -1,6 +1,6 @@
 """`python -m hit.surface`: train one model for every β, and read a grid of models off it."""
 
-__all__ = ["DEFAULTS", "RATES", "SurfaceOptions", "main", "parser"]
+__all__ = ["RATES", "SurfaceOptions", "main", "parser"]
 
 import contextlib
 import os
@@ -16,21 +16,19 @@ from pydantic.dataclasses import dataclass
 from hit.axes import GRID_DEFAULTS, GRID_HELP
 from hit.bounds import LEAST_BETA, Beta, LearningRate, RunId, Text, Workers
 from hit.cli import CONFIG, Parser, entry_point
-from hit.config import TrainConfig
+from hit.config import TrainConfig, flat_defaults
 from hit.errors import ConfigError, shown
+from hit.field_roles import Role, role_of
 from hit.options import EXPERIMENT_HELP, WORKERS_HELP, ExperimentName, build
 from hit.schema import Kind
-from hit.targets import TARGET_DEFAULTS, RateTargets
+from hit.surfaces.plan import SURFACE_DEFAULTS, SurfacePlan
+from hit.targets import RateTargets
 
 if TYPE_CHECKING:
     from hit.stop import StopRequest
 
-#: Where a surface differs from a single model: it has more to learn, by many small steps (so small that the few images
-#: of the digits suffice), and its schedule ends at a small one.
-DEFAULTS = {"epochs": 30, "batch_size": 32, "learning_rate": 3e-3, "schedule": "one_cycle"}
-
 #: What a model has and a surface has not: β of its own, weights to start from, and targets while it trains.
-_LEFT_OUT = ("beta_1", "beta_2", "init_from", *TARGET_DEFAULTS)
+_LEFT_OUT = tuple(name for name in flat_defaults() if role_of(name) in (Role.RATES, Role.START))
 RATES = {"target_rate_1": "", "target_rate_2": ""}
 _RATES_HELP = {name: f"with surface: the cell with this R_{name[-1]}, nats; empty: none" for name in RATES}
 
@@ -65,7 +63,7 @@ def parser() -> Parser:
         ["grid_", "target_rate_"],
         {"beta_": "grid_"},
     )
-    options.add_config(leave_out=_LEFT_OUT, **DEFAULTS)
+    options.add_config(leave_out=_LEFT_OUT, **SURFACE_DEFAULTS)
     options.add_options("run", SurfaceOptions)
     options.add_group("grid", GRID_DEFAULTS, GRID_HELP)
     options.add_group("rates", RATES, _RATES_HELP)
@@ -93,7 +91,6 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     from hit.schema import Tag, metric
     from hit.state import state_folder
     from hit.store import Store
-    from hit.surfaces.plan import SurfacePlan
     from hit.surfaces.resuming import assert_same_as_finished, resume_plan
     from hit.surfaces.run import read_surface, surface_run
 

@@ -11,12 +11,10 @@ from mlflow.entities import Run
 from hit.checkpoint import load_weights
 from hit.config import TrainConfig
 from hit.errors import ConfigError
+from hit.field_roles import Role, fields_of
 from hit.models import HierarchicalVAE
 from hit.schema import WEIGHTS, Kind
 from hit.store import Store, config_of
-
-#: What a model's architecture is made of; what else a config says decides the training alone.
-_ARCHITECTURE = ("model", "likelihood", "posterior", "latent", "linear_z1", "channels", "z_dims")
 
 
 def find_source(store: Store, config: TrainConfig, image_shape: tuple[int, int, int]) -> Run:
@@ -35,7 +33,7 @@ def find_source(store: Store, config: TrainConfig, image_shape: tuple[int, int, 
     run = store.finished(config.init_from, Kind.TRAIN, rule)
     named = f"{rule}, got {config.init_from!r}"
     theirs = TrainConfig.from_flat(config_of(run))
-    for name in _ARCHITECTURE:
+    for name in fields_of(Role.ARCHITECTURE):
         if getattr(theirs, name) != getattr(config, name):
             own, other = config.to_flat()[name], theirs.to_flat()[name]
             raise ConfigError(f"{named}, which has {name}={other} where this run has {own}")

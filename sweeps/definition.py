@@ -2,9 +2,7 @@
 
 __all__ = ["definition_hash"]
 
-import hashlib
-import json
-
+from hit.hashing import identity_hash
 from sweeps.choosing import Choice
 
 
@@ -35,4 +33,4 @@ def definition_hash(choice: Choice, early_stopping: str, data_digest: str) -> st
         "sampler": choice.sampler,
         "early_stopping": early_stopping,
     }
-    return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()[:16]
+    return identity_hash(deciding)

@@ -8,8 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hit.config import BETA, TrainConfig, machine_fields
-from hit.targets import TARGET
+from hit.config import TrainConfig
+from hit.field_roles import Role, meaningless, role_of
+
+#: What runs that compare may differ in. The digest says more about the data than their name.
+_OPEN = frozenset({Role.MACHINE, Role.DATA, Role.RATES, Role.SEED})
 
 
 def comparable(history: pd.DataFrame, base: TrainConfig, data_digest: str, free: Collection[str] = ()) -> pd.DataFrame:
@@ -41,19 +44,9 @@ def comparable(history: pd.DataFrame, base: TrainConfig, data_digest: str, free:
 
 def _fixed(base: TrainConfig, free: Collection[str]) -> dict[str, Any]:
     """The flat fields that tell results apart for a model like `base`."""
-    # The digest says more about the data than their name; a model of one layer has no z_2, and so on.
-    ignored = {*machine_fields(), *free, "dataset", "crop", "seed"}
-    if "model" not in free:
-        if base.model == "vae":
-            ignored |= {"z_dims", "latent"}
-        if base.model != "lvae":
-            ignored.add("warmup")
-    if "likelihood" not in free and base.likelihood != "gaussian":
-        ignored.add("sigma")
     flat = base.to_flat()
-    return {
-        name: flat[name] for name in flat if name not in ignored and not BETA.match(name) and not TARGET.match(name)
-    }
+    ignored = meaningless(flat, free).union(free)
+    return {name: value for name, value in flat.items() if name not in ignored and role_of(name) not in _OPEN}
 
 
 def _equals(column: "pd.Series", value: Any, missing: Any) -> np.ndarray:

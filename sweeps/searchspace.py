@@ -12,12 +12,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from hit.config import BETA, TrainConfig, machine_fields
+from hit.config import TrainConfig
 from hit.errors import ConfigError, nearest, shown
+from hit.field_roles import BETA, Role, is_layered, role_of
 from hit.targets import TARGET
 
 _ENTRY = re.compile(r",\s*(?=[A-Za-z_]\w*\s*=)")
-_UNSEARCHED = frozenset({"dataset", "crop", "seed", "init_from"})
+#: Of which no further dimension can be made: β and rate targets have options of their own.
+_UNSEARCHED = frozenset({Role.MACHINE, Role.DATA, Role.RATES, Role.SEED, Role.START})
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ class SearchSpace:
     @property
     def fields(self) -> frozenset[str]:
         """Names of the dimensions that are neither β nor targets."""
-        return frozenset(one.name for one in self.dimensions if not BETA.match(one.name) and not TARGET.match(one.name))
+        return frozenset(one.name for one in self.dimensions if not is_layered(one.name))
 
     def config(self, values: Mapping[str, Any]) -> TrainConfig:
         """The config with these values of the dimensions.
@@ -150,11 +152,11 @@ def parse_fields(text: str, base: TrainConfig) -> tuple[Dimension, ...]:
     ((8, 16), 0.0001, 0.01, True)
     """
     flat = base.to_flat()
-    known = [name for name in flat if name not in machine_fields() | _UNSEARCHED and not BETA.match(name)]
+    known = [name for name in flat if role_of(name) not in _UNSEARCHED]
     found: dict[str, Dimension] = {}
     for part in filter(None, (part.strip() for part in _ENTRY.split(text))):
         name, equals, values = (piece.strip() for piece in part.partition("="))
-        if name not in known or TARGET.match(name):
+        if name not in known:
             raise ConfigError(
                 f"space must name fields of the config that decide a result, got {shown(name)}{nearest(name, known)}"
             )

@@ -11,6 +11,7 @@ from hit.config import TrainConfig
 from hit.connection import chosen_experiment
 from hit.early_stopping import EarlyStopping
 from hit.experiments import Experiment
+from hit.field_roles import BETA, Role, role_of
 from hit.machine import select_device
 from hit.models import check_fit, check_memory
 from hit.run_names import command_name
@@ -78,7 +79,9 @@ class Sweep:
         if base.init_from:
             find_source(Store(), base, dataset.image_shape)
         model_params = {
-            name: value for name, value in base.to_flat().items() if not name.startswith("beta_") and name != "seed"
+            name: value
+            for name, value in base.to_flat().items()
+            if not BETA.match(name) and role_of(name) is not Role.SEED
         }
         own = {"driver": options.driver, "seeds": options.seeds, "budget": options.budget, "workers": options.workers}
         check_logged(request.choice, Store(), experiment)

@@ -85,7 +85,7 @@ def certify(
     """
     store = Store(run.uri)
     trained = _train(store, run, plan, dataset, workers, stop, on_model)
-    at_betas = {_betas(cell): cell for cell in cells}
+    at_betas = {_betas(cell, plan.config.layers): cell for cell in cells}
     compared = [
         compare(trained[config.identity(dataset.digest)], at_betas[config.betas], config, surface, dataset, stop)
         for config in plan.dedicated
@@ -173,7 +173,5 @@ def _train(
     return trained
 
 
-def _betas(run: Run) -> tuple[float, ...]:
-    metrics = run.data.metrics
-    layers = range(1, 1 + sum(name.startswith("beta_") for name in metrics))
-    return tuple(metrics[f"beta_{layer}"] for layer in layers)
+def _betas(run: Run, layers: int) -> tuple[float, ...]:
+    return tuple(run.data.metrics[f"beta_{layer}"] for layer in range(1, layers + 1))

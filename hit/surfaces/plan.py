@@ -1,10 +1,8 @@
 """What a surface is: its model, its training, the range of β, and what is read off and checked."""
 
-__all__ = ["SurfacePlan"]
+__all__ = ["SURFACE_DEFAULTS", "SurfacePlan"]
 
-import hashlib
 import itertools
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -14,7 +12,13 @@ from hit.axes import axis_layer, parse_axes
 from hit.config import TrainConfig
 from hit.errors import ConfigError, shown
 from hit.experiments import Experiment
+from hit.field_roles import BETA, Role, role_of
+from hit.hashing import identity_hash
 from hit.schema import DEFAULT_EXPERIMENT, Tag
+
+#: Where a surface differs from a single model: it has more to learn, by many small steps (so small that the few images
+#: of the digits suffice), and its schedule ends at a small one.
+SURFACE_DEFAULTS = {"epochs": 30, "batch_size": 32, "learning_rate": 3e-3, "schedule": "one_cycle"}
 
 _MOST_CELLS = 10_000
 
@@ -97,15 +101,19 @@ class SurfacePlan:
     def cell_tags(self, cell: TrainConfig, data_digest: str, run_id: str) -> dict[str, str]:
         """Identity and group of a cell: never those of a model that was trained for it alone."""
         return {
-            Tag.CONFIG_HASH: _hash([self.identity(data_digest), cell.betas]),
-            Tag.GROUP: _hash([self.group(data_digest), cell.betas]),
+            Tag.CONFIG_HASH: identity_hash([self.identity(data_digest), cell.betas]),
+            Tag.GROUP: identity_hash([self.group(data_digest), cell.betas]),
             Tag.AMORTISED: run_id,
         }
 
     def params(self) -> dict[str, Any]:
         """Flat params of the surface's run."""
-        # A surface starts from nothing.
-        flat = {name: value for name, value in self.config.to_flat().items() if not name.startswith(("beta_", "init"))}
+        # A surface has no β of its own, and starts from nothing.
+        flat = {
+            name: value
+            for name, value in self.config.to_flat().items()
+            if not BETA.match(name) and role_of(name) is not Role.START
+        }
         own = ("beta_low", "beta_high", "certificate", "certificate_learning_rate")
         return flat | dict(self.grids) | {name: getattr(self, name) for name in own}
 
@@ -150,8 +158,4 @@ class SurfacePlan:
         return replace(self.config, betas=(1.0,) * self.config.layers)
 
     def _hash(self, of_config: str) -> str:
-        return _hash(["surface", of_config, self.beta_low, self.beta_high])
-
-
-def _hash(parts: Any) -> str:
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+        return identity_hash(["surface", of_config, self.beta_low, self.beta_high])

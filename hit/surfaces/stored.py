@@ -13,13 +13,13 @@ import numpy as np
 import numpy.typing as npt
 from mlflow.entities import Run
 
-from hit.config import BETA, TrainConfig, machine_fields
+from hit.config import TrainConfig
 from hit.errors import ConfigError
 from hit.experiments import Experiment
+from hit.field_roles import Role, role_of
 from hit.schema import WEIGHTS, Kind, Tag
 from hit.store import Store, config_of
 from hit.surfaces.plan import SurfacePlan
-from hit.targets import TARGET
 
 if TYPE_CHECKING:  # torch, which takes seconds to import, is for those who fetch one
     from hit.surfaces.cells import Source
@@ -29,9 +29,8 @@ PLAN_FILE = "surface.json"
 
 #: Test images that tell expected rates.
 _IMAGES, _BATCH = 500, 250
-#: What a surface may differ in from the models that it stands for: see `find_surface`.
-_OTHERWISE = frozenset({"dataset", "crop", "seed", "init_from", "learning_rate", "metrics"})
-_TRAINING = frozenset({"epochs", "batch_size", "schedule", "warmup"})
+#: What a surface may differ in from the models that it stands for, beside its step size: see `find_surface`.
+_OTHERWISE = frozenset({Role.MACHINE, Role.DATA, Role.RATES, Role.SEED, Role.START})
 
 
 def find_surface(
@@ -66,7 +65,7 @@ def find_surface(
         if run.data.tags.get(Tag.DATA_DIGEST) != data_digest:
             raise ConfigError(f"surface must be one of the data set {config.dataset!r}, got {named!r} of other data")
         found = _config(run)
-        for name in sorted(wanted.keys() - _TRAINING):
+        for name in sorted(name for name in wanted if role_of(name) is not Role.TRAINING):
             if found.get(name) != wanted[name]:
                 raise ConfigError(f"surface must have {name}={wanted[name]}, got {named!r} with {found.get(name)}")
         if not _covers(run, betas):
@@ -143,7 +142,7 @@ def expected_rates(
 
 
 def _decides(name: str) -> bool:
-    return not (name in machine_fields() | _OTHERWISE or BETA.match(name) or TARGET.match(name))
+    return role_of(name) not in _OTHERWISE and name != "learning_rate"
 
 
 def _covers(run: Run, betas: tuple[float, float]) -> bool:

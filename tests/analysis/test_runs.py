@@ -102,6 +102,14 @@ def test_layers_of_a_vae_that_was_handed_a_beta_2(make_frame: MakeFrame) -> None
     assert layers(make_frame(3, layers=1).assign(beta_2=1.0)) == 1
 
 
+def test_layers_are_what_runs_have_logged_and_derived_for_those_of_earlier_versions(make_frame: MakeFrame) -> None:
+    logged = make_frame(2).assign(layers=3.0, model="of_an_extension", z_dims=None)
+    assert layers(logged) == 3
+    assert layers(pd.concat([logged, make_frame(2, layers=4)])) == 4
+    assert layers(pd.concat([logged, make_frame(2, layers=1)])) == 3
+    assert layers(logged.iloc[:0]) == 0
+
+
 def test_values_turn_infinities_and_texts_into_missing() -> None:
     frame = pd.DataFrame({"x": [1.5, np.inf, -np.inf, None, "2", "two"]})
     assert values(frame, "x").tolist()[::4] == [1.5, 2.0]

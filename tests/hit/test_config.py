@@ -122,6 +122,7 @@ def test_numbers_mirror_what_people_filter_on() -> None:
     assert numbers["log10_beta_1"] == pytest.approx(-2)
     assert "log10_beta_2" not in numbers  # β = 0 has no logarithm: absent, not −∞
     assert numbers["dim_z2"] == 20
+    assert numbers["layers"] == 2
     assert "dim_z2" not in TrainConfig(model="vae", betas=(1.0,)).numbers()
 
 

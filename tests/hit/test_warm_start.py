@@ -52,6 +52,7 @@ class TestSteeredRun:
         data = store.run(run_id).data
         assert (data.params["target_rate_1"], data.params["max_rate"]) == ("9.0", "200.0")
         assert (data.params["beta_1"], data.params["beta_2"]) == ("1.0", "0.5")
+        assert (data.metrics["layers"], data.metrics["classes"]) == (2, 10), "nobody needs to derive them"
         final = data.metrics["beta_1"]
         assert final != 1
         assert data.metrics["log10_beta_1"] == pytest.approx(np.log10(final))

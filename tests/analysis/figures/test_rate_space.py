@@ -137,6 +137,8 @@ def test_the_number_of_classes_is_read_off_the_stored_bounds(grid: pd.DataFrame,
     grid["test/accuracy_bound_rate_z2"] = [accuracy_bound(rate, entropy, count) for rate in grid["test/rate_2"]]
     assert bounds.classes(grid, 2) == count
     assert bounds.classes(grid.drop(columns="test/accuracy_bound_rate_z2"), 2) == 10
+    grid["classes"] = [math.nan, *[26.0] * (len(grid) - 1)]
+    assert bounds.classes(grid, 2) == 26, "what a run has logged needs no reading off"
 
 
 def test_a_beta_of_zero_has_the_colour_at_the_end(grid: pd.DataFrame) -> None:

@@ -23,8 +23,7 @@ from hit.runner import Progress
 from hit.schema import Kind, Tag
 from hit.stop import StopRequest
 from hit.store import Store
-from hit.surface import DEFAULTS
-from hit.surfaces.plan import SurfacePlan
+from hit.surfaces.plan import SURFACE_DEFAULTS, SurfacePlan
 from hit.surfaces.resuming import resume_plan
 from hit.surfaces.run import surface_run
 from hit.surfaces.training import draw_betas, fit_surface, raised
@@ -260,7 +259,7 @@ class TestTraining:
     @pytest.mark.parametrize("seed", range(3))
     def test_with_the_usual_settings_z_2_of_the_digits_does_not_collapse(self, seed: int) -> None:
         digits = data.load("digits")
-        surface, _ = train(digits, TrainConfig.from_flat({**DEFAULTS, "seed": seed}))
+        surface, _ = train(digits, TrainConfig.from_flat({**SURFACE_DEFAULTS, "seed": seed}))
         found = evaluate(fold(surface, (1.0, 0.1)), digits, (1.0, 0.1), metrics="core")
         assert found["test/rate_2"] > 20
 
@@ -334,6 +333,7 @@ class TestStore:
         assert parent.data.params["beta_low"] == "0.08"
         assert not {"beta_1", "beta_2"} & (parent.data.params.keys() | parent.data.metrics.keys())
         assert parent.inputs.dataset_inputs[0].dataset.digest == digits.digest
+        assert (parent.data.metrics["layers"], parent.data.metrics["classes"]) == (2, 10)
         steps = [point.step for point in client.get_metric_history(run_id, "train/rate_2")]
         assert sorted(steps) == [1, 2]
 
@@ -341,6 +341,7 @@ class TestStore:
         assert list(zip(cells["beta_1"], cells["beta_2"], strict=True)) == [(0.1, 0.5), (10.0, 0.5)]
         assert set(cells["parent"]) == {run_id}
         assert set(cells["status"]) == {"FINISHED"}
+        assert cells[["layers", "classes"]].to_numpy().tolist() == [[2, 10], [2, 10]]
         assert not set(cells["config_hash"]) & {cell.identity(digits.digest) for cell in plan.cells}
         assert {"test/rate_1", "test/rate_2", "test/elbo", "test/psnr"} <= set(cells.columns)
 
