@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from hit.axes import GRID_DEFAULTS, GRID_HELP
+from hit.beta_grid import GRID_DEFAULTS, GRID_HELP
 from hit.bounds import LEAST_BETA, Beta, LearningRate, RunId, Text, Workers
 from hit.cli import CONFIG, Parser, entry_point
 from hit.config import TrainConfig

@@ -1,26 +1,25 @@
 """What a driver is given to choose by, checked as far as that goes without data and store."""
 
-__all__ = ["SAMPLERS", "Choice", "ChoosingOptions", "Sampler"]
+__all__ = ["Choice", "ChoosingOptions", "Sampler"]
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass as options_dataclass
 
 from analysis.criteria import Constraint, Objective, parse_constraints, parse_objectives
-from hit.axes import GRID_DEFAULTS, parse_axis
+from hit.beta_grid import GRID_DEFAULTS, BetaGrid, parse_axis
 from hit.bounds import MOST_CELLS, RunId, Text
 from hit.config import TrainConfig
 from hit.errors import ConfigError, shown
 from hit.metric_groups import parse_groups
+from hit.rate_region import RateRegion
 from sweeps.objectives import region_constraints
 from sweeps.searchspace import Dimension, SearchSpace, parse_fields
-from sweeps.space import BetaGrid, RateRegion
 
 Sampler = Literal["gp", "tpe", "nsga2", "nsga3", "cmaes", "qmc", "random"]
-SAMPLERS: tuple[Sampler, ...] = get_args(Sampler)
 
 #: Candidates along each axis of β, by how many axes there are.
 _COVERAGE_POINTS = {1: 401, 2: 61, 3: 21}

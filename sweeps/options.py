@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from hit.axes import GRID_DEFAULTS, axis_layer
+from hit.beta_grid import GRID_DEFAULTS, BetaGrid, axis_layer
 from hit.bounds import MOST_SEED, MOST_VALUES, Text, Workers, whole_number
 from hit.cli import CONFIG
 from hit.config import TrainConfig
@@ -17,7 +17,6 @@ from hit.errors import ConfigError, shown
 from hit.options import EXPERIMENT_HELP, WORKERS_HELP, ExperimentName, build
 from sweeps.choosing import Choice, ChoosingOptions
 from sweeps.running import RunningOptions
-from sweeps.space import BetaGrid
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from hit.axes import axis_layer, parse_axes
+from hit.beta_grid import BetaGrid, axis_layer
 from hit.config import TrainConfig
 from hit.errors import ConfigError, shown
 from hit.experiments import Experiment
@@ -63,7 +63,7 @@ class SurfacePlan:
     def axes(self) -> tuple[tuple[float, ...], ...]:
         """Values of β_1, …, β_L."""
         texts = {axis_layer(name): text for name, text in self.grids.items()}
-        return parse_axes(texts, self.config.layers, (1.0,) * self.config.layers)
+        return BetaGrid.parse(texts, self.config.layers, (1.0,) * self.config.layers).axes
 
     @property
     def cells(self) -> list[TrainConfig]:

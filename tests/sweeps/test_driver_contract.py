@@ -2,15 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from sweeps.choosing import SAMPLERS, Choice, ChoosingOptions
+from hit.beta_grid import BetaGrid
+from sweeps.choosing import Choice, ChoosingOptions, Sampler
 from sweeps.driver import Driver, with_pending
 from sweeps.plan import build_driver
-from sweeps.space import BetaGrid
 from tests.replay import ACCURACY, BASE, DIGEST, Laboratory, Surface
 
 SURFACE = Surface.analytic(7)
@@ -33,7 +34,7 @@ DRIVERS: dict[str, Callable[[], Driver]] = {
     "bayes with constraints": lambda: driver(
         "bayes", region=REGION, constraints="test/psnr>=15", objectives=f"test/psnr,{ACCURACY},test/rate=min"
     ),
-} | {f"bayes {name}": lambda name=name: driver("bayes", sampler=name) for name in SAMPLERS}  # type: ignore[misc]
+} | {f"bayes {name}": lambda name=name: driver("bayes", sampler=name) for name in get_args(Sampler)}  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("name", DRIVERS)

@@ -9,7 +9,7 @@ import torch
 from mlflow import MlflowClient
 
 from hit import data
-from hit.axes import GRID_DEFAULTS
+from hit.beta_grid import GRID_DEFAULTS
 from hit.checkpoint import load_weights
 from hit.config import TrainConfig
 from hit.data import Dataset, Split
