@@ -1,11 +1,11 @@
 """Grids of β, one axis a layer: `low:high:count`, `low:high:count:linear`, or values with commas."""
 
-__all__ = ["GRID_DEFAULTS", "GRID_HELP", "BetaGrid", "axis_layer", "parse_axis", "subdivision_levels"]
+__all__ = ["GRID_DEFAULTS", "GRID_HELP", "BetaGrid", "axis_layer", "grid_axes", "parse_axis", "subdivision_levels"]
 
 import itertools
 import math
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from hit.bounds import HIGHEST_BETA, LEAST_BETA, MOST_VALUES, whole_number
@@ -46,8 +46,7 @@ class BetaGrid:
         ((0.1, 1.0, 10.0), (1.0, 2.0))
         """
         for layer, text in texts.items():
-            # grid_2 has a default in the MLproject, which a one-layer model is handed, too.
-            if text and layer > layers and text != GRID_DEFAULTS.get(f"grid_{layer}"):
+            if text and layer > layers:
                 raise ConfigError(
                     f"grid_{layer} needs a model of {layer} layers or more, but L = {layers}, got {shown(text)}"
                 )
@@ -127,6 +126,15 @@ def parse_axis(name: str, text: str) -> tuple[float, ...]:
             f"or values ≥ 0 with commas, got {shown(text)}"
         ) from None
     return values
+
+
+def grid_axes(typed: Mapping[str, str], layers: Collection[int]) -> dict[str, str]:
+    """`grid_1`, … as they were typed; where they were not, the usual axis of these layers, and none of others.
+
+    >>> grid_axes({"grid_1": "1,2"}, layers=[1, 2]), grid_axes({}, layers=[1])
+    ({'grid_1': '1,2', 'grid_2': '0.1:10:4'}, {'grid_1': '0.1:10:4', 'grid_2': ''})
+    """
+    return {name: text if axis_layer(name) in layers else "" for name, text in GRID_DEFAULTS.items()} | dict(typed)
 
 
 def axis_layer(name: str) -> int:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from hit.beta_grid import GRID_DEFAULTS, GRID_HELP
+from hit.beta_grid import GRID_DEFAULTS, GRID_HELP, grid_axes
 from hit.bounds import LEAST_BETA, Beta, LearningRate, RunId, Text, Workers
 from hit.cli import CONFIG, Parser, entry_point
 from hit.config import TrainConfig
@@ -78,7 +78,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     parsed = command.parse(argv)
     options = build(SurfaceOptions, parsed["run"])
     flat = parsed[CONFIG]
-    asked = TrainConfig.from_flat({"state_dir": flat["state_dir"]} if options.resume else flat)
+    asked = TrainConfig.from_flat({"state_dir": flat.get("state_dir", "")} if options.resume else flat)
     rates = _rates(parsed["rates"], options)
 
     from tqdm import tqdm
@@ -115,7 +115,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
             config=asked,
             beta_low=options.beta_low,
             beta_high=options.beta_high,
-            grids={} if options.surface else parsed["grid"],
+            grids={} if options.surface else grid_axes(parsed["grid"], range(1, asked.layers + 1)),
             certificate=options.certificate,
             certificate_learning_rate=options.certificate_learning_rate,
             experiment=experiment,

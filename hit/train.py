@@ -49,7 +49,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     parsed = command.parse(argv)
     options = build(TrainOptions, parsed["run"])
     flat = parsed[CONFIG]
-    asked = TrainConfig.from_flat({"state_dir": flat["state_dir"]} if options.resume else flat)
+    asked = TrainConfig.from_flat({"state_dir": flat.get("state_dir", "")} if options.resume else flat)
     if not options.resume:
         EarlyStopping.parse(options.early_stopping, asked.layers)
 

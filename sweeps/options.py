@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from hit.beta_grid import GRID_DEFAULTS, BetaGrid, axis_layer
+from hit.beta_grid import BetaGrid, axis_layer, grid_axes
 from hit.bounds import MOST_SEED, MOST_VALUES, Text, Workers, whole_number
 from hit.cli import CONFIG
 from hit.config import TrainConfig
@@ -81,10 +81,10 @@ class SweepRequest:
         options = build(SweepOptions, parsed["sweep"])
         running = build(RunningOptions, parsed["running"])
         base = TrainConfig.from_flat(parsed[CONFIG])
-        axes = dict(parsed["grid"])
-        for name, text in axes.items():
-            if base.targets.steered(axis_layer(name)) and text == GRID_DEFAULTS.get(name):
-                axes[name] = ""  # the target says where this layer goes
+        choosing = build(ChoosingOptions, parsed["choosing"])
+        # Where rates are asked for, β starts at one value.
+        free = [layer for layer in range(1, base.layers + 1) if not base.targets.steered(layer)]
+        axes = grid_axes(parsed["grid"], [] if choosing.proposes_rates(options.driver) else free)
         grid = BetaGrid.parse({axis_layer(name): text for name, text in axes.items()}, base.layers, base.betas)
         for layer, axis in enumerate(grid.axes, start=1):
             if base.targets.steered(layer) and len(axis) > 1:
@@ -92,7 +92,6 @@ class SweepRequest:
                     f"grid_{layer} must be one value, where β_{layer} starts, or empty where a rate target moves it, "
                     f"got {axes[f'grid_{layer}']!r}"
                 )
-        choosing = build(ChoosingOptions, parsed["choosing"])
         choice = Choice.check(options.driver, choosing, base, grid, parse_seeds(options.seeds))
         return cls(
             base=choice.base, options=options, choosing=choosing, choice=choice, grid=grid, axes=axes, running=running

@@ -124,7 +124,10 @@ class SurfacePlan:
         Raises:
             ConfigError, TypeError, KeyError: it is of another form.
         """
-        return cls(**{**saved, "config": TrainConfig.from_flat(saved["config"])})
+        config = TrainConfig.from_flat(saved["config"])
+        # Older versions wrote down an axis of a second layer for models of one, too.
+        grids = {name: text for name, text in saved["grids"].items() if axis_layer(name) <= config.layers}
+        return cls(**{**saved, "config": config, "grids": grids})
 
     def _check_range(self, name: str, beta: float) -> None:
         if not self.beta_low <= beta <= self.beta_high:

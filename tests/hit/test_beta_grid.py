@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from hit.beta_grid import GRID_DEFAULTS, BetaGrid, subdivision_levels
+from hit.beta_grid import BetaGrid, subdivision_levels
 from hit.errors import ConfigError
 
 
@@ -30,7 +30,6 @@ def test_an_axis_of_a_layer_that_is_not_there() -> None:
         BetaGrid.parse({3: "1,2"}, 2, (1.0, 1.0))
     with pytest.raises(ConfigError, match="grid_2 needs a model of 2 layers or more, but L = 1"):
         BetaGrid.parse({2: "1,2"}, 1, (1.0,))
-    assert BetaGrid.parse({2: GRID_DEFAULTS["grid_2"]}, 1, (1.0,)).axes == ((1.0,),), "the MLproject's default"
 
 
 def test_every_cell_once() -> None:

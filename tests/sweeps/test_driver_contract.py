@@ -16,7 +16,7 @@ from tests.replay import ACCURACY, BASE, DIGEST, Laboratory, Surface
 
 SURFACE = Surface.analytic(7)
 GRID = BetaGrid.parse({1: "0.1:10:7", 2: "0.1:10:7"}, 2, (1.0, 1.0))
-USUAL = BetaGrid.parse({1: "0.1:10:4", 2: "0.1:10:4"}, 2, (1.0, 1.0))  # where rates are proposed
+START = BetaGrid(((1.0,), (1.0,)))  # of β, where rates are proposed
 REGION = "rate_1=5:45,rate_2=1:18,rate=:50"
 
 
@@ -27,9 +27,9 @@ def driver(name: str, grid: BetaGrid = GRID, seeds: tuple[int, ...] = (0,), **op
 DRIVERS: dict[str, Callable[[], Driver]] = {
     "grid": lambda: driver("grid", seeds=(0, 1)),
     "grid in a region": lambda: driver("grid", region=REGION),
-    "coverage over rates": lambda: driver("coverage", USUAL, region=REGION),
+    "coverage over rates": lambda: driver("coverage", START, region=REGION),
     "coverage over betas": lambda: driver("coverage", region=REGION, over="betas"),
-    "bayes over rates": lambda: driver("bayes", USUAL, region=REGION, over="rates", sampler="tpe"),
+    "bayes over rates": lambda: driver("bayes", START, region=REGION, over="rates", sampler="tpe"),
     "bayes of fields": lambda: driver("bayes", sampler="tpe", space="learning_rate=1e-4:1e-2,channels=4|8"),
     "bayes with constraints": lambda: driver(
         "bayes", region=REGION, constraints="test/psnr>=15", objectives=f"test/psnr,{ACCURACY},test/rate=min"
