@@ -14,11 +14,12 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from hit.beta_grid import GRID_DEFAULTS, GRID_HELP, grid_axes
-from hit.bounds import LEAST_BETA, Beta, LearningRate, RunId, Text, Workers
+from hit.bounds import LEAST_BETA, Beta, LearningRate, RunId, Text
 from hit.cli import CONFIG, Parser, entry_point
 from hit.config import TrainConfig
 from hit.errors import ConfigError, shown
-from hit.options import EXPERIMENT_HELP, WORKERS_HELP, ExperimentName, build
+from hit.machine_options import WORKERS_HELP, WorkerOptions, Workers
+from hit.options import build
 from hit.schema import Kind
 from hit.targets import TARGET_DEFAULTS, RateTargets
 
@@ -36,7 +37,7 @@ _RATES_HELP = {name: f"with surface: the cell with this R_{name[-1]}, nats; empt
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))
-class SurfaceOptions:
+class SurfaceOptions(WorkerOptions):
     """What `surface` takes beside the config of its model and the grid."""
 
     beta_low: Annotated[Beta, Field(ge=LEAST_BETA, description="lowest β_l that the model is trained for")] = 0.08
@@ -50,8 +51,7 @@ class SurfaceOptions:
     ] = ""
     certificate_learning_rate: Annotated[LearningRate, Field(description="step size of the dedicated models")] = 1e-3
     surface: Annotated[RunId, Field(description="run id of a finished surface to read off; nothing is trained")] = ""
-    workers: Annotated[Workers, Field(description=f"after training: {WORKERS_HELP}")] = 0
-    experiment: Annotated[ExperimentName, Field(description=EXPERIMENT_HELP)] = ""
+    workers: Annotated[Workers, Field(description=f"after training: {WORKERS_HELP}")] = WorkerOptions.workers
     resume: Annotated[RunId, Field(description="run id of an interrupted surface to go on with; takes its options")] = (
         ""
     )
@@ -85,7 +85,6 @@ def main(argv: list[str], stop: "StopRequest") -> None:
 
     from hit.adoption import adopt_unknown
     from hit.connection import chosen_experiment
-    from hit.cpus import default_workers
     from hit.names_and_notes import command_name
     from hit.recovery import recover
     from hit.resuming import given_options, is_finished, state_folder
@@ -96,7 +95,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     from hit.surfaces.resuming import assert_same_as_finished, resume_plan
     from hit.surfaces.run import read_surface, surface_run
 
-    workers = options.workers or default_workers()
+    workers = options.worker_count
     stop.check()
     folder = state_folder(asked)
     resume = adopt_unknown(options.resume, folder, options.experiment) if options.resume else ""

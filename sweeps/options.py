@@ -9,18 +9,18 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from hit.beta_grid import BetaGrid, axis_layer, grid_axes
-from hit.bounds import MOST_SEED, MOST_VALUES, Text, Workers, whole_number
+from hit.bounds import MOST_SEED, MOST_VALUES, Text, whole_number
 from hit.cli import CONFIG
 from hit.config import TrainConfig
-from hit.cpus import default_workers
 from hit.errors import ConfigError, shown
-from hit.options import EXPERIMENT_HELP, WORKERS_HELP, ExperimentName, build
+from hit.machine_options import WorkerOptions
+from hit.options import build
 from sweeps.choosing import Choice, ChoosingOptions
 from sweeps.running import RunningOptions
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
-class SweepOptions:
+class SweepOptions(WorkerOptions):
     """What to visit, and with how much."""
 
     driver: Annotated[
@@ -40,13 +40,6 @@ class SweepOptions:
             "models, data) has run before, whoever started it; 0: until the driver has what it wants",
         ),
     ] = 0
-    workers: Annotated[Workers, Field(description=WORKERS_HELP)] = 0
-    experiment: Annotated[ExperimentName, Field(description=EXPERIMENT_HELP)] = ""
-
-    @property
-    def worker_count(self) -> int:
-        """Processes to start."""
-        return self.workers or default_workers()
 
 
 @dataclass(frozen=True, kw_only=True)
