@@ -12,7 +12,8 @@ from pydantic.dataclasses import dataclass
 
 from hit.bounds import RunId, Text, Where
 from hit.cli import Parser, entry_point
-from hit.options import EXPERIMENT_HELP, ExperimentName, build, output_file
+from hit.machine_options import ExperimentOptions, MachineOptions, StateDir
+from hit.options import build, output_file
 from hit.schema import Kind
 
 if TYPE_CHECKING:
@@ -26,10 +27,9 @@ APPLICATION_HELP = (
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
-class ReportOptions:
+class ReportOptions(ExperimentOptions):
     """Which runs to report on, and where to."""
 
-    experiment: Annotated[ExperimentName, Field(description=EXPERIMENT_HELP)] = ""
     where: Annotated[Where, Field(description="an MLflow filter on the runs, such as metrics.beta_2 > 1")] = ""
     sweep: Annotated[RunId, Field(description="run id of a sweep, for its runs alone")] = ""
     application: Annotated[Text, Field(description=APPLICATION_HELP)] = "all"
@@ -40,7 +40,7 @@ class ReportOptions:
     register: Annotated[
         bool, Field(description="whether to put the recommended models into MLflow's model registry")
     ] = False
-    state_dir: Annotated[Text, Field(description="journals; empty: $HIT_STATE_DIR, else ./.hit")] = ""
+    state_dir: StateDir = MachineOptions.state_dir
 
 
 def parser() -> Parser:

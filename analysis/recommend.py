@@ -1,6 +1,6 @@
 """Which run, and which region of rate space, serves an application best."""
 
-__all__ = ["APPLICATIONS", "Application", "Estimate", "RateBox", "Recommendation", "application", "recommend"]
+__all__ = ["APPLICATIONS", "Application", "Estimate", "Recommendation", "application", "recommend"]
 
 import math
 from dataclasses import dataclass
@@ -12,15 +12,18 @@ from analysis.applications import APPLICATIONS, Application, application
 from analysis.bounds import chance
 from analysis.comparable import all_equal
 from analysis.criteria import Constraint, non_dominated
-from analysis.region import Estimate, Objectives, RateBox, estimate, span
+from analysis.region import Estimate, Objectives, estimate, span
 from analysis.runs import layers, one_dataset, rate_name, require, values
 from analysis.suggestions import search_command
 from hit import schema
 from hit.errors import StoreError
+from hit.rate_region import RateRegion
 
 #: Three decibels are a factor of two: the mean squared error may be twice that of the best run.
 PSNR_TOLERANCE = 3.0
 BEST_FEW = 5
+#: The best runs lie in the box around them, whatever the last bits of a mean.
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +61,7 @@ class Recommendation:
     mean: float
     spread: float | None
     count: int
-    region: RateBox
+    region: RateRegion
     candidates: int
     inside: int
     best_inside: bool
@@ -136,7 +139,7 @@ def recommend(
         measured, count, Objectives(metric.name, direction == "maximize", bounds), _equal_line(measured, count)
     )
     region = found.box if found else span(few, rates)
-    held = region.holds(np.column_stack([values(ranked, name) for name in rates]))
+    held = region.contains(np.column_stack([values(ranked, name) for name in rates]), _ROUNDING)
     return Recommendation(
         application=target,
         metric=metric,

@@ -1,6 +1,6 @@
 """The region of rate space where an application's best models lie, with its uncertainty."""
 
-__all__ = ["LEVEL", "Estimate", "Objectives", "RateBox", "estimate", "fewest", "span"]
+__all__ = ["LEVEL", "Estimate", "Objectives", "estimate", "fewest", "span"]
 
 import itertools
 import re
@@ -14,6 +14,7 @@ import pandas as pd
 from analysis.criteria import Constraint
 from analysis.runs import rate_name, values
 from analysis.surrogate import Reach, Surrogate
+from hit.rate_region import RateRegion
 
 Floats = npt.NDArray[np.float64]
 
@@ -27,25 +28,7 @@ _LEAST_POSSIBLE = 0.5
 _LINE = 60
 #: Below this share of the variance of runs that are left out, a surrogate that predicts them says little.
 _TRUSTED = 0.3
-_ROUNDING = 1e-9
 _RATE = re.compile(r"test/rate(_[1-9][0-9]*)?\Z")
-
-
-@dataclass(frozen=True)
-class RateBox:
-    """A region of rate space: a box in (R_1, …, R_L) with bounds on R = R_1 + … + R_L, in nats per image."""
-
-    low: tuple[float, ...]
-    high: tuple[float, ...]
-    total_low: float
-    total_high: float
-
-    def holds(self, rates: Floats) -> npt.NDArray[np.bool_]:
-        """Which of N models lie in it, by their rates (R_1, …, R_L), N×L; its ends belong to it."""
-        points = np.column_stack([rates, rates.sum(1)])
-        low, high = np.array([*self.low, self.total_low]), np.array([*self.high, self.total_high])
-        kept = (points >= low * (1 - _ROUNDING)) & (points <= high * (1 + _ROUNDING))
-        return np.asarray(kept.all(axis=1))
 
 
 @dataclass(frozen=True)
@@ -80,7 +63,7 @@ class Estimate:
             are equal, and the standard error; None without such runs, or where they cannot keep the constraints.
     """
 
-    box: RateBox
+    box: RateRegion
     optimum: tuple[float, ...]
     value: float
     error: float
@@ -148,9 +131,9 @@ def estimate(rows: pd.DataFrame, layers: int, objectives: Objectives, equal: pd.
     )
 
 
-def span(rates: pd.DataFrame, columns: Sequence[str]) -> RateBox:
+def span(rates: pd.DataFrame, columns: Sequence[str]) -> RateRegion:
     """The smallest box around runs."""
-    return _around(np.column_stack([values(rates, name) for name in columns]))
+    return RateRegion.around(np.column_stack([values(rates, name) for name in columns]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -232,21 +215,11 @@ def _line(rates: Floats) -> Floats:
     return np.concatenate([*parts, rates[-1:]])[: 4 * _LINE]
 
 
-def _box(drawn: Floats, as_good: Floats) -> RateBox:
+def _box(drawn: Floats, as_good: Floats) -> RateRegion:
     tail = (1 - LEVEL) / 2 / drawn.shape[1]  # so that all coordinates together keep the level
     low, high = np.quantile(drawn, [tail, 1 - tail], axis=0)
     inside = drawn[((drawn >= low - 1e-9) & (drawn <= high + 1e-9)).all(1)]
-    return _around(np.concatenate([inside if len(inside) else drawn, as_good]))
-
-
-def _around(points: Floats) -> RateBox:
-    total = points.sum(1)
-    return RateBox(
-        low=tuple(map(float, points.min(0))),
-        high=tuple(map(float, points.max(0))),
-        total_low=float(total.min()),
-        total_high=float(total.max()),
-    )
+    return RateRegion.around(np.concatenate([inside if len(inside) else drawn, as_good]))
 
 
 def _rates(rows: pd.DataFrame, layers: int) -> Floats:

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from hit.bounds import BatchSize, Crop, LearningRate, Seed, Text, Threads
+from hit.bounds import BatchSize, Crop, LearningRate, Seed, Text
 from hit.cli import Parser, entry_point
-from hit.options import CROP_HELP, EXPERIMENT_HELP, ExperimentName, build
+from hit.machine_options import MachineOptions
+from hit.options import CROP_HELP, build
 from hit.schema import Kind
 
 if TYPE_CHECKING:
@@ -26,15 +27,12 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))
-class ClassifyOptions:
+class ClassifyOptions(MachineOptions):
     """The data set, the training, and where it runs."""
 
     dataset: Annotated[Text, Field(description="a named data set, an .npz file, or a folder of images by class")] = (
         "digits"
     )
-    data_root: Annotated[
-        Text, Field(description="where torchvision's data sets lie; empty: $HIT_DATA, else ./data")
-    ] = ""
     crop: Annotated[Crop, Field(description=CROP_HELP)] = 0
     network: Annotated[
         Literal["auto", "cnn", "resnet18", "densenet121"],
@@ -51,10 +49,6 @@ class ClassifyOptions:
         Field(description="none, shift, shift_flip; auto: shift, and flip for cifar10 and imagenet"),
     ] = "auto"
     seed: Annotated[Seed, Field(description="seeds weights, batches and augmentation")] = 0
-    device: Annotated[Text, Field(description="auto, cpu, cuda or cuda:<n>")] = "auto"
-    threads: Annotated[Threads, Field(description="CPU threads of this process; 0: $HIT_THREADS, else all")] = 0
-    state_dir: Annotated[Text, Field(description="journals; empty: $HIT_STATE_DIR, else ./.hit")] = ""
-    experiment: Annotated[ExperimentName, Field(description=EXPERIMENT_HELP)] = ""
 
     def training(self) -> dict[str, Any]:
         """The fields that decide the result, but for network and data: arguments of `hit.classifier.fit_classifier`."""

@@ -27,6 +27,8 @@ from hit.stop import WATCHED, StopRequest
 from hit.terminal import spare_letters
 
 CONFIG = "model and training"
+#: Stands for the value of an option that was not typed.
+_LEFT_OUT = object()
 
 
 class Parser(argparse.ArgumentParser):
@@ -51,6 +53,7 @@ class Parser(argparse.ArgumentParser):
         self._layered = tuple(f"--{beginning}" for beginning in layered)
         self._instead = instead or {}
         self._groups: dict[str, list[str]] = {}
+        self._own_defaults: dict[str, Any] = {}
 
     def error(self, message: str) -> NoReturn:
         raise ConfigError(message)
@@ -61,7 +64,13 @@ class Parser(argparse.ArgumentParser):
         self.add_group(title, values, {name: infos(options)[name].description or "" for name in values})
 
     def add_config(self, *, leave_out: Sequence[str] = (), **other_defaults: Any) -> None:
-        """One option a flat field of TrainConfig; `parse` returns their values under "model and training"."""
+        """One option a flat field of TrainConfig; `parse` returns their values under "model and training".
+
+        Args:
+            leave_out: fields that the command has no option for.
+            other_defaults: fields whose default is another one in this command.
+        """
+        self._own_defaults = other_defaults
         values = {name: value for name, value in (flat_defaults() | other_defaults).items() if name not in leave_out}
         self.add_group(CONFIG, values, {name: describe(name) for name in values})
 
@@ -70,13 +79,20 @@ class Parser(argparse.ArgumentParser):
         return {name: self.get_default(name) for names in self._groups.values() for name in names}
 
     def parse(self, argv: Sequence[str]) -> dict[str, dict[str, Any]]:
-        """Group title → option → its text or default; `--beta_3` goes where `--beta_1` is.
+        """Group title → option → its text, of the options that were typed; `--beta_3` goes where `--beta_1` is.
+
+        One that is left out has the default of its dataclass, so that a default is never taken for something that was
+        asked for; where `add_config` was given another one, that stands among what was typed.
 
         Raises:
             ConfigError: an unknown option (with the nearest known one) or a missing value.
         """
-        namespace, rest = self.parse_known_args(argv)
-        parsed = {title: {name: getattr(namespace, name) for name in names} for title, names in self._groups.items()}
+        names = [*chain(*self._groups.values())]
+        namespace, rest = self.parse_known_args(argv, argparse.Namespace(**dict.fromkeys(names, _LEFT_OUT)))
+        typed = {name: value for name in names if (value := getattr(namespace, name)) is not _LEFT_OUT}
+        parsed = {title: {name: typed[name] for name in own if name in typed} for title, own in self._groups.items()}
+        if CONFIG in parsed:
+            parsed[CONFIG] = self._own_defaults | parsed[CONFIG]
         while rest:
             word = rest.pop(0)
             name, equals, value = word.removeprefix("--").partition("=")

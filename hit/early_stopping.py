@@ -1,11 +1,12 @@
 """Rules that end a run before its last epoch, as text: its rates have settled out of bounds, or others do better."""
 
-__all__ = ["EARLY_STOPPING_HELP", "PRUNERS", "EarlyStopping", "PrunerRule", "RateBound"]
+__all__ = ["EARLY_STOPPING_HELP", "PRUNERS", "EarlyStopping", "PrunerRule"]
 
 import math
 from dataclasses import dataclass
 
 from hit.errors import ConfigError, nearest, shown
+from hit.rate_region import RateBound
 from hit.schema import layer_metrics, metric
 
 #: Optuna's pruners by name: how each is written, and how few and how many numbers follow its name.
@@ -24,51 +25,6 @@ EARLY_STOPPING_HELP = (
 
 #: No training has more.
 _MOST_EPOCHS = 1e6
-
-
-@dataclass(frozen=True)
-class RateBound:
-    """low ≤ R_l ≤ high, in nats per image; `rate` is the sum over all layers."""
-
-    rate: str
-    low: float
-    high: float
-
-    @classmethod
-    def parse(cls, text: str, layers: int) -> "RateBound":
-        """'rate_2=2:20', either end left out where there is none.
-
-        Raises:
-            ConfigError: it is not of that form, or names a layer that the model does not have.
-
-        >>> RateBound.parse("rate=:60", 2)
-        RateBound(rate='rate', low=0.0, high=60.0)
-        """
-        rate, _, interval = (word.strip() for word in text.partition("="))
-        known = ["rate", *(f"rate_{layer}" for layer in range(1, layers + 1))]
-        if rate not in known:
-            raise ConfigError(
-                f"early_stopping must bound rates of the model's layers, got {shown(rate)}{nearest(rate, known)}"
-            )
-        try:
-            low, high = interval.split(":")
-            bound = cls(rate, float(low or 0), float(high or math.inf))
-        except ValueError:
-            bound = cls(rate, 0.0, 0.0)
-        if not 0 <= bound.low < bound.high:
-            raise ConfigError(
-                f"early_stopping must have {rate}=low:high with 0 ≤ low < high in nats, got {shown(interval)}"
-            )
-        return bound
-
-    @property
-    def metric(self) -> str:
-        """The metric of an epoch that it bounds."""
-        return f"train/{self.rate}"
-
-    def __str__(self) -> str:
-        low, high = (f"{end:g}" if 0 < end < math.inf else "" for end in (self.low, self.high))
-        return f"{self.rate}={low}:{high}"
 
 
 @dataclass(frozen=True)
@@ -154,7 +110,7 @@ class EarlyStopping:
             if not region:
                 raise ConfigError(f"early_stopping must not name a region where the sweep has none, got {shown(text)}")
             parts = [*(part for part in parts if part != "region"), *_parts(region)]
-        bounds = tuple(RateBound.parse(part, layers) for part in parts if "=" in part)
+        bounds = tuple(RateBound.parse(part, layers, "early_stopping") for part in parts if "=" in part)
         pruners = [PrunerRule.parse(part, layers) for part in parts if "=" not in part]
         if len(pruners) > 1:
             raise ConfigError(f"early_stopping must name one pruner, got {shown(text)}")

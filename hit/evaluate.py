@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from hit.bounds import RunId, Text, Threads, Where, Workers
+from hit.bounds import RunId, Where
 from hit.cli import Parser, entry_point
+from hit.machine_options import MachineOptions, WorkerOptions
 from hit.metric_groups import GROUPS_HELP, Groups
-from hit.options import EXPERIMENT_HELP, WORKERS_HELP, ExperimentName, build
+from hit.options import build
 from hit.schema import Kind
 
 if TYPE_CHECKING:
@@ -21,21 +22,13 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
-class EvaluateOptions:
+class EvaluateOptions(MachineOptions, WorkerOptions):
     """Which runs, and what to measure."""
 
     run_id: Annotated[RunId, Field(description="this run alone")] = ""
     where: Annotated[Where, Field(description="an MLflow filter on the runs; empty: all that lack the metrics")] = ""
     metrics: Annotated[Groups, Field(description=GROUPS_HELP)] = "all"
-    workers: Annotated[Workers, Field(description=WORKERS_HELP)] = 0
     again: Annotated[bool, Field(description="measure anew what this evaluator has measured already")] = False
-    experiment: Annotated[ExperimentName, Field(description=EXPERIMENT_HELP)] = ""
-    data_root: Annotated[
-        Text, Field(description="where torchvision's data sets lie; empty: $HIT_DATA, else ./data")
-    ] = ""
-    device: Annotated[Text, Field(description="auto, cpu, cuda or cuda:<n>")] = "auto"
-    threads: Annotated[Threads, Field(description="CPU threads of this process; 0: $HIT_THREADS, else all")] = 0
-    state_dir: Annotated[Text, Field(description="journals; empty: $HIT_STATE_DIR, else ./.hit")] = ""
 
 
 def parser() -> Parser:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from hit.bounds import Text, Threads
+from hit.bounds import Text
 from hit.cli import Parser, entry_point
+from hit.machine_options import MachineOptions
 from hit.metric_groups import GROUPS_HELP, Groups
-from hit.options import EXPERIMENT_HELP, ExperimentName, build
+from hit.options import build
 from hit.schema import Kind
 
 if TYPE_CHECKING:
@@ -21,18 +22,11 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
-class ImportOptions:
+class ImportOptions(MachineOptions):
     """What to import, how it is measured, and where that runs."""
 
     path: Annotated[Text, Field(description="folder under which the runs lie, each with config.json and vae.pth")] = ""
     metrics: Annotated[Groups, Field(description=f"measured of each, core in any case; {GROUPS_HELP}")] = "all"
-    experiment: Annotated[ExperimentName, Field(description=EXPERIMENT_HELP)] = ""
-    data_root: Annotated[
-        Text, Field(description="where torchvision's data sets lie; empty: $HIT_DATA, else ./data")
-    ] = ""
-    device: Annotated[Text, Field(description="auto, cpu, cuda or cuda:<n>")] = "auto"
-    threads: Annotated[Threads, Field(description="CPU threads of this process; 0: $HIT_THREADS, else all")] = 0
-    state_dir: Annotated[Text, Field(description="journals; empty: $HIT_STATE_DIR, else ./.hit")] = ""
 
 
 def parser() -> Parser:

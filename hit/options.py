@@ -2,9 +2,6 @@
 
 __all__ = [
     "CROP_HELP",
-    "EXPERIMENT_HELP",
-    "WORKERS_HELP",
-    "ExperimentName",
     "build",
     "defaults",
     "infos",
@@ -13,19 +10,17 @@ __all__ = [
     "unknown",
 ]
 
+import inspect
 import os
 import re
 import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
 import pydantic
-from pydantic import StringConstraints
 
-from hit import field_lengths
-from hit.bounds import Text
 from hit.errors import ConfigError, nearest, shown
 from hit.paths import given_path
 
@@ -46,12 +41,6 @@ _RULES = {
 }
 
 CROP_HELP = "side of square crops of a folder's images, streamed; 0: as they are, or 256 where they are large"
-WORKERS_HELP = "processes, which divide the CPUs; 0: one a CPU, at most 8"
-#: Name of an MLflow experiment.
-ExperimentName = Annotated[Text, StringConstraints(max_length=field_lengths.EXPERIMENT)]
-EXPERIMENT_HELP = (
-    "name of the MLflow experiment; empty: that of `mlflow run`, of MLFLOW_EXPERIMENT_ID, …_NAME, else hit"
-)
 
 
 def build(options: type[OptionsT], values: Mapping[str, Any]) -> OptionsT:
@@ -76,8 +65,9 @@ def unknown(name: str, known: Iterable[str]) -> ConfigError:
 
 
 def defaults(options: type[Any]) -> dict[str, Any]:
-    """Field → default, in the order of declaration."""
-    return {entry.name: entry.default for entry in fields(options)}
+    """Field → default, in the order of declaration: first the fields of its own, then those that it inherits."""
+    every = {entry.name: entry.default for entry in fields(options)}
+    return {name: every[name] for name in dict.fromkeys([*inspect.get_annotations(options), *every])}
 
 
 def infos(options: type[Any]) -> dict[str, pydantic.fields.FieldInfo]:

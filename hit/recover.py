@@ -12,7 +12,8 @@ from pydantic.dataclasses import dataclass
 
 from hit.bounds import Text
 from hit.cli import Parser, entry_point
-from hit.options import ExperimentName, build
+from hit.machine_options import Experiment, MachineOptions, StateDir
+from hit.options import build
 from hit.schema import Kind
 
 if TYPE_CHECKING:
@@ -31,9 +32,9 @@ class RecoverOptions:
     ] = ""
     drop: Annotated[Text, Field(description=f"{_WHICH}: remove their folders with all that they hold")] = ""
     experiment: Annotated[
-        ExperimentName, Field(description="with adopt: name of the MLflow experiment; empty: that of the old run")
-    ] = ""
-    state_dir: Annotated[Text, Field(description="where journals lie; empty: $HIT_STATE_DIR, else ./.hit")] = ""
+        Experiment, Field(description="with adopt: name of the MLflow experiment; empty: that of the old run")
+    ] = MachineOptions.experiment
+    state_dir: StateDir = MachineOptions.state_dir
 
 
 def parser() -> Parser:

@@ -295,4 +295,7 @@ def to_frame(runs: Sequence[Run]) -> pd.DataFrame:
 def config_of(run: Run) -> dict[str, Any]:
     """The flat config of a run, as it was asked for."""
     known = flat_defaults()
-    return {name: as_typed(text) for name, text in run.data.params.items() if name in known or is_layered(name)}
+    flat = {name: as_typed(text) for name, text in run.data.params.items() if name in known or is_layered(name)}
+    if flat.get("model") == "vae":  # `mlflow run` once logged its default of β_2 for models of one layer, too
+        flat.pop("beta_2", None)
+    return flat

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from hit.axes import GRID_DEFAULTS, GRID_HELP
-from hit.bounds import LEAST_BETA, Beta, LearningRate, RunId, Text, Workers
+from hit.beta_grid import GRID_DEFAULTS, GRID_HELP, grid_axes
+from hit.bounds import LEAST_BETA, Beta, LearningRate, RunId, Text
 from hit.cli import CONFIG, Parser, entry_point
 from hit.config import TrainConfig, flat_defaults
 from hit.errors import ConfigError, shown
 from hit.field_roles import Role, role_of
-from hit.options import EXPERIMENT_HELP, WORKERS_HELP, ExperimentName, build
+from hit.machine_options import WORKERS_HELP, WorkerOptions, Workers
+from hit.options import build
 from hit.schema import Kind
 from hit.surfaces.plan import SURFACE_DEFAULTS, SurfacePlan
 from hit.targets import RateTargets
@@ -34,7 +35,7 @@ _RATES_HELP = {name: f"with surface: the cell with this R_{name[-1]}, nats; empt
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))
-class SurfaceOptions:
+class SurfaceOptions(WorkerOptions):
     """What `surface` takes beside the config of its model and the grid."""
 
     beta_low: Annotated[Beta, Field(ge=LEAST_BETA, description="lowest β_l that the model is trained for")] = 0.08
@@ -48,8 +49,7 @@ class SurfaceOptions:
     ] = ""
     certificate_learning_rate: Annotated[LearningRate, Field(description="step size of the dedicated models")] = 1e-3
     surface: Annotated[RunId, Field(description="run id of a finished surface to read off; nothing is trained")] = ""
-    workers: Annotated[Workers, Field(description=f"after training: {WORKERS_HELP}")] = 0
-    experiment: Annotated[ExperimentName, Field(description=EXPERIMENT_HELP)] = ""
+    workers: Annotated[Workers, Field(description=f"after training: {WORKERS_HELP}")] = WorkerOptions.workers
     resume: Annotated[RunId, Field(description="run id of an interrupted surface to go on with; takes its options")] = (
         ""
     )
@@ -76,14 +76,13 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     parsed = command.parse(argv)
     options = build(SurfaceOptions, parsed["run"])
     flat = parsed[CONFIG]
-    asked = TrainConfig.from_flat({"state_dir": flat["state_dir"]} if options.resume else flat)
+    asked = TrainConfig.from_flat({"state_dir": flat.get("state_dir", "")} if options.resume else flat)
     rates = _rates(parsed["rates"], options)
 
     from tqdm import tqdm
 
     from hit.adoption import adopt_unknown
     from hit.connection import chosen_experiment
-    from hit.cpus import default_workers
     from hit.recovery import recover
     from hit.resuming import given_options, is_finished
     from hit.run_names import command_name
@@ -94,7 +93,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     from hit.surfaces.resuming import assert_same_as_finished, resume_plan
     from hit.surfaces.run import read_surface, surface_run
 
-    workers = options.workers or default_workers()
+    workers = options.worker_count
     stop.check()
     folder = state_folder(asked)
     resume = adopt_unknown(options.resume, folder, options.experiment) if options.resume else ""
@@ -113,7 +112,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
             config=asked,
             beta_low=options.beta_low,
             beta_high=options.beta_high,
-            grids={} if options.surface else parsed["grid"],
+            grids={} if options.surface else grid_axes(parsed["grid"], range(1, asked.layers + 1)),
             certificate=options.certificate,
             certificate_learning_rate=options.certificate_learning_rate,
             experiment=experiment,

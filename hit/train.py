@@ -13,7 +13,8 @@ from hit.bounds import RunId, Text
 from hit.cli import CONFIG, Parser, entry_point
 from hit.config import TrainConfig
 from hit.early_stopping import EARLY_STOPPING_HELP, EarlyStopping
-from hit.options import EXPERIMENT_HELP, ExperimentName, build
+from hit.machine_options import ExperimentOptions
+from hit.options import build
 from hit.schema import Kind
 from hit.targets import TARGET_LAYERED
 
@@ -25,10 +26,9 @@ SWEEP_HELP = "run id of the sweep that it is a child of; a model that another pr
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
-class TrainOptions:
+class TrainOptions(ExperimentOptions):
     """What `train` takes beside the config of its model."""
 
-    experiment: Annotated[ExperimentName, Field(description=EXPERIMENT_HELP)] = ""
     resume: Annotated[RunId, Field(description=RESUME_HELP)] = ""
     sweep: Annotated[RunId, Field(description=SWEEP_HELP)] = ""
     early_stopping: Annotated[Text, Field(description=EARLY_STOPPING_HELP)] = ""
@@ -49,7 +49,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     parsed = command.parse(argv)
     options = build(TrainOptions, parsed["run"])
     flat = parsed[CONFIG]
-    asked = TrainConfig.from_flat({"state_dir": flat["state_dir"]} if options.resume else flat)
+    asked = TrainConfig.from_flat({"state_dir": flat.get("state_dir", "")} if options.resume else flat)
     if not options.resume:
         EarlyStopping.parse(options.early_stopping, asked.layers)
 

@@ -149,8 +149,7 @@ class TrainConfig:
                 values[name] = value
         layers = _layers(values)
         for layer, value in betas.items():
-            # beta_2 has a default in the MLproject, which a one-layer model is handed, too.
-            if layer > layers and not (layer == 2 and value in (1, "1", "1.0")):
+            if layer > layers:
                 raise ConfigError(
                     f"beta_{layer} needs a model of {layer} layers or more, but L = {layers}, got {shown(value)}"
                 )

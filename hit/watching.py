@@ -8,11 +8,12 @@ from itertools import pairwise
 
 from hit.config import TrainConfig
 from hit.descent import Epoch
-from hit.early_stopping import EarlyStopping, RateBound
+from hit.early_stopping import EarlyStopping
 from hit.errors import EndedEarly
 from hit.experiments import Experiment
 from hit.objective import warmup_factor
 from hit.pruning import PrunerWatch
+from hit.rate_region import RateBound
 from hit.store import Store
 
 #: The pace of a rate is that of so many epochs.
@@ -79,12 +80,13 @@ class RateWatch:
             return
         left = self._config.epochs - epoch
         for bound in self._bounds:
-            rates = [seen[bound.metric] for seen in self._seen]
+            metric = f"train/{bound.rate}"
+            rates = [seen[metric] for seen in self._seen]
             steps = [after - before for before, after in pairwise(rates)]
             highest = rates[-1] + max(0.0, *steps) * left
             lowest = rates[-1] + min(0.0, *steps) * left
             if highest < bound.low * (1 - _MARGIN) or lowest > bound.high * (1 + _MARGIN):
                 raise EndedEarly(
-                    f"outside the region: {bound.metric} has settled at {rates[-1]:.4g} nats per image in epoch "
+                    f"outside the region: {metric} has settled at {rates[-1]:.4g} nats per image in epoch "
                     f"{epoch} of {self._config.epochs}, out of {bound}"
                 )

@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from hit.axes import GRID_DEFAULTS, GRID_HELP
+from hit.beta_grid import GRID_DEFAULTS, GRID_HELP
 from hit.cli import Parser, entry_point
 from hit.schema import Kind
 from hit.targets import TARGET_LAYERED

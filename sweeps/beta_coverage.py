@@ -10,13 +10,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from hit.beta_grid import BetaGrid
 from hit.config import TrainConfig
+from hit.rate_region import RateRegion
 from sweeps.cells import RegionCells
 from sweeps.coverage import resting
 from sweeps.driver import Driver, Proposal, once
 from sweeps.landed import betas_and_rates, betas_of, finished_rates
 from sweeps.matching import comparable
-from sweeps.space import BetaGrid, RateRegion
 from sweeps.surface_rates import SurfaceRates, SurfaceSurrogate
 from sweeps.surrogate import RatePredictor, RateSurrogate
 

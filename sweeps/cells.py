@@ -10,7 +10,7 @@ import numpy.typing as npt
 from scipy.spatial import cKDTree
 
 from hit.errors import ConfigError
-from sweeps.space import RateRegion
+from hit.rate_region import RateRegion
 
 Floats = npt.NDArray[np.float64]
 

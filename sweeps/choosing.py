@@ -1,26 +1,25 @@
 """What a driver is given to choose by, checked as far as that goes without data and store."""
 
-__all__ = ["SAMPLERS", "Choice", "ChoosingOptions", "Sampler"]
+__all__ = ["Choice", "ChoosingOptions", "Sampler"]
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass as options_dataclass
 
 from analysis.criteria import Constraint, Objective, parse_constraints, parse_objectives
-from hit.axes import GRID_DEFAULTS, parse_axis
+from hit.beta_grid import BetaGrid, parse_axis
 from hit.bounds import MOST_CELLS, RunId, Text
 from hit.config import TrainConfig
 from hit.errors import ConfigError, shown
 from hit.metric_groups import parse_groups
+from hit.rate_region import RateRegion
 from sweeps.objectives import region_constraints
 from sweeps.searchspace import Dimension, SearchSpace, parse_fields
-from sweeps.space import BetaGrid, RateRegion
 
 Sampler = Literal["gp", "tpe", "nsga2", "nsga3", "cmaes", "qmc", "random"]
-SAMPLERS: tuple[Sampler, ...] = get_args(Sampler)
 
 #: Candidates along each axis of β, by how many axes there are.
 _COVERAGE_POINTS = {1: 401, 2: 61, 3: 21}
@@ -77,6 +76,10 @@ class ChoosingOptions:
         ),
     ] = 0
 
+    def proposes_rates(self, driver: str) -> bool:
+        """Whether this driver is to propose rate targets rather than β."""
+        return self.over == "rates" or (self.over == "auto" and driver == "coverage")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
@@ -129,7 +132,7 @@ class Choice:
             ConfigError: naming what is wrong, or does not go together.
         """
         region = RateRegion.parse(options.region, base.layers) if options.region.strip() else None
-        rates = options.over == "rates" or (options.over == "auto" and driver == "coverage")
+        rates = options.proposes_rates(driver)
         surface = options.surface.strip() or "none"
         if surface not in ("auto", "none") and (driver != "coverage" or rates):
             raise ConfigError(f"surface must be auto or none unless driver=coverage and over=betas, got {surface!r}")
@@ -204,16 +207,13 @@ def _free_to_steer(base: TrainConfig, grid: BetaGrid) -> TrainConfig:
     if named := base.targets.to_flat():
         name, nats = next(iter(named.items()))
         raise ConfigError(f"{name} must be empty where the driver chooses the rates (over=rates), got {nats:g}")
-    starts = []
     for layer, axis in enumerate(grid.axes, start=1):
-        default = GRID_DEFAULTS.get(f"grid_{layer}")
-        if len(axis) > 1 and axis != (default and parse_axis(f"grid_{layer}", default)):
+        if len(axis) > 1:
             raise ConfigError(
                 f"grid_{layer} must be one value, where β_{layer} starts, or empty where the driver chooses the rates "
                 f"(over=rates), got {len(axis)} values"
             )
-        starts.append(1.0 if len(axis) > 1 else axis[0])
-    return replace(base, betas=tuple(starts))
+    return replace(base, betas=tuple(axis[0] for axis in grid.axes))
 
 
 def _check_positive(grid: BetaGrid) -> None:

@@ -11,13 +11,13 @@ import pandas as pd
 
 from hit.config import TrainConfig
 from hit.frames import outcomes
+from hit.rate_region import RateRegion
 from hit.run_outcomes import RunOutcome
 from hit.targets import RateTargets
 from sweeps.cells import RegionCells
 from sweeps.driver import Driver, Proposal, once
 from sweeps.landed import asked_rates, betas_and_rates, betas_of, finished_rates, measured_rates
 from sweeps.matching import comparable
-from sweeps.space import RateRegion
 from sweeps.surrogate import RateSurrogate
 
 Floats = npt.NDArray[np.float64]

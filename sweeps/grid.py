@@ -8,11 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from hit.beta_grid import BetaGrid
 from hit.config import TrainConfig
+from hit.rate_region import RateRegion
 from sweeps.driver import Driver, Proposal, once
 from sweeps.landed import betas_and_rates
 from sweeps.matching import comparable
-from sweeps.space import BetaGrid, RateRegion
 from sweeps.surrogate import RateSurrogate
 
 #: A cell is left out where the chance that its rates lie in the region is below this.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from hit.axes import GRID_DEFAULTS, GRID_HELP
+from hit.beta_grid import GRID_DEFAULTS, GRID_HELP
 from hit.bounds import Text
 from hit.cli import Parser, entry_point
 from hit.options import build, output_file

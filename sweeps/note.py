@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from hit.axes import GRID_DEFAULTS
+from hit.beta_grid import GRID_DEFAULTS
 from hit.config import flat_defaults
 from hit.options import defaults
 from hit.tracking import RunWriter

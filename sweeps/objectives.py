@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from analysis.criteria import Constraint, non_dominated
-from sweeps.space import RateRegion
+from hit.rate_region import RateRegion
 
 Floats = npt.NDArray[np.float64]
 
@@ -42,11 +42,9 @@ def hypervolume(points: Floats, reference: Floats) -> float:
 
 def region_constraints(region: RateRegion) -> list[Constraint]:
     """The bounds that keep the rates of the test set in a region."""
-    ends = [*zip(region.low, region.high, strict=True), (region.total_low, region.total_high)]
-    names = [*(f"test/rate_{layer}" for layer in range(1, region.layers + 1)), "test/rate"]
     return [
-        Constraint(name, bound, upper)
-        for name, (low, high) in zip(names, ends, strict=True)
-        for bound, upper in ((low, False), (high, True))
-        if (np.isfinite(bound) if upper else bound > 0)
+        Constraint(f"test/{bound.rate}", end, upper)
+        for bound in region.bounds
+        for end, upper in ((bound.low, False), (bound.high, True))
+        if (np.isfinite(end) if upper else end > 0)
     ]

@@ -8,20 +8,19 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from hit.axes import GRID_DEFAULTS, axis_layer
-from hit.bounds import MOST_SEED, MOST_VALUES, Text, Workers, whole_number
+from hit.beta_grid import BetaGrid, axis_layer, grid_axes
+from hit.bounds import MOST_SEED, MOST_VALUES, Text, whole_number
 from hit.cli import CONFIG
 from hit.config import TrainConfig
-from hit.cpus import default_workers
 from hit.errors import ConfigError, shown
-from hit.options import EXPERIMENT_HELP, WORKERS_HELP, ExperimentName, build
+from hit.machine_options import WorkerOptions
+from hit.options import build
 from sweeps.choosing import Choice, ChoosingOptions
 from sweeps.running import RunningOptions
-from sweeps.space import BetaGrid
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
-class SweepOptions:
+class SweepOptions(WorkerOptions):
     """What to visit, and with how much."""
 
     driver: Annotated[
@@ -41,13 +40,6 @@ class SweepOptions:
             "models, data) has run before, whoever started it; 0: until the driver has what it wants",
         ),
     ] = 0
-    workers: Annotated[Workers, Field(description=WORKERS_HELP)] = 0
-    experiment: Annotated[ExperimentName, Field(description=EXPERIMENT_HELP)] = ""
-
-    @property
-    def worker_count(self) -> int:
-        """Processes to start."""
-        return self.workers or default_workers()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,10 +74,10 @@ class SweepRequest:
         options = build(SweepOptions, parsed["sweep"])
         running = build(RunningOptions, parsed["running"])
         base = TrainConfig.from_flat(parsed[CONFIG])
-        axes = dict(parsed["grid"])
-        for name, text in axes.items():
-            if base.targets.steered(axis_layer(name)) and text == GRID_DEFAULTS.get(name):
-                axes[name] = ""  # the target says where this layer goes
+        choosing = build(ChoosingOptions, parsed["choosing"])
+        # Where rates are asked for, β starts at one value.
+        free = [layer for layer in range(1, base.layers + 1) if not base.targets.steered(layer)]
+        axes = grid_axes(parsed["grid"], [] if choosing.proposes_rates(options.driver) else free)
         grid = BetaGrid.parse({axis_layer(name): text for name, text in axes.items()}, base.layers, base.betas)
         for layer, axis in enumerate(grid.axes, start=1):
             if base.targets.steered(layer) and len(axis) > 1:
@@ -93,7 +85,6 @@ class SweepRequest:
                     f"grid_{layer} must be one value, where β_{layer} starts, or empty where a rate target moves it, "
                     f"got {axes[f'grid_{layer}']!r}"
                 )
-        choosing = build(ChoosingOptions, parsed["choosing"])
         choice = Choice.check(options.driver, choosing, base, grid, parse_seeds(options.seeds))
         return cls(
             base=choice.base, options=options, choosing=choosing, choice=choice, grid=grid, axes=axes, running=running

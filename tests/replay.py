@@ -12,11 +12,11 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.interpolate import RegularGridInterpolator
 
+from hit.beta_grid import BetaGrid
 from hit.config import TrainConfig
 from hit.records import BASE_COLUMNS
 from hit.schema import SCHEMA_VERSION
 from sweeps.driver import Driver, Proposal
-from sweeps.space import BetaGrid
 
 DIGEST = "0123456789abcdef"
 BASE = TrainConfig(channels=4, z_dims=(5,))

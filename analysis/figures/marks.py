@@ -25,10 +25,10 @@ import plotly.graph_objects as go
 
 from analysis import style
 from analysis.comparable import all_equal, beta_names
-from analysis.recommend import RateBox
 from analysis.runs import column, layers, rate_name, values
 from hit import schema
 from hit.errors import StoreError
+from hit.rate_region import RateRegion
 
 Point = tuple[float, float]
 
@@ -177,7 +177,7 @@ def ratio_colors(frame: pd.DataFrame) -> tuple[pd.Series, dict[str, Any]]:
     return logs.clip(-reach, reach), {**scale, "colorbar": style.colorbar(style.markup(text))}
 
 
-def region_outline(box: RateBox, pair: tuple[int, int]) -> tuple[list[float], list[float]]:
+def region_outline(box: RateRegion, pair: tuple[int, int]) -> tuple[list[float], list[float]]:
     """Corners of a region in the plane of two rates, the first one repeated.
 
     For two layers the rectangle is cut along the lines of its least and its greatest total rate; more

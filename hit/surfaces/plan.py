@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from hit.axes import axis_layer, parse_axes
+from hit.beta_grid import BetaGrid, axis_layer
 from hit.config import TrainConfig
 from hit.errors import ConfigError, shown
 from hit.experiments import Experiment
@@ -67,7 +67,7 @@ class SurfacePlan:
     def axes(self) -> tuple[tuple[float, ...], ...]:
         """Values of β_1, …, β_L."""
         texts = {axis_layer(name): text for name, text in self.grids.items()}
-        return parse_axes(texts, self.config.layers, (1.0,) * self.config.layers)
+        return BetaGrid.parse(texts, self.config.layers, (1.0,) * self.config.layers).axes
 
     @property
     def cells(self) -> list[TrainConfig]:
@@ -132,7 +132,10 @@ class SurfacePlan:
         Raises:
             ConfigError, TypeError, KeyError: it is of another form.
         """
-        return cls(**{**saved, "config": TrainConfig.from_flat(saved["config"])})
+        config = TrainConfig.from_flat(saved["config"])
+        # Older versions wrote down an axis of a second layer for models of one, too.
+        grids = {name: text for name, text in saved["grids"].items() if axis_layer(name) <= config.layers}
+        return cls(**{**saved, "config": config, "grids": grids})
 
     def _check_range(self, name: str, beta: float) -> None:
         if not self.beta_low <= beta <= self.beta_high:

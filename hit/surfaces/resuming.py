@@ -8,6 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 from hit.config import TrainConfig, machine_fields
+from hit.machine_options import WorkerOptions
+from hit.options import defaults
 from hit.resuming import differing, nothing_to_resume, refuse, says
 from hit.state import run_folder, state_folder
 from hit.store import Store
@@ -15,7 +17,7 @@ from hit.surfaces.plan import SurfacePlan
 from hit.surfaces.stored import PLAN_FILE
 
 #: Options of the command that say where and how it works, beside those of the config.
-_MACHINE = frozenset({"workers", "experiment", "resume"})
+_MACHINE = frozenset({*defaults(WorkerOptions), "resume"})
 
 
 def resume_plan(run_id: str, state_dir: str = "", given: Mapping[str, Any] | None = None) -> SurfacePlan:

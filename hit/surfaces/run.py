@@ -11,6 +11,7 @@ from pathlib import Path
 
 from mlflow.entities import Run
 
+from hit.beta_grid import grid_axes
 from hit.checkpoint import save_weights
 from hit.config import TrainConfig, machine_fields
 from hit.data import Dataset
@@ -155,7 +156,7 @@ def read_surface(
 
     Args:
         run_id: a finished surface.
-        grids: axes of β, as in `SurfacePlan`.
+        grids: axes of β, as in `SurfacePlan`; of layers left out the usual ones.
         rates: layer → R_l, nats per image: in place of the grid, the one cell that has these rates on the test set;
             the other layers' β are 1.
         config: says where and how to run, and what to measure; the rest of it is the surface's.
@@ -176,7 +177,10 @@ def read_surface(
         source = stored_surface(store, run_id, Path(folder))
         machine = {name: getattr(config, name) for name in machine_fields()}
         plan = replace(
-            source.plan, config=replace(source.plan.config, **machine), grids={} if rates else grids, certificate=""
+            source.plan,
+            config=replace(source.plan.config, **machine),
+            grids={} if rates else grid_axes(grids, range(1, source.plan.config.layers + 1)),
+            certificate="",
         )
         source = replace(source, plan=plan)
         set_threads(config.threads)

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from analysis.criteria import Constraint
-from analysis.region import LEVEL, Estimate, Objectives, RateBox, estimate, fewest
+from analysis.region import LEVEL, Estimate, Objectives, estimate, fewest
 from analysis.surrogate import Reach, Surrogate
 
 Floats = npt.NDArray[np.float64]
@@ -177,9 +177,3 @@ def test_draws_agree_with_mean_and_error() -> None:
     np.testing.assert_allclose(draws.mean(0), mean, atol=0.1 * error.max())
     np.testing.assert_allclose(draws.std(0), error, rtol=0.15, atol=1e-3)
     assert len(draws) == 4000
-
-
-def test_a_box_holds_its_ends_and_bounds_the_total() -> None:
-    box = RateBox(low=(0.1, 2.0), high=(1.0, 4.0), total_low=2.5, total_high=4.5)
-    rates = np.array([[0.5, 2.0], [1.0, 3.5], [0.1, 2.0], [1.0, 4.0], [1.1, 3.0], [0.5, 1.9]])
-    assert list(box.holds(rates)) == [True, True, False, False, False, False]

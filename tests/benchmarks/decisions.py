@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from mlflow.entities import Metric, Param
 
+from hit.beta_grid import BetaGrid
 from hit.config import TrainConfig, beta_numbers
 from hit.connection import connect, experiment_id
 from hit.history import HistoryReader
@@ -27,7 +28,6 @@ from hit.store import Store
 from sweeps.choosing import Choice, ChoosingOptions
 from sweeps.driver import Driver
 from sweeps.plan import build_driver
-from sweeps.space import BetaGrid
 from tests.replay import ACCURACY, BASE, DIGEST, Surface
 from tests.stores import Server
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from hit.beta_grid import BetaGrid
 from hit.config import TrainConfig
 from hit.data import load
 from hit.schema import Kind
@@ -24,7 +25,6 @@ from sweeps.grid import GridDriver
 from sweeps.launchers import PoolLauncher
 from sweeps.loop import run_sweep
 from sweeps.setting import SweepSetting
-from sweeps.space import BetaGrid
 
 
 def main() -> None:

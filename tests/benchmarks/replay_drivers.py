@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 
 from analysis.criteria import parse_objectives
+from hit.beta_grid import BetaGrid
+from hit.rate_region import RateRegion
 from sweeps.cells import RegionCells
 from sweeps.choosing import Choice, ChoosingOptions
 from sweeps.driver import Driver
 from sweeps.landed import finished_rates
 from sweeps.objectives import hypervolume
 from sweeps.plan import build_driver
-from sweeps.space import BetaGrid, RateRegion
 from tests.benchmarks.record_surface import TABLE
 from tests.replay import ACCURACY, BASE, DIGEST, Laboratory, Surface
 

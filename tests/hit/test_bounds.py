@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hit.axes import parse_axis
+from hit.beta_grid import parse_axis
 from hit.bounds import HIGHEST_BETA, LEAST_BETA, MOST_CLAUSES, MOST_LAYERS, MOST_SEED, MOST_TEXT, MOST_VALUES
 from hit.cli import entry_point
 from hit.config import TrainConfig

@@ -92,19 +92,21 @@ def test_ctrl_c_under_mlflow_run_ends_as_killed(commands: Commands) -> None:
     assert commands.client.get_run(run_id).data.tags[Tag.STATUS_REASON] == "stopped by signal 2"
 
 
-def test_mlflow_run_with_a_number_typed_as_people_do(commands: Commands) -> None:
-    words = projects(["--epochs", "1", *SMALL], beta_1="1e-3")
+def test_mlflow_run_hands_on_what_is_not_declared(commands: Commands) -> None:
+    """And a number may be typed as people do."""
+    words = projects(["--epochs", "1", *SMALL], beta_1="1e-3", beta_2="0.5")
     result = commands.run("run", str(ROOT), "-e", "train", "--env-manager", "local", *words)
     assert result.returncode == 0, result.stderr
-    assert commands.run("hit.train", *SMALL, "--epochs", "1", "--beta_1", "0.001").returncode == 0
+    assert commands.run("hit.train", *SMALL, "--epochs", "1", "--beta_1", "0.001", "--beta_2", "0.5").returncode == 0
     history = Store(commands.uri).history("hit", where="metrics.beta_1 = 0.001")
     assert list(history["status"]) == ["FINISHED", "FINISHED"]
     assert list(history["beta_1"]) == [0.001, 0.001]
+    assert list(history["channels"]) == [4, 4]
     assert history["config_hash"].nunique() == 1
 
 
 def test_what_mlflow_run_has_trained_can_be_measured_and_gone_on_from(commands: Commands) -> None:
-    words = projects(["--epochs", "1", *SMALL])
+    words = projects(["--epochs", "1", *SMALL, "--target_rate_1", "", "--init_from", "", "--data_root", ""])
     result = commands.run("run", str(ROOT), "-e", "train", "--env-manager", "local", *words)
     assert result.returncode == 0, result.stderr
     (run_id,) = commands.statuses()
@@ -120,13 +122,23 @@ def test_what_mlflow_run_has_trained_can_be_measured_and_gone_on_from(commands: 
 
 
 def test_a_mistake_through_mlflow_run_fails_the_run_with_the_reason(commands: Commands) -> None:
-    result = commands.run("run", str(ROOT), "-e", "train", "--env-manager", "local", "-P", "beta_1=-1")
-    assert result.returncode != 0
-    (run_id,) = commands.statuses()
-    run = commands.client.get_run(run_id)
-    assert run.info.status == "FAILED"
-    assert run.data.tags[Tag.STATUS_REASON] == "beta_1 must be greater than or equal to 0, got '-1'"
-    assert (run.data.tags[Tag.KIND], run.info.run_name) == ("train", "train (not begun)")
+    """In a parameter that the MLproject declares, in one that it does not, and in a name."""
+    reasons = {
+        "beta_1=-1": "beta_1 must be greater than or equal to 0, got '-1'",
+        "beta_2=abc": "beta_2 must be a number, got 'abc'",
+        "lerning_rate=1": "unknown option '--lerning_rate'; did you mean 'learning_rate'?",
+    }
+    Store(commands.uri)  # MLflow's own clients cannot make one together
+    processes = [
+        commands.start("run", str(ROOT), "-e", "train", "--env-manager", "local", "-P", given) for given in reasons
+    ]
+    assert all(process.wait(240) != 0 for process in processes)
+    runs = [commands.client.get_run(run_id) for run_id in commands.statuses()]
+    assert {run.info.status for run in runs} == {"FAILED"}
+    assert {run.data.tags[Tag.STATUS_REASON] for run in runs} == set(reasons.values())
+    assert {(run.data.tags[Tag.KIND], run.info.run_name) for run in runs} == {("train", "train (not begun)")}
+    said = (commands.folder / "said.log").read_text()
+    assert all(f"error: {reason}" in said for reason in reasons.values())
 
 
 def test_divergence_is_failed_with_a_reason(commands: Commands) -> None:

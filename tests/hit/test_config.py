@@ -22,7 +22,6 @@ def test_flat_and_back_is_the_same_config(betas: list[float], epochs: int, learn
 def test_layers_follow_z_dims() -> None:
     assert TrainConfig().layers == 2
     assert TrainConfig.from_flat({"z_dims": "4, 8,20", "beta_4": "0.5"}).betas == (1.0, 1.0, 1.0, 0.5)
-    assert TrainConfig.from_flat({"model": "vae", "beta_2": "1"}).betas == (1.0,), "the MLproject's default"
 
 
 @pytest.mark.parametrize(

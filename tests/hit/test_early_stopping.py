@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from hit.config import TrainConfig
-from hit.early_stopping import EarlyStopping, PrunerRule, RateBound
+from hit.early_stopping import EarlyStopping, PrunerRule
 from hit.errors import ConfigError, EndedEarly
 from hit.pruning import Trace, prunes
+from hit.rate_region import RateBound
 from hit.runner import train_run
 from hit.schema import Tag
 from hit.store import Store
@@ -37,8 +38,8 @@ class TestText:
         ("text", "says"),
         [
             ("medain", "did you mean 'median'"),
-            ("rate_3=1:2", "got 'rate_3'"),
-            ("rate_1=5:2", "0 ≤ low < high in nats, got '5:2'"),
+            ("rate_3=1:2", "early_stopping with rate_3 needs a model of 3 layers or more, but L = 2"),
+            ("rate_1=5:2", "0 ≤ low < high for rate_1, got '5:2'"),
             ("rate_1=5", "got '5'"),
             ("percentile", "must be percentile:KEPT"),
             ("percentile:101", "got 'percentile:101'"),
@@ -50,7 +51,7 @@ class TestText:
         ],
     )
     def test_a_mistake_is_one_line(self, text: str, says: str) -> None:
-        with pytest.raises(ConfigError, match="early_stopping must") as raised:
+        with pytest.raises(ConfigError, match="early_stopping ") as raised:
             EarlyStopping.parse(text, 2)
         assert says in str(raised.value)
 

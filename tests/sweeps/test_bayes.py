@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from hit.beta_grid import BetaGrid
 from sweeps.bayes import BayesDriver
 from sweeps.choosing import Choice, ChoosingOptions
 from sweeps.plan import build_driver
-from sweeps.space import BetaGrid
 from tests.replay import ACCURACY, BASE, DIGEST, Laboratory, Surface
 
 SURFACE = Surface.analytic(21)

@@ -3,14 +3,15 @@
 import numpy as np
 import pytest
 
+from hit.beta_grid import BetaGrid
 from hit.errors import ConfigError
+from hit.rate_region import RateRegion
 from sweeps.beta_coverage import BetaCoverage
 from sweeps.cells import RegionCells
 from sweeps.coverage import TargetCoverage
 from sweeps.driver import Driver
 from sweeps.grid import GridDriver
 from sweeps.landed import betas_and_rates, finished_rates
-from sweeps.space import BetaGrid, RateRegion
 from sweeps.surface_rates import SurfaceRates, SurfaceSurrogate
 from sweeps.surrogate import RateSurrogate
 from tests.replay import BASE, DIGEST, Laboratory, Surface
@@ -45,7 +46,7 @@ class TestCells:
         sides = np.array([2.0, 4.0])
         landed = self.cells.aims + chance.uniform(-0.5, 0.5, self.cells.aims.shape) * sides
         assert self.cells.holding(landed).all()
-        drawn = self.cells.region.scaled(self.cells.region.sample(2000))
+        drawn = chance.random((2000, 2))  # in units of the region, which is a box
         distances = np.abs(drawn[:, None] - self.cells.region.scaled(landed)[None]).max(-1).min(1)
         assert distances.max() <= 0.2
 

@@ -2,20 +2,21 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from sweeps.choosing import SAMPLERS, Choice, ChoosingOptions
+from hit.beta_grid import BetaGrid
+from sweeps.choosing import Choice, ChoosingOptions, Sampler
 from sweeps.driver import Driver, with_pending
 from sweeps.plan import build_driver
-from sweeps.space import BetaGrid
 from tests.replay import ACCURACY, BASE, DIGEST, Laboratory, Surface
 
 SURFACE = Surface.analytic(7)
 GRID = BetaGrid.parse({1: "0.1:10:7", 2: "0.1:10:7"}, 2, (1.0, 1.0))
-USUAL = BetaGrid.parse({1: "0.1:10:4", 2: "0.1:10:4"}, 2, (1.0, 1.0))  # where rates are proposed
+START = BetaGrid(((1.0,), (1.0,)))  # of β, where rates are proposed
 REGION = "rate_1=5:45,rate_2=1:18,rate=:50"
 
 
@@ -26,14 +27,14 @@ def driver(name: str, grid: BetaGrid = GRID, seeds: tuple[int, ...] = (0,), **op
 DRIVERS: dict[str, Callable[[], Driver]] = {
     "grid": lambda: driver("grid", seeds=(0, 1)),
     "grid in a region": lambda: driver("grid", region=REGION),
-    "coverage over rates": lambda: driver("coverage", USUAL, region=REGION),
+    "coverage over rates": lambda: driver("coverage", START, region=REGION),
     "coverage over betas": lambda: driver("coverage", region=REGION, over="betas"),
-    "bayes over rates": lambda: driver("bayes", USUAL, region=REGION, over="rates", sampler="tpe"),
+    "bayes over rates": lambda: driver("bayes", START, region=REGION, over="rates", sampler="tpe"),
     "bayes of fields": lambda: driver("bayes", sampler="tpe", space="learning_rate=1e-4:1e-2,channels=4|8"),
     "bayes with constraints": lambda: driver(
         "bayes", region=REGION, constraints="test/psnr>=15", objectives=f"test/psnr,{ACCURACY},test/rate=min"
     ),
-} | {f"bayes {name}": lambda name=name: driver("bayes", sampler=name) for name in SAMPLERS}  # type: ignore[misc]
+} | {f"bayes {name}": lambda name=name: driver("bayes", sampler=name) for name in get_args(Sampler)}  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("name", DRIVERS)

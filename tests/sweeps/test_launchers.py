@@ -13,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from hit.beta_grid import BetaGrid
 from hit.config import TrainConfig
 from hit.data import load
 from hit.errors import ConfigError, Unavailable
@@ -38,7 +39,6 @@ from sweeps.launchers import (
 from sweeps.loop import run_sweep
 from sweeps.running import RunningOptions
 from sweeps.setting import SweepResult, SweepSetting
-from sweeps.space import BetaGrid
 from tests.commands import alive, descendants
 
 BASE = TrainConfig(channels=4, z_dims=(5,), metrics="core", batch_size=256, epochs=2, threads=1)

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from mlflow.exceptions import MlflowException
 
+from hit.beta_grid import BetaGrid
 from hit.config import TrainConfig
 from hit.errors import Claimed, Interrupted, StoreAway, StoreError
 from hit.reservation import reserve_run
@@ -25,7 +26,6 @@ from sweeps.grid import GridDriver
 from sweeps.launchers import Launcher, Training
 from sweeps.loop import run_sweep
 from sweeps.setting import SweepResult, SweepSetting
-from sweeps.space import BetaGrid
 from tests.stores import new_database
 
 DIGEST = "0123"

@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from hit.beta_grid import BetaGrid
 from hit.claims import assert_claim
 from hit.config import TrainConfig
 from hit.endings import ending
@@ -18,7 +19,6 @@ from hit.schema import Kind, Tag
 from hit.store import Store
 from hit.tracking import RunWriter
 from sweeps.grid import GridDriver
-from sweeps.space import BetaGrid
 from tests.benchmarks.chaos import chaos
 from tests.commands import SMALL, Commands, alive, descendants, wait_until
 

@@ -11,10 +11,11 @@ import pytest
 
 from analysis import bounds, style
 from analysis.figures import beta_heatmap, marks, metric_against_rate, rate_space, targets
-from analysis.recommend import APPLICATIONS, RateBox, recommend
+from analysis.recommend import APPLICATIONS, recommend
 from hit import schema
 from hit.errors import StoreError
 from hit.metrics.bounds import accuracy_bound
+from hit.rate_region import RateRegion
 
 MakeFrame = Callable[..., pd.DataFrame]
 ACCURACY = "test/accuracy_svm_rbf_z2"
@@ -159,14 +160,14 @@ def test_targets_show_a_region_and_a_run_for_each_application(grid: pd.DataFrame
 
 
 def test_a_region_is_a_box_cut_at_its_total_rates() -> None:
-    x, y = marks.region_outline(RateBox((0.0, 0.0), (4.0, 2.0), total_low=1.0, total_high=5.0), (1, 2))
+    x, y = marks.region_outline(RateRegion((0.0, 0.0), (4.0, 2.0), total_low=1.0, total_high=5.0), (1, 2))
     corners = {(round(a, 9), round(b, 9)) for a, b in zip(x, y, strict=True)}
     assert corners == {(1, 0), (4, 0), (4, 1), (3, 2), (0, 2), (0, 1)}
     assert (x[0], y[0]) == (x[-1], y[-1])
 
 
 def test_a_region_of_one_run_is_its_point() -> None:
-    x, y = marks.region_outline(RateBox((3.0, 2.0), (3.0, 2.0), total_low=5.0, total_high=5.0), (1, 2))
+    x, y = marks.region_outline(RateRegion((3.0, 2.0), (3.0, 2.0), total_low=5.0, total_high=5.0), (1, 2))
     assert set(zip(x, y, strict=True)) == {(3.0, 2.0)}
 
 

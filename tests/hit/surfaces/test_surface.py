@@ -9,7 +9,7 @@ import torch
 from mlflow import MlflowClient
 
 from hit import data
-from hit.axes import GRID_DEFAULTS
+from hit.beta_grid import grid_axes
 from hit.checkpoint import load_weights
 from hit.config import TrainConfig
 from hit.data import Dataset, Split
@@ -293,10 +293,12 @@ class TestPlan:
         assert replicate[Tag.GROUP] == cells[0][Tag.GROUP]
         assert replace(plan, beta_high=11.0).identity("data") != plan.identity("data")
 
-    def test_a_one_layer_model_has_no_use_for_the_second_axis(self) -> None:
+    def test_a_one_layer_model_has_no_second_axis(self) -> None:
         config = TrainConfig.from_flat({"model": "vae"})
-        plan = SurfacePlan(config=config, grids=GRID_DEFAULTS | {"grid_1": "1,2"})
-        assert [cell.betas for cell in plan.cells] == [(1.0,), (2.0,)], "the MLproject hands it the default"
+        plan = SurfacePlan(config=config, grids=grid_axes({"grid_1": "1,2"}, layers=[1]))
+        assert [cell.betas for cell in plan.cells] == [(1.0,), (2.0,)]
+        older = plan.to_json() | {"grids": {"grid_1": "1,2", "grid_2": "0.1:10:4"}}
+        assert SurfacePlan.from_json(older).cells == plan.cells, "as older versions wrote it"
         with pytest.raises(ConfigError, match="grid_2 needs a model of 2 layers or more"):
             SurfacePlan(config=config, grids={"grid_1": "1,2", "grid_2": "1,2"})
 

@@ -1,0 +1,68 @@
+"""Where and how a command works, not what comes out: type, default and help of such options, for all commands."""
+
+__all__ = [
+    "WORKERS_HELP",
+    "DataRoot",
+    "Device",
+    "Experiment",
+    "ExperimentOptions",
+    "MachineOptions",
+    "StateDir",
+    "Threads",
+    "WorkerOptions",
+    "Workers",
+]
+
+from typing import Annotated
+
+from pydantic import ConfigDict, Field, StringConstraints
+from pydantic.dataclasses import dataclass
+
+from hit import bounds
+
+WORKERS_HELP = "processes, which divide the CPUs; 0: one a CPU, at most 8"
+
+DataRoot = Annotated[bounds.Text, Field(description="where torchvision's data sets lie; empty: $HIT_DATA, else ./data")]
+Device = Annotated[bounds.Text, Field(description="auto, cpu, cuda or cuda:<n>")]
+Threads = Annotated[bounds.Threads, Field(description="CPU threads of this process; 0: $HIT_THREADS, else all")]
+StateDir = Annotated[bounds.Text, Field(description="journals and checkpoints; empty: $HIT_STATE_DIR, else ./.hit")]
+Workers = Annotated[bounds.Workers, Field(description=WORKERS_HELP)]
+Experiment = Annotated[
+    bounds.Text,
+    StringConstraints(max_length=field_lengths.EXPERIMENT),
+    Field(
+        description="name of the MLflow experiment; empty: that of `mlflow run`, of MLFLOW_EXPERIMENT_ID, …_NAME, "
+        "else hit"
+    ),
+]
+
+
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
+class ExperimentOptions:
+    """Where in the store a command works."""
+
+    experiment: Experiment = ""
+
+
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
+class WorkerOptions(ExperimentOptions):
+    """The same, of a command that starts processes."""
+
+    workers: Workers = 0
+
+    @property
+    def worker_count(self) -> int:
+        """Processes to start."""
+        from hit.cpus import default_workers
+
+        return self.workers or default_workers()
+
+
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
+class MachineOptions(ExperimentOptions):
+    """The same, of a command that loads data and computes, and is given no config that says where."""
+
+    data_root: DataRoot = ""
+    device: Device = "auto"
+    threads: Threads = 0
+    state_dir: StateDir = ""
