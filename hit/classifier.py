@@ -12,10 +12,10 @@ import torch.nn.functional as F
 from hit.augmentation import augment
 from hit.backbones import Classifier
 from hit.data import LabelledImages, labelled_batches
-from hit.descent import Epoch
 from hit.errors import Diverged
 from hit.memory import memory_is_told
 from hit.randomness import generator
+from hit.training_loop import Epoch
 
 _USUAL_EPOCHS = {"cnn": 6, "resnet18": 30, "densenet121": 60}
 _USUAL_STEPS = 500  # at least: small data sets need more passes

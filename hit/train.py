@@ -59,12 +59,12 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     from hit.connection import chosen_experiment
     from hit.experiment_page import charts_line
     from hit.names_and_notes import command_name
+    from hit.pruning import early_stopper
     from hit.recovery import recover
     from hit.resuming import Longer, finished_config, given_options, resume_config, resumed, state_folder
     from hit.runner import Progress, train_run
     from hit.schema import Tag, metric
     from hit.store import Store
-    from hit.watching import watch
 
     stop.check()
     folder = state_folder(asked)
@@ -97,7 +97,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
             longer=longer,
             sweep=options.sweep or None,
             exclusive=bool(options.sweep),
-            watch=watch(EarlyStopping.parse(options.early_stopping, config.layers), config, experiment),
+            watch=early_stopper(EarlyStopping.parse(options.early_stopping, config.layers), config, experiment),
             stop=stop,
             on_progress=show,
         )

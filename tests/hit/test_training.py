@@ -10,13 +10,13 @@ from hit import data
 from hit.checkpoint import load_weights, save_weights
 from hit.config import TrainConfig
 from hit.data import Dataset, Split
-from hit.descent import Epoch
 from hit.errors import CheckpointError, Diverged, Interrupted
 from hit.evaluation import evaluate
 from hit.models import HierarchicalVAE, build_model
 from hit.objective import gumbel_temperature, warmup_factor
 from hit.randomness import generator
 from hit.training import fit
+from hit.training_loop import Epoch
 
 SMALL = TrainConfig(channels=4, z_dims=(5,), epochs=4, batch_size=64, learning_rate=1e-3)
 GUMBEL = replace(SMALL, posterior="gumbel_softmax")

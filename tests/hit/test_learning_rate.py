@@ -11,8 +11,8 @@ from hit import data
 from hit.config import TrainConfig
 from hit.data import Dataset, Split
 from hit.errors import Interrupted
+from hit.learning_rate import apply_schedule, step_size
 from hit.models import build_model
-from hit.schedules import apply_schedule, step_size
 from hit.training import fit
 
 

@@ -3,8 +3,8 @@
 import pytest
 
 from hit import data
-from hit.clipping import GradientClip
 from hit.config import TrainConfig
+from hit.gradient_clipping import GradientClip
 from hit.models import build_model
 from hit.training import fit
 
