@@ -47,7 +47,7 @@ def record(run_id: str, metrics: dict[str, float]) -> SimpleNamespace:
 
 def test_a_surface_has_no_gap_to_itself(digits: Dataset) -> None:
     surface = condition_on_betas(build_model(CONFIG, digits.image_shape))
-    fit(surface, digits.train, CONFIG, on_epoch=lambda epoch: None)
+    fit(surface, digits.train, CONFIG)
     config = replace(CONFIG, betas=(0.5, 0.8))
     same = record("a", evaluate(fold(surface, config.betas), digits, config.betas, metrics="core"))
     compared = compare(same, same, config, surface.eval(), digits, StopRequest())  # type: ignore[arg-type]
