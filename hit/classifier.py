@@ -3,7 +3,6 @@
 __all__ = ["classifier_scores", "fit_classifier", "usual_epochs"]
 
 import math
-import time
 from collections.abc import Callable
 
 import torch
@@ -12,14 +11,14 @@ import torch.nn.functional as F
 from hit.augmentation import augment
 from hit.backbones import Classifier
 from hit.data import LabelledImages, labelled_batches
-from hit.descent import Epoch
 from hit.errors import Diverged
+from hit.learning_rate import warmup_cosine
 from hit.memory import memory_is_told
 from hit.randomness import generator
+from hit.training_loop import Epoch, run_epochs, shuffled, take_step
 
 _USUAL_EPOCHS = {"cnn": 6, "resnet18": 30, "densenet121": 60}
 _USUAL_STEPS = 500  # at least: small data sets need more passes
-_WARM_UP = 0.1  # fraction of the steps in which the learning rate rises
 _SCORED = 500
 
 
@@ -70,41 +69,33 @@ def fit_classifier(
     """
     device = next(model.parameters()).device
     optimiser = torch.optim.AdamW(model.parameters(), lr=learning_rate, fused=True)
-    steps = epochs * math.ceil(len(train) / batch_size)
-    rate = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _share_of_rate(step, steps))
-    model.train()
-    for epoch in range(epochs):
-        started = time.perf_counter()
-        # Distinct for every (seed, epoch): epochs are below 2^32.
-        order = torch.randperm(len(train), generator=generator("batches", seed, epoch))
+    steps_per_epoch = math.ceil(len(train) / batch_size)
+
+    def run_epoch(epoch: int) -> dict[str, float]:
+        order = shuffled(torch.arange(len(train)), seed, epoch)
         variations = generator("augmentation", seed, epoch, device)
-        sums = torch.zeros(2, dtype=torch.float64, device=device)
         crops = generator("crops", seed, epoch)
-        for images, labels in labelled_batches(train, batch_size, order.to(device), crops=crops):
+        sums = torch.zeros(2, dtype=torch.float64, device=device)
+        pairs = labelled_batches(train, batch_size, order.to(device), crops=crops)
+        for step, (images, labels) in enumerate(pairs, start=epoch * steps_per_epoch):
             check()
+            for group in optimiser.param_groups:
+                group["lr"] = learning_rate * warmup_cosine(step, epochs * steps_per_epoch)
             logits = model(model.prepare(augment(images, augmentation, variations)))
             loss = F.cross_entropy(logits, labels)
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            optimiser.step()
-            rate.step()
+            take_step(optimiser, loss)
             sums += torch.stack([loss.detach() * len(labels), (logits.argmax(1) == labels).sum()])
         cross_entropy, accuracy = (sums / len(train)).tolist()
-        if not math.isfinite(cross_entropy):
-            raise Diverged(
-                f"the training cross-entropy is not finite in epoch {epoch + 1} of {epochs} "
-                f"(learning_rate {learning_rate:g})"
-            )
-        on_epoch(
-            Epoch(
-                epoch + 1,
-                {
-                    "train/cross_entropy": cross_entropy,
-                    "train/accuracy": accuracy,
-                    "train/seconds": time.perf_counter() - started,
-                },
-            )
-        )
+        return {"train/cross_entropy": cross_entropy, "train/accuracy": accuracy}
+
+    model.train()
+    run_epochs(
+        range(epochs),
+        run_epoch,
+        loss="train/cross_entropy",
+        setting=f"learning_rate {learning_rate:g}",
+        on_epoch=on_epoch,
+    )
     model.eval()
 
 
@@ -132,11 +123,3 @@ def classifier_scores(
     if not math.isfinite(cross_entropy):
         raise Diverged("test/cross_entropy of the trained classifier is not finite")
     return {"test/cross_entropy": cross_entropy, "test/accuracy": accuracy}
-
-
-def _share_of_rate(step: int, steps: int) -> float:
-    """The learning rate of a step as a fraction of the highest."""
-    rise = max(1, round(_WARM_UP * steps))
-    if step < rise:
-        return (step + 1) / rise
-    return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise)))

@@ -22,8 +22,8 @@ from hit.schema import Kind
 
 if TYPE_CHECKING:
     from hit.data import Dataset
-    from hit.descent import Epoch
     from hit.stop import StopRequest
+    from hit.training_loop import Epoch
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))

@@ -18,7 +18,7 @@ from typing import Annotated
 from pydantic import ConfigDict, Field, StringConstraints
 from pydantic.dataclasses import dataclass
 
-from hit import bounds
+from hit import bounds, field_lengths
 
 WORKERS_HELP = "processes, which divide the CPUs; 0: one a CPU, at most 8"
 

@@ -1,6 +1,6 @@
-"""Optuna's pruners over the run store: a run that does worse than others did at its age ends early."""
+"""Ending runs early: Optuna's pruners over the run store, beside the bounds on rates that need no store."""
 
-__all__ = ["PrunerWatch", "Trace", "prunes"]
+__all__ = ["PrunerStopper", "Trace", "early_stopper", "prunes"]
 
 import contextlib
 import math
@@ -21,13 +21,15 @@ from optuna.samplers import RandomSampler
 from optuna.trial import TrialState
 
 from hit.config import TrainConfig
-from hit.early_stopping import PrunerRule
+from hit.early_stopping import EarlyStopping, PrunerRule
 from hit.endings import outcome_of
 from hit.errors import EndedEarly, StoreAway
 from hit.experiments import Experiment
+from hit.rate_bounds import RateBoundStopper
 from hit.run_outcomes import RunOutcome
 from hit.schema import Tag, metric
 from hit.store import Store
+from hit.training_loop import Epoch
 
 _REFRESH_SECONDS = 5.0
 _STARTUP_RUNS = 5
@@ -45,6 +47,29 @@ _MAKERS: dict[str, Callable[[Sequence[float], int], BasePruner]] = {
     ),
     "threshold": lambda numbers, epochs: ThresholdPruner(lower=numbers[0], upper=numbers[1]),
 }
+
+
+def early_stopper(
+    rules: EarlyStopping, config: TrainConfig, experiment: str | Experiment, uri: str | None = None
+) -> Callable[[str, Epoch], None]:
+    """What `hit.runner.train_run` is to show every epoch of a run to; the last epoch is never judged.
+
+    Args:
+        rules: when to end it.
+        config: of the run.
+        experiment: the experiment, or its name, with the runs to compare with.
+        uri: the store, which pruners read.
+    """
+    rates = RateBoundStopper(rules.bounds, config)
+    pruner = PrunerStopper(rules.pruner, config, experiment, lambda: Store(uri)) if rules.pruner else None
+
+    def check(run_id: str, epoch: Epoch) -> None:
+        if epoch.number < config.epochs:
+            rates.check(epoch.number, epoch.metrics)
+            if pruner is not None:
+                pruner.check(run_id, epoch.number, epoch.metrics)
+
+    return check
 
 
 @dataclass
@@ -111,7 +136,7 @@ def prunes(rule: PrunerRule, traces: Sequence[Trace], subject: str, epochs: int)
     return bool(trials[subject].should_prune())
 
 
-class PrunerWatch:
+class PrunerStopper:
     """Asks a pruner after every epoch of a run, on what the store knows of the others.
 
     Comparable are the models of the same data with the same likelihood and number of epochs; those that failed
@@ -135,7 +160,7 @@ class PrunerWatch:
         self._traces: dict[str, Trace] = {}
         self._read_at = -math.inf
 
-    def see(self, run_id: str, epoch: int, metrics: Mapping[str, float]) -> None:
+    def check(self, run_id: str, epoch: int, metrics: Mapping[str, float]) -> None:
         """Judge a finished epoch.
 
         Args:

@@ -25,7 +25,6 @@ from hit.checkpoint import save_weights
 from hit.claims import assert_claim
 from hit.config import TrainConfig, beta_numbers
 from hit.data import Dataset
-from hit.descent import Epoch
 from hit.errors import Interrupted, StoreAway
 from hit.experiments import Experiment
 from hit.findings import log_measurement, log_pictures
@@ -42,6 +41,7 @@ from hit.stop import StopRequest
 from hit.store import Store
 from hit.tracking import RunWriter
 from hit.training import fit
+from hit.training_loop import Epoch
 from hit.warm_start import find_source, load_source
 
 
@@ -160,9 +160,9 @@ def train_run(
         on_progress(Progress(config.epochs, config.epochs, "evaluating"))
         run.check()
         measured = measure_run(run, config, dataset, model, betas=fitted.betas)
-        if fitted.steering is not None:
+        if fitted.controller is not None:
             run.metrics(beta_numbers(fitted.betas), step=config.epochs)
-            if missed := fitted.steering.infeasible(measured):
+            if missed := fitted.controller.infeasible(measured):
                 run.tags({Tag.INFEASIBLE: missed})
     return run.run_id
 

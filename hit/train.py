@@ -57,6 +57,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
 
     from hit.adoption import adopt_unknown
     from hit.connection import chosen_experiment
+    from hit.pruning import early_stopper
     from hit.recovery import recover
     from hit.resuming import Longer, finished_config, given_options, resume_config, resumed
     from hit.run_names import command_name
@@ -65,7 +66,6 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     from hit.state import state_folder
     from hit.store import Store
     from hit.ui_views import charts_line
-    from hit.watching import watch
 
     stop.check()
     folder = state_folder(asked)
@@ -98,7 +98,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
             longer=longer,
             sweep=options.sweep or None,
             exclusive=bool(options.sweep),
-            watch=watch(EarlyStopping.parse(options.early_stopping, config.layers), config, experiment),
+            watch=early_stopper(EarlyStopping.parse(options.early_stopping, config.layers), config, experiment),
             stop=stop,
             on_progress=show,
         )

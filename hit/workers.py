@@ -32,7 +32,7 @@ THREAD_VARIABLES = ("HIT_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBL
 #: that died.
 _PRELOADED = [
     "hit.runner",
-    "hit.watching",
+    "hit.pruning",
     "mlflow.store.tracking.sqlalchemy_store",
     "sklearn.datasets",
     "sklearn.linear_model",

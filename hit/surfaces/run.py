@@ -12,10 +12,10 @@ from pathlib import Path
 from mlflow.entities import Run
 
 from hit.beta_grid import grid_axes
+from hit.beta_sampling import WIDENED_AT
 from hit.checkpoint import save_weights
 from hit.config import TrainConfig, machine_fields
 from hit.data import Dataset
-from hit.descent import Epoch
 from hit.errors import StoreError
 from hit.machine import keep_freed_memory, select_device, set_threads
 from hit.models import build_model, check_fit, check_memory
@@ -30,8 +30,9 @@ from hit.surfaces.certificate import certify
 from hit.surfaces.inverse import betas_for
 from hit.surfaces.plan import SurfacePlan
 from hit.surfaces.stored import PLAN_FILE, stored_surface
-from hit.surfaces.training import WIDENED_AT, fit_surface
 from hit.tracking import RunWriter
+from hit.training import fit
+from hit.training_loop import Epoch
 
 #: A layer whose rate is below this at every β of the grid carries nothing, nats per image.
 COLLAPSED_BELOW = 0.05
@@ -106,7 +107,7 @@ def surface_run(
             _warn_of_collapse(epoch, config.epochs)
             on_progress(Progress(epoch.number, config.epochs, "training"))
 
-        fit_surface(
+        fit(
             model,
             dataset.train,
             config,

@@ -110,12 +110,12 @@ def train(
     """Train one model (`hit.runner.train_job`), watched by the rules that may end it early; its run's id."""
     # In the worker: torch and MLflow take seconds to import.
     from hit.early_stopping import EarlyStopping
+    from hit.pruning import early_stopper
     from hit.runner import train_job
-    from hit.watching import watch
 
     options: dict[str, Any] = {}
     if early_stopping:
-        options["watch"] = watch(EarlyStopping.parse(early_stopping, config.layers), config, experiment, uri)
+        options["watch"] = early_stopper(EarlyStopping.parse(early_stopping, config.layers), config, experiment, uri)
     return train_job(
         config=config,
         experiment=experiment,

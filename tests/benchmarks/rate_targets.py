@@ -40,7 +40,7 @@ def train_on(
     model: HierarchicalVAE, dataset: Dataset, config: TrainConfig
 ) -> tuple[dict[str, float], tuple[float, ...]]:
     """The same of a model as it is."""
-    fitted = fit(model, dataset.train, config, on_epoch=lambda epoch: None)
+    fitted = fit(model, dataset.train, config)
     return evaluate(model, dataset, fitted.betas, metrics="core"), fitted.betas
 
 

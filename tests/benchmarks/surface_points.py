@@ -11,13 +11,14 @@ import time
 
 import torch
 
-from hit import data
+from hit import beta_sampling, data
 from hit.config import TrainConfig
 from hit.evaluation import evaluate
 from hit.machine import keep_freed_memory
 from hit.models import build_model
 from hit.models.conditioning import condition_on_betas, fold
-from hit.surfaces import training
+from hit.training import fit
+from hit.training_loop import Epoch
 
 #: (β_1, β_2): the middle of the plane, its edges, and a point of weak β.
 POINTS = ((1.0, 1.0), (0.1, 1.0), (1.0, 0.1), (5.0, 1.0), (1.0, 5.0), (0.3, 0.3))
@@ -34,26 +35,26 @@ def main() -> None:
     parser.add_argument("--likelihood", default="bernoulli")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--loss_power", type=float, default=training.LOSS_POWER)
-    parser.add_argument("--reach_from", type=float, default=training.REACH_FROM)
-    parser.add_argument("--widened_at", type=float, default=training.WIDENED_AT)
-    parser.add_argument("--raised_at", type=float, default=training.RAISED_AT)
-    parser.add_argument("--raised_steps", type=int, default=training.RAISED_STEPS)
+    parser.add_argument("--loss_power", type=float, default=beta_sampling.LOSS_POWER)
+    parser.add_argument("--range_from", type=float, default=beta_sampling.RANGE_FROM)
+    parser.add_argument("--widened_at", type=float, default=beta_sampling.WIDENED_AT)
+    parser.add_argument("--ramp_share", type=float, default=beta_sampling.RAMP_SHARE)
+    parser.add_argument("--ramp_steps", type=int, default=beta_sampling.RAMP_STEPS)
     options = vars(parser.parse_args())
     torch.set_num_threads(options.pop("threads"))
     keep_freed_memory()
-    for name in ("loss_power", "reach_from", "widened_at", "raised_at", "raised_steps"):
-        setattr(training, name.upper(), options.pop(name))
+    for name in ("loss_power", "range_from", "widened_at", "ramp_share", "ramp_steps"):
+        setattr(beta_sampling, name.upper(), options.pop(name))
     config = TrainConfig.from_flat({**options, "schedule": "one_cycle"})
     dataset = data.load(config.dataset)
     surface = condition_on_betas(build_model(config, dataset.image_shape), seed=config.seed)
     started = time.perf_counter()
 
-    def tell(epoch: training.Epoch) -> None:
+    def tell(epoch: Epoch) -> None:
         rates = [epoch.metrics[f"train/rate_{layer}"] for layer in range(config.layers, 0, -1)]
         print(f"epoch {epoch.number}: D {epoch.metrics['train/distortion']:.2f}, rates {rates}", flush=True)
 
-    training.fit_surface(surface, dataset.train, config, on_epoch=tell)
+    fit(surface, dataset.train, config, on_epoch=tell)
     print(f"trained in {time.perf_counter() - started:.0f} s")
     for betas in POINTS:
         found = evaluate(fold(surface, betas), dataset, betas, metrics="core")

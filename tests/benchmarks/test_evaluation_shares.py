@@ -46,7 +46,7 @@ def test_shares_of_the_evaluation(
     dataset = data.load("binary_mnist", str(mnist_root))
     config = TrainConfig(dataset="binary_mnist", epochs=3)
     model = build_model(config, dataset.image_shape)
-    fit(model, dataset.train, config, on_epoch=lambda epoch: None)
+    fit(model, dataset.train, config)
     classifier = build_classifier(dataset.image_shape, dataset.classes)
     fit_classifier(classifier, dataset.train, epochs=1, batch_size=128, learning_rate=1e-3, seed=0, augmentation="none")
     spent: Counter[str] = Counter()

@@ -15,11 +15,11 @@ import torch
 from hit import data
 from hit.config import TrainConfig
 from hit.data import Dataset
-from hit.descent import Epoch
 from hit.evaluation import evaluate
 from hit.machine import keep_freed_memory
 from hit.models import HierarchicalVAE, build_model
 from hit.training import fit
+from hit.training_loop import Epoch
 
 Betas = tuple[float, float]
 #: (β_1, β_2) to start from and to go to.

@@ -7,9 +7,9 @@ from hit.augmentation import AUGMENTATIONS, augment, usual_augmentation
 from hit.backbones import NETWORKS, build_classifier, usual_network
 from hit.classifier import fit_classifier
 from hit.data import Split
-from hit.descent import Epoch
 from hit.errors import ConfigError
 from hit.randomness import generator
+from hit.training_loop import Epoch
 
 
 @pytest.mark.parametrize(

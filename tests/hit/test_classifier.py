@@ -13,13 +13,13 @@ from hit.classifier import classifier_scores, fit_classifier
 from hit.classify import ClassifyOptions, classify
 from hit.cli import Parser
 from hit.data import Dataset, Split
-from hit.descent import Epoch
 from hit.errors import ConfigError, Diverged, Interrupted
 from hit.judge import load_classifier
 from hit.options import build
 from hit.schema import Kind, Tag
 from hit.stop import StopRequest
 from hit.store import Store
+from hit.training_loop import Epoch
 
 
 @pytest.fixture(scope="module")

@@ -336,7 +336,7 @@ def trained(
         if stop_after and next(steps) >= stop_after:
             raise Interrupted(15)
 
-    fit(model, data.train, config, on_epoch=lambda epoch: None, check=check, checkpoint=checkpoint, identity="x")
+    fit(model, data.train, config, check=check, checkpoint=checkpoint, identity="x")
     return model
 
 

@@ -9,12 +9,12 @@ import pytest
 from hit.config import TrainConfig
 from hit.early_stopping import EarlyStopping, PrunerRule
 from hit.errors import ConfigError, EndedEarly
-from hit.pruning import Trace, prunes
+from hit.pruning import Trace, early_stopper, prunes
+from hit.rate_bounds import RateBoundStopper
 from hit.rate_region import RateBound
 from hit.runner import train_run
 from hit.schema import Tag
 from hit.store import Store
-from hit.watching import RateWatch, watch
 
 TINY = TrainConfig(channels=4, z_dims=(5,), metrics="core", batch_size=256, epochs=3)
 
@@ -71,11 +71,11 @@ class TestRates:
         ],
     )
     def test_ends_what_has_settled_outside(self, rate: Callable[[int], float], ends: str) -> None:
-        watched = RateWatch((RateBound("rate_2", 2, 20),), TrainConfig(epochs=40))
+        stopper = RateBoundStopper((RateBound("rate_2", 2, 20),), TrainConfig(epochs=40))
 
         def run() -> None:
             for epoch in range(1, 40):
-                watched.see(epoch, {"train/rate_2": rate(epoch)})
+                stopper.check(epoch, {"train/rate_2": rate(epoch)})
 
         if ends:
             with pytest.raises(EndedEarly, match=f"outside the region: train/rate_2 {ends}"):
@@ -85,11 +85,11 @@ class TestRates:
 
     def test_not_while_beta_warms_up(self) -> None:
         config = TrainConfig(model="lvae", epochs=40)  # warm-up lasts 8 epochs
-        watched = RateWatch((RateBound("rate", 0, 20),), config)
+        stopper = RateBoundStopper((RateBound("rate", 0, 20),), config)
         for epoch in range(1, 14):
-            watched.see(epoch, {"train/rate": 90.0})
+            stopper.check(epoch, {"train/rate": 90.0})
         with pytest.raises(EndedEarly, match="epoch 14 of 40"):
-            watched.see(14, {"train/rate": 90.0})
+            stopper.check(14, {"train/rate": 90.0})
 
 
 def traces(finals: list[float], epochs: int, status: str = "FINISHED") -> list[Trace]:
@@ -150,7 +150,7 @@ class TestRun:
     def train(self, folder: Path, rules: str, **fields: object) -> Store:
         uri = f"sqlite:///{folder}/store.db"
         config = replace(TINY, state_dir=str(folder / "state"), **fields)
-        train_run(config, uri=uri, watch=watch(EarlyStopping.parse(rules, 2), config, "hit", uri))
+        train_run(config, uri=uri, watch=early_stopper(EarlyStopping.parse(rules, 2), config, "hit", uri))
         return Store(uri)
 
     def test_a_run_that_is_pruned_is_killed_with_the_reason(self, tmp_path: Path) -> None:

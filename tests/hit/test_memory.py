@@ -7,13 +7,13 @@ import torch
 
 from hit.classifier import fit_classifier
 from hit.config import TrainConfig
-from hit.descent import descend
 from hit.errors import ConfigError, OutOfMemory
 from hit.measuring import measure
 from hit.memory import as_refusal, memory_is_told, memory_of
 from hit.models import build_model, check_memory
 from hit.models.build import _outline
 from hit.models.footprint import step_bytes, weight_bytes
+from hit.training import fit
 
 CPU = torch.device("cpu")
 GREY = (1, 28, 28)
@@ -106,5 +106,5 @@ def test_what_is_refused_and_what_is_our_own_fault(error: Exception, said: str |
 
 
 def test_all_that_takes_memory_tells() -> None:
-    for work in (build_model, descend, measure, fit_classifier):
+    for work in (build_model, fit, measure, fit_classifier):
         assert hasattr(work, "__wrapped__"), work

@@ -10,13 +10,13 @@ from hit import data
 from hit.checkpoint import load_weights, save_weights
 from hit.config import TrainConfig
 from hit.data import Dataset, Split
-from hit.descent import Epoch
-from hit.errors import CheckpointError, Diverged, Interrupted
+from hit.errors import CheckpointError, ConfigError, Diverged, Interrupted
 from hit.evaluation import evaluate
 from hit.models import HierarchicalVAE, build_model
 from hit.objective import gumbel_temperature, warmup_factor
 from hit.randomness import generator
 from hit.training import fit
+from hit.training_loop import Epoch
 
 SMALL = TrainConfig(channels=4, z_dims=(5,), epochs=4, batch_size=64, learning_rate=1e-3)
 GUMBEL = replace(SMALL, posterior="gumbel_softmax")
@@ -108,11 +108,33 @@ def test_epoch_metrics_add_up(digits: Dataset) -> None:
     assert metrics["train/objective"] == pytest.approx(weighed)
 
 
+def test_one_line_trains(digits: Dataset) -> None:
+    """No store, no folder, nobody told."""
+    config = replace(SMALL, epochs=2, betas=(0.5, 2.0))
+    fitted = fit(build_model(config, digits.image_shape), digits.train, config)
+    assert fitted.betas == (0.5, 2.0)
+    assert fitted.controller is None
+    assert without_time([Epoch(2, fitted.metrics)]) == without_time(train(digits, config)[1][1:])
+
+
+def test_a_model_of_another_config_is_refused(digits: Dataset) -> None:
+    """β of too few layers was a traceback, those of too many were not used."""
+    model = build_model(SMALL, digits.image_shape)
+    for flat, layers in (({"z_dims": "5,5"}, 3), ({"model": "vae"}, 1)):
+        config = TrainConfig.from_flat({"channels": 4, "z_dims": 5, **flat})
+        with pytest.raises(ConfigError, match=rf"config must be of the model, which has 2 layers, got {layers}"):
+            fit(model, digits.train, config)
+    with pytest.raises(ConfigError, match="model and images must be on one device, got meta and cpu"):
+        fit(model.to("meta"), digits.train, SMALL)
+
+
 def test_divergence_ends_with_a_reason_and_keeps_what_was_measured(digits: Dataset) -> None:
     kept: list[Epoch] = []
     config = replace(SMALL, likelihood="gaussian", learning_rate=1e12)
     model = build_model(config, digits.image_shape)
-    with pytest.raises(Diverged, match=r"not finite in epoch \d of 4 \(learning_rate 1e\+12"):
+    with pytest.raises(
+        Diverged, match=r"the training objective is not finite in epoch \d of 4 \(learning_rate 1e\+12, β 1, 1\)"
+    ):
         fit(model, digits.train, config, on_epoch=kept.append)
     assert all(torch.isfinite(torch.tensor(list(epoch.metrics.values()))).all() for epoch in kept)
 

@@ -24,7 +24,7 @@ SMALL = ("--channels", "4", "--z_dims", "5", "--metrics", "core", "--batch_size"
 _PRELOADED = [
     "hit.train",
     "hit.runner",
-    "hit.watching",
+    "hit.pruning",
     "hit.recovery",
     "mlflow.store.tracking.sqlalchemy_store",
     "sklearn.datasets",

@@ -11,7 +11,6 @@ import torch
 from hit import data
 from hit.config import TrainConfig
 from hit.data import Dataset, Split
-from hit.descent import Epoch
 from hit.errors import ConfigError
 from hit.evaluation import evaluate
 from hit.models import build_model
@@ -22,7 +21,8 @@ from hit.store import Store
 from hit.surfaces.certificate import Comparison, compare, summary
 from hit.surfaces.plan import SurfacePlan
 from hit.surfaces.run import _warn_of_collapse, read_surface, surface_run
-from hit.surfaces.training import fit_surface
+from hit.training import fit
+from hit.training_loop import Epoch
 
 CONFIG = TrainConfig(
     channels=4, z_dims=(5,), epochs=3, batch_size=64, learning_rate=1e-2, schedule="one_cycle", metrics="core"
@@ -47,7 +47,7 @@ def record(run_id: str, metrics: dict[str, float]) -> SimpleNamespace:
 
 def test_a_surface_has_no_gap_to_itself(digits: Dataset) -> None:
     surface = condition_on_betas(build_model(CONFIG, digits.image_shape))
-    fit_surface(surface, digits.train, CONFIG, on_epoch=lambda epoch: None)
+    fit(surface, digits.train, CONFIG)
     config = replace(CONFIG, betas=(0.5, 0.8))
     same = record("a", evaluate(fold(surface, config.betas), digits, config.betas, metrics="core"))
     compared = compare(same, same, config, surface.eval(), digits, StopRequest())  # type: ignore[arg-type]

@@ -14,7 +14,7 @@ from hit.errors import ConfigError
 from hit.models import build_model
 from hit.models.conditioning import condition_on_betas
 from hit.surfaces.inverse import OutsideSurface, betas_for
-from hit.surfaces.training import fit_surface
+from hit.training import fit
 
 IMAGES = Split(torch.zeros(300, 1, 28, 28, dtype=torch.uint8), torch.zeros(300, dtype=torch.int64))
 
@@ -87,7 +87,7 @@ def test_a_trained_surface_is_inverted() -> None:
     images = Split(digits.images[:600], digits.labels[:600])
     config = TrainConfig(channels=4, z_dims=(5,), epochs=8, batch_size=64, learning_rate=1e-2, schedule="one_cycle")
     surface = condition_on_betas(build_model(config, images.image_shape))
-    fit_surface(surface, images, config, on_epoch=lambda epoch: None)
+    fit(surface, images, config)
     with torch.no_grad():
         noise = surface.noise(600, torch.Generator().manual_seed(3))
         there = surface(surface.prepare(images.images), torch.tensor([0.4, 0.7]), noise)

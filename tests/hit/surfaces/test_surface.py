@@ -10,10 +10,10 @@ from mlflow import MlflowClient
 
 from hit import data
 from hit.beta_grid import grid_axes
+from hit.beta_sampling import draw_betas, ramp
 from hit.checkpoint import load_weights
 from hit.config import TrainConfig
 from hit.data import Dataset, Split
-from hit.descent import Epoch
 from hit.errors import CheckpointError, ConfigError, Diverged, Interrupted
 from hit.evaluation import evaluate
 from hit.models import HierarchicalVAE, Pass, build_model
@@ -26,7 +26,8 @@ from hit.store import Store
 from hit.surfaces.plan import SURFACE_DEFAULTS, SurfacePlan
 from hit.surfaces.resuming import resume_plan
 from hit.surfaces.run import surface_run
-from hit.surfaces.training import draw_betas, fit_surface, raised
+from hit.training import fit
+from hit.training_loop import Epoch
 
 GREY, COLOUR = (1, 28, 28), (3, 32, 32)
 SMALL = TrainConfig(channels=4, z_dims=(5,), epochs=4, batch_size=64, learning_rate=3e-3)
@@ -179,7 +180,7 @@ def test_a_condition_does_not_outlive_its_pass(digits: Dataset) -> None:
 def test_betas_are_log_uniform_over_the_range(digits: Dataset) -> None:
     surface = condition_on_betas(build_model(SMALL, digits.image_shape), beta_low=0.1, beta_high=10)
     source = torch.Generator().manual_seed(0)
-    betas = torch.cat([draw_betas(surface, 100, source) for _ in range(200)])
+    betas = torch.cat([draw_betas(100, 2, 0.1, 10, source) for _ in range(200)])
     assert 0.1 <= betas.min() < 0.101
     assert 9.9 < betas.max() <= 10.0001
     logs = betas.log10()
@@ -188,7 +189,7 @@ def test_betas_are_log_uniform_over_the_range(digits: Dataset) -> None:
     assert abs(torch.corrcoef(logs.T)[0, 1]) < 0.03
     parts = ((logs[:100] + 1) / 2 * 100).floor().long()
     assert sorted(parts[:, 0].tolist()) == list(range(100)), "one example in every hundredth of the range"
-    low = draw_betas(surface, 1000, source, reach=0.5)
+    low = draw_betas(1000, 2, 0.1, 10, source, share=0.5)
     assert 0.99 < low.max() <= 1.0
     standardised = surface.standardised(betas)
     assert standardised.std(0).tolist() == pytest.approx([1, 1], rel=0.02)
@@ -205,9 +206,7 @@ def train(
         if stop_after and next(steps) >= stop_after:
             raise Interrupted(15)
 
-    fit_surface(
-        model, digits.train, config, on_epoch=epochs.append, check=check, checkpoint=checkpoint, identity=str(config)
-    )
+    fit(model, digits.train, config, on_epoch=epochs.append, check=check, checkpoint=checkpoint, identity=str(config))
     return model, epochs
 
 
@@ -250,7 +249,7 @@ class TestTraining:
         assert cheap["test/distortion"] < dear["test/distortion"] - 5
 
     def test_rates_are_weighed_by_nothing_at_first_and_by_all_of_beta_soon(self) -> None:
-        shares = [raised(step, 200) for step in range(200)]
+        shares = [ramp(step, 200) for step in range(200)]
         assert shares[0] == 0
         assert shares == sorted(shares)
         assert shares[20:] == [1.0] * 180

@@ -1,6 +1,6 @@
 """Adam's step size as a function of the step alone, so that a resumed run needs no memory of it."""
 
-__all__ = ["apply_schedule", "step_size"]
+__all__ = ["apply_schedule", "step_size", "warmup_cosine"]
 
 import math
 
@@ -11,6 +11,8 @@ from hit.config import TrainConfig
 #: One cycle, as torch's OneCycleLR by default: the share of steps that rise, and by how much it begins and ends lower.
 _RISE, _BEGIN, _END = 0.3, 25.0, 1e4
 _MOMENTUM_LOW, _MOMENTUM_HIGH = 0.85, 0.95
+#: The share of steps in which a classifier's step size rises.
+_WARM_UP = 0.1
 
 
 def step_size(schedule: str, peak: float, step: int, steps: int) -> float:
@@ -41,6 +43,20 @@ def apply_schedule(optimiser: torch.optim.Optimizer, config: TrainConfig, step: 
         if config.schedule == "one_cycle":
             momentum = _cycle(step, steps, _MOMENTUM_HIGH, _MOMENTUM_LOW, _MOMENTUM_HIGH)
             group["betas"] = (momentum, *group["betas"][1:])
+
+
+def warmup_cosine(step: int, steps: int) -> float:
+    """A classifier's step size at `step` (counted from 0) of `steps`, as a share of its peak.
+
+    It rises along a line for a tenth of the steps and then falls to nothing along a cosine.
+
+    >>> [warmup_cosine(step, 20) for step in (0, 1, 2, 11)]
+    [0.5, 1.0, 1.0, 0.5]
+    """
+    rise = max(1, round(_WARM_UP * steps))
+    if step < rise:
+        return (step + 1) / rise
+    return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise)))
 
 
 def _cycle(step: int, steps: int, begin: float, peak: float, end: float) -> float:

@@ -1,4 +1,4 @@
-"""Rate targets: the controller on plants that are known, and the training that it steers."""
+"""Rate targets: the controller on plants that are known, and the training whose β it moves."""
 
 import math
 from dataclasses import replace
@@ -13,13 +13,21 @@ from torch import Tensor
 from hit import data
 from hit.config import TrainConfig
 from hit.data import Dataset, Split
-from hit.descent import Epoch
 from hit.errors import ConfigError, Interrupted
 from hit.evaluation import evaluate
 from hit.models import HierarchicalVAE, build_model, check_fit
-from hit.steering import Steering, initial_state, log_betas, pinned, plan_steering, steer, strength
+from hit.rate_controller import (
+    RateController,
+    controller_plan,
+    initial_state,
+    log_betas,
+    next_state,
+    saturated,
+    strength,
+)
 from hit.targets import BETA_HIGH, BETA_LOW, RateTarget, RateTargets
-from hit.training import Fitted, fit
+from hit.training import FitResult, fit
+from hit.training_loop import Epoch
 
 
 def config(**flat: object) -> TrainConfig:
@@ -47,16 +55,14 @@ class Plant:
         return (self.log_rates + jitter).exp()
 
 
-def run(asked: TrainConfig, plant: Plant, steps: int = 3000) -> tuple[Steering, list[Tensor]]:
-    """Steer the plant; the controller at the end, and the rates of every step."""
-    plan = plan_steering(asked)
-    assert plan is not None
-    steering = Steering(plan, replace(asked, epochs=steps, warmup=False), 1)
+def run(asked: TrainConfig, plant: Plant, steps: int = 3000) -> tuple[RateController, list[Tensor]]:
+    """Control the plant; the controller at the end, and the rates of every step."""
+    controller = RateController(replace(asked, epochs=steps, warmup=False), 1)
     seen = []
     for step in range(steps):
-        seen.append(plant.step(steering.betas.log()))
-        steering.see(seen[-1], step, asked.batch_size)
-    return steering, seen
+        seen.append(plant.step(controller.betas.log()))
+        controller.update(seen[-1], step, asked.batch_size)
+    return controller, seen
 
 
 def mean_of_last(rates: list[Tensor], count: int = 300) -> list[float]:
@@ -76,9 +82,9 @@ def test_rates_meet_their_targets_whatever_their_scale(
     """From a tenth of a nat to thousands, with the same gains; β ends where the plant's law says."""
     wanted = [math.exp(scale - slope * move) for scale, slope, move in zip(scales, slopes, moves, strict=True)]
     plant = Plant([math.exp(scale) for scale in scales], slopes, lag=lag, noise=0.03)
-    steering, rates = run(config(target_rate_1=wanted[0], target_rate_2=wanted[1]), plant)
+    controller, rates = run(config(target_rate_1=wanted[0], target_rate_2=wanted[1]), plant)
     assert mean_of_last(rates) == pytest.approx(wanted, rel=0.02)
-    assert [math.log(beta) for beta in steering.resting_betas] == pytest.approx(moves, abs=0.1)
+    assert [math.log(beta) for beta in controller.resting_betas] == pytest.approx(moves, abs=0.1)
 
 
 def test_coupled_layers_meet_their_targets_together() -> None:
@@ -88,15 +94,15 @@ def test_coupled_layers_meet_their_targets_together() -> None:
 
 def test_any_subset_of_any_number_of_layers() -> None:
     asked = config(z_dims="4,5", target_rate_2=12, beta_1=0.5, beta_3=2)
-    steering, rates = run(asked, Plant([20, 15, 8], [0.8, 0.8, 0.8]))
+    controller, rates = run(asked, Plant([20, 15, 8], [0.8, 0.8, 0.8]))
     assert mean_of_last(rates)[1] == pytest.approx(12, rel=0.01)
-    assert steering.resting_betas[0::2] == pytest.approx((0.5, 2), rel=1e-12), "free layers keep their β"
+    assert controller.resting_betas[0::2] == pytest.approx((0.5, 2), rel=1e-12), "free layers keep their β"
 
 
 def test_a_total_target_moves_all_free_betas_by_one_factor() -> None:
-    steering, rates = run(config(target_rate=50, beta_1=0.5, beta_2=2), Plant([40, 30], [0.7, 0.7]))
+    controller, rates = run(config(target_rate=50, beta_1=0.5, beta_2=2), Plant([40, 30], [0.7, 0.7]))
     assert sum(mean_of_last(rates)) == pytest.approx(50, rel=0.01)
-    assert steering.resting_betas[1] / steering.resting_betas[0] == pytest.approx(4)
+    assert controller.resting_betas[1] / controller.resting_betas[0] == pytest.approx(4)
 
 
 def test_a_total_target_beside_one_of_a_layer() -> None:
@@ -106,28 +112,27 @@ def test_a_total_target_beside_one_of_a_layer() -> None:
 
 @pytest.mark.parametrize(("bound", "rates", "beta"), [(60, 40, 1.0), (20, 20, 2.0)])
 def test_an_upper_bound_moves_beta_only_as_far_as_it_must(bound: float, rates: float, beta: float) -> None:
-    steering, seen = run(config(max_rate_1=bound), Plant([40, 5], [1.0, 1.0]))
+    controller, seen = run(config(max_rate_1=bound), Plant([40, 5], [1.0, 1.0]))
     assert mean_of_last(seen)[0] == pytest.approx(rates, rel=0.01)
-    assert steering.resting_betas == pytest.approx((beta, 1.0), rel=0.02)
+    assert controller.resting_betas == pytest.approx((beta, 1.0), rel=0.02)
 
 
 def test_an_upper_bound_of_the_total_beside_those_of_layers() -> None:
-    steering, seen = run(config(max_rate_1=20, max_rate=40), Plant([40, 30], [1.0, 1.0]))
+    controller, seen = run(config(max_rate_1=20, max_rate=40), Plant([40, 30], [1.0, 1.0]))
     rates = mean_of_last(seen)
     assert rates[0] <= 20.2
     assert sum(rates) == pytest.approx(40, rel=0.01)
-    assert min(steering.resting_betas) >= 1
+    assert min(controller.resting_betas) >= 1
 
 
 @given(rates=st.lists(st.floats(0, 1e30), min_size=1, max_size=60), strengths=st.lists(st.floats(0, 1), min_size=60))
 @settings(deadline=None, max_examples=50)
 def test_nothing_overflows_and_nothing_leaves_its_bounds(rates: list[float], strengths: list[float]) -> None:
-    plan = plan_steering(config(target_rate_1=30, max_rate_2=0.1, target_rate=5000))
-    assert plan is not None
+    plan = controller_plan(config(target_rate_1=30, max_rate_2=0.1, target_rate=5000))
     state = initial_state(plan)
     for rate, now in zip(rates, strengths, strict=False):
         before = log_betas(plan, state, pulled=False)
-        state = steer(plan, state, torch.tensor([rate, rate]), now)
+        state = next_state(plan, state, torch.tensor([rate, rate]), now)
         for pulled in (True, False):
             logs = log_betas(plan, state, pulled=pulled)
             assert ((logs >= math.log(BETA_LOW) - 1e-9) & (logs <= math.log(BETA_HIGH) + 1e-9)).all()
@@ -136,16 +141,15 @@ def test_nothing_overflows_and_nothing_leaves_its_bounds(rates: list[float], str
 
 def test_what_was_out_of_reach_for_long_is_let_go_at_once() -> None:
     """After 20,000 steps at its bound, β leaves it as soon as it would after 2,000: nothing has wound up."""
-    plan = plan_steering(config(target_rate_1=30))
-    assert plan is not None
+    plan = controller_plan(config(target_rate_1=30))
 
     def steps_to_leave(stuck: int) -> int:
         state = initial_state(plan)
         for _ in range(stuck):
-            state = steer(plan, state, torch.tensor([1e-3, 1.0]))
-        assert pinned(plan, state)[0] == BETA_LOW
+            state = next_state(plan, state, torch.tensor([1e-3, 1.0]))
+        assert saturated(plan, state)[0] == BETA_LOW
         for step in range(1000):
-            state = steer(plan, state, torch.tensor([60.0, 1.0]))
+            state = next_state(plan, state, torch.tensor([60.0, 1.0]))
             if log_betas(plan, state)[0] > 0.5 * math.log(BETA_LOW):
                 return step
         raise AssertionError("never left")
@@ -162,34 +166,33 @@ def test_strength_begins_late_grows_fades_and_follows_the_step_size() -> None:
 
 
 def test_a_short_batch_counts_for_its_share() -> None:
-    plan = plan_steering(config(target_rate_1=30))
-    assert plan is not None
-    whole = steer(plan, initial_state(plan), torch.tensor([20.0, 1.0]))
+    plan = controller_plan(config(target_rate_1=30))
+    whole = next_state(plan, initial_state(plan), torch.tensor([20.0, 1.0]))
     halves = initial_state(plan)
     for _ in range(2):
-        halves = steer(plan, halves, torch.tensor([20.0, 1.0]), weight=0.5)
+        halves = next_state(plan, halves, torch.tensor([20.0, 1.0]), weight=0.5)
     assert torch.allclose(whole.errors, halves.errors)
 
 
 class TestInfeasible:
     def test_too_low_and_too_high(self) -> None:
-        steering, rates = run(config(target_rate_1=500, target_rate_2=10), Plant([20, 15], [0.2, 0.8]))
+        controller, rates = run(config(target_rate_1=500, target_rate_2=10), Plant([20, 15], [0.2, 0.8]))
         one, two = mean_of_last(rates)
-        said = steering.infeasible({"test/rate_1": one, "test/rate_2": two, "test/rate": one + two})
+        said = controller.infeasible({"test/rate_1": one, "test/rate_2": two, "test/rate": one + two})
         assert said.startswith("target_rate_1=500 is missed by -74.8%: test/rate_1 is 126.2")
         assert said.endswith("with beta_1 at its bound of 0.0001")
 
     def test_of_the_total(self) -> None:
-        steering, rates = run(config(max_rate=5), Plant([20, 15], [0.1, 0.1]))
+        controller, rates = run(config(max_rate=5), Plant([20, 15], [0.1, 0.1]))
         one, two = mean_of_last(rates)
-        said = steering.infeasible({"test/rate_1": one, "test/rate_2": two, "test/rate": one + two})
+        said = controller.infeasible({"test/rate_1": one, "test/rate_2": two, "test/rate": one + two})
         assert "max_rate=5 is missed by +178" in said
         assert "with every β that it moves at its bound of 10000" in said
 
     def test_a_target_that_is_met_is_none(self) -> None:
-        steering, _ = run(config(target_rate_1=30), Plant([20, 15], [0.8, 0.8]))
-        assert steering.infeasible({"test/rate_1": 30.1, "test/rate_2": 1, "test/rate": 31}) == ""
-        assert steering.infeasible({"test/rate_1": 60, "test/rate_2": 1, "test/rate": 61}) == "", "β is at no bound"
+        controller, _ = run(config(target_rate_1=30), Plant([20, 15], [0.8, 0.8]))
+        assert controller.infeasible({"test/rate_1": 30.1, "test/rate_2": 1, "test/rate": 31}) == ""
+        assert controller.infeasible({"test/rate_1": 60, "test/rate_2": 1, "test/rate": 61}) == "", "β is at no bound"
 
 
 class TestTargets:
@@ -269,7 +272,7 @@ def digits() -> Dataset:
 
 def train(
     digits: Dataset, asked: TrainConfig, checkpoint: Path | None = None, stop_after: int = 0
-) -> tuple[HierarchicalVAE, Fitted, list[Epoch]]:
+) -> tuple[HierarchicalVAE, FitResult, list[Epoch]]:
     model = build_model(asked, digits.image_shape)
     epochs: list[Epoch] = []
     steps = iter(range(10**9))
@@ -310,7 +313,7 @@ def test_a_short_training_ends_with_the_rates_that_were_asked_for(digits: Datase
     ids=str,
 )
 @pytest.mark.parametrize("stop_after", [3, 8, 13])
-def test_a_resumed_steered_run_equals_an_uninterrupted_one(
+def test_a_resumed_run_with_targets_equals_an_uninterrupted_one(
     digits: Dataset, tmp_path: Path, flat: dict[str, object], stop_after: int
 ) -> None:
     """4 steps an epoch, the last one short."""
@@ -330,7 +333,7 @@ def test_a_resumed_steered_run_equals_an_uninterrupted_one(
     assert train(few, asked, path)[1].betas == fitted.betas, "what is evaluated after a kill is the same, too"
 
 
-def test_a_ladder_is_steered_once_it_is_warm(digits: Dataset) -> None:
+def test_the_betas_of_a_ladder_move_once_it_is_warm(digits: Dataset) -> None:
     few = Dataset("few", Split(digits.train.images[:200], digits.train.labels[:200]), digits.test, digits.classes)
     _, _, epochs = train(few, config(model="lvae", epochs=10, target_rate_1=20, beta_1=0.7))
     assert [epoch.metrics["train/beta_1"] for epoch in epochs[:2]] == pytest.approx([0, 0.35])

@@ -11,8 +11,8 @@ from hit import data
 from hit.config import TrainConfig
 from hit.data import Dataset, Split
 from hit.errors import Interrupted
+from hit.learning_rate import apply_schedule, step_size
 from hit.models import build_model
-from hit.schedules import apply_schedule, step_size
 from hit.training import fit
 
 
@@ -53,7 +53,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path: Path, schedule: str
     config = TrainConfig.from_flat(flat)
     path = tmp_path / "checkpoint.safetensors"
     one, other = build_model(config, few.image_shape), build_model(config, few.image_shape)
-    fit(one, few.train, config, on_epoch=lambda epoch: None)
+    fit(one, few.train, config)
     steps = iter(range(100))
 
     def check() -> None:
@@ -61,8 +61,8 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path: Path, schedule: str
             raise Interrupted(15)
 
     with pytest.raises(Interrupted):
-        fit(other, few.train, config, on_epoch=lambda epoch: None, check=check, checkpoint=path)
+        fit(other, few.train, config, check=check, checkpoint=path)
     resumed = build_model(replace(config, seed=1), few.image_shape)
-    fit(resumed, few.train, config, on_epoch=lambda epoch: None, checkpoint=path)
+    fit(resumed, few.train, config, checkpoint=path)
     for a, b in zip(one.state_dict().values(), resumed.state_dict().values(), strict=True):
         assert torch.equal(a, b)

@@ -1,20 +1,15 @@
-"""Watching a run epoch by epoch, to end it early."""
+"""Bounds on the rates of a run, judged epoch by epoch: one that has settled out of them ends early."""
 
-__all__ = ["RateWatch", "watch"]
+__all__ = ["RateBoundStopper"]
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from itertools import pairwise
 
 from hit.config import TrainConfig
-from hit.descent import Epoch
-from hit.early_stopping import EarlyStopping
 from hit.errors import EndedEarly
-from hit.experiments import Experiment
 from hit.objective import warmup_factor
-from hit.pruning import PrunerWatch
 from hit.rate_region import RateBound
-from hit.store import Store
 
 #: The pace of a rate is that of so many epochs.
 _WINDOW = 5
@@ -22,30 +17,7 @@ _WINDOW = 5
 _MARGIN = 0.05
 
 
-def watch(
-    rules: EarlyStopping, config: TrainConfig, experiment: str | Experiment, uri: str | None = None
-) -> Callable[[str, Epoch], None]:
-    """What `hit.runner.train_run` is to show every epoch of a run to; the last epoch is never judged.
-
-    Args:
-        rules: when to end it.
-        config: of the run.
-        experiment: the experiment, or its name, with the runs to compare with.
-        uri: the store, which pruners read.
-    """
-    rates = RateWatch(rules.bounds, config)
-    pruner = PrunerWatch(rules.pruner, config, experiment, lambda: Store(uri)) if rules.pruner else None
-
-    def see(run_id: str, epoch: Epoch) -> None:
-        if epoch.number < config.epochs:
-            rates.see(epoch.number, epoch.metrics)
-            if pruner is not None:
-                pruner.see(run_id, epoch.number, epoch.metrics)
-
-    return see
-
-
-class RateWatch:
+class RateBoundStopper:
     """Ends a run whose rates have settled out of bounds.
 
     A rate R has settled outside [low, high] when it is outside by more than 5 % now and would be in the last epoch,
@@ -63,7 +35,7 @@ class RateWatch:
         self._config = config
         self._seen: deque[Mapping[str, float]] = deque(maxlen=_WINDOW + 1)
 
-    def see(self, epoch: int, metrics: Mapping[str, float]) -> None:
+    def check(self, epoch: int, metrics: Mapping[str, float]) -> None:
         """Judge a finished epoch.
 
         Args:

@@ -1,0 +1,66 @@
+"""β drawn for every image of a batch, so that one model learns of all β: from where, and how images weigh."""
+
+__all__ = ["WIDENED_AT", "draw_betas", "loss_scale", "ramp", "range_share"]
+
+import math
+
+import torch
+from torch import Tensor
+
+#: An example's loss is divided by (mean β + 0.3)^p: D + Σ β_l R_l grows with β, and large β would drown small ones.
+LOSS_OFFSET, LOSS_POWER = 0.3, 0.6
+#: Training begins on this lowest share of the range of log β, and has widened to all of it after this share of steps.
+#: Under strong β untrained layers collapse before they are of any use, and stay so at every β.
+RANGE_FROM, WIDENED_AT = 0.4, 0.2
+#: Over this share of steps, and at most so many, rates are weighed by more and more of β, from nothing on: under weak
+#: β, too, the top layer of untrained networks may be given up, before the layers below let anything of it through.
+RAMP_SHARE, RAMP_STEPS = 0.1, 150
+
+
+def draw_betas(
+    images: int, layers: int, beta_low: float, beta_high: float, source: torch.Generator, share: float = 1.0
+) -> Tensor:
+    """β of the images of a batch, images × L, each log β_l uniform over the range.
+
+    A Latin hypercube (https://doi.org/10.2307/1268522): of as many equal parts of the range of log β_l as there are
+    images every one holds one of them, in an order drawn for every layer, so that batches differ less than independent
+    draws would.
+
+    Args:
+        images: of the batch.
+        layers: L.
+        beta_low, beta_high: the range.
+        source: generator on the CPU.
+        share: the lowest share of the range of log β to draw from.
+    """
+    low, high = math.log(beta_low), math.log(beta_high)
+    parts = torch.stack([torch.randperm(images, generator=source) for _ in range(layers)], 1)
+    uniform = (parts + torch.rand(images, layers, generator=source)) / images
+    return (low + (high - low) * share * uniform).exp()
+
+
+def loss_scale(betas: Tensor) -> Tensor:
+    """What the loss of every image is divided by, (images,): (mean β + 0.3)^0.6.
+
+    Args:
+        betas: images × L.
+    """
+    return (betas.mean(1) + LOSS_OFFSET) ** LOSS_POWER
+
+
+def range_share(step: int, steps: int) -> float:
+    """The share of the range of log β, from its low end up, that training draws from at `step` of `steps`.
+
+    >>> [range_share(step, 100) for step in (0, 10, 20, 99)]
+    [0.4, 0.7, 1.0, 1.0]
+    """
+    return min(1.0, RANGE_FROM + (1 - RANGE_FROM) * step / (WIDENED_AT * steps))
+
+
+def ramp(step: int, steps: int) -> float:
+    """The share of β that rates of sampled β are weighed by at `step` of `steps`.
+
+    >>> [ramp(step, 100) for step in (0, 5, 10, 99)], ramp(75, 10_000)
+    ([0.0, 0.5, 1.0, 1.0], 0.5)
+    """
+    return min(1.0, step / min(RAMP_SHARE * steps, RAMP_STEPS))

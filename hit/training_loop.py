@@ -1,0 +1,77 @@
+"""What every training shares: epochs in an order that the seed gives, timed, checked and told; one step of Adam."""
+
+__all__ = ["Epoch", "run_epochs", "shuffled", "take_step"]
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from hit.errors import Diverged
+from hit.gradient_clipping import GradientClip
+from hit.randomness import generator
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One finished epoch.
+
+    Attributes:
+        number: counted from 1.
+        metrics: means over the epoch's images, in schema names (`train/…`).
+    """
+
+    number: int
+    metrics: dict[str, float]
+
+
+def run_epochs(
+    epochs: range,
+    run_epoch: Callable[[int], dict[str, float]],
+    *,
+    loss: str,
+    setting: str,
+    on_epoch: Callable[[Epoch], None],
+) -> dict[str, float]:
+    """Run one epoch after another and tell of each, with the seconds that it took; the metrics of the last one.
+
+    Args:
+        epochs: those to run, counted from 0; ends with the training.
+        run_epoch: trains for one of them; means over its images, in schema names.
+        loss: name of the metric that is minimised.
+        setting: what decides whether it stays finite, in words, for an error.
+        on_epoch: told every finished epoch.
+
+    Returns:
+        An empty dictionary where there was no epoch to run.
+
+    Raises:
+        Diverged: the loss of an epoch is not finite; that epoch is not told.
+    """
+    metrics: dict[str, float] = {}
+    for epoch in epochs:
+        started = time.perf_counter()
+        metrics = run_epoch(epoch)
+        metrics["train/seconds"] = time.perf_counter() - started
+        if not math.isfinite(metrics[loss]):
+            name = loss.removeprefix("train/").replace("_", "-")
+            raise Diverged(f"the training {name} is not finite in epoch {epoch + 1} of {epochs.stop} ({setting})")
+        on_epoch(Epoch(epoch + 1, metrics))
+    return metrics
+
+
+def shuffled(indices: Tensor, seed: int, epoch: int) -> Tensor:
+    """The images of an epoch in the order of its batches: a function of (seed, epoch)."""
+    return indices[torch.randperm(len(indices), generator=generator("batches", seed, epoch))]
+
+
+def take_step(optimiser: torch.optim.Optimizer, loss: Tensor, clip: GradientClip | None = None) -> None:
+    """One step down the gradient of the loss of a batch, cut down by `clip`."""
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()
+    if clip is not None:
+        clip.clip()
+    optimiser.step()
