@@ -15,7 +15,6 @@ from hit.distributions import DiagonalGaussian, LatentDistribution
 from hit.downstream import Layer, measure_layer
 from hit.errors import Diverged
 from hit.generation import measure_generation, measure_inception
-from hit.judge import Judge
 from hit.metric_groups import parse_groups
 from hit.metrics import (
     EVALUATOR,
@@ -30,6 +29,7 @@ from hit.metrics import (
 )
 from hit.metrics.inception import InceptionFid
 from hit.models import HierarchicalVAE
+from hit.scorer import SampleScorer
 
 _BATCH = 500  # images, and fewer where they are larger than 64×64 pixels
 _BATCH_PIXELS = _BATCH * 64 * 64
@@ -41,7 +41,7 @@ def evaluate(
     betas: Sequence[float],
     *,
     metrics: str = "all",
-    judge: Judge | None = None,
+    scorer: SampleScorer | None = None,
     fid: InceptionFid | None = None,
     check: Callable[[], None] = lambda: None,
     on_projection: Callable[[int, Projection], None] = lambda layer, projection: None,
@@ -58,7 +58,7 @@ def evaluate(
         betas: β_1 … β_L of the objective.
         metrics: groups of `hit.metric_groups`, with commas. What core and latents need is one pass over
             the test set, so that latents bring core with them.
-        judge: the classifier that scores samples; without one the group generation is left out.
+        scorer: the classifier that scores samples; without one the group generation is left out.
         fid: fresh; without one the group inception is left out.
         check: called between measurements; raises to stop.
         on_projection: told the principal components of the posterior means of z_l, for every l (with "all").
@@ -70,8 +70,8 @@ def evaluate(
     measured: dict[str, float] = {}
     if groups & {"core", "latents"}:
         measured |= _measure_test_set(model, dataset, betas, "latents" in groups, check, on_projection)
-    if "generation" in groups and judge is not None:
-        measured |= measure_generation(model, dataset, judge, check)
+    if "generation" in groups and scorer is not None:
+        measured |= measure_generation(model, dataset, scorer, check)
     if "inception" in groups and fid is not None:
         measured |= measure_inception(model, dataset, fid, check)
     return measured

@@ -1,6 +1,6 @@
 """What a run's model is measured with, found in the store and on this machine; what cannot be had is said."""
 
-__all__ = ["Measurement", "current_judge", "measure", "report_skipped", "skipped_tag"]
+__all__ = ["Measurement", "current_scorer", "measure", "report_skipped", "skipped_tag"]
 
 import sys
 from collections.abc import Callable, Collection, Sequence
@@ -10,14 +10,15 @@ from functools import cache
 from hit.data import Dataset
 from hit.errors import UserError
 from hit.evaluation import evaluate
-from hit.generation import inception_fingerprint, judge_fingerprint
-from hit.judge import Judge, find_judge
+from hit.generation import inception_fingerprint, scorer_fingerprint
 from hit.memory import memory_is_told
 from hit.metrics import EVALUATOR, Projection
 from hit.metrics.inception import InceptionFid
 from hit.models import HierarchicalVAE
 from hit.schema import Tag
+from hit.scorer import SampleScorer
 from hit.store import Store
+from hit.stored_scorer import find_scorer
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ def measure(
     groups: Collection[str],
     *,
     uri: str | None = None,
-    judge: Judge | None = None,
+    scorer: SampleScorer | None = None,
     check: Callable[[], None] = lambda: None,
 ) -> Measurement:
     """Measure groups of `hit.metric_groups`; one that lacks its classifier or its network costs no other.
@@ -53,7 +54,7 @@ def measure(
     Args:
         groups: names.
         uri: the store to ask for a classifier; see `hit.connection.tracking_uri`.
-        judge: the classifier, where it is known already.
+        scorer: the classifier, where it is known already.
 
     Raises:
         Diverged: the model gives numbers that are not finite.
@@ -62,9 +63,9 @@ def measure(
     skipped: dict[str, str] = {}
     tags: dict[str, str] = {}
     fid = None
-    if "generation" in groups and judge is None:
+    if "generation" in groups and scorer is None:
         try:
-            judge = find_judge(Store(uri), dataset)
+            scorer = find_scorer(Store(uri), dataset)
         except UserError as error:
             skipped["generation"] = str(error)
     if "inception" in groups:
@@ -81,25 +82,25 @@ def measure(
             dataset,
             betas,
             metrics=",".join(left),
-            judge=judge,
+            scorer=scorer,
             fid=fid,
             check=check,
             on_projection=projections.__setitem__,
         )
     if "latents" in left:
         tags[Tag.EVALUATOR] = EVALUATOR.fingerprint()
-    if "generation" in left and judge is not None:
-        tags |= {Tag.JUDGE: judge_fingerprint(judge), Tag.JUDGE_RUN: judge.run_id}
+    if "generation" in left and scorer is not None:
+        tags |= {Tag.JUDGE: scorer_fingerprint(scorer), Tag.JUDGE_RUN: scorer.run_id}
     if "inception" in left:
         tags[Tag.INCEPTION] = inception_fingerprint()
     tags |= {skipped_tag(group): why for group, why in skipped.items()}
     return Measurement(metrics, tags, skipped, projections)
 
 
-def current_judge(dataset: Dataset, uri: str | None = None) -> Judge | None:
+def current_scorer(dataset: Dataset, uri: str | None = None) -> SampleScorer | None:
     """The classifier that scores samples of this data set today, None where there is none to be had."""
     try:
-        return find_judge(Store(uri), dataset)
+        return find_scorer(Store(uri), dataset)
     except UserError:
         return None
 

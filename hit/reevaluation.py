@@ -16,16 +16,16 @@ from hit.data import Dataset
 from hit.errors import StoreError, shown
 from hit.experiments import Experiment
 from hit.findings import log_measurement
-from hit.generation import inception_fingerprint, judge_fingerprint
-from hit.judge import Judge
+from hit.generation import inception_fingerprint, scorer_fingerprint
 from hit.machine import keep_freed_memory, select_device, set_threads
-from hit.measuring import Measurement, current_judge, measure, skipped_tag
+from hit.measuring import Measurement, current_scorer, measure, skipped_tag
 from hit.metric_groups import GROUPS, parse_groups
 from hit.metrics import EVALUATOR
 from hit.models import build_model, check_fit
 from hit.run_note import run_note
 from hit.runner import load_once, state_folder
 from hit.schema import WEIGHTS, Kind, Tag
+from hit.scorer import SampleScorer
 from hit.stop import StopRequest
 from hit.store import Store
 from hit.tracking import RunWriter
@@ -137,9 +137,9 @@ def reevaluate(
             f"got digest {dataset.digest}"
         )
     uri = str(store.client.tracking_uri)
-    judge = current_judge(dataset, uri) if "generation" in candidate.groups else None
+    scorer = current_scorer(dataset, uri) if "generation" in candidate.groups else None
     groups = candidate.groups
-    if not again and _has(run, "generation", judge_fingerprint(judge) if judge is not None else None):
+    if not again and _has(run, "generation", scorer_fingerprint(scorer) if scorer is not None else None):
         groups -= {"generation"}
     if not groups:
         return Reevaluation(frozenset(), {})
@@ -152,7 +152,7 @@ def reevaluate(
         amend=True,
         stop=stop,
     ) as writer:
-        measured = _measure(store, run, config, dataset, groups, judge, stop)
+        measured = _measure(store, run, config, dataset, groups, scorer, stop)
         done = groups - measured.skipped.keys()
         log_measurement(writer, measured, config.epochs, dataset.test.labels, run.data.metrics)
         known = run.data.metrics
@@ -177,7 +177,7 @@ def _measure(
     config: TrainConfig,
     dataset: Dataset,
     groups: frozenset[str],
-    judge: Judge | None,
+    scorer: SampleScorer | None,
     stop: StopRequest,
 ) -> Measurement:
     model = build_model(config, dataset.image_shape).to(dataset.test.device)
@@ -187,7 +187,7 @@ def _measure(
     uri = str(store.client.tracking_uri)
     # Rate targets move β: the run's metrics hold those that it ended with.
     betas = [run.data.metrics.get(f"beta_{layer}", beta) for layer, beta in enumerate(config.betas, start=1)]
-    return measure(model, dataset, betas, groups, uri=uri, judge=judge, check=stop.check)
+    return measure(model, dataset, betas, groups, uri=uri, scorer=scorer, check=stop.check)
 
 
 def _candidate(run: Run, asked: frozenset[str], again: bool) -> Candidate:

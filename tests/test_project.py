@@ -90,6 +90,6 @@ def test_the_science_knows_nothing_of_mlflow() -> None:
     script = (
         "import sys; sys.modules['mlflow'] = None\n"
         "import hit.data, hit.models, hit.metrics, hit.evaluation, hit.training, hit.surfaces.training\n"
-        "import hit.backbones, hit.augmentation, hit.classifier, hit.judge, hit.generation, hit.metrics.inception\n"
+        "import hit.backbones, hit.augmentation, hit.classifier, hit.scorer, hit.generation, hit.metrics.inception\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True, cwd=ROOT)
