@@ -19,10 +19,11 @@ from hit.data.download import DataRoot
 from hit.errors import CheckpointError, ConfigError, DataError, Diverged, OutOfMemory, shown
 from hit.experiments import Experiment
 from hit.machine import keep_freed_memory, select_device, set_threads
+from hit.measurement import measure_run
 from hit.models import HierarchicalVAE, build_model
 from hit.paths import given_path
 from hit.research_code import Unsupported, translate_config, translate_weights
-from hit.runner import describe_run, load_once, measure_run, model_run
+from hit.runner import describe_run, load_once, model_run
 from hit.schema import DEFAULT_EXPERIMENT, Tag
 from hit.stop import StopRequest
 from hit.store import Store

@@ -89,7 +89,11 @@ def test_the_science_knows_nothing_of_mlflow() -> None:
 
     script = (
         "import sys; sys.modules['mlflow'] = None\n"
-        "import hit.data, hit.models, hit.metrics, hit.evaluation, hit.training, hit.surfaces.training\n"
+        "import hit.config, hit.data, hit.models, hit.metrics, hit.evaluation, hit.training, hit.surfaces.training\n"
         "import hit.backbones, hit.augmentation, hit.classifier, hit.scorer, hit.generation, hit.metrics.inception\n"
+        "digits = hit.data.load('digits')\n"
+        "model = hit.models.build_model(hit.config.TrainConfig(channels=4), digits.image_shape)\n"
+        "assert hit.evaluation.evaluate_model(model, digits).metrics['test/rate'] > 0\n"
+        "assert sys.modules['mlflow'] is None\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True, cwd=ROOT)

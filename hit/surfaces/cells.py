@@ -16,9 +16,10 @@ from hit.config import TrainConfig
 from hit.errors import Diverged, RunDeleted, StoreError
 from hit.jobs import run_jobs
 from hit.machine import keep_freed_memory, select_device, set_threads
+from hit.measurement import measure_run
 from hit.models import build_model
 from hit.models.conditioning import SurfaceModel, condition_on_betas, fold
-from hit.runner import describe_run, load_once, measure_run, model_run
+from hit.runner import describe_run, load_once, model_run
 from hit.schema import Tag
 from hit.stop import StopRequest
 from hit.store import Store

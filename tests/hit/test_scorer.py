@@ -1,5 +1,6 @@
 """Scores of samples from end to end: a classifier in the store, runs with and without one, what is measured later."""
 
+import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -14,14 +15,15 @@ from hit.backbones import build_classifier
 from hit.classify import ClassifyOptions, classify
 from hit.config import TrainConfig
 from hit.data import Dataset, Split
-from hit.errors import CheckpointError, ConfigError, NoScorer, StoreError, Unavailable
-from hit.evaluation import evaluate
+from hit.errors import CheckpointError, ConfigError, Interrupted, NoScorer, StoreError, Unavailable
+from hit.evaluation import evaluate_model
+from hit.evaluation_run import candidates, evaluate_run
 from hit.generation import measure_generation, scorer_fingerprint
-from hit.measuring import measure, report_skipped
+from hit.measurement import Measurement, _report_skipped, find_scorers, measure
+from hit.metric_groups import parse_groups
 from hit.metrics.generation import GENERATION
 from hit.metrics.inception import InceptionFid
 from hit.models import HierarchicalVAE, build_model
-from hit.reevaluation import Reevaluation, candidates, reevaluate
 from hit.runner import train_run
 from hit.schema import Tag, is_metric
 from hit.scorer import SampleScorer, needed_accuracy
@@ -132,12 +134,11 @@ class TestMeasurement:
 
     def test_groups_are_measured_alone(self, digits: Dataset) -> None:
         model, scorer = model_of(digits), scorer_of(digits)
-        core = evaluate(model, digits, (1.0, 1.0), metrics="core", scorer=scorer)
+        core = evaluate_model(model, digits, scorer=scorer).metrics
         assert not any(name.startswith("sample/") for name in core)
-        alone = evaluate(model, digits, (1.0, 1.0), metrics="generation", scorer=scorer)
+        alone = evaluate_model(model, digits, groups={"generation"}, scorer=scorer).metrics
         assert "test/rate" not in alone
         assert "sample/inception_score" in alone
-        assert evaluate(model, digits, (1.0, 1.0), metrics="generation") == {}
 
     def test_without_a_network_the_fid_is_left_out(
         self, digits: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -153,7 +154,9 @@ class TestMeasurement:
             raise OSError("no route to the network\nat all")
 
         monkeypatch.setattr("torchmetrics.image.fid.FrechetInceptionDistance", refuse)
-        measured = measure(model_of(digits), digits, (1.0, 1.0), {"core", "inception"})
+        groups, store = {"core", "inception"}, Store(f"sqlite:///{tmp_path}/store.db")
+        scorers = find_scorers(groups, digits, store)
+        measured = measure(model_of(digits), digits, CONFIG, (1.0, 1.0), groups, scorers)
         assert "sample/fid_inception" not in measured.metrics
         assert "test/rate" in measured.metrics
         (why,) = measured.skipped.values()
@@ -175,7 +178,7 @@ class TestMeasurement:
                 return 12.5
 
         fid: Any = Recorder()
-        assert evaluate(model_of(digits), digits, (1.0, 1.0), metrics="inception", fid=fid) == {
+        assert evaluate_model(model_of(digits), digits, groups={"inception"}, fid=fid).metrics == {
             "sample/fid_inception": 12.5
         }
         assert torch.equal(torch.cat(fid.seen[True]), digits.test.images)
@@ -191,11 +194,11 @@ class TestStore:
         chosen = ClassifyOptions(device="cpu", threads=1, state_dir=str(tmp_path / "state"), **quick)
         return classify(chosen, uri=f"sqlite:///{tmp_path}/store.db")[0]
 
-    def measured(self, store: Store, run_id: str, tmp_path: Path, again: bool = False, **asked: Any) -> Reevaluation:
-        (candidate,) = candidates(store, "hit", run_id=run_id, again=again, **asked)
+    def measured(self, store: Store, run_id: str, tmp_path: Path, groups: str, again: bool = False) -> Measurement:
+        (candidate,) = candidates(store, "hit", run_id=run_id, again=again, groups=parse_groups(groups))
         if candidate.skip:
-            return Reevaluation(frozenset(), {"all": candidate.skip})
-        return reevaluate(
+            return Measurement(skipped={"all": candidate.skip})
+        return evaluate_run(
             store,
             candidate,
             again=again,
@@ -210,7 +213,7 @@ class TestStore:
         self, digits: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         uri = f"sqlite:///{tmp_path}/store.db"
-        report_skipped.cache_clear()
+        _report_skipped.cache_clear()
         config = replace(CONFIG, metrics="core,generation", state_dir=str(tmp_path / "state"))
         run_id = train_run(config, uri=uri)
         store = Store(uri)
@@ -226,26 +229,26 @@ class TestStore:
             NoScorer, match=r"must reach a test accuracy of 0\.\d+ to score samples, the best of 1 has 0\.\d+"
         ):
             find_scorer(store, digits)
-        found = self.measured(store, run_id, tmp_path, metrics="core,generation")
+        found = self.measured(store, run_id, tmp_path, groups="core,generation")
         assert found.groups == frozenset()
         assert "must reach" in found.summary()
 
         first = self.trained(tmp_path, epochs=2, experiment="elsewhere")
         scorer = find_scorer(store, digits)
         assert scorer.run_id == first
-        found = self.measured(store, run_id, tmp_path, metrics="core,generation")
+        found = self.measured(store, run_id, tmp_path, groups="core,generation")
         assert found.summary() == "measured generation"
         run = store.run(run_id)
         assert {f"sample/{name}" for name in GENERATED} < set(run.data.metrics)
         assert run.data.tags[Tag.JUDGE] == scorer_fingerprint(scorer)
         assert run.data.tags[Tag.JUDGE_RUN] == first
         assert f"{Tag.SKIPPED}.generation" not in run.data.tags
-        assert "already" in self.measured(store, run_id, tmp_path, metrics="core,generation").summary()
-        assert self.measured(store, run_id, tmp_path, again=True, metrics="core").groups == {"core"}
+        assert self.measured(store, run_id, tmp_path, groups="core,generation") == Measurement()
+        assert self.measured(store, run_id, tmp_path, again=True, groups="core").groups == {"core"}
 
         second = self.trained(tmp_path, epochs=2, seed=1)
         assert find_scorer(store, digits).run_id == second
-        assert self.measured(store, run_id, tmp_path, metrics="core,generation").groups == {"generation"}
+        assert self.measured(store, run_id, tmp_path, groups="core,generation").groups == {"generation"}
         frame = store.history("hit")
         assert list(frame["judge"]) == [scorer_fingerprint(find_scorer(store, digits))]
 
@@ -256,6 +259,27 @@ class TestStore:
 
         with pytest.raises(StoreError, match="must have the artifact"):
             load_classifier(store, run_id)
+
+    def test_a_resumed_run_no_longer_says_that_it_lacks_what_it_has(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        uri = f"sqlite:///{tmp_path}/store.db"
+        config = replace(CONFIG, metrics="generation", state_dir=str(tmp_path / "state"))
+
+        def stop(*arguments: Any) -> None:
+            raise Interrupted(signal.SIGTERM)
+
+        with monkeypatch.context() as patch:
+            patch.setattr("hit.measurement._log_pictures", stop)
+            with pytest.raises(Interrupted):
+                train_run(config, uri=uri)
+        (run,) = Store(uri).runs("hit")
+        assert f"{Tag.SKIPPED}.generation" in run.data.tags
+        self.trained(tmp_path, epochs=2)
+        train_run(config, uri=uri, run_id=run.info.run_id)
+        run = Store(uri).run(run.info.run_id)
+        assert "sample/inception_score" in run.data.metrics
+        assert f"{Tag.SKIPPED}.generation" not in run.data.tags
 
     def test_a_damaged_classifier_is_one_line(self, tmp_path: Path) -> None:
         class Damaged:
