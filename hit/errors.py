@@ -13,7 +13,7 @@ __all__ = [
     "EndedEarly",
     "Interrupted",
     "ItemRefused",
-    "NoJudge",
+    "NoScorer",
     "OutOfMemory",
     "RunDeleted",
     "RunGone",
@@ -105,7 +105,7 @@ class TakenOver(Claimed):
     """Another process goes on with this very run, since this one was taken for lost: the run is no longer ours."""
 
 
-class NoJudge(StoreError):
+class NoScorer(StoreError):
     """The store holds no classifier that is good enough to score samples of a data set."""
 
 

@@ -13,7 +13,7 @@ from pydantic.dataclasses import dataclass
 from hit.bounds import RunId, Where
 from hit.cli import Parser, entry_point
 from hit.machine_options import MachineOptions, WorkerOptions
-from hit.metric_groups import GROUPS_HELP, Groups
+from hit.metric_groups import GROUPS_HELP, Groups, parse_groups
 from hit.options import build
 from hit.schema import Kind
 
@@ -48,9 +48,8 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     from hit.connection import chosen_experiment
     from hit.cpus import default_workers
     from hit.errors import StoreError
-    from hit.evaluating import evaluate_runs
+    from hit.evaluation_run import candidates, evaluate_runs
     from hit.recovery import recover
-    from hit.reevaluation import candidates
     from hit.state import state_folder
     from hit.store import Store
     from hit.tracking import RunWriter
@@ -71,10 +70,10 @@ def main(argv: list[str], stop: "StopRequest") -> None:
             experiment,
             run_id=options.run_id,
             where=options.where,
-            metrics=options.metrics,
+            groups=parse_groups(options.metrics),
             again=options.again,
         )
-        verdicts = evaluate_runs(
+        evaluated = evaluate_runs(
             store,
             asked,
             workers=options.workers or default_workers(),
@@ -86,10 +85,10 @@ def main(argv: list[str], stop: "StopRequest") -> None:
             state_dir=options.state_dir,
         )
         failed = 0
-        for verdict in tqdm(verdicts, total=len(asked), unit="run", desc="evaluating", disable=None):
-            info = verdict.candidate.run.info
-            failed += verdict.failed
-            tqdm.write(f"{info.run_id} {info.run_name}: {verdict.text}", file=sys.stderr)
+        for one in tqdm(evaluated, total=len(asked), unit="run", desc="evaluating", disable=None):
+            info = one.candidate.run.info
+            failed += one.failed
+            tqdm.write(f"{info.run_id} {info.run_name}: {one.text}", file=sys.stderr)
         if failed:
             raise StoreError(f"{failed} of {len(asked)} runs could not be measured; the reasons stand above")
 

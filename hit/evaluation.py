@@ -1,10 +1,11 @@
 """What a trained model is worth: one call, all metrics of the test set in schema names."""
 
-__all__ = ["evaluate"]
+__all__ = ["Evaluation", "evaluate_model"]
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
 from hashlib import blake2b
 
 import torch
@@ -13,10 +14,10 @@ from torch import Tensor
 from hit.data import Dataset, batches
 from hit.distributions import DiagonalGaussian, LatentDistribution
 from hit.downstream import Layer, measure_layer
-from hit.errors import Diverged
+from hit.errors import ConfigError, Diverged, shown
 from hit.generation import measure_generation, measure_inception
-from hit.judge import Judge
-from hit.metric_groups import parse_groups
+from hit.memory import memory_is_told
+from hit.metric_groups import GROUPS
 from hit.metrics import (
     EVALUATOR,
     Projection,
@@ -30,61 +31,110 @@ from hit.metrics import (
 )
 from hit.metrics.inception import InceptionFid
 from hit.models import HierarchicalVAE
+from hit.scorer import SampleScorer
 
 _BATCH = 500  # images, and fewer where they are larger than 64×64 pixels
 _BATCH_PIXELS = _BATCH * 64 * 64
 
 
-def evaluate(
+@dataclass(frozen=True)
+class Evaluation:
+    """What was measured of a model.
+
+    Attributes:
+        metrics: by name as declared in `hit.schema`, which tells the unit of each (`hit.schema.metric`): rates and
+            distortion in nats per image, PSNR in decibels, accuracies from 0 to 1.
+        projections: l → the principal components of the posterior means of z_l; empty without the group latents.
+    """
+
+    metrics: dict[str, float]
+    projections: dict[int, Projection] = field(default_factory=dict)
+
+
+@memory_is_told
+def evaluate_model(
     model: HierarchicalVAE,
     dataset: Dataset,
-    betas: Sequence[float],
+    betas: Sequence[float] | None = None,
+    groups: Collection[str] = ("core",),
     *,
-    metrics: str = "all",
-    judge: Judge | None = None,
+    scorer: SampleScorer | None = None,
     fid: InceptionFid | None = None,
     check: Callable[[], None] = lambda: None,
-    on_projection: Callable[[int, Projection], None] = lambda layer, projection: None,
-) -> dict[str, float]:
-    """Metrics of a model on the test set, by name as declared in `hit.schema`.
+) -> Evaluation:
+    """Measure a trained model on the test set; nothing is read from a store or written to one.
 
-    Rates and distortion are means over the test set with one sample a point; PSNR is that of
-    reconstructions from posterior means. What does not exist is absent: the PSNR of a perfect
-    reconstruction, the probes of a test set of a handful of points.
+    Rates and distortion are means over the test set with one sample a point, drawn by a seed of their own: the same
+    model gives the same numbers. PSNR is that of reconstructions from posterior means. What does not exist is absent:
+    the PSNR of a perfect reconstruction, the probes of a test set of a handful of points.
 
     Args:
-        model: on the device of the data.
-        dataset: its test split is used.
-        betas: β_1 … β_L of the objective.
-        metrics: groups of `hit.metric_groups`, with commas. What core and latents need is one pass over
-            the test set, so that latents bring core with them.
-        judge: the classifier that scores samples; without one the group generation is left out.
-        fid: fresh; without one the group inception is left out.
+        model: on the device of the data; its weights and its mode stay as they are.
+        dataset: its test split is used, N × C × H × W images of the shape that the model was built for.
+        betas: β_1 … β_L of the objective; without them `test/objective` is left out.
+        groups: names of `hit.metric_groups`: core (rates, distortion, PSNR), latents (information, accuracies and their
+            bounds; it takes a minute for 10,000 images), generation (needs `scorer`), inception (the FID, which takes a
+            download). Core and latents are one pass over the test set, so that latents bring core with them.
+        scorer: the classifier that scores samples, trained on the same data, on the same device.
+        fid: fresh; made here where it is absent and asked for.
         check: called between measurements; raises to stop.
-        on_projection: told the principal components of the posterior means of z_l, for every l (with "all").
 
     Raises:
+        ConfigError: a group that does not exist or lacks its classifier, another number of betas than of layers, or
+            data on another device than the model.
+        DataError: an image cannot be read.
         Diverged: the model gives numbers that are not finite.
+        OutOfMemory: batches do not fit into memory.
+        Unavailable: the Inception network cannot be had.
+
+    >>> from hit import data
+    >>> from hit.config import TrainConfig
+    >>> from hit.models import build_model
+    >>> digits = data.load("digits")
+    >>> model = build_model(TrainConfig(channels=4), digits.image_shape)  # train it first
+    >>> measured = evaluate_model(model, digits).metrics
+    >>> measured["test/rate"] == measured["test/rate_1"] + measured["test/rate_2"]
+    True
     """
-    groups = parse_groups(metrics)
-    measured: dict[str, float] = {}
-    if groups & {"core", "latents"}:
-        measured |= _measure_test_set(model, dataset, betas, "latents" in groups, check, on_projection)
-    if "generation" in groups and judge is not None:
-        measured |= measure_generation(model, dataset, judge, check)
+    _assert_measurable(model, dataset, betas, groups, scorer)
+    if "inception" in groups and fid is None:
+        fid = InceptionFid(dataset.test.device)
+    found = Evaluation({})
+    if not {"core", "latents"}.isdisjoint(groups):
+        found = _measure_test_set(model, dataset, betas, "latents" in groups, check)
+    metrics = found.metrics
+    if "generation" in groups and scorer is not None:
+        metrics = metrics | measure_generation(model, dataset, scorer, check)
     if "inception" in groups and fid is not None:
-        measured |= measure_inception(model, dataset, fid, check)
-    return measured
+        metrics = metrics | measure_inception(model, dataset, fid, check)
+    return Evaluation(metrics, found.projections)
+
+
+def _assert_measurable(
+    model: HierarchicalVAE,
+    dataset: Dataset,
+    betas: Sequence[float] | None,
+    groups: Collection[str],
+    scorer: SampleScorer | None,
+) -> None:
+    device = next(model.parameters()).device
+    if dataset.test.device.type != device.type:
+        raise ConfigError(f"dataset must be on the model's device, {device}, got one on {dataset.test.device}")
+    if isinstance(groups, str) or not set(groups) <= set(GROUPS):
+        raise ConfigError(f"groups must be a set or tuple of names out of {', '.join(GROUPS)}, got {shown(groups)}")
+    if "generation" in groups and scorer is None:
+        raise ConfigError("scorer must be a classifier of the data set where groups name generation, got None")
+    if betas is not None and len(betas) != model.layers:
+        raise ConfigError(f"betas must be {model.layers}, one a layer of the model, got {len(betas)}: {shown(betas)}")
 
 
 def _measure_test_set(
     model: HierarchicalVAE,
     dataset: Dataset,
-    betas: Sequence[float],
+    betas: Sequence[float] | None,
     latents: bool,
     check: Callable[[], None],
-    on_projection: Callable[[int, Projection], None],
-) -> dict[str, float]:
+) -> Evaluation:
     started = time.perf_counter()
     with torch.no_grad():
         core, layers = _pass_over_test_set(model, dataset, betas, check, keep=latents)
@@ -92,23 +142,23 @@ def _measure_test_set(
         wrong = next(name for name, value in core.items() if not math.isfinite(value))
         raise Diverged(f"{wrong} of the trained model is not finite")
     measured = dict(core)
+    projections: dict[int, Projection] = {}
     if latents:
         labels = dataset.test.labels.cpu()
         measured["test/label_entropy"] = entropy(labels)
         measured["test/held_out"] = float(held_out(len(labels)))
         for layer in layers:
             check()
-            projection = principal_components(layer.means.numpy())
-            on_projection(layer.number, projection)
+            projection = projections[layer.number] = principal_components(layer.means.numpy())
             for component, share in enumerate(projection.shares, start=1):
                 measured[f"test/pca_share_{component}_z{layer.number}"] = share
             measured |= measure_layer(layer, labels, dataset.classes, check)
     measured["test/seconds"] = time.perf_counter() - started
-    return measured
+    return Evaluation(measured, projections)
 
 
 def _pass_over_test_set(
-    model: HierarchicalVAE, dataset: Dataset, betas: Sequence[float], check: Callable[[], None], *, keep: bool
+    model: HierarchicalVAE, dataset: Dataset, betas: Sequence[float] | None, check: Callable[[], None], *, keep: bool
 ) -> tuple[dict[str, float], list[Layer]]:
     """Core metrics and, if they are to be kept, the latents: of large images, these fill gigabytes."""
     device = dataset.test.device
@@ -156,13 +206,10 @@ def _pass_over_test_set(
     return core, layers
 
 
-def _core_metrics(rates: list[float], distortion: float, betas: Sequence[float], dims: int) -> dict[str, float]:
+def _core_metrics(rates: list[float], distortion: float, betas: Sequence[float] | None, dims: int) -> dict[str, float]:
     rate = sum(rates)
     core = {f"test/rate_{layer}": value for layer, value in enumerate(rates, start=1)}
-    return core | {
-        "test/rate": rate,
-        "test/distortion": distortion,
-        "test/elbo": -distortion - rate,
-        "test/objective": distortion + sum(beta * value for beta, value in zip(betas, rates, strict=True)),
-        "test/bits_per_dim": bits_per_dim(distortion + rate, dims),
-    }
+    core |= {"test/rate": rate, "test/distortion": distortion, "test/elbo": -distortion - rate}
+    if betas is not None:
+        core["test/objective"] = distortion + sum(beta * value for beta, value in zip(betas, rates, strict=True))
+    return core | {"test/bits_per_dim": bits_per_dim(distortion + rate, dims)}

@@ -1,6 +1,6 @@
 """How good a model's samples and reconstructions are in the eyes of a classifier, or of the Inception network."""
 
-__all__ = ["inception_fingerprint", "judge_fingerprint", "measure_generation", "measure_inception"]
+__all__ = ["inception_fingerprint", "scorer_fingerprint", "measure_generation", "measure_inception"]
 
 import time
 from collections.abc import Callable, Iterator
@@ -10,7 +10,6 @@ from torch import Tensor
 
 from hit.data import Dataset, batches, labelled_batches
 from hit.errors import Diverged
-from hit.judge import Judge, batch_of
 from hit.metrics import check_generation
 from hit.metrics.generation import (
     GENERATION,
@@ -22,13 +21,14 @@ from hit.metrics.generation import (
 from hit.metrics.inception import INCEPTION_NETWORK, InceptionFid
 from hit.models import HierarchicalVAE
 from hit.randomness import generator
+from hit.scorer import SampleScorer, images_per_batch
 
 _Check = Callable[[], None]
 
 
-def judge_fingerprint(judge: Judge) -> str:
+def scorer_fingerprint(scorer: SampleScorer) -> str:
     """What tells scores of the group `generation` from those that do not compare (tag `hit.judge`)."""
-    return GENERATION.fingerprint(judge.fingerprint)
+    return GENERATION.fingerprint(scorer.fingerprint)
 
 
 def inception_fingerprint() -> str:
@@ -37,7 +37,7 @@ def inception_fingerprint() -> str:
 
 
 def measure_generation(
-    model: HierarchicalVAE, dataset: Dataset, judge: Judge, check: _Check = lambda: None
+    model: HierarchicalVAE, dataset: Dataset, scorer: SampleScorer, check: _Check = lambda: None
 ) -> dict[str, float]:
     """The group `generation`, by schema names.
 
@@ -51,24 +51,24 @@ def measure_generation(
     Args:
         model: on the device of the data.
         dataset: its test split is used.
-        judge: on the same device.
+        scorer: on the same device.
         check: called before every batch; raises to stop.
 
     Raises:
         Diverged: a sample is not finite.
     """
     started = time.perf_counter()
-    real, original_accuracy = judge.reference(dataset, check)
-    looks = [judge.look(images) for images in _samples(model, dataset.image_shape, check)]
-    fake = torch.cat([features for features, _ in looks])
-    score = inception_score(torch.cat([logits for _, logits in looks]).softmax(1))
+    real, original_accuracy = scorer.reference(dataset, check)
+    seen = [scorer.features_and_logits(images) for images in _samples(model, dataset.image_shape, check)]
+    fake = torch.cat([features for features, _ in seen])
+    score = inception_score(torch.cat([logits for _, logits in seen]).softmax(1))
     measured = {
         "sample/inception_score": score.score,
         "sample/diversity": score.diversity,
         "sample/sharpness": score.sharpness,
         "sample/fid_classifier": frechet_distance(real, fake),
         "test/original_accuracy": original_accuracy,
-        **_reconstructions(model, dataset, judge, check),
+        **_reconstructions(model, dataset, scorer, check),
     }
     checks = check_generation(score.score, score.diversity, score.sharpness, dataset.classes)
     for name, bound in checks.items():
@@ -98,7 +98,7 @@ def measure_inception(
     Raises:
         Diverged: a sample is not finite.
     """
-    for images in batches(dataset.test, batch_of(dataset.image_shape)):
+    for images in batches(dataset.test, images_per_batch(dataset.image_shape)):
         check()
         fid.update(images, real=True)
     for images in _samples(model, dataset.image_shape, check):
@@ -111,7 +111,7 @@ def _samples(model: HierarchicalVAE, image_shape: tuple[int, int, int], check: _
     """`GENERATION.samples` mean images in [0, 1], batch by batch."""
     device = next(model.parameters()).device
     stream = generator("samples", GENERATION.seed, device=device)
-    size = batch_of(image_shape)
+    size = images_per_batch(image_shape)
     for start in range(0, GENERATION.samples, size):
         check()
         images = model.generate(model.noise(min(size, GENERATION.samples - start), stream))
@@ -121,12 +121,12 @@ def _samples(model: HierarchicalVAE, image_shape: tuple[int, int, int], check: _
 
 
 @torch.no_grad()
-def _reconstructions(model: HierarchicalVAE, dataset: Dataset, judge: Judge, check: _Check) -> dict[str, float]:
+def _reconstructions(model: HierarchicalVAE, dataset: Dataset, scorer: SampleScorer, check: _Check) -> dict[str, float]:
     predictions, right = [], 0
-    for images, labels in labelled_batches(dataset.test, batch_of(dataset.image_shape)):
+    for images, labels in labelled_batches(dataset.test, images_per_batch(dataset.image_shape)):
         check()
         x = model.prepare(images)
-        logits = judge.logits(model.reconstruct(model(x, sample=False)).clamp(0, 1))
+        logits = scorer.logits(model.reconstruct(model(x, sample=False)).clamp(0, 1))
         predictions.append(logits.softmax(1))
         right += int((logits.argmax(1) == labels).sum())
     return {

@@ -47,7 +47,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     from hit.errors import CheckpointError
     from hit.machine import select_device
     from hit.recovery import recover
-    from hit.research_import import Outcome, Result, find_runs, import_runs
+    from hit.research_import import ImportResult, ImportStatus, find_runs, import_runs
     from hit.run_names import command_name
     from hit.state import state_folder
     from hit.tracking import RunWriter
@@ -71,15 +71,15 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     ):
         run.params({"path": options.path} | {name: getattr(machine, name) for name in sorted(machine_fields())})
 
-        def show(result: Result) -> None:
+        def show(result: ImportResult) -> None:
             if result.reason:
                 bar.write(" ".join(f"{result.folder}: {result.reason}".split()), file=sys.stderr)
             bar.update()
 
         results = import_runs(folders, machine, experiment=run.experiment, parent=run.run_id, stop=stop, on_result=show)
-        counts = Counter(result.outcome for result in results)
-        line = ", ".join(f"{counts[outcome]} {outcome}" for outcome in Outcome if counts[outcome])
-        if not counts[Outcome.IMPORTED] + counts[Outcome.PRESENT]:
+        counts = Counter(result.status for result in results)
+        line = ", ".join(f"{counts[status]} {status}" for status in ImportStatus if counts[status])
+        if not counts[ImportStatus.IMPORTED] + counts[ImportStatus.PRESENT]:
             raise CheckpointError(f"none of the {len(results)} runs under {options.path} could be imported: {line}")
     print(f"import: of {len(results)} runs, {line}", file=sys.stderr)
     print(run.run_id)

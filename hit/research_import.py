@@ -1,6 +1,6 @@
 """Runs of the original research code, into the store: each becomes a finished run of ours, measured as ours are."""
 
-__all__ = ["Outcome", "Result", "find_runs", "import_runs", "read_run"]
+__all__ = ["ImportResult", "ImportStatus", "find_runs", "import_runs", "read_config", "read_weights"]
 
 import json
 import os
@@ -20,11 +20,12 @@ from hit.endings import outcome_of
 from hit.errors import CheckpointError, ConfigError, DataError, Diverged, OutOfMemory, shown
 from hit.experiments import Experiment
 from hit.machine import keep_freed_memory, select_device, set_threads
+from hit.measurement import measure_run
 from hit.models import HierarchicalVAE, build_model
 from hit.paths import given_path
 from hit.research_code import Unsupported, translate_config, translate_weights
 from hit.run_outcomes import RunOutcome
-from hit.runner import describe_run, load_once, measure_run, model_run
+from hit.runner import describe_run, load_once, model_run
 from hit.schema import DEFAULT_EXPERIMENT, Tag
 from hit.stop import StopRequest
 from hit.store import Store
@@ -32,7 +33,7 @@ from hit.store import Store
 _CONFIG, _WEIGHTS = "config.json", "vae.pth"
 
 
-class Outcome(StrEnum):
+class ImportStatus(StrEnum):
     """What became of a run's folder."""
 
     IMPORTED = "imported"
@@ -44,11 +45,11 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True)
-class Result:
+class ImportResult:
     """What became of one folder, and why it was skipped if it was; `run_id` where a run was made."""
 
     folder: Path
-    outcome: Outcome
+    status: ImportStatus
     reason: str = ""
     run_id: str = ""
 
@@ -82,8 +83,8 @@ def import_runs(
     uri: str | None = None,
     parent: str | None = None,
     stop: StopRequest | None = None,
-    on_result: Callable[[Result], None] = lambda result: None,
-) -> list[Result]:
+    on_result: Callable[[ImportResult], None] = lambda result: None,
+) -> list[ImportResult]:
     """Import and evaluate the runs in `folders`; what became of each. One that cannot be imported is skipped.
 
     A run is there already where the experiment holds one of the same config, data and folder name that was
@@ -123,16 +124,49 @@ def import_runs(
     return results
 
 
-def read_run(folder: Path) -> tuple[TrainConfig, dict[str, Tensor]]:
-    """Config and weights, in our names, of one run of the research code. Nothing in its files is run.
+def read_config(folder: Path) -> TrainConfig:
+    """The config, in our names, of one run of the research code.
 
     Raises:
         Unsupported: a model that does not exist here.
-        CheckpointError: a file is missing, damaged or foreign.
+        CheckpointError: the file is missing, damaged or foreign.
         ConfigError: a flag is out of its range.
     """
-    config = _read_config(folder)
-    return config, _read_weights(folder, config)
+    path = folder / _CONFIG
+    if not _is_file(path):
+        raise CheckpointError(f"{_CONFIG} must lie beside {_WEIGHTS}, got none")
+    try:
+        flags = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError, MemoryError) as error:
+        raise CheckpointError(f"{_CONFIG} must be readable JSON, got {type(error).__name__}") from None
+    if not isinstance(flags, dict):
+        raise CheckpointError(f"{_CONFIG} must hold the flags of a run by name, got a {type(flags).__name__}")
+    return translate_config(flags)
+
+
+def read_weights(folder: Path, config: TrainConfig) -> dict[str, Tensor]:
+    """The weights, in our names, of one run of the research code. Nothing in its file is run.
+
+    Raises:
+        CheckpointError: the file is missing, damaged or foreign, or of another model than `config` (`read_config`).
+    """
+    path = folder / _WEIGHTS
+    if not _is_file(path):
+        raise CheckpointError(f"{_WEIGHTS} must lie beside {_CONFIG}, got none")
+    try:
+        weights = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # the unpickler of a damaged file raises whatever it stumbles over
+        # torch's own text tells the user to load the file without this protection.
+        raise CheckpointError(
+            f"{_WEIGHTS} must be a whole file of torch.save with tensors by name and no code, "
+            f"got one that cannot be read as such ({type(error).__name__})"
+        ) from None
+    if not isinstance(weights, Mapping):
+        raise CheckpointError(f"{_WEIGHTS} must hold tensors by name, got a {type(weights).__name__}")
+    for name, value in weights.items():
+        if not isinstance(name, str) or not _is_plain(value):
+            raise CheckpointError(f"{_WEIGHTS} must hold tensors of real numbers by name, got another {shown(name)}")
+    return translate_weights(weights, config)
 
 
 @dataclass
@@ -148,26 +182,28 @@ class _Import:
     present: set[tuple[str, str]]
     missing: dict[str, DataError] = field(default_factory=dict)
 
-    def take(self, folder: Path) -> Result:
+    def take(self, folder: Path) -> ImportResult:
         """Import one folder."""
         name = _text(folder.resolve().name)
         try:
-            config = replace(_read_config(folder), **self.machine)
+            config = replace(read_config(folder), **self.machine)
             dataset = self._dataset(config)
             identity = config.identity(dataset.digest)
             if (identity, name) in self.present:
-                return Result(folder, Outcome.PRESENT)
-            model = _restore(config, _read_weights(folder, config), dataset)
+                return ImportResult(folder, ImportStatus.PRESENT)
+            model = _restore(config, read_weights(folder, config), dataset)
         except Unsupported as error:
-            return Result(folder, Outcome.UNSUPPORTED, str(error))
+            return ImportResult(folder, ImportStatus.UNSUPPORTED, str(error))
         except DataError as error:
-            return Result(folder, Outcome.NO_DATA, str(error))
+            return ImportResult(folder, ImportStatus.NO_DATA, str(error))
         except (CheckpointError, ConfigError, OutOfMemory) as error:
-            return Result(folder, Outcome.DAMAGED, str(error))
+            return ImportResult(folder, ImportStatus.DAMAGED, str(error))
         self.present.add((identity, name))
         return self._write(folder, name, config, dataset, model.to(self.device))
 
-    def _write(self, folder: Path, name: str, config: TrainConfig, dataset: Dataset, model: HierarchicalVAE) -> Result:
+    def _write(
+        self, folder: Path, name: str, config: TrainConfig, dataset: Dataset, model: HierarchicalVAE
+    ) -> ImportResult:
         run = model_run(
             config,
             dataset,
@@ -183,8 +219,8 @@ class _Import:
                 describe_run(run, config, dataset, model)
                 measure_run(run, config, dataset, model)
         except Diverged as error:
-            return Result(folder, Outcome.DIVERGED, str(error), run.run_id)
-        return Result(folder, Outcome.IMPORTED, run_id=run.run_id)
+            return ImportResult(folder, ImportStatus.DIVERGED, str(error), run.run_id)
+        return ImportResult(folder, ImportStatus.IMPORTED, run_id=run.run_id)
 
     def _dataset(self, config: TrainConfig) -> Dataset:
         if config.dataset in self.missing:  # hundreds of runs need not wait for hundreds of downloads that fail
@@ -205,44 +241,11 @@ def _present(store: Store, experiment: str | Experiment) -> set[tuple[str, str]]
     }
 
 
-def _read_config(folder: Path) -> TrainConfig:
-    path = folder / _CONFIG
-    if not _is_file(path):
-        raise CheckpointError(f"{_CONFIG} must lie beside {_WEIGHTS}, got none")
-    try:
-        flags = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError, MemoryError) as error:
-        raise CheckpointError(f"{_CONFIG} must be readable JSON, got {type(error).__name__}") from None
-    if not isinstance(flags, dict):
-        raise CheckpointError(f"{_CONFIG} must hold the flags of a run by name, got a {type(flags).__name__}")
-    return translate_config(flags)
-
-
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
     except OSError as error:
         raise CheckpointError(f"{path.name} must be readable, got: {error.strerror}") from None
-
-
-def _read_weights(folder: Path, config: TrainConfig) -> dict[str, Tensor]:
-    path = folder / _WEIGHTS
-    if not _is_file(path):
-        raise CheckpointError(f"{_WEIGHTS} must lie beside {_CONFIG}, got none")
-    try:
-        weights = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # the unpickler of a damaged file raises whatever it stumbles over
-        # torch's own text tells the user to load the file without this protection.
-        raise CheckpointError(
-            f"{_WEIGHTS} must be a whole file of torch.save with tensors by name and no code, "
-            f"got one that cannot be read as such ({type(error).__name__})"
-        ) from None
-    if not isinstance(weights, Mapping):
-        raise CheckpointError(f"{_WEIGHTS} must hold tensors by name, got a {type(weights).__name__}")
-    for name, value in weights.items():
-        if not isinstance(name, str) or not _is_plain(value):
-            raise CheckpointError(f"{_WEIGHTS} must hold tensors of real numbers by name, got another {shown(name)}")
-    return translate_weights(weights, config)
 
 
 def _is_plain(value: object) -> bool:

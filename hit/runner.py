@@ -5,7 +5,6 @@ __all__ = [
     "describe_run",
     "load_once",
     "log_dataset",
-    "measure_run",
     "model_run",
     "train_job",
     "train_run",
@@ -13,7 +12,7 @@ __all__ = [
 
 import contextlib
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
@@ -21,16 +20,13 @@ from typing import Any
 import torch
 
 from hit import data
-from hit.checkpoint import save_weights
 from hit.claims import assert_claim
 from hit.config import TrainConfig, beta_numbers
 from hit.data import Dataset
 from hit.errors import Interrupted, StoreAway
 from hit.experiments import Experiment
-from hit.findings import log_measurement, log_pictures
 from hit.machine import keep_freed_memory, select_device, set_threads
-from hit.measuring import measure, report_skipped
-from hit.metric_groups import parse_groups
+from hit.measurement import measure_run
 from hit.models import HierarchicalVAE, build_model, check_fit, check_memory
 from hit.resuming import CHECKPOINT, Longer, take_earlier_epochs
 from hit.run_names import run_name
@@ -241,37 +237,3 @@ def log_dataset(run: RunWriter, dataset: Dataset) -> None:
     }
     run.dataset(dataset.name, dataset.digest, profile)
     run.metrics({"classes": float(dataset.classes)})
-
-
-def measure_run(
-    run: RunWriter,
-    config: TrainConfig,
-    dataset: Dataset,
-    model: HierarchicalVAE,
-    *,
-    betas: Sequence[float] | None = None,
-) -> dict[str, float]:
-    """Evaluate a trained model; its metrics, weights and pictures go to its run. The metrics.
-
-    The store of the run is asked for the classifier that scores samples. Where there is none, a tag and
-    a line on stderr say so: `python -m hit.evaluate` adds what is missing later.
-
-    Args:
-        betas: those that training ended with, where they are not the config's.
-
-    Raises:
-        Diverged: the model gives numbers that are not finite.
-        Interrupted, RunDeleted, TakenOver: as `RunWriter.check`.
-    """
-    groups = parse_groups(config.metrics) | {"core"}
-    measured = measure(model, dataset, betas or config.betas, groups, uri=run.uri, check=run.check)
-    measured.metrics.update(config.targets.relative_errors("test", measured.metrics))
-    log_measurement(run, measured, config.epochs, dataset.test.labels)
-    run.note = partial(run_note, config, measured.metrics)
-    for group, why in measured.skipped.items():
-        report_skipped(group, why)
-    weights = run.folder / "weights.safetensors"
-    save_weights(weights, model, config.identity(dataset.digest))
-    run.artifact(weights, "model")
-    log_pictures(run, model, dataset)
-    return measured.metrics

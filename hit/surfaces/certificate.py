@@ -11,7 +11,7 @@ from mlflow.entities import Run
 from hit.config import TrainConfig
 from hit.data import Dataset
 from hit.errors import StoreError
-from hit.evaluation import evaluate
+from hit.evaluation import evaluate_model
 from hit.jobs import run_jobs
 from hit.models.conditioning import SurfaceModel, fold
 from hit.run_outcomes import RunOutcome
@@ -113,7 +113,7 @@ def compare(
         betas = config.betas
         if wanted:
             betas = betas_for(surface, dataset.test, wanted, betas, check=stop.check).betas
-        there = evaluate(fold(surface, betas), dataset, betas, metrics="core", check=stop.check)
+        there = evaluate_model(fold(surface, betas), dataset, betas, check=stop.check).metrics
         moved = sum(beta * (there[f"test/rate_{layer}"] - rates[layer]) for layer, beta in enumerate(betas, 1))
         gap = (there["test/distortion"] + moved) / theirs["test/distortion"] - 1
     except OutsideSurface as error:

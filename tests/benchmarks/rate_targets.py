@@ -15,7 +15,7 @@ import torch
 from hit import data
 from hit.config import TrainConfig
 from hit.data import Dataset
-from hit.evaluation import evaluate
+from hit.evaluation import evaluate_model
 from hit.models import HierarchicalVAE, build_model
 from hit.training import fit
 
@@ -41,7 +41,7 @@ def train_on(
 ) -> tuple[dict[str, float], tuple[float, ...]]:
     """The same of a model as it is."""
     fitted = fit(model, dataset.train, config)
-    return evaluate(model, dataset, fitted.betas, metrics="core"), fitted.betas
+    return evaluate_model(model, dataset, fitted.betas).metrics, fitted.betas
 
 
 def told(found: dict[str, float], steered: dict[str, float]) -> str:

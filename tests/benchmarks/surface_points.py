@@ -13,7 +13,7 @@ import torch
 
 from hit import beta_sampling, data
 from hit.config import TrainConfig
-from hit.evaluation import evaluate
+from hit.evaluation import evaluate_model
 from hit.machine import keep_freed_memory
 from hit.models import build_model
 from hit.models.conditioning import condition_on_betas, fold
@@ -57,7 +57,7 @@ def main() -> None:
     fit(surface, dataset.train, config, on_epoch=tell)
     print(f"trained in {time.perf_counter() - started:.0f} s")
     for betas in POINTS:
-        found = evaluate(fold(surface, betas), dataset, betas, metrics="core")
+        found = evaluate_model(fold(surface, betas), dataset, betas).metrics
         print(
             f"β_1, β_2 = {betas[0]:g}, {betas[1]:g}: objective {found['test/objective']:.2f} "
             f"(R_2 {found['test/rate_2']:.2f}, R_1 {found['test/rate_1']:.2f}, D {found['test/distortion']:.2f})",

@@ -18,9 +18,9 @@ from hit.backbones import build_classifier
 from hit.classifier import fit_classifier
 from hit.config import TrainConfig
 from hit.cpus import available_cpus
-from hit.evaluation import evaluate
-from hit.judge import Judge
+from hit.evaluation import evaluate_model
 from hit.models import build_model
+from hit.scorer import SampleScorer
 from hit.training import fit
 
 #: Module, function and what it is for people.
@@ -52,11 +52,11 @@ def test_shares_of_the_evaluation(
     spent: Counter[str] = Counter()
     for module, name, label in _PARTS:
         monkeypatch.setattr(module, name, _timed(getattr(module, name), label, spent))
-    judge = Judge(classifier)
+    scorer = SampleScorer(classifier)
 
     def measure() -> None:
         started = time.perf_counter()
-        evaluate(model, dataset, config.betas, judge=judge)
+        evaluate_model(model, dataset, config.betas, {"core", "latents", "generation"}, scorer=scorer)
         spent["all"] += time.perf_counter() - started
 
     benchmark.pedantic(measure, rounds=1)

@@ -15,7 +15,7 @@ import torch
 from hit import data
 from hit.config import TrainConfig
 from hit.data import Dataset
-from hit.evaluation import evaluate
+from hit.evaluation import evaluate_model
 from hit.machine import keep_freed_memory
 from hit.models import HierarchicalVAE, build_model
 from hit.training import fit
@@ -38,7 +38,7 @@ def train(dataset: Dataset, config: TrainConfig, start: HierarchicalVAE | None =
     rates: list[float] = []
 
     def measure(epoch: Epoch) -> None:
-        found = evaluate(model, dataset, config.betas, metrics="core")
+        found = evaluate_model(model, dataset, config.betas).metrics
         values.append(f"{found['test/objective']:.1f}")
         rates[:] = [found["test/rate_2"], found["test/rate_1"]]
         model.train()

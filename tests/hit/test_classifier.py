@@ -14,11 +14,11 @@ from hit.classify import ClassifyOptions, classify
 from hit.cli import Parser
 from hit.data import Dataset, Split
 from hit.errors import ConfigError, Diverged, Interrupted
-from hit.judge import load_classifier
 from hit.options import build
 from hit.schema import Kind, Tag
 from hit.stop import StopRequest
 from hit.store import Store
+from hit.stored_scorer import load_classifier
 from hit.training_loop import Epoch
 
 

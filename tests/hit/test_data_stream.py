@@ -20,7 +20,7 @@ from hit.data import Dataset, batches, decode, fingerprint, labelled_batches, lo
 from hit.data.decode import read_square, read_whole
 from hit.data.stream import StreamedImages
 from hit.errors import DataError, Interrupted
-from hit.evaluation import evaluate
+from hit.evaluation import evaluate_model
 from hit.models import HierarchicalVAE, build_model
 from hit.pictures import reconstructions
 from hit.randomness import generator
@@ -319,8 +319,8 @@ class TestTraining:
 
     def test_a_model_is_measured(self, streamed: Dataset) -> None:
         model = build_model(SMALL, streamed.image_shape).eval()
-        core = evaluate(model, streamed, SMALL.betas, metrics="core")
-        every = evaluate(model, streamed, SMALL.betas)
+        core = evaluate_model(model, streamed, SMALL.betas).metrics
+        every = evaluate_model(model, streamed, SMALL.betas, {"core", "latents"}).metrics
         assert core.keys() < every.keys()
         assert all(core[name] == every[name] for name in core if name != "test/seconds")
         assert reconstructions(model, streamed.test.head(30)).shape[0] == 3

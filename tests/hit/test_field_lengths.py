@@ -13,8 +13,8 @@ from mlflow.entities import Run
 from hit import field_lengths
 from hit.bounds import MOST_LAYERS
 from hit.config import TrainConfig
+from hit.evaluation_run import candidates, evaluate_run
 from hit.field_lengths import is_shortened, shortened
-from hit.reevaluation import candidates, reevaluate
 from hit.reservation import reserve_run
 from hit.runner import train_run
 from hit.schema import CONFIG, Kind, Tag, layer_metrics
@@ -122,8 +122,8 @@ def test_data_may_lie_deeply(uri: str, tmp_path: Path) -> None:
 
 
 def measured_again(store: Store, run: Run, folder: Path) -> frozenset[str]:
-    (asked,) = candidates(store, "hit", run_id=run.info.run_id, metrics="core", again=True)
-    done = reevaluate(
+    (asked,) = candidates(store, "hit", run_id=run.info.run_id, groups={"core"}, again=True)
+    done = evaluate_run(
         store,
         asked,
         again=True,

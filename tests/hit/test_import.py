@@ -16,11 +16,11 @@ from mlflow import MlflowClient
 from hit.config import TrainConfig
 from hit.data import Dataset, Split
 from hit.errors import CheckpointError, ConfigError, DataError, UserError
+from hit.evaluation_run import candidates, evaluate_run
 from hit.import_runs import main
 from hit.models import build_model
-from hit.reevaluation import candidates, reevaluate
 from hit.research_code import Unsupported, layer_names, translate_config, translate_weights
-from hit.research_import import Outcome, Result, find_runs, import_runs, read_run
+from hit.research_import import ImportResult, ImportStatus, find_runs, import_runs, read_config, read_weights
 from hit.schema import Kind, Tag
 from hit.stop import StopRequest
 from hit.store import Store
@@ -63,6 +63,10 @@ def write_run(folder: Path, weights: object = None, **flags: object) -> Path:
     (folder / "config.json").write_text(json.dumps(everything))
     torch.save(weights_of(translate_config(everything)) if weights is None else weights, folder / "vae.pth")
     return folder
+
+
+def read(folder: Path) -> None:
+    read_weights(folder, read_config(folder))
 
 
 class TestTranslation:
@@ -203,7 +207,7 @@ class TestReading:
         bomb = {"qz_conv1.weight": torch.zeros(1), "bomb": _Bomb(target)}
         torch.save(bomb, folder / "vae.pth", _use_new_zipfile_serialization=not legacy)
         with pytest.raises(CheckpointError, match="no code"):
-            read_run(folder)
+            read(folder)
         assert not target.exists()
         torch.load(folder / "vae.pth", weights_only=False)
         assert target.exists(), "it was a bomb indeed"
@@ -212,7 +216,7 @@ class TestReading:
         folder = write_run(tmp_path / "run")
         (folder / "vae.pth").write_bytes(pickle.dumps(_Bomb(tmp_path / "exploded")))
         with pytest.raises(CheckpointError, match="no code"):
-            read_run(folder)
+            read(folder)
         assert not (tmp_path / "exploded").exists()
 
     @pytest.mark.parametrize("length", [0, 1, 100, 3000, -1])
@@ -221,7 +225,7 @@ class TestReading:
         path = folder / "vae.pth"
         path.write_bytes(path.read_bytes()[:length])
         with pytest.raises(CheckpointError, match=r"vae\.pth must be a whole file"):
-            read_run(folder)
+            read(folder)
 
     @pytest.mark.parametrize(
         "weights",
@@ -237,21 +241,21 @@ class TestReading:
     )
     def test_of_something_else(self, tmp_path: Path, weights: object) -> None:
         with pytest.raises(CheckpointError, match=r"must hold tensors|is not one of the research code's"):
-            read_run(write_run(tmp_path / "run", weights))
+            read(write_run(tmp_path / "run", weights))
 
     @pytest.mark.parametrize("text", ["", "{", "[]", "3", "[" * 100_000, '{"name": "of another program"}', "\xff\xfe"])
     def test_config_of_something_else(self, tmp_path: Path, text: str) -> None:
         folder = write_run(tmp_path / "run")
         (folder / "config.json").write_text(text, encoding="latin-1")
         with pytest.raises(CheckpointError, match=r"config\.json must|flag \w+ must"):
-            read_run(folder)
+            read(folder)
 
     def test_one_of_the_two_files(self, tmp_path: Path) -> None:
         (write_run(tmp_path / "a") / "vae.pth").unlink()
         (write_run(tmp_path / "b") / "config.json").unlink()
         for folder in find_runs(str(tmp_path)):
             with pytest.raises(CheckpointError, match="must lie beside"):
-                read_run(folder)
+                read(folder)
 
     def test_runs_are_found_at_any_depth(self, tmp_path: Path) -> None:
         folders = [write_run(tmp_path / name) for name in ("a", "batch/b", "batch/deeper/c")]
@@ -280,7 +284,7 @@ def binary_digits(monkeypatch: pytest.MonkeyPatch) -> Dataset:
 
 
 class TestImport:
-    def imported(self, tmp_path: Path, told: list[Result] | None = None) -> dict[str, Result]:
+    def imported(self, tmp_path: Path, told: list[ImportResult] | None = None) -> dict[str, ImportResult]:
         machine = TrainConfig(metrics="core", device="cpu", threads=1, state_dir=str(tmp_path / "state"))
         folders = find_runs(str(tmp_path / "runs"))
         told = [] if told is None else told
@@ -307,21 +311,21 @@ class TestImport:
         (write_run(runs / "cut") / "vae.pth").write_bytes(b"PK")
 
         results = self.imported(tmp_path)
-        assert {name: result.outcome for name, result in results.items()} == {
-            "good": Outcome.IMPORTED,
-            "ladder": Outcome.IMPORTED,
-            "gumbel": Outcome.IMPORTED,
-            "vector": Outcome.IMPORTED,
-            "laplace": Outcome.UNSUPPORTED,
-            "conv": Outcome.DAMAGED,
-            "colour": Outcome.NO_DATA,
-            "other shapes": Outcome.DAMAGED,
-            "incomplete": Outcome.DAMAGED,
-            "nan": Outcome.DIVERGED,
-            "cut": Outcome.DAMAGED,
+        assert {name: result.status for name, result in results.items()} == {
+            "good": ImportStatus.IMPORTED,
+            "ladder": ImportStatus.IMPORTED,
+            "gumbel": ImportStatus.IMPORTED,
+            "vector": ImportStatus.IMPORTED,
+            "laplace": ImportStatus.UNSUPPORTED,
+            "conv": ImportStatus.DAMAGED,
+            "colour": ImportStatus.NO_DATA,
+            "other shapes": ImportStatus.DAMAGED,
+            "incomplete": ImportStatus.DAMAGED,
+            "nan": ImportStatus.DIVERGED,
+            "cut": ImportStatus.DAMAGED,
         }
         for result in results.values():
-            assert bool(result.reason) == (result.outcome != Outcome.IMPORTED)
+            assert bool(result.reason) == (result.status != ImportStatus.IMPORTED)
             assert "\n" not in result.reason
         assert "cifar10" in results["colour"].reason
         assert "qz_family 'Laplace'" in results["laplace"].reason
@@ -332,11 +336,11 @@ class TestImport:
         assert sorted(history["status"]) == ["FAILED", *["FINISHED"] * 4], "no run but of what was measured"
 
         again = self.imported(tmp_path)
-        assert [again[name].outcome for name in ("good", "ladder", "nan")] == [Outcome.PRESENT] * 3
+        assert [again[name].status for name in ("good", "ladder", "nan")] == [ImportStatus.PRESENT] * 3
         assert len(Store(f"sqlite:///{tmp_path}/store.db").history()) == 5
 
         write_run(runs / "twin", beta_y=0.5)
-        assert self.imported(tmp_path)["twin"].outcome == Outcome.IMPORTED, "of another name: another run"
+        assert self.imported(tmp_path)["twin"].status == ImportStatus.IMPORTED, "of another name: another run"
 
     def test_an_imported_run_is_a_training_run(self, tmp_path: Path, binary_digits: Dataset) -> None:
         folder = write_run(tmp_path / "runs" / "good", beta_y=0.5)
@@ -367,9 +371,9 @@ class TestImport:
         store = Store(f"sqlite:///{tmp_path}/store.db")
         measured = store.run(run_id).data.metrics
 
-        config, weights = read_run(folder)
+        config = read_config(folder)
         model = build_model(config, (1, 28, 28))
-        model.load_state_dict(weights)
+        model.load_state_dict(read_weights(folder, config))
         assert isinstance(binary_digits.test, Split)
         x = binary_digits.test.images.double() / 255
         with torch.no_grad():
@@ -382,10 +386,10 @@ class TestImport:
         assert measured["test/psnr"] == pytest.approx(-10 * math.log10(squares), rel=1e-5)
         assert "test/bound_holds_reconstruction" not in measured, "its levels do not add up to one"
 
-        monkeypatch.setattr("hit.reevaluation.load_once", lambda *_: binary_digits)
-        (candidate,) = candidates(store, "hit", run_id=run_id, metrics="latents")
+        monkeypatch.setattr("hit.evaluation_run.load_once", lambda *_: binary_digits)
+        (candidate,) = candidates(store, "hit", run_id=run_id, groups={"latents"})
         machine = {"data_root": "", "device": "cpu", "threads": 1, "state_dir": str(tmp_path / "state")}
-        reevaluate(store, candidate, again=False, stop=StopRequest(), **machine)  # type: ignore[arg-type]
+        evaluate_run(store, candidate, again=False, stop=StopRequest(), **machine)  # type: ignore[arg-type]
         again = store.run(run_id).data.metrics
         assert "test/pca_share_1_z2" in again
         assert again["test/rate_2"] == measured["test/rate_2"]
@@ -402,7 +406,7 @@ class TestImport:
             write_run(tmp_path / "runs" / name)
         results = self.imported(tmp_path)
         assert asked == ["binary_mnist"]
-        assert {result.outcome for result in results.values()} == {Outcome.NO_DATA}
+        assert {result.status for result in results.values()} == {ImportStatus.NO_DATA}
 
 
 class TestEntryPoint:
@@ -470,7 +474,7 @@ def test_golden_weights_give_the_research_codes_numbers(
         data_root=str(mnist_root), metrics="core", device="cpu", threads=1, state_dir=str(tmp_path / "state")
     )
     (result,) = import_runs([folder], machine, uri=uri)
-    assert result.outcome == Outcome.IMPORTED
+    assert result.status == ImportStatus.IMPORTED
     run = MlflowClient(uri).get_run(result.run_id)
     assert run.data.params["dataset"] == "binary_mnist"
     assert run.data.metrics["beta_2"] == meta["beta_top"]

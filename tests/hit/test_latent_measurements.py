@@ -15,7 +15,7 @@ from hit.config import TrainConfig
 from hit.data import Dataset
 from hit.distributions import DiagonalGaussian
 from hit.downstream import Layer, measure_layer
-from hit.evaluation import evaluate
+from hit.evaluation import evaluate_model
 from hit.metrics import EVALUATOR, Projection, entropy, mixed_ksg
 from hit.models import HierarchicalVAE, build_model
 from hit.pictures import traversal
@@ -44,9 +44,9 @@ def cells(grid: Tensor, columns: int) -> list[list[Tensor]]:
 @pytest.mark.parametrize("config", SETTINGS)
 def test_every_layer_is_measured_under_declared_names(digits: Dataset, config: dict[str, str]) -> None:
     model = untrained(digits, **config)
-    projections: dict[int, Projection] = {}
-    measured = evaluate(model, digits, (1.0,) * model.layers, on_projection=projections.__setitem__)
-    assert {metric(name).group for name in measured} == {"core", "latents"}
+    found = evaluate_model(model, digits, (1.0,) * model.layers, {"latents"})
+    measured, projections = found.metrics, found.projections
+    assert {metric(name).group for name in measured} == {"latents"}
     assert list(projections) == list(range(1, model.layers + 1))
     for layer in projections:
         assert len(projections[layer].coordinates) == len(digits.test)
@@ -59,14 +59,14 @@ def test_every_layer_is_measured_under_declared_names(digits: Dataset, config: d
 
 
 def test_reconstruction_is_checked_where_the_likelihood_is_a_probability(digits: Dataset) -> None:
-    measured = evaluate(untrained(digits), digits, (1.0, 1.0), metrics="core")
+    measured = evaluate_model(untrained(digits), digits, (1.0, 1.0)).metrics
     distinct = {image.tobytes() for image in (digits.test.images > 127).numpy()}
     assert len(distinct) > 300
     slack = -measured["test/elbo"] - measured["test/bound_slack_reconstruction"]
     assert math.log(len(distinct)) - 0.1 < slack <= math.log(len(digits.test)) + 1e-9
     assert measured["test/bound_holds_reconstruction"] == 1.0
     assert {metric(name).group for name in measured} == {"core"}
-    density = evaluate(untrained(digits, likelihood="gaussian"), digits, (1.0, 1.0), metrics="core")
+    density = evaluate_model(untrained(digits, likelihood="gaussian"), digits, (1.0, 1.0)).metrics
     assert not any("bound" in name for name in density)
 
 

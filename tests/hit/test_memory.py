@@ -8,7 +8,8 @@ import torch
 from hit.classifier import fit_classifier
 from hit.config import TrainConfig
 from hit.errors import ConfigError, OutOfMemory
-from hit.measuring import measure
+from hit.evaluation import evaluate_model
+from hit.measurement import find_scorers
 from hit.memory import as_refusal, memory_is_told, memory_of
 from hit.models import build_model, check_memory
 from hit.models.build import _outline
@@ -106,5 +107,5 @@ def test_what_is_refused_and_what_is_our_own_fault(error: Exception, said: str |
 
 
 def test_all_that_takes_memory_tells() -> None:
-    for work in (build_model, fit, measure, fit_classifier):
+    for work in (build_model, fit, evaluate_model, find_scorers, fit_classifier):
         assert hasattr(work, "__wrapped__"), work

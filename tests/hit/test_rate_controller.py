@@ -14,7 +14,7 @@ from hit import data
 from hit.config import TrainConfig
 from hit.data import Dataset, Split
 from hit.errors import ConfigError, Interrupted
-from hit.evaluation import evaluate
+from hit.evaluation import evaluate_model
 from hit.models import HierarchicalVAE, build_model, check_fit
 from hit.rate_controller import (
     RateController,
@@ -299,7 +299,7 @@ def train(
 def test_a_short_training_ends_with_the_rates_that_were_asked_for(digits: Dataset, flat: dict[str, object]) -> None:
     asked = config(epochs=20, learning_rate=5e-3, schedule="one_cycle", **flat)
     model, fitted, _ = train(digits, asked)
-    missed = asked.targets.relative_errors("test", evaluate(model, digits, fitted.betas, metrics="core"))
+    missed = asked.targets.relative_errors("test", evaluate_model(model, digits, fitted.betas).metrics)
     assert list(missed.values()) == pytest.approx([0], abs=0.15)
 
 

@@ -11,7 +11,7 @@ from hit.checkpoint import load_weights, save_weights
 from hit.config import TrainConfig
 from hit.data import Dataset, Split
 from hit.errors import CheckpointError, ConfigError, Diverged, Interrupted
-from hit.evaluation import evaluate
+from hit.evaluation import evaluate_model
 from hit.models import HierarchicalVAE, build_model
 from hit.objective import gumbel_temperature, warmup_factor
 from hit.randomness import generator
@@ -169,7 +169,7 @@ def test_every_kind_of_model_learns_and_is_measured(
     model, epochs = train(dataset, replace(config, warmup=False))
     assert epochs[-1].metrics["train/objective"] < epochs[0].metrics["train/objective"]
     few = Dataset("few", dataset.train, Split(dataset.test.images[:20], dataset.test.labels[:20]), dataset.classes)
-    measured = evaluate(model, few, config.betas, metrics="core")
+    measured = evaluate_model(model, few, config.betas).metrics
     rates = [measured[f"test/rate_{layer}"] for layer in range(1, config.layers + 1)]
     assert sum(rates) == pytest.approx(measured["test/rate"])
     assert min(rates) >= 0

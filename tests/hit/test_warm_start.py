@@ -1,5 +1,6 @@
 """Runs with targets and runs that start from others, as the store shows them."""
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 
 from hit.config import TrainConfig
 from hit.errors import ConfigError, Interrupted
-from hit.reevaluation import candidates, reevaluate
+from hit.evaluation_run import candidates, evaluate_run
 from hit.runner import Progress, train_run
 from hit.schema import Tag
 from hit.stop import StopRequest
@@ -72,8 +73,10 @@ class TestSteeredRun:
 
     def test_measured_again_at_the_same_beta(self, store: Store, run_id: str, base: TrainConfig) -> None:
         before = store.run(run_id).data.metrics
-        (candidate,) = candidates(store, "hit", run_id=run_id, metrics="core", again=True)
-        reevaluate(
+        stale = int(time.time() * 1000)
+        store.client.log_metric(run_id, "test/rate_error_1", 9.0, timestamp=stale, step=3)
+        (candidate,) = candidates(store, "hit", run_id=run_id, groups={"core"}, again=True)
+        evaluate_run(
             store,
             candidate,
             again=True,
@@ -84,7 +87,8 @@ class TestSteeredRun:
             stop=StopRequest(),
         )
         after = store.run(run_id).data.metrics
-        assert after["test/objective"] == before["test/objective"]
+        for name in ("test/objective", "test/rate_error_1", "test/rate_error"):
+            assert after[name] == before[name], name
 
     def test_out_of_reach_is_finished_and_says_so(self, store: Store, base: TrainConfig) -> None:
         asked = with_targets(replace(base, batch_size=4, epochs=1), target_rate_2=500, beta_2=1.1e-4)

@@ -12,7 +12,7 @@ from hit import data
 from hit.config import TrainConfig
 from hit.data import Dataset, Split
 from hit.errors import ConfigError
-from hit.evaluation import evaluate
+from hit.evaluation import evaluate_model
 from hit.models import build_model
 from hit.models.conditioning import condition_on_betas, fold
 from hit.schema import Kind, Tag
@@ -49,7 +49,7 @@ def test_a_surface_has_no_gap_to_itself(digits: Dataset) -> None:
     surface = condition_on_betas(build_model(CONFIG, digits.image_shape))
     fit(surface, digits.train, CONFIG)
     config = replace(CONFIG, betas=(0.5, 0.8))
-    same = record("a", evaluate(fold(surface, config.betas), digits, config.betas, metrics="core"))
+    same = record("a", evaluate_model(fold(surface, config.betas), digits, config.betas).metrics)
     compared = compare(same, same, config, surface.eval(), digits, StopRequest())  # type: ignore[arg-type]
     assert compared.objective_gap == 0
     assert compared.distortion_gap == pytest.approx(0, abs=2e-3), compared.why_not
@@ -60,7 +60,7 @@ def test_a_surface_has_no_gap_to_itself(digits: Dataset) -> None:
 def test_where_every_layer_is_collapsed_there_is_nothing_to_invert(digits: Dataset) -> None:
     surface = condition_on_betas(build_model(CONFIG, digits.image_shape)).eval()
     config = replace(CONFIG, betas=(10.0, 10.0))
-    metrics = evaluate(fold(surface, config.betas), digits, config.betas, metrics="core")
+    metrics = evaluate_model(fold(surface, config.betas), digits, config.betas).metrics
     dead = record("a", metrics | {"test/rate_1": 0.0, "test/rate_2": 0.01})
     compared = compare(dead, record("b", metrics), config, surface, digits, StopRequest())  # type: ignore[arg-type]
     paid = 10 * metrics["test/rate_1"] + 10 * (metrics["test/rate_2"] - 0.01)

@@ -15,7 +15,7 @@ from hit.checkpoint import load_weights
 from hit.config import TrainConfig
 from hit.data import Dataset, Split
 from hit.errors import CheckpointError, ConfigError, Diverged, Interrupted
-from hit.evaluation import evaluate
+from hit.evaluation import Evaluation, evaluate_model
 from hit.models import HierarchicalVAE, Pass, build_model
 from hit.models.conditioning import ModulatedLayer, SurfaceModel, condition_on_betas, fold
 from hit.objective import objective
@@ -244,7 +244,7 @@ class TestTraining:
         whole = small_digits(1000)
         config = replace(SMALL, epochs=8, learning_rate=1e-2)
         model, _ = train(whole, config)
-        cheap, dear = (evaluate(fold(model, (beta, 1.0)), whole, (beta, 1.0), metrics="core") for beta in (0.1, 10.0))
+        cheap, dear = (evaluate_model(fold(model, (beta, 1.0)), whole, (beta, 1.0)).metrics for beta in (0.1, 10.0))
         assert cheap["test/rate_1"] > 2 * dear["test/rate_1"] + 1
         assert cheap["test/distortion"] < dear["test/distortion"] - 5
 
@@ -259,7 +259,7 @@ class TestTraining:
     def test_with_the_usual_settings_z_2_of_the_digits_does_not_collapse(self, seed: int) -> None:
         digits = data.load("digits")
         surface, _ = train(digits, TrainConfig.from_flat({**SURFACE_DEFAULTS, "seed": seed}))
-        found = evaluate(fold(surface, (1.0, 0.1)), digits, (1.0, 0.1), metrics="core")
+        found = evaluate_model(fold(surface, (1.0, 0.1)), digits, (1.0, 0.1)).metrics
         assert found["test/rate_2"] > 20
 
 
@@ -349,12 +349,12 @@ class TestStore:
         # What the child's numbers say is what the surface's weights give, and its own weights are a plain model's.
         surface = condition_on_betas(build_model(plan.config, digits.image_shape))
         load_weights(store.download(run_id, "model/weights.safetensors", tmp_path), surface)
-        expected = evaluate(fold(surface, (10.0, 0.5)), digits, (10.0, 0.5), metrics="core")
+        expected = evaluate_model(fold(surface, (10.0, 0.5)), digits, (10.0, 0.5)).metrics
         assert cells["test/rate_1"].iloc[1] == pytest.approx(expected["test/rate_1"])
         plain = build_model(plan.cells[1], digits.image_shape)
         weights = store.download(cells["run_id"].iloc[1], "model/weights.safetensors", tmp_path / "child")
         load_weights(weights, plain, plan.cells[1].identity(digits.digest))
-        assert evaluate(plain, digits, (10.0, 0.5), metrics="core")["test/rate_1"] == expected["test/rate_1"]
+        assert evaluate_model(plain, digits, (10.0, 0.5)).metrics["test/rate_1"] == expected["test/rate_1"]
 
     def test_an_interrupted_surface_goes_on_cell_by_cell(
         self, plan: SurfacePlan, uri: str, monkeypatch: pytest.MonkeyPatch
@@ -394,9 +394,9 @@ class TestStore:
         """Measured rates stand in: R_1 is dead at one β of two, R_2 at both."""
         rates = iter([(0.01, 0.02), (0.3, 0.049)])
 
-        def measured(*arguments: object, **options: object) -> dict[str, float]:
+        def measured(*arguments: object, **options: object) -> Evaluation:
             bottom, top = next(rates)
-            return {"test/rate_1": bottom, "test/rate_2": top}
+            return Evaluation({"test/rate_1": bottom, "test/rate_2": top})
 
-        monkeypatch.setattr("hit.measuring.evaluate", measured)
+        monkeypatch.setattr("hit.measurement.evaluate_model", measured)
         assert Store(uri).run(surface_run(plan, uri=uri)).data.tags[Tag.COLLAPSED] == "2"

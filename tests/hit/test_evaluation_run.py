@@ -4,13 +4,13 @@ import os
 import signal
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from hit.config import TrainConfig
 from hit.errors import Claimed, Interrupted
-from hit.evaluating import evaluate_runs
-from hit.reevaluation import candidates, reevaluate
+from hit.evaluation_run import candidates, evaluate_run, evaluate_runs
 from hit.runner import train_run
 from hit.schema import Kind, Tag
 from hit.stop import StopRequest
@@ -18,7 +18,7 @@ from hit.store import Store
 from hit.tracking import RunWriter
 from tests.commands import descendants, wait_until
 
-OPTIONS = {"again": False, "data_root": "", "device": "cpu", "threads": 1}
+OPTIONS: dict[str, Any] = {"again": False, "data_root": "", "device": "cpu", "threads": 1}
 
 
 @pytest.fixture(scope="module")
@@ -33,14 +33,10 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, Path, list
 
 def test_every_run_in_parallel_then_none_again(trained: tuple[Store, Path, list[str]]) -> None:
     store, state, runs = trained
-    asked = candidates(store, "hit", metrics="latents")
+    asked = candidates(store, "hit", groups={"latents"})
     assert [candidate.groups for candidate in asked] == [frozenset({"latents"})] * 3
-    verdicts = list(
-        evaluate_runs(store, asked, workers=2, stop=StopRequest(), **OPTIONS, state_dir=str(state))  # type: ignore[arg-type]
-    )
-    assert {verdict.candidate.run.info.run_id: verdict.text for verdict in verdicts} == dict.fromkeys(
-        runs, "measured latents"
-    )
+    evaluated = list(evaluate_runs(store, asked, workers=2, stop=StopRequest(), **OPTIONS, state_dir=str(state)))
+    assert {one.candidate.run.info.run_id: one.text for one in evaluated} == dict.fromkeys(runs, "measured latents")
     for run_id in runs:
         run = store.run(run_id)
         assert run.info.status == "FINISHED"
@@ -49,35 +45,48 @@ def test_every_run_in_parallel_then_none_again(trained: tuple[Store, Path, list[
     again = list(
         evaluate_runs(
             store,
-            candidates(store, "hit", metrics="latents"),
+            candidates(store, "hit", groups={"latents"}),
             workers=2,
             stop=StopRequest(),
-            **OPTIONS,  # type: ignore[arg-type]
+            **OPTIONS,
             state_dir=str(state),
         )
     )
     assert len(again) == 3
-    assert all("measured already" in verdict.text and not verdict.failed for verdict in again)
+    assert all("measured already" in one.text and not one.failed for one in again)
+
+
+def test_the_store_is_asked_once_for_a_classifier(
+    trained: tuple[Store, Path, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, state, runs = trained
+    (candidate,) = candidates(store, "hit", run_id=runs[0], groups={"generation"})
+    asked: list[str] = []
+    monkeypatch.setattr(Store, "classifiers", lambda self, digest: asked.append(digest) or [])
+    measured = evaluate_run(store, candidate, stop=StopRequest(), **OPTIONS, state_dir=str(state))
+    assert len(asked) == 1
+    assert "the store has no classifier of digits" in measured.skipped["generation"]
+    assert store.run(runs[0]).data.tags[f"{Tag.SKIPPED}.generation"] == measured.skipped["generation"]
 
 
 def test_one_that_fails_costs_no_other(trained: tuple[Store, Path, list[str]]) -> None:
     store, state, runs = trained
     store.client.set_tag(runs[1], Tag.DATA_DIGEST, "another")
     try:
-        verdicts = list(
+        evaluated = list(
             evaluate_runs(
                 store,
-                candidates(store, "hit", metrics="core", again=True),
+                candidates(store, "hit", groups={"core"}, again=True),
                 workers=2,
                 stop=StopRequest(),
-                **OPTIONS | {"again": True},  # type: ignore[arg-type]
+                **OPTIONS | {"again": True},
                 state_dir=str(state),
             )
         )
     finally:
         store.client.set_tag(runs[1], Tag.DATA_DIGEST, store.run(runs[0]).data.tags[Tag.DATA_DIGEST])
-    assert sorted(verdict.failed for verdict in verdicts) == [False, False, True]
-    (failed,) = [verdict for verdict in verdicts if verdict.failed]
+    assert sorted(one.failed for one in evaluated) == [False, False, True]
+    (failed,) = [one for one in evaluated if one.failed]
     assert failed.candidate.run.info.run_id == runs[1]
     assert "digest another" in failed.text
 
@@ -86,9 +95,9 @@ def test_a_run_that_another_process_measures_is_left_to_it(trained: tuple[Store,
     store, state, runs = trained
     uri = store.client.tracking_uri
     with RunWriter(kind=Kind.TRAIN, name="", state_dir=state, uri=uri, run_id=runs[0], amend=True):
-        (asked,) = candidates(store, "hit", run_id=runs[0], metrics="core", again=True)
+        (asked,) = candidates(store, "hit", run_id=runs[0], groups={"core"}, again=True)
         with pytest.raises(Claimed):
-            reevaluate(store, asked, stop=StopRequest(), **OPTIONS | {"again": True}, state_dir=str(state))  # type: ignore[arg-type]
+            evaluate_run(store, asked, stop=StopRequest(), **OPTIONS | {"again": True}, state_dir=str(state))
     assert store.run(runs[0]).info.status == "FINISHED"
 
 
@@ -101,10 +110,10 @@ def test_stopped_it_ends_its_workers_and_leaves_the_runs_finished(trained: tuple
         list(
             evaluate_runs(
                 store,
-                candidates(store, "hit", metrics="latents", again=True) * 20,
+                candidates(store, "hit", groups={"latents"}, again=True) * 20,
                 workers=2,
                 stop=stop,
-                **OPTIONS | {"again": True},  # type: ignore[arg-type]
+                **OPTIONS | {"again": True},
                 state_dir=str(state),
             )
         )

@@ -1,5 +1,6 @@
-"""Scores of samples from end to end: the judge in the store, runs with and without one, and what is measured later."""
+"""Scores of samples from end to end: a classifier in the store, runs with and without one, what is measured later."""
 
+import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -14,19 +15,21 @@ from hit.backbones import build_classifier
 from hit.classify import ClassifyOptions, classify
 from hit.config import TrainConfig
 from hit.data import Dataset, Split
-from hit.errors import CheckpointError, ConfigError, NoJudge, StoreError, Unavailable
-from hit.evaluation import evaluate
-from hit.generation import judge_fingerprint, measure_generation
-from hit.judge import Judge, find_judge, load_classifier, needed_accuracy
-from hit.measuring import measure, report_skipped
+from hit.errors import CheckpointError, ConfigError, Interrupted, NoScorer, StoreError, Unavailable
+from hit.evaluation import evaluate_model
+from hit.evaluation_run import candidates, evaluate_run
+from hit.generation import measure_generation, scorer_fingerprint
+from hit.measurement import Measurement, _report_skipped, find_scorers, measure
+from hit.metric_groups import parse_groups
 from hit.metrics.generation import GENERATION
 from hit.metrics.inception import InceptionFid
 from hit.models import HierarchicalVAE, build_model
-from hit.reevaluation import Reevaluation, candidates, reevaluate
 from hit.runner import train_run
 from hit.schema import Tag, is_metric, metric
+from hit.scorer import SampleScorer, needed_accuracy
 from hit.stop import StopRequest
 from hit.store import Store
+from hit.stored_scorer import find_scorer, load_classifier
 
 CONFIG = TrainConfig(channels=4, z_dims=(5,), epochs=1, batch_size=256, device="cpu", threads=1)
 SAMPLES = 60
@@ -50,40 +53,40 @@ def model_of(dataset: Dataset, seed: int = 0) -> HierarchicalVAE:
     return build_model(replace(CONFIG, seed=seed), dataset.image_shape).eval()
 
 
-def judge_of(dataset: Dataset, seed: int = 0) -> Judge:
-    return Judge(build_classifier(dataset.image_shape, dataset.classes, seed).eval(), "run", str(seed))
+def scorer_of(dataset: Dataset, seed: int = 0) -> SampleScorer:
+    return SampleScorer(build_classifier(dataset.image_shape, dataset.classes, seed).eval(), "run", str(seed))
 
 
-class TestJudge:
+class TestSampleScorer:
     def test_chance_decides_what_is_good_enough(self) -> None:
         assert needed_accuracy(torch.arange(10)) == 0.55
         assert needed_accuracy(torch.tensor([0, 0, 0, 1])) == 0.875
 
     def test_looks_at_images(self, digits: Dataset) -> None:
-        judge = judge_of(digits)
+        scorer = scorer_of(digits)
         images = torch.rand(7, 1, 28, 28)
-        features, logits = judge.look(images)
-        assert torch.equal(judge.features(images), features)
-        assert torch.equal(judge.logits(images), logits)
-        torch.testing.assert_close(judge.classifier(images), logits)
+        features, logits = scorer.features_and_logits(images)
+        torch.testing.assert_close(scorer.classifier.head(features), logits)
+        assert torch.equal(scorer.logits(images), logits)
+        torch.testing.assert_close(scorer.classifier(images), logits)
         assert not logits.requires_grad
 
     def test_keeps_the_reference_of_a_data_set(self, digits: Dataset) -> None:
-        judge = judge_of(digits)
-        features, accuracy = judge.reference(digits)
-        assert features.shape == (len(digits.test), judge.classifier.width)
-        right = judge.logits(digits.test.images / 255).argmax(1) == digits.test.labels
+        scorer = scorer_of(digits)
+        features, accuracy = scorer.reference(digits)
+        assert features.shape == (len(digits.test), scorer.classifier.width)
+        right = scorer.logits(digits.test.images / 255).argmax(1) == digits.test.labels
         assert accuracy == pytest.approx(right.double().mean().item())
-        assert judge.reference(digits)[0] is features
+        assert scorer.reference(digits)[0] is features
         part = Dataset("part", digits.train, Split(digits.test.images[:9], digits.test.labels[:9]), 10)
-        assert len(judge.reference(part)[0]) == 9
+        assert len(scorer.reference(part)[0]) == 9
 
 
 @pytest.mark.usefixtures("few_samples")
 class TestMeasurement:
     def test_gives_every_metric_again_and_again(self, digits: Dataset) -> None:
-        model, judge = model_of(digits), judge_of(digits)
-        found = measure_generation(model, digits, judge)
+        model, scorer = model_of(digits), scorer_of(digits)
+        found = measure_generation(model, digits, scorer)
         expected = {f"sample/{name}" for name in (*GENERATED, "seconds")}
         expected |= {"test/reconstruction_accuracy", "test/prediction_entropy", "test/original_accuracy"}
         scores = ("inception_score", "diversity", "sharpness")
@@ -95,9 +98,9 @@ class TestMeasurement:
             found["sample/diversity"] * found["sample/sharpness"], rel=0.01
         )
         torch.manual_seed(1)
-        again = measure_generation(model, digits, judge)
+        again = measure_generation(model, digits, scorer)
         assert {**again, "sample/seconds": 0} == {**found, "sample/seconds": 0}
-        other = measure_generation(model, digits, judge_of(digits, seed=1))
+        other = measure_generation(model, digits, scorer_of(digits, seed=1))
         assert other["sample/fid_classifier"] != found["sample/fid_classifier"]
 
     def test_a_model_that_gives_back_the_data_is_perfect(self, digits: Dataset) -> None:
@@ -118,25 +121,24 @@ class TestMeasurement:
         count = len(digits.test)
         assert count <= 500, "one batch"
         generation.GENERATION = replace(GENERATION, samples=count)  # undone with the fixture
-        found = measure_generation(model, digits, judge_of(digits))
+        found = measure_generation(model, digits, scorer_of(digits))
         assert found["sample/fid_classifier"] == pytest.approx(0, abs=1e-4)
         assert [found[f"sample/{name}"] for name in ("precision", "recall", "coverage")] == [1, 1, 1]
         assert found["test/reconstruction_accuracy"] == found["test/original_accuracy"]
 
     def test_few_images_have_no_neighbours(self, digits: Dataset) -> None:
         tiny = Dataset("tiny", digits.train, Split(digits.test.images[:5], digits.test.labels[:5]), 10)
-        found = measure_generation(model_of(tiny), tiny, judge_of(tiny))
+        found = measure_generation(model_of(tiny), tiny, scorer_of(tiny))
         assert "sample/precision" not in found
         assert "sample/inception_score" in found
 
     def test_groups_are_measured_alone(self, digits: Dataset) -> None:
-        model, judge = model_of(digits), judge_of(digits)
-        core = evaluate(model, digits, (1.0, 1.0), metrics="core", judge=judge)
+        model, scorer = model_of(digits), scorer_of(digits)
+        core = evaluate_model(model, digits, scorer=scorer).metrics
         assert {metric(name).group for name in core} == {"core"}
-        alone = evaluate(model, digits, (1.0, 1.0), metrics="generation", judge=judge)
+        alone = evaluate_model(model, digits, groups={"generation"}, scorer=scorer).metrics
         assert {metric(name).group for name in alone} == {"generation"}
         assert "sample/inception_score" in alone
-        assert evaluate(model, digits, (1.0, 1.0), metrics="generation") == {}
 
     def test_without_a_network_the_fid_is_left_out(
         self, digits: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -152,7 +154,9 @@ class TestMeasurement:
             raise OSError("no route to the network\nat all")
 
         monkeypatch.setattr("torchmetrics.image.fid.FrechetInceptionDistance", refuse)
-        measured = measure(model_of(digits), digits, (1.0, 1.0), {"core", "inception"})
+        groups, store = {"core", "inception"}, Store(f"sqlite:///{tmp_path}/store.db")
+        scorers = find_scorers(groups, digits, store)
+        measured = measure(model_of(digits), digits, CONFIG, (1.0, 1.0), groups, scorers)
         assert "sample/fid_inception" not in measured.metrics
         assert "test/rate" in measured.metrics
         (why,) = measured.skipped.values()
@@ -174,7 +178,7 @@ class TestMeasurement:
                 return 12.5
 
         fid: Any = Recorder()
-        assert evaluate(model_of(digits), digits, (1.0, 1.0), metrics="inception", fid=fid) == {
+        assert evaluate_model(model_of(digits), digits, groups={"inception"}, fid=fid).metrics == {
             "sample/fid_inception": 12.5
         }
         assert torch.equal(torch.cat(fid.seen[True]), digits.test.images)
@@ -183,18 +187,18 @@ class TestMeasurement:
 
 @pytest.mark.usefixtures("few_samples")
 class TestStore:
-    """One store for a story: no judge, a poor one, a good one, a newer one."""
+    """One store for a story: no classifier, a poor one, a good one, a newer one."""
 
     def trained(self, tmp_path: Path, **options: Any) -> str:
         quick = {"batch_size": 64, "learning_rate": 3e-3} | options
         chosen = ClassifyOptions(device="cpu", threads=1, state_dir=str(tmp_path / "state"), **quick)
         return classify(chosen, uri=f"sqlite:///{tmp_path}/store.db")[0]
 
-    def measured(self, store: Store, run_id: str, tmp_path: Path, again: bool = False, **asked: Any) -> Reevaluation:
-        (candidate,) = candidates(store, "hit", run_id=run_id, again=again, **asked)
+    def measured(self, store: Store, run_id: str, tmp_path: Path, groups: str, again: bool = False) -> Measurement:
+        (candidate,) = candidates(store, "hit", run_id=run_id, again=again, groups=parse_groups(groups))
         if candidate.skip:
-            return Reevaluation(frozenset(), {"all": candidate.skip})
-        return reevaluate(
+            return Measurement(skipped={"all": candidate.skip})
+        return evaluate_run(
             store,
             candidate,
             again=again,
@@ -205,11 +209,11 @@ class TestStore:
             stop=StopRequest(),
         )
 
-    def test_generation_comes_with_the_judge(
+    def test_generation_comes_with_the_classifier(
         self, digits: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         uri = f"sqlite:///{tmp_path}/store.db"
-        report_skipped.cache_clear()
+        _report_skipped.cache_clear()
         config = replace(CONFIG, metrics="core,generation", state_dir=str(tmp_path / "state"))
         run_id = train_run(config, uri=uri)
         store = Store(uri)
@@ -221,30 +225,32 @@ class TestStore:
         assert capsys.readouterr().err.strip() == f"generation not measured: {why}"
 
         self.trained(tmp_path, epochs=1, learning_rate=1e-8)
-        with pytest.raises(NoJudge, match=r"must reach a test accuracy of 0\.\d+ to judge, the best of 1 has 0\.\d+"):
-            find_judge(store, digits)
-        found = self.measured(store, run_id, tmp_path, metrics="core,generation")
+        with pytest.raises(
+            NoScorer, match=r"must reach a test accuracy of 0\.\d+ to score samples, the best of 1 has 0\.\d+"
+        ):
+            find_scorer(store, digits)
+        found = self.measured(store, run_id, tmp_path, groups="core,generation")
         assert found.groups == frozenset()
         assert "must reach" in found.summary()
 
         first = self.trained(tmp_path, epochs=2, experiment="elsewhere")
-        judge = find_judge(store, digits)
-        assert judge.run_id == first
-        found = self.measured(store, run_id, tmp_path, metrics="core,generation")
+        scorer = find_scorer(store, digits)
+        assert scorer.run_id == first
+        found = self.measured(store, run_id, tmp_path, groups="core,generation")
         assert found.summary() == "measured generation"
         run = store.run(run_id)
         assert {f"sample/{name}" for name in GENERATED} < set(run.data.metrics)
-        assert run.data.tags[Tag.JUDGE] == judge_fingerprint(judge)
+        assert run.data.tags[Tag.JUDGE] == scorer_fingerprint(scorer)
         assert run.data.tags[Tag.JUDGE_RUN] == first
         assert f"{Tag.SKIPPED}.generation" not in run.data.tags
-        assert "already" in self.measured(store, run_id, tmp_path, metrics="core,generation").summary()
-        assert self.measured(store, run_id, tmp_path, again=True, metrics="core").groups == {"core"}
+        assert self.measured(store, run_id, tmp_path, groups="core,generation") == Measurement()
+        assert self.measured(store, run_id, tmp_path, again=True, groups="core").groups == {"core"}
 
         second = self.trained(tmp_path, epochs=2, seed=1)
-        assert find_judge(store, digits).run_id == second
-        assert self.measured(store, run_id, tmp_path, metrics="core,generation").groups == {"generation"}
+        assert find_scorer(store, digits).run_id == second
+        assert self.measured(store, run_id, tmp_path, groups="core,generation").groups == {"generation"}
         frame = store.history("hit")
-        assert list(frame["judge"]) == [judge_fingerprint(find_judge(store, digits))]
+        assert list(frame["judge"]) == [scorer_fingerprint(find_scorer(store, digits))]
 
         fresh = store.run(train_run(replace(config, seed=1), uri=uri))
         assert fresh.data.tags[Tag.JUDGE_RUN] == second
@@ -253,6 +259,27 @@ class TestStore:
 
         with pytest.raises(StoreError, match="must have the artifact"):
             load_classifier(store, run_id)
+
+    def test_a_resumed_run_no_longer_says_that_it_lacks_what_it_has(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        uri = f"sqlite:///{tmp_path}/store.db"
+        config = replace(CONFIG, metrics="generation", state_dir=str(tmp_path / "state"))
+
+        def stop(*arguments: Any) -> None:
+            raise Interrupted(signal.SIGTERM)
+
+        with monkeypatch.context() as patch:
+            patch.setattr("hit.measurement._log_pictures", stop)
+            with pytest.raises(Interrupted):
+                train_run(config, uri=uri)
+        (run,) = Store(uri).runs("hit")
+        assert f"{Tag.SKIPPED}.generation" in run.data.tags
+        self.trained(tmp_path, epochs=2)
+        train_run(config, uri=uri, run_id=run.info.run_id)
+        run = Store(uri).run(run.info.run_id)
+        assert "sample/inception_score" in run.data.metrics
+        assert f"{Tag.SKIPPED}.generation" not in run.data.tags
 
     def test_a_damaged_classifier_is_one_line(self, tmp_path: Path) -> None:
         class Damaged:

@@ -1,9 +1,9 @@
-"""Metrics of models already trained, added to the runs that hold them."""
+"""Metrics of models already trained, added to the runs that hold them, here or in several processes."""
 
-__all__ = ["Candidate", "Reevaluation", "candidates", "reevaluate", "reevaluate_run"]
+__all__ = ["Candidate", "EvaluatedRun", "candidates", "evaluate_run", "evaluate_runs"]
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,15 +15,15 @@ from hit.config import TrainConfig
 from hit.data import Dataset
 from hit.errors import StoreError, shown
 from hit.experiments import Experiment
-from hit.findings import log_measurement
-from hit.generation import inception_fingerprint, judge_fingerprint
-from hit.judge import Judge
+from hit.generation import inception_fingerprint, scorer_fingerprint
+from hit.jobs import run_jobs
 from hit.machine import keep_freed_memory, select_device, set_threads
-from hit.measuring import Measurement, current_judge, measure, skipped_tag
-from hit.metric_groups import GROUPS, parse_groups
+from hit.measurement import Measurement, find_scorers, log_measurement, measure
+from hit.metric_groups import GROUPS
 from hit.metrics import EVALUATOR
-from hit.models import build_model, check_fit
+from hit.models import HierarchicalVAE, build_model, check_fit
 from hit.run_notes import run_note
+from hit.run_outcomes import RunOutcome
 from hit.runner import load_once
 from hit.schema import WEIGHTS, Kind, Tag
 from hit.state import state_folder
@@ -31,6 +31,7 @@ from hit.stop import StopRequest
 from hit.store import Store
 from hit.tracking import RunWriter
 from hit.whole_config import whole_config
+from hit.workers import Job, Outcome
 
 _ALREADY = "it is measured already (again=true measures it anew)"
 
@@ -41,7 +42,7 @@ class Candidate:
 
     Attributes:
         run: its record.
-        groups: which groups of metrics it may lack; what depends on its data is settled by `reevaluate`.
+        groups: which groups of metrics it may lack; what depends on its data is settled by `evaluate_run`.
         skip: why it needs nothing or cannot be had; '' where it is to be measured.
     """
 
@@ -51,22 +52,18 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class Reevaluation:
-    """What came of one run.
+class EvaluatedRun:
+    """What came of one run that was asked for.
 
     Attributes:
-        groups: what was measured.
-        skipped: group → why it was not.
+        candidate: the run.
+        text: what was measured, why nothing was, or what went wrong.
+        failed: whether something went wrong.
     """
 
-    groups: frozenset[str]
-    skipped: dict[str, str]
-
-    def summary(self) -> str:
-        """One line for people."""
-        said = [f"measured {', '.join(group for group in GROUPS if group in self.groups)}"] if self.groups else []
-        said += [f"{group} not measured: {why}" for group, why in self.skipped.items()]
-        return "; ".join(said) or _ALREADY
+    candidate: Candidate
+    text: str
+    failed: bool = False
 
 
 def candidates(
@@ -75,7 +72,7 @@ def candidates(
     *,
     run_id: str = "",
     where: str = "",
-    metrics: str = "all",
+    groups: Collection[str],
     again: bool = False,
 ) -> list[Candidate]:
     """The runs that are asked for, with a reason for each that is left out.
@@ -88,7 +85,7 @@ def candidates(
         experiment: the experiment, or its name, that `where` looks in.
         run_id: this run alone.
         where: an MLflow filter; empty for all models.
-        metrics: which groups are wanted, with commas.
+        groups: names of the groups of metrics that are wanted (`hit.metric_groups`).
         again: measure what was measured by this evaluator, too.
 
     Raises:
@@ -99,10 +96,36 @@ def candidates(
         raise StoreError(
             f"where must match a run of experiment {str(experiment)!r}, got {shown(where)}, which matches none"
         )
-    return [_candidate(run, parse_groups(metrics), again) for run in runs]
+    return [_candidate(run, frozenset(groups), again) for run in runs]
 
 
-def reevaluate(
+def evaluate_runs(
+    store: Store, asked: Sequence[Candidate], *, workers: int, stop: StopRequest, **options: Any
+) -> Iterator[EvaluatedRun]:
+    """What comes of every candidate, in the order in which it comes about; none is left out in silence.
+
+    Args:
+        store: where the runs are.
+        asked: the candidates.
+        workers: processes, which divide the CPUs; 1 measures in this one.
+        stop: told about by SIGTERM and Ctrl-C: what is measured by then stands in its runs.
+        options: further arguments of `evaluate_run`.
+
+    Raises:
+        Interrupted: `stop` was requested.
+    """
+    yield from (EvaluatedRun(candidate, candidate.skip) for candidate in asked if candidate.skip)
+    todo = {candidate.run.info.run_id: candidate for candidate in asked if not candidate.skip}
+    uri = str(store.client.tracking_uri)
+    jobs = [
+        Job(run_id, _evaluate, {"run_id": run_id, "groups": candidate.groups, "uri": uri, **options})
+        for run_id, candidate in todo.items()
+    ]
+    for outcome in run_jobs(jobs, workers=workers, threads=options["threads"], stop=stop):
+        yield _evaluated(todo[outcome.job.identity], outcome)
+
+
+def evaluate_run(
     store: Store,
     candidate: Candidate,
     *,
@@ -112,7 +135,7 @@ def reevaluate(
     threads: int,
     state_dir: str,
     stop: StopRequest,
-) -> Reevaluation:
+) -> Measurement:
     """Measure what one run's model lacks and log it to that run, which stays FINISHED whatever happens here.
 
     Raises:
@@ -129,6 +152,57 @@ def reevaluate(
     config = TrainConfig.from_flat(flat)
     set_threads(config.threads)
     keep_freed_memory()
+    dataset = _load_data(run, config)
+    groups = candidate.groups
+    scorers = find_scorers(groups, dataset, store)
+    current = None if scorers.classifier is None else scorer_fingerprint(scorers.classifier)
+    if not again and _has(run, "generation", current):
+        groups -= {"generation"}
+    if not groups:
+        return Measurement()
+    with RunWriter(
+        kind=Kind.TRAIN,
+        name=run.info.run_name,
+        state_dir=state_folder(config),
+        uri=str(store.client.tracking_uri),
+        run_id=run.info.run_id,
+        amend=True,
+        stop=stop,
+    ) as writer:
+        model = _load_model(store, run, config, dataset)
+        # Rate targets move β: the run's metrics hold those that it ended with.
+        known = run.data.metrics
+        betas = [known.get(f"beta_{layer}", beta) for layer, beta in enumerate(config.betas, start=1)]
+        measured = measure(model, dataset, config, betas, groups, scorers, stop.check)
+        log_measurement(writer, measured, config.epochs, dataset.test.labels, known)
+        note = run_note(config, {**known, **measured.metrics}, "FINISHED")
+        writer.write_note(note, instead_of=run_note(config, known, "FINISHED"))
+    return measured
+
+
+def _evaluate(
+    *,
+    run_id: str,
+    groups: frozenset[str],
+    uri: str,
+    stop: StopRequest,
+    tell: Callable[[str], None],
+    **options: Any,
+) -> str:
+    """`evaluate_run` for a worker process (`hit.workers.Job`); what came of it in a line."""
+    tell("measuring")
+    store = Store(uri)
+    measured = evaluate_run(store, Candidate(store.run(run_id), groups), stop=stop, **options)
+    return measured.summary() or _ALREADY
+
+
+def _evaluated(candidate: Candidate, outcome: Outcome) -> EvaluatedRun:
+    if outcome.state in (RunOutcome.FINISHED, RunOutcome.CLAIMED):
+        return EvaluatedRun(candidate, outcome.text)
+    return EvaluatedRun(candidate, f"error: {outcome.text.strip().splitlines()[-1]}", failed=True)
+
+
+def _load_data(run: Run, config: TrainConfig) -> Dataset:
     dataset = load_once(config.dataset, config.data_root, select_device(config.device), config.crop)
     check_fit(config, dataset.image_shape)
     trained_on = run.data.tags.get(Tag.DATA_DIGEST)
@@ -137,58 +211,14 @@ def reevaluate(
             f"dataset {config.dataset} must be what run {run.info.run_id} was trained on (digest {trained_on}), "
             f"got digest {dataset.digest}"
         )
-    uri = str(store.client.tracking_uri)
-    judge = current_judge(dataset, uri) if "generation" in candidate.groups else None
-    groups = candidate.groups
-    if not again and _has(run, "generation", judge_fingerprint(judge) if judge is not None else None):
-        groups -= {"generation"}
-    if not groups:
-        return Reevaluation(frozenset(), {})
-    with RunWriter(
-        kind=Kind.TRAIN,
-        name=run.info.run_name,
-        state_dir=state_folder(config),
-        uri=uri,
-        run_id=run.info.run_id,
-        amend=True,
-        stop=stop,
-    ) as writer:
-        measured = _measure(store, run, config, dataset, groups, judge, stop)
-        done = groups - measured.skipped.keys()
-        log_measurement(writer, measured, config.epochs, dataset.test.labels, run.data.metrics)
-        known = run.data.metrics
-        note = run_note(config, {**known, **measured.metrics}, "FINISHED")
-        writer.write_note(note, instead_of=run_note(config, known, "FINISHED"))
-        writer.untag(tag for group in done if (tag := skipped_tag(group)) in run.data.tags)
-    return Reevaluation(done, measured.skipped)
+    return dataset
 
 
-def reevaluate_run(
-    *, run_id: str, groups: list[str], uri: str, stop: StopRequest, tell: Callable[[str], None], **options: Any
-) -> str:
-    """`reevaluate` for a worker process (`hit.workers.Job`); the summary."""
-    tell("measuring")
-    store = Store(uri)
-    return reevaluate(store, Candidate(store.run(run_id), frozenset(groups)), stop=stop, **options).summary()
-
-
-def _measure(
-    store: Store,
-    run: Run,
-    config: TrainConfig,
-    dataset: Dataset,
-    groups: frozenset[str],
-    judge: Judge | None,
-    stop: StopRequest,
-) -> Measurement:
+def _load_model(store: Store, run: Run, config: TrainConfig, dataset: Dataset) -> HierarchicalVAE:
     model = build_model(config, dataset.image_shape).to(dataset.test.device)
     with tempfile.TemporaryDirectory() as folder:
         load_weights(store.download(run.info.run_id, WEIGHTS, Path(folder)), model, config.identity(dataset.digest))
-    model.eval()
-    uri = str(store.client.tracking_uri)
-    # Rate targets move β: the run's metrics hold those that it ended with.
-    betas = [run.data.metrics.get(f"beta_{layer}", beta) for layer, beta in enumerate(config.betas, start=1)]
-    return measure(model, dataset, betas, groups, uri=uri, judge=judge, check=stop.check)
+    return model.eval()
 
 
 def _candidate(run: Run, asked: frozenset[str], again: bool) -> Candidate:

@@ -1,0 +1,219 @@
+"""A model measured and what was found written to its run: numbers, who measured them, what could not be, pictures."""
+
+__all__ = ["Measurement", "Scorers", "find_scorers", "log_measurement", "measure", "measure_run"]
+
+import sys
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache, partial
+
+from torch import Tensor
+
+from hit.checkpoint import save_weights
+from hit.config import TrainConfig
+from hit.data import Dataset
+from hit.errors import UserError
+from hit.evaluation import evaluate_model
+from hit.generation import inception_fingerprint, scorer_fingerprint
+from hit.memory import memory_is_told
+from hit.metric_groups import GROUPS, parse_groups
+from hit.metrics import EVALUATOR, Projection, violations
+from hit.metrics.inception import InceptionFid
+from hit.models import HierarchicalVAE
+from hit.pictures import PICTURED, reconstructions, samples, save_grid, traversal
+from hit.run_notes import run_note
+from hit.scatter import save_coordinates, save_scatter
+from hit.schema import Tag
+from hit.scorer import SampleScorer
+from hit.store import Store
+from hit.stored_scorer import find_scorer
+from hit.tracking import RunWriter
+from hit.ui_views import IMAGE_KEYS
+
+#: Groups that cannot be measured without a network beside the model.
+_WITH_NETWORK = ("generation", "inception")
+
+
+@dataclass(frozen=True)
+class Scorers:
+    """The networks that score a model's samples, as far as they are to be had here.
+
+    Attributes:
+        classifier: of the data set, for the group generation.
+        inception: for the group inception, fresh.
+        missing: group → why its network is not to be had, one line each.
+    """
+
+    classifier: SampleScorer | None = None
+    inception: InceptionFid | None = None
+    missing: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Numbers for a run, the tags that say who measured them, and what could not be measured.
+
+    Attributes:
+        groups: what was measured.
+        metrics: by schema names.
+        tags: to be set with them.
+        skipped: group → why it was not measured, one line each.
+        projections: l → principal components of the posterior means of z_l.
+    """
+
+    groups: frozenset[str] = frozenset()
+    metrics: dict[str, float] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+    skipped: dict[str, str] = field(default_factory=dict)
+    projections: dict[int, Projection] = field(default_factory=dict)
+
+    def summary(self) -> str:
+        """One line for people; '' where there was nothing to be measured."""
+        said = [f"measured {', '.join(group for group in GROUPS if group in self.groups)}"] if self.groups else []
+        return "; ".join(said + [f"{group} not measured: {why}" for group, why in self.skipped.items()])
+
+
+@memory_is_told
+def find_scorers(groups: Collection[str], dataset: Dataset, store: Store) -> Scorers:
+    """What these groups need: the newest good classifier of the store, asked for once, and the Inception network."""
+    classifier = inception = None
+    missing: dict[str, str] = {}
+    if "generation" in groups:
+        try:
+            classifier = find_scorer(store, dataset)
+        except UserError as error:
+            missing["generation"] = str(error)
+    if "inception" in groups:
+        try:
+            inception = InceptionFid(dataset.test.device)
+        except UserError as error:
+            missing["inception"] = str(error)
+    return Scorers(classifier, inception, missing)
+
+
+def measure(
+    model: HierarchicalVAE,
+    dataset: Dataset,
+    config: TrainConfig,
+    betas: Sequence[float],
+    groups: Collection[str],
+    scorers: Scorers,
+    check: Callable[[], None] = lambda: None,
+) -> Measurement:
+    """Measure groups of `hit.metric_groups` for a run; one that lacks its network costs no other.
+
+    Args:
+        model: on the device of the data.
+        dataset: its test split is used.
+        config: of the model; how far its rate targets are missed is measured with the rates.
+        betas: β_1 … β_L that training ended with.
+        groups: names.
+        scorers: found for these groups, or for more (`find_scorers`).
+        check: called between measurements; raises to stop.
+
+    Raises:
+        Diverged: the model gives numbers that are not finite.
+        OutOfMemory: batches do not fit into memory.
+    """
+    skipped = {group: why for group, why in scorers.missing.items() if group in groups}
+    measured = frozenset(groups) - skipped.keys()
+    found = evaluate_model(
+        model, dataset, betas, measured, scorer=scorers.classifier, fid=scorers.inception, check=check
+    )
+    metrics = dict(found.metrics)
+    if "test/rate" in metrics:
+        metrics |= config.targets.relative_errors("test", metrics)
+    tags: dict[str, str] = {}
+    if "latents" in measured:
+        tags[Tag.EVALUATOR] = EVALUATOR.fingerprint()
+    if "generation" in measured and scorers.classifier is not None:
+        tags |= {Tag.JUDGE: scorer_fingerprint(scorers.classifier), Tag.JUDGE_RUN: scorers.classifier.run_id}
+    if "inception" in measured:
+        tags[Tag.INCEPTION] = inception_fingerprint()
+    tags |= {_skipped_tag(group): why for group, why in skipped.items()}
+    return Measurement(measured, metrics, tags, skipped, found.projections)
+
+
+def log_measurement(
+    run: RunWriter, measured: Measurement, epochs: int, labels: Tensor, earlier: Mapping[str, float] | None = None
+) -> None:
+    """Metrics and tags of a measurement, which bounds are exceeded, and the principal components by label.
+
+    That a group could not be measured earlier is no longer said of one that was measured now.
+
+    Args:
+        run: where to.
+        measured: what.
+        epochs: of the model; the step of the metrics.
+        labels: of the test images.
+        earlier: metrics that the run has already; the new ones stand above them.
+    """
+    run.metrics(measured.metrics, step=epochs, sync=True)
+    run.tags(measured.tags | {Tag.BOUND_VIOLATIONS: violations({**(earlier or {}), **measured.metrics})})
+    run.untag(_skipped_tag(group) for group in _WITH_NETWORK if group in measured.groups)
+    if measured.projections:
+        for layer, projection in measured.projections.items():
+            run.artifact(save_coordinates(projection, labels, run.folder / f"pca_z{layer}.csv"), "latents")
+        run.artifact(save_scatter(measured.projections, labels, run.folder / "pca.png"), "latents")
+
+
+def measure_run(
+    run: RunWriter,
+    config: TrainConfig,
+    dataset: Dataset,
+    model: HierarchicalVAE,
+    *,
+    betas: Sequence[float] | None = None,
+) -> dict[str, float]:
+    """Evaluate a trained model; its metrics, weights and pictures go to its run. The metrics.
+
+    The store of the run is asked for the classifier that scores samples. Where there is none, a tag and
+    a line on stderr say so: `python -m hit.evaluate` adds what is missing later.
+
+    Args:
+        betas: those that training ended with, where they are not the config's.
+
+    Raises:
+        Diverged: the model gives numbers that are not finite.
+        Interrupted, RunDeleted, TakenOver: as `RunWriter.check`.
+    """
+    groups = parse_groups(config.metrics) | {"core"}
+    scorers = find_scorers(groups, dataset, Store(run.uri))
+    measured = measure(model, dataset, config, betas or config.betas, groups, scorers, run.check)
+    log_measurement(run, measured, config.epochs, dataset.test.labels)
+    run.note = partial(run_note, config, measured.metrics)
+    for group, why in measured.skipped.items():
+        _report_skipped(group, why)
+    weights = run.folder / "weights.safetensors"
+    save_weights(weights, model, config.identity(dataset.digest))
+    run.artifact(weights, "model")
+    _log_pictures(run, model, dataset)
+    return measured.metrics
+
+
+def _log_pictures(run: RunWriter, model: HierarchicalVAE, dataset: Dataset) -> None:
+    """Reconstructions, samples, and what every layer does along its prior, as files; the first two for the UI, too.
+
+    The files are in a folder of their own: the UI's image grid shows nothing of a run whose folder `images` holds
+    a file that is not named as MLflow's `log_image` names it.
+    """
+    images = dataset.test.head(PICTURED)
+    grids = {"reconstructions": reconstructions(model, images), "samples": samples(model)}
+    for layer in range(1, model.layers + 1):
+        grids[f"traversal_z{layer}"] = traversal(model, images, layer)
+    for name, grid in grids.items():
+        path = save_grid(grid, run.folder / f"{name}.png")
+        run.artifact(path, "pictures")
+        if name in IMAGE_KEYS:
+            run.image(path, name)
+
+
+def _skipped_tag(group: str) -> str:
+    """Name of the tag that says why a group was not measured; gone once it was."""
+    return f"{Tag.SKIPPED}.{group}"
+
+
+@cache
+def _report_skipped(group: str, why: str) -> None:
+    """Say on stderr that a group was not measured: once a process, however many models it measures."""
+    print(f"{group} not measured: {why}", file=sys.stderr, flush=True)

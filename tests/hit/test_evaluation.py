@@ -1,0 +1,59 @@
+"""One call measures a model: what it gives by default, and what it refuses."""
+
+from typing import Any
+
+import pytest
+
+from hit import data
+from hit.config import TrainConfig
+from hit.data import Dataset
+from hit.errors import ConfigError
+from hit.evaluation import evaluate_model
+from hit.models import HierarchicalVAE, build_model
+from hit.schema import is_metric
+
+
+@pytest.fixture(scope="module")
+def digits() -> Dataset:
+    return data.load("digits")
+
+
+@pytest.fixture(scope="module")
+def model(digits: Dataset) -> HierarchicalVAE:
+    return build_model(TrainConfig(channels=4, z_dims=(5,)), digits.image_shape)
+
+
+def test_one_line_measures_rates_distortion_and_psnr(model: HierarchicalVAE, digits: Dataset) -> None:
+    measured = evaluate_model(model, digits).metrics
+    assert {"test/rate_1", "test/rate_2", "test/rate", "test/distortion", "test/elbo", "test/psnr"} < set(measured)
+    assert all(map(is_metric, measured))
+    assert "test/objective" not in measured, "nobody has told β"
+    again = evaluate_model(model, digits, (0.5, 2.0)).metrics
+    weighed = 0.5 * again["test/rate_1"] + 2 * again["test/rate_2"]
+    assert again.pop("test/objective") == pytest.approx(again["test/distortion"] + weighed, rel=1e-12)
+    assert again | {"test/seconds": 0} == measured | {"test/seconds": 0}
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (
+            {"groups": {"cor"}},
+            "groups must be a set or tuple of names out of core, latents, generation, inception, ",
+        ),
+        ({"groups": "core"}, "groups must be a set or tuple of names out of core, .* got 'core'"),
+        ({"groups": {"generation"}}, "scorer must be a classifier of the data set where groups name generation"),
+        ({"betas": (1.0,)}, r"betas must be 2, one a layer of the model, got 1: \(1\.0,\)"),
+    ],
+)
+def test_what_cannot_be_measured_is_told(
+    model: HierarchicalVAE, digits: Dataset, asked: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(ConfigError, match=said):
+        evaluate_model(model, digits, **asked)
+
+
+def test_data_on_another_device_are_told(digits: Dataset) -> None:
+    elsewhere = build_model(TrainConfig(channels=4), digits.image_shape).to("meta")
+    with pytest.raises(ConfigError, match="dataset must be on the model's device, meta, got one on cpu"):
+        evaluate_model(elsewhere, digits)
