@@ -14,7 +14,6 @@ __all__ = [
 
 import contextlib
 import math
-import os
 import time
 
 from mlflow import MlflowClient
@@ -23,8 +22,8 @@ from mlflow.exceptions import MlflowException
 
 from hit.errors import Claimed, RunDeleted, StoreError, TakenOver
 from hit.names_and_notes import is_unnamed
+from hit.process_identity import is_running, pid_of, process_identity
 from hit.schema import Tag
-from hit.stop import pid_of, process_identity
 from hit.store_errors import translated
 
 #: Why a run ended whose process went without a word (tag `hit.status_reason`).
@@ -51,10 +50,8 @@ def is_lost(run: Run, now: float | None = None) -> bool:
     if run.info.status != "RUNNING" or not {Tag.PROCESS, Tag.HEARTBEAT} & tags.keys():
         return False
     named = tags.get(Tag.PROCESS, "")
-    if pid := pid_of(named):
-        host, process = process_identity(pid)
-        if tags.get(Tag.HOST) == host:
-            return named != process or not _alive(pid)
+    if pid_of(named) and tags.get(Tag.HOST) == process_identity()[0]:
+        return not is_running(named)
     now = time.time() if now is None else now
     try:
         beat = float(tags.get(Tag.HEARTBEAT, "0"))
@@ -169,13 +166,3 @@ def _not_deleted(client: MlflowClient, run_id: str) -> Run:
 def _not_taken_over(run_id: str, error: MlflowException) -> StoreError:
     fault = translated(error)
     return type(fault)(f"run {run_id} cannot be taken over: {fault}")
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -19,9 +19,10 @@ from hit.errors import ConfigError, Unavailable
 from hit.experiments import Experiment
 from hit.naming import run_name
 from hit.options import build
+from hit.process_identity import process_identity
 from hit.reservation import reserve_run
 from hit.schema import Kind, Tag
-from hit.stop import StopRequest, process_identity
+from hit.stop import StopRequest
 from hit.store import Store
 from hit.tracking import RunWriter
 from hit.workers import Outcome
