@@ -2,13 +2,8 @@
 
 __all__ = ["CONFIG", "Parser", "entry_point"]
 
-import os
-
-# How long GNU OpenMP's threads spin before they sleep, read when torch is loaded. Its default has them spin for
-# good: with anything else on their cores, a step of training then takes several times as long.
-os.environ.setdefault("GOMP_SPINCOUNT", "30000")
-
 import argparse
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
@@ -20,6 +15,7 @@ from hit.endings import Ending, ending
 from hit.errors import ConfigError, Diverged, EndedEarly, Interrupted, StoreAway, UserError, nearest, shown
 from hit.memory import as_refusal
 from hit.options import defaults, infos
+from hit.process_settings import process_settings
 from hit.redaction import redact, redact_tracebacks
 from hit.restate import restate_later
 from hit.schema import Kind
@@ -118,7 +114,7 @@ def entry_point(main: Callable[[list[str], StopRequest], None], kind: Kind) -> N
     spare_letters()
     run_id = os.environ.get("MLFLOW_RUN_ID", "")
     redact_tracebacks()
-    with StopRequest(watch_parent=bool(run_id), watch=os.environ.get(WATCHED)) as stop:
+    with process_settings(), StopRequest(watch_parent=bool(run_id), watch=os.environ.get(WATCHED)) as stop:
         try:
             _run(main, stop)
         except (UserError, Diverged, EndedEarly, Interrupted, KeyboardInterrupt) as error:

@@ -3,7 +3,7 @@
 __all__ = ["HEARTBEAT_SECONDS", "Delivery"]
 
 import contextlib
-import sys
+import logging
 import threading
 import time
 
@@ -15,6 +15,8 @@ from hit.journal import Journal, Record
 from hit.outbox import Outbox
 from hit.ownership import Ownership
 from hit.store_errors import translated
+
+_LOG = logging.getLogger(__name__)
 
 HEARTBEAT_SECONDS = 15.0
 
@@ -224,13 +226,10 @@ class Delivery(threading.Thread):
         self.trouble = found
         if found is None:
             if self._told is not None:
-                self._say("the store takes its numbers again")
+                _LOG.info("run %s: the store takes its numbers again", self._run_id)
             self._told = None
         elif not isinstance(found, StoreAway | RunDeleted) and type(found) is not self._told:
             self._told = type(found)
             kept = f"what it measures is kept in {self._journal.folder}"
             goes_on = "" if isinstance(found, TakenOver) else "; the run goes on and asks again every minute"
-            self._say(f"{found}{goes_on}; {kept}")
-
-    def _say(self, line: str) -> None:
-        print(f"run {self._run_id}: {line}", file=sys.stderr, flush=True)
+            _LOG.warning("run %s: %s%s; %s", self._run_id, found, goes_on, kept)

@@ -3,9 +3,9 @@
 __all__ = ["Leftover", "deliver", "deliver_leftovers", "drop", "find_leftovers"]
 
 import contextlib
+import logging
 import os
 import shutil
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,6 +21,8 @@ from hit.journal import JOURNAL, Journal
 from hit.outbox import Outbox
 from hit.state import LOCK, is_mark_of, lock_run, unlock_run
 from hit.store_errors import translated
+
+_LOG = logging.getLogger(__name__)
 
 #: A store that answers and fails at something is asked so often for it, with so long a pause.
 _TRIES, _PAUSE_SECONDS = 40, 0.1
@@ -157,8 +159,4 @@ def _tell(leftover: Leftover, error: StoreError) -> None:
     how = ""
     if isinstance(error, RunGone):
         how = f"; a new run is made of it by: python -m hit.recover --adopt {leftover.run_id}"
-    print(
-        f"run {leftover.run_id}: what its store lacks is still in {leftover.folder}: {error}{how}",
-        file=sys.stderr,
-        flush=True,
-    )
+    _LOG.warning(f"run {leftover.run_id}: what its store lacks is still in {leftover.folder}: {error}{how}")

@@ -2,7 +2,7 @@
 
 __all__ = ["Measurement", "current_judge", "measure", "report_skipped", "skipped_tag"]
 
-import sys
+import logging
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -18,6 +18,8 @@ from hit.metrics.inception import InceptionFid
 from hit.models import HierarchicalVAE
 from hit.schema import Tag
 from hit.store import Store
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -111,5 +113,5 @@ def skipped_tag(group: str) -> str:
 
 @cache
 def report_skipped(group: str, why: str) -> None:
-    """Say on stderr that a group was not measured: once a process, however many models it measures."""
-    print(f"{group} not measured: {why}", file=sys.stderr, flush=True)
+    """Say that a group was not measured: once a process, however many models it measures."""
+    _LOG.warning("%s not measured: %s", group, why)

@@ -18,7 +18,7 @@ from hit.experiments import Experiment
 from hit.findings import log_measurement
 from hit.generation import inception_fingerprint, judge_fingerprint
 from hit.judge import Judge
-from hit.machine import keep_freed_memory, select_device, set_threads
+from hit.machine import select_device, set_threads
 from hit.measuring import Measurement, current_judge, measure, skipped_tag
 from hit.metric_groups import GROUPS, parse_groups
 from hit.metrics import EVALUATOR
@@ -127,7 +127,6 @@ def reevaluate(
     }
     config = TrainConfig.from_flat(flat)
     set_threads(config.threads)
-    keep_freed_memory()
     dataset = load_once(config.dataset, config.data_root, select_device(config.device), config.crop)
     check_fit(config, dataset.image_shape)
     trained_on = run.data.tags.get(Tag.DATA_DIGEST)

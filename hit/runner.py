@@ -30,7 +30,7 @@ from hit.descent import Epoch
 from hit.errors import Interrupted, StoreAway
 from hit.experiments import Experiment
 from hit.findings import log_measurement, log_pictures
-from hit.machine import keep_freed_memory, select_device, set_threads
+from hit.machine import select_device, set_threads
 from hit.measuring import measure, report_skipped
 from hit.metric_groups import parse_groups
 from hit.models import HierarchicalVAE, build_model, check_fit, check_memory
@@ -100,7 +100,6 @@ def train_run(
     """
     stop = stop or StopRequest()
     set_threads(config.threads)
-    keep_freed_memory()
     device = select_device(config.device)
     dataset = load_once(config.dataset, config.data_root, device, config.crop)
     check_fit(config, dataset.image_shape)

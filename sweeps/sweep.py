@@ -2,7 +2,7 @@
 
 __all__ = ["Sweep"]
 
-import sys
+import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -29,6 +29,8 @@ from sweeps.options import SweepOptions, SweepRequest
 from sweeps.plan import build_driver, check_logged, find_rates
 from sweeps.running import RunningOptions
 from sweeps.setting import SweepResult, SweepSetting
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -115,12 +117,11 @@ class Sweep:
         result = run_sweep(self.driver, sweep, launcher, setting, stop, self.params)
         of_all = f" of {result.wanted}" if result.wanted is not None else ""
         started = sum(result.counts.values())
-        print(
+        _LOG.info(
             f"sweep: {result.finished}{of_all or ' runs'}{' cells' if of_all else ''} are finished, "
             f"{started} {'run was' if started == 1 else 'runs were'} started now"
             + "".join(f", {count} {state}" for state, count in sorted(result.counts.items()) if state != "finished")
-            + f"; {result.ended}",
-            file=sys.stderr,
+            + f"; {result.ended}"
         )
         return result
 

@@ -2,8 +2,8 @@
 
 __all__ = ["read_surface", "surface_run"]
 
+import logging
 import math
-import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -16,7 +16,7 @@ from hit.config import TrainConfig, machine_fields
 from hit.data import Dataset
 from hit.descent import Epoch
 from hit.errors import StoreError
-from hit.machine import keep_freed_memory, select_device, set_threads
+from hit.machine import select_device, set_threads
 from hit.models import build_model, check_fit, check_memory
 from hit.models.conditioning import SurfaceModel, condition_on_betas
 from hit.resuming import state_folder
@@ -31,6 +31,8 @@ from hit.surfaces.plan import SurfacePlan
 from hit.surfaces.stored import PLAN_FILE, stored_surface
 from hit.surfaces.training import WIDENED_AT, fit_surface
 from hit.tracking import RunWriter
+
+_LOG = logging.getLogger(__name__)
 
 #: A layer whose rate is below this at every β of the grid carries nothing, nats per image.
 COLLAPSED_BELOW = 0.05
@@ -68,7 +70,6 @@ def surface_run(
     stop = stop or StopRequest()
     config = plan.config
     set_threads(config.threads)
-    keep_freed_memory()
     device = select_device(config.device)
     dataset = load_once(config.dataset, config.data_root, device, config.crop)
     check_fit(config, dataset.image_shape)
@@ -180,7 +181,6 @@ def read_surface(
         )
         source = replace(source, plan=plan)
         set_threads(config.threads)
-        keep_freed_memory()
         device = select_device(config.device)
         dataset = load_once(plan.config.dataset, config.data_root, device, plan.config.crop)
         if dataset.digest != source.data_digest:
@@ -220,11 +220,9 @@ def _warn_of_collapse(epoch: Epoch, epochs: int) -> None:
     dead = [name for name, rate in epoch.metrics.items() if name.startswith("train/rate_") and rate < COLLAPSED_BELOW]
     for name in dead:
         layer = name.rpartition("_")[2]
-        print(
+        _LOG.warning(
             f"collapsed: z_{layer} carries {epoch.metrics[name]:.2g} nats over all β after {epoch.number} of "
-            f"{epochs} epochs, and seldom comes back; more steps (epochs, or smaller batches) help",
-            file=sys.stderr,
-            flush=True,
+            f"{epochs} epochs, and seldom comes back; more steps (epochs, or smaller batches) help"
         )
 
 

@@ -14,9 +14,9 @@ import torch
 from hit import data
 from hit.config import TrainConfig
 from hit.evaluation import evaluate
-from hit.machine import keep_freed_memory
 from hit.models import build_model
 from hit.models.conditioning import condition_on_betas, fold
+from hit.process_settings import keep_freed_memory
 from hit.surfaces import training
 
 #: (β_1, β_2): the middle of the plane, its edges, and a point of weak β.

@@ -17,8 +17,8 @@ from hit.config import TrainConfig
 from hit.data import Dataset
 from hit.descent import Epoch
 from hit.evaluation import evaluate
-from hit.machine import keep_freed_memory
 from hit.models import HierarchicalVAE, build_model
+from hit.process_settings import keep_freed_memory
 from hit.training import fit
 
 Betas = tuple[float, float]

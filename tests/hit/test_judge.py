@@ -28,6 +28,8 @@ from hit.schema import Tag, is_metric
 from hit.stop import StopRequest
 from hit.store import Store
 
+pytestmark = pytest.mark.usefixtures("lines")
+
 CONFIG = TrainConfig(channels=4, z_dims=(5,), epochs=1, batch_size=256, device="cpu", threads=1)
 SAMPLES = 60
 GENERATED = {
