@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from typing import Any, NoReturn
 
+from hit.commands import program
 from hit.config import describe, flat_defaults
-from hit.console import program, refuse_others
+from hit.console import refuse_others
 from hit.endings import Ending, ending
 from hit.errors import ConfigError, Diverged, EndedEarly, Interrupted, StoreAway, UserError, nearest, shown
 from hit.memory import as_refusal

@@ -9,6 +9,7 @@ import time
 
 from mlflow import MlflowClient
 
+from hit.commands import program
 from hit.draining import Drain
 from hit.errors import RunDeleted, RunGone, StoreAway, StoreError, TakenOver
 from hit.journal import Journal, Record
@@ -143,9 +144,10 @@ class Delivery(threading.Thread):
     def _lacks(self) -> str:
         match self.trouble:
             case RunDeleted():
-                how = f"delivered if the run is restored, and dropped by: python -m hit.recover --drop {self._run_id}"
+                command = f"{program('hit.recover')} --drop {self._run_id}"
+                how = f"delivered if the run is restored, and dropped by: {command}"
             case RunGone():
-                how = f"brought there as a new run by: python -m hit.recover --adopt {self._run_id}"
+                how = f"brought there as a new run by: {program('hit.recover')} --adopt {self._run_id}"
             case _:
                 how = "delivered by the next command that uses this state_dir and store"
         why = self.waits_for or self.trouble or "the store has not answered in time"

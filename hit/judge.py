@@ -16,6 +16,7 @@ from torch import Tensor
 
 from hit.backbones import Classifier, build_classifier
 from hit.checkpoint import load_weights, weights_digest
+from hit.commands import program
 from hit.data import Dataset, Split, labelled_batches
 from hit.errors import CheckpointError, ConfigError, NoJudge, shown
 from hit.schema import WEIGHTS
@@ -108,7 +109,7 @@ def find_judge(store: "Store", dataset: Dataset) -> Judge:
         CheckpointError: its weights are damaged.
     """
     trained = store.classifiers(dataset.digest)
-    command = f"python -m hit.classify --dataset {shlex.quote(dataset.name)}"
+    command = f"{program('hit.classify')} --dataset {shlex.quote(dataset.name)}"
     if not isinstance(dataset.train, Split):  # streamed, as crops
         command += f" --crop {dataset.image_shape[1]}"
     if not trained:

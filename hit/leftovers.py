@@ -14,6 +14,7 @@ from pathlib import Path
 from filelock import Timeout
 from mlflow import MlflowClient
 
+from hit.commands import program
 from hit.connection import connect
 from hit.errors import RunDeleted, RunGone, StoreAway, StoreError
 from hit.facts import RunFacts
@@ -158,5 +159,5 @@ def _remove_empty(folder: Path) -> None:
 def _tell(leftover: Leftover, error: StoreError) -> None:
     how = ""
     if isinstance(error, RunGone):
-        how = f"; a new run is made of it by: python -m hit.recover --adopt {leftover.run_id}"
+        how = f"; a new run is made of it by: {program('hit.recover')} --adopt {leftover.run_id}"
     _LOG.warning(f"run {leftover.run_id}: what its store lacks is still in {leftover.folder}: {error}{how}")

@@ -11,6 +11,7 @@ from typing import Any
 from mlflow.entities import Run
 
 from hit.checkpoint import load_weights
+from hit.commands import program
 from hit.config import TrainConfig
 from hit.data import Dataset
 from hit.errors import StoreError, shown
@@ -196,7 +197,7 @@ def _candidate(run: Run, asked: frozenset[str], again: bool) -> Candidate:
     if run.info.status != "FINISHED":
         skip = (
             f"it is {run.info.status}, and only a FINISHED run has a model "
-            f"(`python -m hit.train --resume {run.info.run_id}` goes on)"
+            f"(`{program('hit.train')} --resume {run.info.run_id}` goes on)"
         )
         return Candidate(run, skip=skip)
     # Which classifier scores the run's samples today depends on its data, which are not loaded yet.

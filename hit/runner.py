@@ -24,6 +24,7 @@ import torch
 from hit import data
 from hit.checkpoint import save_weights
 from hit.claims import assert_claim
+from hit.commands import program
 from hit.config import TrainConfig, beta_numbers
 from hit.data import Dataset
 from hit.descent import Epoch
@@ -154,7 +155,7 @@ def train_run(
             )
         except Interrupted as error:
             folder = f" --state_dir {shlex.quote(config.state_dir)}" if config.state_dir else ""
-            error.advice = f"; go on with: python -m hit.train --resume {run.run_id}{folder}"
+            error.advice = f"; go on with: {program('hit.train')} --resume {run.run_id}{folder}"
             raise
         on_progress(Progress(config.epochs, config.epochs, "evaluating"))
         run.check()

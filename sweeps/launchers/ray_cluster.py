@@ -37,7 +37,7 @@ def check_ray(address: str) -> Any:
         import ray
     except ImportError:
         raise Unavailable(
-            "launcher=ray needs the package ray, which is not installed: pip install 'hit[ray]'"
+            "launcher=ray needs the package ray, which is not installed: pip install -e '.[ray]'"
         ) from None
     if not address:
         return ray

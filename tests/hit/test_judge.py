@@ -144,7 +144,7 @@ class TestMeasurement:
         self, digits: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-        with pytest.raises(Unavailable, match=r"needs the package torch-fidelity; pip install 'hit\[fid\]'"):
+        with pytest.raises(Unavailable, match=r"needs the package torch-fidelity; pip install -e '\.\[fid\]'"):
             InceptionFid(torch.device("cpu"))
         monkeypatch.undo()
         monkeypatch.setitem(sys.modules, "torch_fidelity", ModuleType("torch_fidelity"))

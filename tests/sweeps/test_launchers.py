@@ -220,7 +220,7 @@ class TestOptions:
 
     def test_without_ray_one_line_says_how_to_get_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, "ray", None)
-        with pytest.raises(Unavailable, match=r"launcher=ray needs the package ray.*pip install 'hit\[ray\]'"):
+        with pytest.raises(Unavailable, match=r"launcher=ray needs the package ray.*pip install -e '\.\[ray\]'"):
             check_launcher(RunningOptions(launcher="ray"))
 
     @needs_ray
