@@ -2,7 +2,7 @@
 
 __all__ = ["register", "register_all"]
 
-import sys
+import logging
 from collections.abc import Iterable
 
 import pandas as pd
@@ -11,6 +11,8 @@ from analysis.recommend import APPLICATIONS, Recommendation, recommend
 from hit.errors import StoreError
 from hit.model_registry import Registered, register_run
 from hit.store import Store
+
+_LOG = logging.getLogger(__name__)
 
 
 def register(recommendation: Recommendation, tracking_uri: str | None = None) -> Registered:
@@ -53,7 +55,7 @@ def register_all(frame: pd.DataFrame, names: Iterable[str] = (), tracking_uri: s
     if not done:
         raise StoreError("; ".join(missing))
     for line in missing:
-        print(line, file=sys.stderr)
+        _LOG.warning("%s", line)
     return done
 
 

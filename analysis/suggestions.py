@@ -16,6 +16,7 @@ from collections.abc import Collection
 
 import pandas as pd
 
+from hit.commands import program
 from hit.config import flat_defaults
 from hit.field_roles import Role, role_of
 from hit.metric_groups import optional_group
@@ -43,7 +44,7 @@ def evaluate_command(frame: pd.DataFrame, name: str = "") -> str:
             clauses.append(f"params.{param} = '{text}'")
     where = " and ".join(clauses) or "metrics.epochs > 0"
     group = optional_group(name)
-    command = f'python -m hit.evaluate{_experiment(frame)}{_data_root(frame)} --where "{where}"'
+    command = f'{program("hit.evaluate")}{_experiment(frame)}{_data_root(frame)} --where "{where}"'
     return f"{command} --metrics {group}" if group else command
 
 
@@ -52,24 +53,24 @@ def classify_command(frame: pd.DataFrame) -> str:
     crop = _common(frame, "crop") or "0"
     cut = f" --crop {crop}" if crop != "0" else ""
     dataset = shlex.quote(_common(frame, "dataset") or "DATASET")
-    return f"python -m hit.classify --dataset {dataset}{cut}{_data_root(frame)}{_experiment(frame)}"
+    return f"{program('hit.classify')} --dataset {dataset}{cut}{_data_root(frame)}{_experiment(frame)}"
 
 
 def surface_command(frame: pd.DataFrame) -> str:
     """The command that trains one model for every β of such models."""
-    return f"python -m hit.surface{_alike(frame, but=SURFACE_DEFAULTS)}{_experiment(frame)}{_data_root(frame)}"
+    return f"{program('hit.surface')}{_alike(frame, but=SURFACE_DEFAULTS)}{_experiment(frame)}{_data_root(frame)}"
 
 
 def train_commands(experiment: str = DEFAULT_EXPERIMENT) -> str:
     """Words on the commands that make runs, for whom there are none."""
     named = _named(experiment)
-    return f"make one by `python -m hit.train{named}`, many by `python -m sweeps{named}`"
+    return f"make one by `{program('hit.train')}{named}`, many by `{program('sweeps')}{named}`"
 
 
 def search_command(frame: pd.DataFrame, constraints: str) -> str:
     """The sweep that looks for runs like these that keep the constraints; it ends by itself."""
     return (
-        f'python -m sweeps --driver bayes --constraints "{constraints}" --budget {_SEARCH_BUDGET}'
+        f'{program("sweeps")} --driver bayes --constraints "{constraints}" --budget {_SEARCH_BUDGET}'
         f"{_experiment(frame)}{_data_root(frame)}{_alike(frame)}"
     )
 

@@ -3,7 +3,7 @@
 __all__ = ["adopt", "adopt_unknown"]
 
 import contextlib
-import sys
+import logging
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +25,8 @@ from hit.schema import DEFAULT_EXPERIMENT, Tag
 from hit.state import lock_run, run_folder
 from hit.store_errors import translated
 from hit.undelivered import LocalRun, deliver
+
+_LOG = logging.getLogger(__name__)
 
 #: Tags that were true of the old run alone.
 _LEFT_BEHIND = {Tag.UNDELIVERED, Tag.HEARTBEAT, Tag.HOST, Tag.PROCESS, *END_TAGS, MLFLOW_RUN_NAME}
@@ -83,7 +85,7 @@ def adopt_unknown(run_id: str, state_dir: Path, experiment: str = "", uri: str |
     if not (folder / JOURNAL).exists() or _is_known(client, run_id, deleted=True):
         return run_id
     new = adopt(LocalRun(folder, RunDescription.read(folder)), client, experiment)
-    print(f"run {run_id} is not in the store: what it left here is run {new} now", file=sys.stderr, flush=True)
+    _LOG.info("run %s is not in the store: what it left here is run %s now", run_id, new)
     return new
 
 

@@ -143,7 +143,7 @@ def classify(
     from hit.classifier import classifier_scores, fit_classifier
     from hit.config import TrainConfig
     from hit.connection import chosen_experiment
-    from hit.machine import keep_freed_memory, select_device, set_threads
+    from hit.machine import select_device, set_threads
     from hit.run_names import command_name
     from hit.runner import load_once, log_dataset
     from hit.schema import Tag
@@ -153,7 +153,6 @@ def classify(
 
     stop = stop or StopRequest()
     set_threads(options.threads)
-    keep_freed_memory()
     device = select_device(options.device)
     dataset = load_once(options.dataset, options.data_root, device, options.crop)
     options = options.settled(dataset)

@@ -2,24 +2,21 @@
 
 __all__ = ["CONFIG", "Parser", "entry_point"]
 
-import os
-
-# How long GNU OpenMP's threads spin before they sleep, read when torch is loaded. Its default has them spin for
-# good: with anything else on their cores, a step of training then takes several times as long.
-os.environ.setdefault("GOMP_SPINCOUNT", "30000")
-
 import argparse
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from typing import Any, NoReturn
 
+from hit.commands import program
 from hit.config import describe, flat_defaults
-from hit.console import program, refuse_others
+from hit.console import refuse_others
 from hit.endings import Ending, ending
 from hit.errors import ConfigError, Diverged, EndedEarly, Interrupted, StoreAway, UserError, nearest, shown
 from hit.memory import as_refusal
 from hit.options import defaults, infos
+from hit.process_settings import process_settings
 from hit.project_status import correct_status_later
 from hit.redaction import redact, redact_tracebacks
 from hit.schema import Kind
@@ -134,7 +131,7 @@ def entry_point(main: Callable[[list[str], StopRequest], None], kind: Kind) -> N
     spare_letters()
     run_id = os.environ.get("MLFLOW_RUN_ID", "")
     redact_tracebacks()
-    with StopRequest(watch_parent=bool(run_id), watch=os.environ.get(WATCHED)) as stop:
+    with process_settings(), StopRequest(watch_parent=bool(run_id), watch=os.environ.get(WATCHED)) as stop:
         try:
             _run(main, stop)
         except (UserError, Diverged, EndedEarly, Interrupted, KeyboardInterrupt) as error:

@@ -16,13 +16,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-# Our own delivery waits and retries (hit.tracking); MLflow's client would hold a question for minutes.
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
-os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-# stdout is for the run id, and MLflow prints the address with its password.
-os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
-
 from filelock import FileLock, Timeout
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
@@ -41,6 +34,7 @@ _DB_LOCK_SECONDS = 120
 #: MLflow's own variable for where it keeps artifacts.
 _ROOT = "_MLFLOW_SERVER_ARTIFACT_ROOT"
 _TRIES = 5
+_LOG = logging.getLogger(__name__)
 
 
 def connect(uri: str | None = None) -> MlflowClient:
@@ -65,8 +59,8 @@ def connect(uri: str | None = None) -> MlflowClient:
             "commands in the project's folder, so give the file of an SQLite store with its whole path"
         )
     redact_logs("mlflow", "alembic", "sqlalchemy")
-    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # what it has to say, we say
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    if redact(address) != address:  # MLflow prints addresses of runs that end, with the password
+        os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     try:
         if path is not None:
             return _open_file(path, address)
@@ -222,7 +216,7 @@ def _locked(path: Path) -> Iterator[None]:
     except Timeout:
         raise StoreAway("another process has been making its tables for minutes") from None
     except (OSError, NotImplementedError) as error:
-        logging.getLogger(__name__).debug("no lock beside %s: %s", path, error)
+        _LOG.debug("no lock beside %s: %s", path, error)
     try:
         yield
     finally:

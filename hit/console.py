@@ -4,52 +4,24 @@
 does not. The commands are those of the MLproject, with the same options.
 """
 
-__all__ = ["COMMANDS", "Command", "main", "program", "refuse_others"]
+__all__ = ["main", "refuse_others"]
 
 import importlib
 import os
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from hit.commands import COMMANDS, command_of
 from hit.errors import ConfigError, nearest
-from hit.schema import Kind
 from hit.terminal import spare_letters
 
 if TYPE_CHECKING:
     from hit.stop import StopRequest
 
 
-@dataclass(frozen=True)
-class Command:
-    """One command.
-
-    Attributes:
-        module: what `python -m` runs for it, and what holds its `main`.
-        kind: of its run in the store.
-        does: one line for people.
-    """
-
-    module: str
-    kind: Kind
-    does: str
-
-
-#: Name after `hit` → command, in the order in which they are told. Nothing is imported before it is asked for.
-COMMANDS = {
-    "main": Command("sweeps.main", Kind.SWEEP, "the whole story: a small sweep, its evaluation, its report"),
-    "train": Command("hit.train", Kind.TRAIN, "train one model and measure it"),
-    "evaluate": Command("hit.evaluate", Kind.EVALUATE, "add metrics to runs already trained"),
-    "classify": Command("hit.classify", Kind.CLASSIFIER, "train the classifier that scores samples of a data set"),
-    "surface": Command("hit.surface", Kind.SURFACE, "train one model for every beta, and read a grid off it"),
-    "sweep": Command("sweeps", Kind.SWEEP, "let a driver choose models by what the store holds, and train them"),
-    "report": Command("analysis", Kind.REPORT, "figures and recommendation from the store"),
-    "import": Command("hit.import_runs", Kind.IMPORT, "bring checkpoints of the research code into the store"),
-    "recover": Command("hit.recover", Kind.RECOVER, "deal with what a state_dir holds that no store has"),
-}
-#: Names of the MLproject's entry points that differ.
-_ALIASES = {"classifier": "classify"}
+#: Other names of commands: what the MLproject calls them.
+_ALIASES = {"classifier": "classify", "main": "demo"}
 _SHADOWED = ("sweeps", "analysis")
 
 
@@ -60,20 +32,14 @@ def main() -> NoReturn:
     name = _ALIASES.get(name, name)
     if name in COMMANDS:
         _run(name, rest)
-    if name in ("-h", "--help"):
-        sys.stdout.write(_overview())
+    if name in ("-h", "--help", "--version"):
+        sys.stdout.write(_overview() if name != "--version" else f"hit {_version()}\n")
         sys.exit(0)
     if not name:
         sys.stderr.write(_overview())
     else:
         print(f"error: unknown command {name!r}{nearest(name, COMMANDS)}", file=sys.stderr)
     sys.exit(2)
-
-
-def program(module: str) -> str:
-    """How a person has called the command of a module: `hit train`, or `python -m hit.train`."""
-    called = sys.argv[0] if sys.argv else ""
-    return called if called.startswith("hit ") else f"python -m {module}"
 
 
 def refuse_others() -> None:
@@ -97,9 +63,8 @@ def refuse_others() -> None:
 
 def _instead() -> str:
     """The console script's words for the command that runs."""
-    module = getattr(getattr(sys.modules.get("__main__"), "__spec__", None), "name", "").removesuffix(".__main__")
-    found = [name for name, command in COMMANDS.items() if command.module == module]
-    return f"hit {found[0]}" if found else "hit"
+    name = command_of(getattr(getattr(sys.modules.get("__main__"), "__spec__", None), "name", ""))
+    return f"hit {name}" if name else "hit"
 
 
 def _run(name: str, rest: list[str]) -> NoReturn:
@@ -120,7 +85,17 @@ def _run(name: str, rest: list[str]) -> NoReturn:
     entry_point(run, command.kind)
 
 
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("hit")
+    except PackageNotFoundError:
+        return "(a source tree that is not installed)"
+
+
 def _overview() -> str:
     width = max(map(len, COMMANDS))
     lines = [f"  {name:{width}}  {command.does}" for name, command in COMMANDS.items()]
-    return "\n".join(["usage: hit COMMAND [options]", "", *lines, "", "`hit COMMAND --help` lists the options.", ""])
+    last = "`hit COMMAND --help` lists the options, `hit --version` says the version."
+    return "\n".join(["usage: hit COMMAND [options]", "", *lines, "", last, ""])

@@ -2,17 +2,17 @@
 
 __all__ = ["available_cpus", "default_workers", "threads_of_each"]
 
-import os
-import sys
+import logging
 
 _MOST_WORKERS = 8
+_LOG = logging.getLogger(__name__)
 
 
 def available_cpus() -> int:
-    """CPUs that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """CPUs that this process may use: those of its affinity, within the quota of its container."""
+    from joblib import cpu_count  # takes a while to import
+
+    return int(cpu_count())
 
 
 def default_workers() -> int:
@@ -23,14 +23,15 @@ def default_workers() -> int:
 def threads_of_each(workers: int, asked: int = 0) -> int:
     """CPU threads of each of some processes: this machine's CPUs divided, or as many as asked for.
 
-    More threads than CPUs make every step several times slower: that is done, and said on stderr.
+    More threads than CPUs make every step several times slower: that is done, and a line says so.
     """
     cpus = available_cpus()
     if asked * workers > max(cpus, asked):
-        print(
-            f"{workers} workers with threads={asked} each are more than this machine's {cpus} CPUs: every step will "
-            f"take longer (threads=0 divides them)",
-            file=sys.stderr,
-            flush=True,
+        _LOG.warning(
+            "%d workers with threads=%d each are more than this machine's %d CPUs: every step will take longer "
+            "(threads=0 divides them)",
+            workers,
+            asked,
+            cpus,
         )
     return asked or max(1, cpus // workers)

@@ -3,18 +3,21 @@
 __all__ = ["HEARTBEAT_SECONDS", "Delivery"]
 
 import contextlib
-import sys
+import logging
 import threading
 import time
 
 from mlflow import MlflowClient
 
+from hit.commands import program
 from hit.delivery_queue import DeliveryQueue
 from hit.drain import Drain
 from hit.errors import RunDeleted, RunGone, StoreAway, StoreError, TakenOver
 from hit.journal import Journal, Record
 from hit.ownership import Ownership
 from hit.store_errors import translated
+
+_LOG = logging.getLogger(__name__)
 
 HEARTBEAT_SECONDS = 15.0
 
@@ -141,9 +144,10 @@ class Delivery(threading.Thread):
     def _lacks(self) -> str:
         match self.trouble:
             case RunDeleted():
-                how = f"delivered if the run is restored, and dropped by: python -m hit.recover --drop {self._run_id}"
+                command = f"{program('hit.recover')} --drop {self._run_id}"
+                how = f"delivered if the run is restored, and dropped by: {command}"
             case RunGone():
-                how = f"brought there as a new run by: python -m hit.recover --adopt {self._run_id}"
+                how = f"brought there as a new run by: {program('hit.recover')} --adopt {self._run_id}"
             case _:
                 how = "delivered by the next command that uses this state_dir and store"
         why = self.waits_for or self.trouble or "the store has not answered in time"
@@ -224,13 +228,10 @@ class Delivery(threading.Thread):
         self.trouble = found
         if found is None:
             if self._told is not None:
-                self._say("the store takes its numbers again")
+                _LOG.info("run %s: the store takes its numbers again", self._run_id)
             self._told = None
         elif not isinstance(found, StoreAway | RunDeleted) and type(found) is not self._told:
             self._told = type(found)
             kept = f"what it measures is kept in {self._journal.folder}"
             goes_on = "" if isinstance(found, TakenOver) else "; the run goes on and asks again every minute"
-            self._say(f"{found}{goes_on}; {kept}")
-
-    def _say(self, line: str) -> None:
-        print(f"run {self._run_id}: {line}", file=sys.stderr, flush=True)
+            _LOG.warning("run %s: %s%s; %s", self._run_id, found, goes_on, kept)

@@ -3,7 +3,7 @@
 __all__ = ["DeliveryQueue"]
 
 import contextlib
-import sys
+import logging
 from collections.abc import Callable, Iterator
 from itertools import groupby
 from pathlib import Path
@@ -19,6 +19,8 @@ from hit.refused_items import RefusedItems, described
 from hit.schema import SCHEMA_VERSION, Tag
 from hit.sender import Refused, batch_of, send
 from hit.store_errors import translated
+
+_LOG = logging.getLogger(__name__)
 
 _RECORDS_A_BATCH = 900
 #: A store that answers and fails at the same records so often in a row is not away: it fails at them.
@@ -182,11 +184,9 @@ class DeliveryQueue:
         for record, why in refused:
             if why not in self._told:
                 self._told.add(why)
-                print(
+                _LOG.warning(
                     f"run {self._run_id}: the store does not take the {described(record)}: {why}; it is put aside in "
-                    f"{self.journal.folder}, the rest goes on",
-                    file=sys.stderr,
-                    flush=True,
+                    f"{self.journal.folder}, the rest goes on"
                 )
 
     def _tag(self) -> None:

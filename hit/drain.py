@@ -3,8 +3,8 @@
 __all__ = ["Drain", "end_at_once"]
 
 import contextlib
+import logging
 import math
-import sys
 import threading
 
 from mlflow import MlflowClient
@@ -19,6 +19,7 @@ _SECONDS_BEFORE_FIRST_LINE, _SECONDS_BETWEEN_LINES = 5.0, 30.0
 _SECONDS_WHEN_STOPPED, _SECONDS_WHEN_HURRIED = 20.0, 1.5
 #: How long a delivery under way is waited for in the end.
 _LAST_DELIVERY_SECONDS = 60.0
+_LOG = logging.getLogger(__name__)
 
 
 class Drain:
@@ -46,7 +47,7 @@ class Drain:
         if waited > self._tell_after:
             self._tell_after = waited + _SECONDS_BETWEEN_LINES
             said = f"waiting: {why or 'the store is slow'}; Ctrl-C leaves the last numbers on disk"
-            print(said, file=sys.stderr, flush=True)
+            _LOG.warning(said)
         return not self._stop.requested or waited < _SECONDS_WHEN_STOPPED
 
     @property

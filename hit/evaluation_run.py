@@ -11,13 +11,14 @@ from typing import Any
 from mlflow.entities import Run
 
 from hit.checkpoint import load_weights
+from hit.commands import program
 from hit.config import TrainConfig
 from hit.data import Dataset
 from hit.errors import StoreError, shown
 from hit.experiments import Experiment
 from hit.generation import inception_fingerprint, scorer_fingerprint
 from hit.jobs import run_jobs
-from hit.machine import keep_freed_memory, select_device, set_threads
+from hit.machine import select_device, set_threads
 from hit.measurement import Measurement, find_scorers, log_measurement, measure
 from hit.metric_groups import GROUPS
 from hit.metrics import EVALUATOR
@@ -151,7 +152,6 @@ def evaluate_run(
     }
     config = TrainConfig.from_flat(flat)
     set_threads(config.threads)
-    keep_freed_memory()
     dataset = _load_data(run, config)
     groups = candidate.groups
     scorers = find_scorers(groups, dataset, store)
@@ -228,7 +228,7 @@ def _candidate(run: Run, asked: frozenset[str], again: bool) -> Candidate:
     if run.info.status != "FINISHED":
         skip = (
             f"it is {run.info.status}, and only a FINISHED run has a model "
-            f"(`python -m hit.train --resume {run.info.run_id}` goes on)"
+            f"(`{program('hit.train')} --resume {run.info.run_id}` goes on)"
         )
         return Candidate(run, skip=skip)
     # Which classifier scores the run's samples today depends on its data, which are not loaded yet.

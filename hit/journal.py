@@ -4,8 +4,8 @@ __all__ = ["JOURNAL", "Journal", "Record", "read_record"]
 
 import contextlib
 import json
+import logging
 import os
-import sys
 import threading
 from collections.abc import Iterable
 from itertools import accumulate
@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from hit.state import unwritable, write_whole
+
+_LOG = logging.getLogger(__name__)
 
 #: Name of the file in the run's folder.
 JOURNAL = "journal.jsonl"
@@ -163,11 +165,9 @@ class Journal:
         os.close(self._file)
         self._file = os.open(self._path, os.O_RDWR)
         self._end = sum(map(len, readable))
-        print(
+        _LOG.warning(
             f"the journal of run {self.folder.name} is damaged in {sum(map(bytes.__ne__, lines, readable))} of its "
-            f"{len(lines)} lines: what can be read of it is kept, and the damaged file as {damaged}",
-            file=sys.stderr,
-            flush=True,
+            f"{len(lines)} lines: what can be read of it is kept, and the damaged file as {damaged}"
         )
 
     def _write(self, data: bytes) -> None:

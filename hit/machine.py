@@ -1,11 +1,9 @@
-"""What this machine gives: devices, threads, and an allocator that keeps its pages."""
+"""What this machine gives: devices and threads."""
 
-__all__ = ["keep_freed_memory", "select_device", "set_threads"]
+__all__ = ["select_device", "set_threads"]
 
-import ctypes
 import os
 import re
-import sys
 
 import torch
 
@@ -13,7 +11,6 @@ from hit.bounds import MOST_THREADS, whole_number
 from hit.errors import ConfigError, shown
 
 _DEVICE = re.compile(r"auto|cpu|cuda(:[0-9]{1,4})?")
-_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3  # of glibc's mallopt
 
 
 def select_device(name: str) -> torch.device:
@@ -47,20 +44,3 @@ def set_threads(threads: int) -> None:
         raise ConfigError(f"HIT_THREADS must be a whole number from 0 to {MOST_THREADS}, got {shown(text)}")
     if threads or asked:
         torch.set_num_threads(threads or asked)
-
-
-def keep_freed_memory() -> bool:
-    """Let glibc keep freed blocks instead of giving them back; whether it could be told.
-
-    A training step on the CPU allocates and frees the same megabytes of activations again and again:
-    given back each time, their pages are faulted in anew at every step, a third of its time.
-    The process stays as large as it once was.
-    """
-    if not sys.platform.startswith("linux"):
-        return False
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError):  # not glibc
-        return False
-    kept = bool(mallopt(_M_TRIM_THRESHOLD, 1 << 30)) and bool(mallopt(_M_TOP_PAD, 1 << 26))
-    return kept and bool(mallopt(_M_MMAP_THRESHOLD, 1 << 30) or mallopt(_M_MMAP_THRESHOLD, 1 << 25))

@@ -2,7 +2,7 @@
 
 __all__ = ["Measurement", "Scorers", "find_scorers", "log_measurement", "measure", "measure_run"]
 
-import sys
+import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
@@ -29,6 +29,8 @@ from hit.store import Store
 from hit.stored_scorer import find_scorer
 from hit.tracking import RunWriter
 from hit.ui_views import IMAGE_KEYS
+
+_LOG = logging.getLogger(__name__)
 
 #: Groups that cannot be measured without a network beside the model.
 _WITH_NETWORK = ("generation", "inception")
@@ -168,7 +170,7 @@ def measure_run(
     """Evaluate a trained model; its metrics, weights and pictures go to its run. The metrics.
 
     The store of the run is asked for the classifier that scores samples. Where there is none, a tag and
-    a line on stderr say so: `python -m hit.evaluate` adds what is missing later.
+    a warning say so: `python -m hit.evaluate` adds what is missing later.
 
     Args:
         betas: those that training ended with, where they are not the config's.
@@ -215,5 +217,5 @@ def _skipped_tag(group: str) -> str:
 
 @cache
 def _report_skipped(group: str, why: str) -> None:
-    """Say on stderr that a group was not measured: once a process, however many models it measures."""
-    print(f"{group} not measured: {why}", file=sys.stderr, flush=True)
+    """Say that a group was not measured: once a process, however many models it measures."""
+    _LOG.warning("%s not measured: %s", group, why)

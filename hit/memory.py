@@ -2,9 +2,11 @@
 
 __all__ = ["as_refusal", "memory_is_told", "memory_of"]
 
+import contextlib
 import functools
 import os
 import re
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
@@ -28,12 +30,11 @@ def memory_of(device: "torch.device") -> int | None:
         import torch
 
         return int(torch.cuda.get_device_properties(device).total_memory)
+    import psutil  # not for --help
+
     bounds = []
-    try:
-        lines = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
-        bounds.append(1024 * sum(int(lines[name].split()[0]) for name in ("MemTotal", "SwapTotal")))
-    except (OSError, ValueError, KeyError):
-        pass
+    with contextlib.suppress(psutil.Error, OSError, RuntimeError), warnings.catch_warnings(action="ignore"):
+        bounds.append(psutil.virtual_memory().total + psutil.swap_memory().total)
     for path in _CONTAINER:
         try:
             bounds.append(int(Path(path).read_text()))

@@ -38,13 +38,15 @@ def correct_status(run_id: str, runner: int) -> bool:
         StoreError: the store does not answer.
         MlflowException: the run has been deleted.
     """
+    import psutil
+
     from hit.connection import connect
 
     client = connect()
     ended = client.get_run(run_id).info.end_time
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while time.monotonic() < deadline:
-        present = os.path.exists(f"/proc/{runner}") or not os.path.exists("/proc")
+        present = psutil.pid_exists(runner)
         if client.get_run(run_id).info.status == "FAILED":
             client.set_terminated(run_id, status="KILLED", end_time=ended)
             return True

@@ -13,7 +13,7 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from hit.console import program
+from hit.commands import program
 from hit.schema import Tag
 
 _PACKAGES = ("mlflow", "torch", "torchvision", "scikit-learn", "numpy", "scipy", "pandas", "optuna", "plotly")

@@ -19,7 +19,7 @@ from hit.data.download import DataRoot
 from hit.endings import outcome_of
 from hit.errors import CheckpointError, ConfigError, DataError, Diverged, OutOfMemory, shown
 from hit.experiments import Experiment
-from hit.machine import keep_freed_memory, select_device, set_threads
+from hit.machine import select_device, set_threads
 from hit.measurement import measure_run
 from hit.models import HierarchicalVAE, build_model
 from hit.paths import given_path
@@ -106,7 +106,6 @@ def import_runs(
     stop = stop or StopRequest()
     DataRoot.find(machine.data_root)  # one out of reach is no fault of the runs
     set_threads(machine.threads)
-    keep_freed_memory()
     job = _Import(
         machine={name: getattr(machine, name) for name in machine_fields()},
         device=select_device(machine.device),

@@ -3,13 +3,12 @@
 __all__ = ["LOST_AFTER_SECONDS", "is_lost"]
 
 import math
-import os
 import time
 
 from mlflow.entities import Run
 
+from hit.process_identity import is_running, pid_of, process_identity
 from hit.schema import Tag
-from hit.stop import pid_of, process_identity
 
 #: A run of another machine whose heart has not beaten for so long is lost.
 LOST_AFTER_SECONDS = 600.0
@@ -27,10 +26,8 @@ def is_lost(run: Run, now: float | None = None) -> bool:
     if run.info.status != "RUNNING" or not {Tag.PROCESS, Tag.HEARTBEAT} & tags.keys():
         return False
     named = tags.get(Tag.PROCESS, "")
-    if pid := pid_of(named):
-        host, process = process_identity(pid)
-        if tags.get(Tag.HOST) == host:
-            return named != process or not _alive(pid)
+    if pid_of(named) and tags.get(Tag.HOST) == process_identity()[0]:
+        return not is_running(named)
     now = time.time() if now is None else now
     try:
         beat = float(tags.get(Tag.HEARTBEAT, "0"))
@@ -39,13 +36,3 @@ def is_lost(run: Run, now: float | None = None) -> bool:
     if not math.isfinite(beat) or beat > now + _LATEST_SECONDS:
         beat = 0.0
     return now - beat > LOST_AFTER_SECONDS
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -21,11 +21,12 @@ import torch
 
 from hit import data
 from hit.claims import assert_claim
+from hit.commands import program
 from hit.config import TrainConfig, beta_numbers
 from hit.data import Dataset
 from hit.errors import Interrupted, StoreAway
 from hit.experiments import Experiment
-from hit.machine import keep_freed_memory, select_device, set_threads
+from hit.machine import select_device, set_threads
 from hit.measurement import measure_run
 from hit.models import HierarchicalVAE, build_model, check_fit, check_memory
 from hit.resuming import CHECKPOINT, Longer, take_earlier_epochs
@@ -96,7 +97,6 @@ def train_run(
     """
     stop = stop or StopRequest()
     set_threads(config.threads)
-    keep_freed_memory()
     device = select_device(config.device)
     dataset = load_once(config.dataset, config.data_root, device, config.crop)
     check_fit(config, dataset.image_shape)
@@ -151,7 +151,7 @@ def train_run(
             )
         except Interrupted as error:
             folder = f" --state_dir {shlex.quote(config.state_dir)}" if config.state_dir else ""
-            error.advice = f"; go on with: python -m hit.train --resume {run.run_id}{folder}"
+            error.advice = f"; go on with: {program('hit.train')} --resume {run.run_id}{folder}"
             raise
         on_progress(Progress(config.epochs, config.epochs, "evaluating"))
         run.check()

@@ -1,18 +1,14 @@
 """Requests to stop: SIGTERM, SIGHUP, Ctrl-C, and the death of the process that started this one."""
 
-__all__ = ["SIGNALS", "WATCHED", "StopRequest", "pid_of", "process_identity", "signals_held_back"]
+__all__ = ["SIGNALS", "WATCHED", "StopRequest", "signals_held_back"]
 
 import contextlib
 import os
-import re
 import signal
-import socket
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
 from multiprocessing import resource_tracker
-from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, Self
 
@@ -25,11 +21,9 @@ WATCHED = "HIT_WATCHED_PROCESS"
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 _HANGUP = getattr(signal, "SIGHUP", None)
-_SHELLS = {"bash", "sh", "dash", "zsh"}
 _POLL_SECONDS = 1.0
 #: A Ctrl-C that comes sooner after the second one is still that: keys repeat, and a process may get it twice.
 _MEANT_AGAIN_SECONDS = 1.0
-_PROCESS = re.compile(r"([1-9][0-9]{0,8}):[0-9]*")
 
 
 class StopRequest:
@@ -113,7 +107,9 @@ class StopRequest:
                     continue
                 self._previous[number] = signal.signal(number, self._handle)
         if self._watch_parent or self._watched:
-            ancestors = _ancestors() if self._watch_parent else None
+            from hit.process_identity import lineage  # not for --help
+
+            ancestors = lineage() if self._watch_parent else None
             threading.Thread(target=self._watch, args=(ancestors,), daemon=True).start()
         return self
 
@@ -138,9 +134,11 @@ class StopRequest:
         raise KeyboardInterrupt
 
     def _watch(self, ancestors: list[int] | None) -> None:
+        from hit.process_identity import is_running, lineage
+
         while True:
-            gone = self._watched and process_identity(pid_of(self._watched))[1] != self._watched
-            if gone or (ancestors is not None and _ancestors() != ancestors):
+            gone = self._watched and not is_running(self._watched)
+            if gone or (ancestors is not None and lineage() != ancestors):
                 self.request(signal.SIGTERM)
                 return
             if self._closed.wait(_POLL_SECONDS):
@@ -159,33 +157,6 @@ def signals_held_back() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def process_identity(pid: int | None = None) -> tuple[str, str]:
-    """(host, process): strings that name a process of this machine for as long as the machine runs.
-
-    The host part tells containers on one machine apart; the process part tells a reused pid apart.
-    """
-    pid = os.getpid() if pid is None else pid
-    boot, namespace, started = "", "", ""
-    with contextlib.suppress(OSError):
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()[:8]
-        namespace = os.readlink("/proc/self/ns/pid").strip("pid:[]")
-    with contextlib.suppress(OSError, IndexError):
-        # After the parenthesised name, field 22 of /proc/<pid>/stat is the start time in clock ticks.
-        started = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    host = "/".join(part for part in (socket.gethostname(), boot, namespace) if part)
-    return host, f"{pid}:{started}"
-
-
-def pid_of(process: str) -> int:
-    """The pid in the name of a process (`process_identity`); 0 where the text is no such name.
-
-    >>> pid_of("4711:123456"), pid_of("4711:"), pid_of("x:y"), pid_of("")
-    (4711, 4711, 0, 0)
-    """
-    match = _PROCESS.fullmatch(process)
-    return int(match[1]) if match else 0
-
-
 def _let_go_of(terminals: list[int]) -> None:
     """Say nothing more where nobody listens: a terminal that was closed takes every word for an error."""
     for number in terminals:
@@ -193,28 +164,3 @@ def _let_go_of(terminals: list[int]) -> None:
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, number)
             os.close(nowhere)
-
-
-def _ancestors() -> list[int]:
-    """Parent, and its parent for as long as they are shells: `mlflow run` may start us through one."""
-    chain = [os.getppid()]
-    while chain[-1] > 1:
-        name, parent = _name_and_parent(chain[-1])
-        if name not in _SHELLS:
-            break
-        chain.append(parent)
-    return chain
-
-
-def _name_and_parent(pid: int) -> tuple[str, int]:
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-        return stat[stat.index("(") + 1 : stat.rindex(")")], int(stat.rpartition(")")[2].split()[1])
-    except (OSError, ValueError):
-        pass
-    with contextlib.suppress(OSError, ValueError, IndexError):  # systems without /proc
-        words = subprocess.run(
-            ["ps", "-o", "ppid=,comm=", "-p", str(pid)], capture_output=True, text=True, check=False
-        ).stdout.split()
-        return os.path.basename(words[1]).lstrip("-"), int(words[0])
-    return "", 0

@@ -12,6 +12,7 @@ import torch
 
 from hit.backbones import Classifier, build_classifier
 from hit.checkpoint import load_weights, weights_digest
+from hit.commands import program
 from hit.data import Dataset, Split
 from hit.errors import CheckpointError, ConfigError, NoScorer, shown
 from hit.schema import WEIGHTS
@@ -31,7 +32,7 @@ def find_scorer(store: Store, dataset: Dataset) -> SampleScorer:
         CheckpointError: its weights are damaged.
     """
     trained = store.classifiers(dataset.digest)
-    command = f"python -m hit.classify --dataset {shlex.quote(dataset.name)}"
+    command = f"{program('hit.classify')} --dataset {shlex.quote(dataset.name)}"
     if not isinstance(dataset.train, Split):  # streamed, as crops
         command += f" --crop {dataset.image_shape[1]}"
     if not trained:

@@ -3,9 +3,9 @@
 __all__ = ["LocalRun", "deliver", "deliver_undelivered", "drop", "find_local_runs"]
 
 import contextlib
+import logging
 import os
 import shutil
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +14,7 @@ from pathlib import Path
 from filelock import Timeout
 from mlflow import MlflowClient
 
+from hit.commands import program
 from hit.connection import connect
 from hit.delivery_queue import DeliveryQueue
 from hit.errors import RunDeleted, RunGone, StoreAway, StoreError
@@ -21,6 +22,8 @@ from hit.journal import JOURNAL, Journal
 from hit.run_description import RunDescription
 from hit.state import LOCK, is_mark_of, lock_run, unlock_run
 from hit.store_errors import translated
+
+_LOG = logging.getLogger(__name__)
 
 #: A store that answers and fails at something is asked so often for it, with so long a pause.
 _TRIES, _PAUSE_SECONDS = 40, 0.1
@@ -156,9 +159,5 @@ def _remove_empty(folder: Path) -> None:
 def _tell(local: LocalRun, error: StoreError) -> None:
     how = ""
     if isinstance(error, RunGone):
-        how = f"; a new run is made of it by: python -m hit.recover --adopt {local.run_id}"
-    print(
-        f"run {local.run_id}: what its store lacks is still in {local.folder}: {error}{how}",
-        file=sys.stderr,
-        flush=True,
-    )
+        how = f"; a new run is made of it by: {program('hit.recover')} --adopt {local.run_id}"
+    _LOG.warning(f"run {local.run_id}: what its store lacks is still in {local.folder}: {error}{how}")

@@ -1,6 +1,6 @@
 """A pool of long-lived worker processes that divide the machine's threads."""
 
-__all__ = ["THREAD_VARIABLES", "Job", "Outcome", "Patience", "WorkerPool", "attempt"]
+__all__ = ["Job", "Outcome", "Patience", "WorkerPool", "attempt"]
 
 import contextlib
 import multiprocessing
@@ -21,12 +21,11 @@ from hit.cpus import threads_of_each
 from hit.errors import Diverged, EndedEarly, Interrupted, UserError
 from hit.main_guard import check_main_guard
 from hit.memory import as_refusal
+from hit.process_settings import keep_freed_memory, lines_are_shown, show_lines, worker_variables
 from hit.redaction import redact
 from hit.run_outcomes import RunOutcome
 from hit.stop import SIGNALS, StopRequest, signals_held_back
 
-#: What OpenMP and BLAS read when they are loaded, and we when a model is trained.
-THREAD_VARIABLES = ("HIT_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 #: What takes seconds to import, torch and MLflow above all. On Linux workers are forked from a process
 #: that has imported it and done nothing else: it is paid once a pool, and not again for a worker in the place of one
 #: that died.
@@ -167,11 +166,13 @@ class WorkerPool:
 
     def _start(self) -> _Worker:
         ours, theirs = self._context.Pipe()
-        before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
+        variables = worker_variables(self._threads)
+        before = {name: os.environ.get(name) for name in variables}
         # Read by OpenMP and BLAS when they are loaded, so it must stand before the process starts.
-        os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(self._threads)))
+        os.environ.update(variables)
         try:
-            process: BaseProcess = self._context.Process(target=_work, args=(theirs, dict(os.environ)), daemon=False)
+            args = (theirs, dict(os.environ), lines_are_shown())
+            process: BaseProcess = self._context.Process(target=_work, args=args, daemon=False)
             with signals_held_back():  # Ctrl-C is not for what workers are forked from; they hear it once they can
                 process.start()
         finally:
@@ -232,10 +233,11 @@ def _context() -> Any:
     return context
 
 
-def _work(pipe: Connection, environment: dict[str, str]) -> None:
+def _work(pipe: Connection, environment: dict[str, str], shows_lines: bool) -> None:
     os.environ.clear()  # that of the process which was forked is from when it began
     os.environ.update(environment)
-    with StopRequest() as stop:
+    keep_freed_memory()
+    with show_lines() if shows_lines else contextlib.nullcontext(), StopRequest() as stop:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         threading.Thread(target=_stop_with_parent, args=(stop,), daemon=True).start()
         while not stop.requested:

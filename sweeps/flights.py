@@ -15,12 +15,12 @@ from hit.errors import Claimed, RunGone
 from hit.experiments import Experiment
 from hit.frames import outcomes
 from hit.journal import JOURNAL
+from hit.process_identity import process_identity
 from hit.reservation import release_run, reserve_run, retake_run, settle_run
 from hit.run_names import point_name, run_name
 from hit.run_outcomes import FINAL, RunOutcome
 from hit.schema import Tag
 from hit.state import lock_run, run_folder
-from hit.stop import process_identity
 from hit.store import Store
 from hit.workers import Outcome
 from sweeps.driver import Proposal

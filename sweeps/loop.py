@@ -3,6 +3,7 @@
 __all__ = ["run_sweep"]
 
 import contextlib
+import logging
 import math
 import sys
 import time
@@ -29,6 +30,8 @@ from sweeps.note import SweepNote
 from sweeps.progress import Progress, Standing
 from sweeps.reading import Reading
 from sweeps.setting import SweepResult, SweepSetting
+
+_LOG = logging.getLogger(__name__)
 
 _SECONDS_BETWEEN_QUESTIONS = 2.0
 #: What other processes have come to is asked for so often while there is room for another run.
@@ -257,7 +260,7 @@ class _Sweep:
                 return ask()
             except StoreAway as error:
                 if not told:
-                    print(f"waiting for the store: {error}", file=sys.stderr, flush=True)
+                    _LOG.warning("waiting for the store: %s", error)
                 told = True
                 time.sleep(_SECONDS_BETWEEN_QUESTIONS)
 

@@ -80,7 +80,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
         models = Selection.of(run.experiment, identities=set(mine["config_hash"]))
         path = publish(run, models, page.output)
     print(f"report: {path}")
-    print(charts_line(run.uri, run.experiment_id))
+    print(charts_line(run.uri, run.experiment_id), file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -2,9 +2,9 @@
 
 __all__ = ["Best", "Progress", "Standing", "seconds_text"]
 
+import logging
 import math
 import statistics
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +15,8 @@ from tqdm import tqdm
 
 from hit.run_outcomes import RunOutcome
 from hit.schema import described
+
+_LOG = logging.getLogger(__name__)
 
 _SECONDS_BETWEEN_LINES = 60.0
 _BAR = "{desc}: {percentage:3.0f}%|{bar:20}| {n_fmt}/{total_fmt} [{elapsed}{postfix}]"
@@ -125,7 +127,7 @@ class Progress:
         if self._bar.disable:
             if news or time.monotonic() - self._told_at > _SECONDS_BETWEEN_LINES:
                 self._told_at = time.monotonic()
-                print(f"sweep: {doing + '; ' if doing else ''}{standing}", file=sys.stderr, flush=True)
+                _LOG.info("sweep: %s%s", doing and f"{doing}; ", standing)
             return
         self._bar.n, self._bar.total = standing.finished, standing.total
         self._bar.bar_format = _BAR if standing.total else _BAR_WITHOUT_END
@@ -136,7 +138,7 @@ class Progress:
         if once and line == self._said:
             return
         self._said = line if once else self._said
-        tqdm.write(line, file=sys.stderr)
+        _LOG.info("%s", line)
 
 
 def seconds_text(seconds: float) -> str:

@@ -2,7 +2,7 @@
 
 __all__ = ["Sweep"]
 
-import sys
+import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -32,6 +32,8 @@ from sweeps.options import SweepOptions, SweepRequest
 from sweeps.plan import build_driver, check_logged, find_rates
 from sweeps.running import RunningOptions
 from sweeps.setting import SweepResult, SweepSetting
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -121,12 +123,11 @@ class Sweep:
         of_all = f" of {result.wanted}" if result.wanted is not None else ""
         started = sum(result.counts.values())
         others = [(state, count) for state, count in sorted(result.counts.items()) if state != RunOutcome.FINISHED]
-        print(
+        _LOG.info(
             f"sweep: {result.finished}{of_all or ' runs'}{' cells' if of_all else ''} are finished, "
             f"{started} {'run was' if started == 1 else 'runs were'} started now"
             + "".join(f", {count} {state}" for state, count in others)
-            + f"; {result.ended}",
-            file=sys.stderr,
+            + f"; {result.ended}"
         )
         return result
 

@@ -1,11 +1,15 @@
-"""Where the tests find data that the project does not carry."""
+"""The settings of the tests' process, and where they find data that the project does not carry."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
+from hit.process_settings import ENVIRONMENT, show_lines
+
+os.environ.update(ENVIRONMENT | os.environ)  # as a command's
 torch.set_num_threads(1)  # the models of the tests are too small to share
 
 
@@ -29,3 +33,10 @@ def mnist_root() -> Path:
     if not (root / "MNIST" / "raw").is_dir():
         pytest.skip(f"needs MNIST: $HIT_DATA ({root}) holds no MNIST/raw")
     return root
+
+
+@pytest.fixture
+def lines() -> Iterator[None]:
+    """What the packages log goes to stderr, as in a command."""
+    with show_lines():
+        yield

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from hit.commands import COMMANDS
 from hit.config import flat_defaults
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -59,7 +60,7 @@ def test_the_console_script_has_every_entry_point() -> None:
     console = importlib.import_module(module)
     assert callable(getattr(console, name))
     modules = {re.findall(r"-m ([\w.]+)", declared["command"])[0] for declared in ENTRY_POINTS.values()}
-    assert {command.module for command in console.COMMANDS.values()} == modules
+    assert {command.module for command in COMMANDS.values()} == modules
 
 
 def test_conda_installs_what_the_package_needs() -> None:

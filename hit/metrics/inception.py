@@ -33,7 +33,7 @@ class InceptionFid:
 
     def __init__(self, device: torch.device) -> None:
         if importlib.util.find_spec("torch_fidelity") is None:
-            raise Unavailable("FID with Inception features needs the package torch-fidelity; pip install 'hit[fid]'")
+            raise Unavailable("FID with Inception features needs the package torch-fidelity; pip install -e '.[fid]'")
         from torchmetrics.image.fid import FrechetInceptionDistance  # takes seconds to import
 
         try:

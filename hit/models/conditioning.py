@@ -3,8 +3,8 @@
 __all__ = ["Condition", "ModulatedLayer", "SurfaceModel", "condition_on_betas", "fold"]
 
 import copy
+import logging
 import math
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 from hit.errors import ConfigError
 from hit.models.hierarchy import HierarchicalVAE, Pass
+
+_LOG = logging.getLogger(__name__)
 
 _HIDDEN = 64
 #: Config seeds are below 2^31, and torch's CPU generator takes 32 bits of a seed and drops the rest:
@@ -188,7 +190,7 @@ def fold(surface: SurfaceModel, betas: Sequence[float]) -> HierarchicalVAE:
 
     Args:
         surface: trained; it is left as it is.
-        betas: β_1 … β_L. Outside the range that the surface was trained for a warning says so.
+        betas: β_1 … β_L. Outside the range that the surface was trained for a line says so.
 
     Raises:
         ConfigError: not L numbers, or one that is not finite and above 0.
@@ -199,10 +201,9 @@ def fold(surface: SurfaceModel, betas: Sequence[float]) -> HierarchicalVAE:
         if not 0 < beta < math.inf:
             raise ConfigError(f"beta_{layer} must be finite and greater than 0, got {beta:g}")
         if not surface.beta_low <= beta <= surface.beta_high:
-            warnings.warn(
+            _LOG.warning(
                 f"beta_{layer} = {beta:g} is outside {surface.beta_low:g} … {surface.beta_high:g}, "
-                "the range that the surface was trained for: the model is an extrapolation",
-                stacklevel=2,
+                "the range that the surface was trained for: the model is an extrapolation"
             )
     row = surface.standardised(torch.tensor(betas, dtype=surface.log_mean.dtype, device=surface.log_mean.device))
     plain = copy.deepcopy(surface.model)

@@ -15,7 +15,7 @@ from hit.checkpoint import load_weights
 from hit.config import TrainConfig
 from hit.errors import Diverged, RunDeleted, StoreError
 from hit.jobs import run_jobs
-from hit.machine import keep_freed_memory, select_device, set_threads
+from hit.machine import select_device, set_threads
 from hit.measurement import measure_run
 from hit.models import build_model
 from hit.models.conditioning import SurfaceModel, condition_on_betas, fold
@@ -115,7 +115,6 @@ def measure_cell(
 ) -> str:
     """Read one cell off and measure it in a run of its own (work of `hit.workers.Job`); its run's id."""
     set_threads(cell.threads)
-    keep_freed_memory()
     device = select_device(cell.device)
     dataset = load_once(cell.dataset, cell.data_root, device, cell.crop)
     surface = load_surface(source, dataset.image_shape, device)

@@ -2,8 +2,8 @@
 
 __all__ = ["read_surface", "surface_run"]
 
+import logging
 import math
-import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -17,7 +17,7 @@ from hit.checkpoint import save_weights
 from hit.config import TrainConfig, machine_fields
 from hit.data import Dataset
 from hit.errors import StoreError
-from hit.machine import keep_freed_memory, select_device, set_threads
+from hit.machine import select_device, set_threads
 from hit.models import build_model, check_fit, check_memory
 from hit.models.conditioning import SurfaceModel, condition_on_betas
 from hit.runner import Progress, load_once, log_dataset
@@ -33,6 +33,8 @@ from hit.surfaces.stored import PLAN_FILE, stored_surface
 from hit.tracking import RunWriter
 from hit.training import fit
 from hit.training_loop import Epoch
+
+_LOG = logging.getLogger(__name__)
 
 #: A layer whose rate is below this at every β of the grid carries nothing, nats per image.
 COLLAPSED_BELOW = 0.05
@@ -70,7 +72,6 @@ def surface_run(
     stop = stop or StopRequest()
     config = plan.config
     set_threads(config.threads)
-    keep_freed_memory()
     device = select_device(config.device)
     dataset = load_once(config.dataset, config.data_root, device, config.crop)
     check_fit(config, dataset.image_shape)
@@ -185,7 +186,6 @@ def read_surface(
         )
         source = replace(source, plan=plan)
         set_threads(config.threads)
-        keep_freed_memory()
         device = select_device(config.device)
         dataset = load_once(plan.config.dataset, config.data_root, device, plan.config.crop)
         if dataset.digest != source.data_digest:
@@ -225,11 +225,9 @@ def _warn_of_collapse(epoch: Epoch, epochs: int) -> None:
     dead = [name for name, rate in epoch.metrics.items() if name.startswith("train/rate_") and rate < COLLAPSED_BELOW]
     for name in dead:
         layer = name.rpartition("_")[2]
-        print(
+        _LOG.warning(
             f"collapsed: z_{layer} carries {epoch.metrics[name]:.2g} nats over all β after {epoch.number} of "
-            f"{epochs} epochs, and seldom comes back; more steps (epochs, or smaller batches) help",
-            file=sys.stderr,
-            flush=True,
+            f"{epochs} epochs, and seldom comes back; more steps (epochs, or smaller batches) help"
         )
 
 

@@ -24,12 +24,14 @@ from hit.endings import outcome_of
 from hit.errors import RunGone, StoreAway, StoreError
 from hit.experiments import Experiment
 from hit.ownership import deleted
+from hit.process_identity import is_running, pid_of, process_identity
+from hit.process_settings import THREAD_VARIABLES
 from hit.redaction import redact
 from hit.run_outcomes import RunOutcome
 from hit.schema import Tag
-from hit.stop import WATCHED, pid_of, process_identity
+from hit.stop import WATCHED
 from hit.store_errors import translated
-from hit.workers import THREAD_VARIABLES, Outcome, Patience
+from hit.workers import Outcome, Patience
 from sweeps.launchers.launcher import Launcher, Training
 
 ENV_MANAGERS = ("local", "virtualenv", "uv", "conda")
@@ -185,7 +187,7 @@ def _signal(child: _Child, number: int) -> None:
         host, own = process_identity()
         trainer = tags.get(Tag.PROCESS, own)
         pid = pid_of(trainer)
-        if pid and tags.get(Tag.HOST) == host and trainer != own and process_identity(pid)[1] == trainer:
+        if pid and tags.get(Tag.HOST) == host and trainer != own and is_running(trainer):
             os.kill(pid, number)
             return
     with contextlib.suppress(ProcessLookupError, PermissionError):

@@ -11,9 +11,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from hit.errors import ConfigError, Unavailable
+from hit.process_settings import keep_freed_memory, worker_variables
 from hit.run_outcomes import RunOutcome
 from hit.stop import StopRequest
-from hit.workers import THREAD_VARIABLES, Outcome, Patience, attempt
+from hit.workers import Outcome, Patience, attempt
 from sweeps.launchers.launcher import Launcher, Training
 
 _ROOT = Path(__file__).resolve().parent.parent.parent
@@ -37,7 +38,7 @@ def check_ray(address: str) -> Any:
         import ray
     except ImportError:
         raise Unavailable(
-            "launcher=ray needs the package ray, which is not installed: pip install 'hit[ray]'"
+            "launcher=ray needs the package ray, which is not installed: pip install -e '.[ray]'"
         ) from None
     if not address:
         return ray
@@ -165,7 +166,8 @@ class _Mailbox:
 
 def _train(training: Training, threads: int, mailbox: Any) -> tuple[str, str]:
     """In a process of Ray's."""
-    os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))  # read when torch is loaded
+    os.environ.update(worker_variables(threads))  # read when torch is loaded
+    keep_freed_memory()
 
     def tell(outcome: Outcome) -> None:
         with contextlib.suppress(Exception):  # the sweep is gone: Ray ends this process

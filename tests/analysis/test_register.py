@@ -30,7 +30,10 @@ from hit.store import Store
 from hit.tracking import RunWriter
 from tests.stores import Server, clean_environment
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*Any type hint is inferred:UserWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*Any type hint is inferred:UserWarning"),
+    pytest.mark.usefixtures("lines"),
+]
 
 
 def small(folder: Path, **fields: Any) -> TrainConfig:

@@ -16,8 +16,8 @@ from hit import data
 from hit.config import TrainConfig
 from hit.data import Dataset
 from hit.evaluation import evaluate_model
-from hit.machine import keep_freed_memory
 from hit.models import HierarchicalVAE, build_model
+from hit.process_settings import keep_freed_memory
 from hit.training import fit
 from hit.training_loop import Epoch
 

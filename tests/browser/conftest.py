@@ -50,7 +50,7 @@ class Tab:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """Chromium, as Playwright drives it; of a module, since its event loop would be in the way of others."""
-    pytest.importorskip("playwright.sync_api", reason="needs Playwright: pip install 'hit[dev]'")
+    pytest.importorskip("playwright.sync_api", reason="needs Playwright: pip install -e '.[dev]'")
     if executable() is None:
         pytest.skip("needs Chromium: apt-get install chromium, or HIT_CHROMIUM=path of a Chrome")
     with started() as chromium:

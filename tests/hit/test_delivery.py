@@ -23,6 +23,8 @@ from tests.faults import FaultyClient, failing, lost_answers
 from tests.patience import Patience
 from tests.stores import new_database
 
+pytestmark = pytest.mark.usefixtures("lines")
+
 REFUSES = RestException({"error_code": "PERMISSION_DENIED", "message": "Permission denied"})
 AWAY = MlflowException("API request to http://h failed with exception … Connection refused")
 ENDING: list[Record] = [{"kind": "status", "status": "FINISHED", "time": 1_700_000_000_000}]

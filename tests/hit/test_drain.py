@@ -19,6 +19,8 @@ from hit.stop import StopRequest
 from hit.tracking import RunWriter
 from tests.stores import new_database
 
+pytestmark = pytest.mark.usefixtures("lines")
+
 
 class Training:
     """A command that logs a number and then does `work` until something ends it."""

@@ -4,6 +4,7 @@ import json
 import math
 import os
 import pickle
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -430,6 +431,7 @@ class TestEntryPoint:
         (folder / "vae.pth").write_bytes(b"")
         client = self.run(tmp_path, monkeypatch)
         said = capsys.readouterr()
+        assert re.fullmatch(r"[0-9a-f]{32}\n", said.out), "its id and nothing else"
         own = client.get_run(said.out.strip())
         assert own.info.status == "FINISHED"
         assert own.data.tags[Tag.KIND] == Kind.IMPORT

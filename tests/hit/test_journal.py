@@ -9,6 +9,8 @@ import pytest
 from hit.errors import StoreError
 from hit.journal import Journal, Record
 
+pytestmark = pytest.mark.usefixtures("lines")
+
 
 def metric(key: str, step: int, value: float = 1.0) -> Record:
     return {"kind": "metric", "key": key, "step": step, "value": value, "time": 0}

@@ -7,10 +7,10 @@ import pytest
 from mlflow import MlflowClient
 
 from hit.connection import connect, experiment_id
+from hit.process_identity import process_identity
 from hit.recovery import end_lost
 from hit.run_liveness import is_lost
 from hit.schema import Tag
-from hit.stop import process_identity
 from hit.store import Store
 
 HOST, PROCESS = process_identity()

@@ -21,6 +21,8 @@ from hit.tracking import RunWriter
 from tests.many_runs import fill_store
 from tests.privileges import bound_by_permissions
 
+pytestmark = pytest.mark.usefixtures("lines")
+
 
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:

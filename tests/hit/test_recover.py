@@ -21,6 +21,8 @@ from hit.undelivered import deliver_undelivered
 from tests.patience import Patience
 from tests.stores import new_database
 
+pytestmark = pytest.mark.usefixtures("lines")
+
 
 class Bench:
     """A store that is replaced by an empty one while runs of it go on."""

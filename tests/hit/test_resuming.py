@@ -16,6 +16,8 @@ from hit.train import main
 from tests.commands import SMALL
 from tests.stores import new_database
 
+pytestmark = pytest.mark.usefixtures("lines")
+
 
 class StopsAfter(StopRequest):
     """As a Ctrl-C once the run's journal has so many epochs."""

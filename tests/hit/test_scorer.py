@@ -31,6 +31,8 @@ from hit.stop import StopRequest
 from hit.store import Store
 from hit.stored_scorer import find_scorer, load_classifier
 
+pytestmark = pytest.mark.usefixtures("lines")
+
 CONFIG = TrainConfig(channels=4, z_dims=(5,), epochs=1, batch_size=256, device="cpu", threads=1)
 SAMPLES = 60
 GENERATED = {
@@ -144,7 +146,7 @@ class TestMeasurement:
         self, digits: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-        with pytest.raises(Unavailable, match=r"needs the package torch-fidelity; pip install 'hit\[fid\]'"):
+        with pytest.raises(Unavailable, match=r"needs the package torch-fidelity; pip install -e '\.\[fid\]'"):
             InceptionFid(torch.device("cpu"))
         monkeypatch.undo()
         monkeypatch.setitem(sys.modules, "torch_fidelity", ModuleType("torch_fidelity"))

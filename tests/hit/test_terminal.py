@@ -6,7 +6,8 @@ import sys
 import pytest
 
 from hit.cli import entry_point
-from hit.console import COMMANDS, main
+from hit.commands import COMMANDS
+from hit.console import main
 from hit.errors import ConfigError
 from hit.schema import Kind
 from hit.terminal import spare_letters

@@ -15,6 +15,8 @@ from hit.state import lock_run
 from hit.undelivered import deliver_undelivered, find_local_runs
 from tests.stores import new_database
 
+pytestmark = pytest.mark.usefixtures("lines")
+
 STATUS: Record = {"kind": "status", "status": "FINISHED", "time": 1_700_000_000_000}
 
 

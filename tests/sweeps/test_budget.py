@@ -24,6 +24,8 @@ from sweeps.plan import build_driver
 from sweeps.setting import SweepResult, SweepSetting
 from tests.sweeps.test_loop import DIGEST, Bench, PaperLauncher
 
+pytestmark = pytest.mark.usefixtures("lines")
+
 SMALL = ["--channels", "4", "--z_dims", "5", "--metrics", "core", "--epochs", "4"]
 
 

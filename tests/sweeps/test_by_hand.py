@@ -13,6 +13,8 @@ from sweeps.launchers import Training
 from tests.stores import new_database
 from tests.sweeps.test_loop import Bench, PaperLauncher
 
+pytestmark = pytest.mark.usefixtures("lines")
+
 
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:

@@ -19,10 +19,11 @@ from hit.data import load
 from hit.errors import ConfigError, Unavailable
 from hit.experiments import Experiment
 from hit.options import build
+from hit.process_identity import process_identity
 from hit.reservation import reserve_run
 from hit.run_names import run_name
 from hit.schema import Kind, Tag
-from hit.stop import StopRequest, process_identity
+from hit.stop import StopRequest
 from hit.store import Store
 from hit.tracking import RunWriter
 from hit.workers import Outcome
@@ -219,7 +220,7 @@ class TestOptions:
 
     def test_without_ray_one_line_says_how_to_get_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, "ray", None)
-        with pytest.raises(Unavailable, match=r"launcher=ray needs the package ray.*pip install 'hit\[ray\]'"):
+        with pytest.raises(Unavailable, match=r"launcher=ray needs the package ray.*pip install -e '\.\[ray\]'"):
             check_launcher(RunningOptions(launcher="ray"))
 
     @needs_ray

@@ -17,6 +17,8 @@ from sweeps.launchers import Training
 from sweeps.progress import Best
 from tests.sweeps.test_loop import Bench, PaperLauncher
 
+pytestmark = pytest.mark.usefixtures("lines")
+
 
 @pytest.fixture(scope="module")
 def store_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
