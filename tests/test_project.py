@@ -9,8 +9,6 @@ from typing import Any
 import pytest
 import yaml
 
-from hit.config import flat_defaults
-
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = yaml.safe_load((ROOT / "MLproject").read_text())
 ENTRY_POINTS: dict[str, Any] = PROJECT["entry_points"]
@@ -67,12 +65,6 @@ def test_every_package_is_listed() -> None:
         for path in (ROOT / top).rglob("__init__.py")
     }
     assert set(listed) == found
-
-
-def test_the_readme_knows_every_entry_point_and_model_parameter() -> None:
-    readme = (ROOT / "README.md").read_text()
-    for name in [*ENTRY_POINTS, *flat_defaults()]:
-        assert f"`{name}`" in readme, name
 
 
 @pytest.mark.parametrize(("package", "forbidden"), [("hit", {"sweeps", "analysis"}), ("analysis", {"sweeps"})])
