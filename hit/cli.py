@@ -36,6 +36,9 @@ class Parser(argparse.ArgumentParser):
         description: one sentence.
         layered: beginnings of options that exist for every layer (`beta_` takes --beta_3, too).
         instead: beginnings of options that other commands have → those that stand for them here.
+
+    Attributes:
+        sources: group title → the options dataclass that the group was made from.
     """
 
     def __init__(
@@ -51,12 +54,14 @@ class Parser(argparse.ArgumentParser):
         self._instead = instead or {}
         self._groups: dict[str, list[str]] = {}
         self._own_defaults: dict[str, Any] = {}
+        self.sources: dict[str, type[Any]] = {}
 
     def error(self, message: str) -> NoReturn:
         raise ConfigError(message)
 
     def add_options(self, title: str, options: type[Any]) -> None:
         """One option a field of a pydantic dataclass; `parse` returns their values under `title`."""
+        self.sources[title] = options
         values = defaults(options)
         self.add_group(title, values, {name: infos(options)[name].description or "" for name in values})
 

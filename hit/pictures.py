@@ -84,8 +84,9 @@ def traversal(model: HierarchicalVAE, images: Tensor, layer: int, seed: int = 0)
         return _grid(model.likelihood.mean(model.decoder(z)), columns)
 
 
-def save_grid(grid: Tensor, path: Path, scale: int = 2) -> Path:
+def save_grid(grid: Tensor, path: str | Path, scale: int = 2) -> Path:
     """Write a grid as PNG, every pixel `scale` pixels wide."""
+    path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     save_image(grid.repeat_interleave(scale, 1).repeat_interleave(scale, 2), path)
     return path

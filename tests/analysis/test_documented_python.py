@@ -1,4 +1,4 @@
-"""What the README says about Python runs: its blocks in their order on a small store, and every call that it names."""
+"""The Python of the pages on queries and serving runs on a small store, and so does every call that a page names."""
 
 import importlib
 import re
@@ -20,14 +20,30 @@ from hit.runner import train_run
 from tests.browser.chromium import executable
 from tests.commands import ROOT
 from tests.frames import grid_frame, paths, with_samples
+from tests.markdown import PAGES, Block, blocks
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```python\n(.*?)^```", README, flags=re.DOTALL | re.MULTILINE)
-(TABLE,) = re.findall(r"^\| `analysis\.figures` \|.*?\n\n", README, flags=re.DOTALL | re.MULTILINE)
+QUERY, SERVE = ROOT / "docs/how-to/query.md", ROOT / "docs/how-to/serve.md"
+(TABLE,) = re.findall(
+    r"^\| `analysis\.figures` \|.*?\n\n", QUERY.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE
+)
 CALLS = re.findall(r"`(\w+\([^`]*\))`", TABLE)
-NAMES = sorted(set(re.findall(r"`((?:hit|sweeps|analysis)(?:\.[a-z_]+)+)\(", README)))
+NAMES = sorted(
+    {
+        name
+        for page in PAGES
+        if page.name != "CHANGELOG.md"
+        for name in re.findall(r"`((?:hit|sweeps|analysis)(?:\.[a-z_]+)+)\(", page.read_text(encoding="utf-8"))
+    }
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*Any type hint is inferred:UserWarning")
+
+
+def _python(page: Path) -> list[Block]:
+    found = [block for block in blocks(page) if block.language == "python"]
+    assert found
+    assert not any(block.needs for block in found)
+    return found
 
 
 @pytest.fixture
@@ -53,9 +69,8 @@ def test_every_block_of_python_runs(store: str, tmp_path: Path, monkeypatch: pyt
     if executable() is None:
         monkeypatch.setattr(figures, "save", lambda figure, path: Path(path).touch())
     names: dict[str, Any] = {"images": load("digits").test.images[:4].numpy()}
-    assert len(BLOCKS) == 4
-    for block in BLOCKS:
-        exec(compile(block, "README.md", "exec"), names)
+    for block in (*_python(SERVE), *_python(QUERY)):
+        exec(compile(block.text, block.page.name, "exec"), names)
     assert names["latents"]["z_2"].shape == (4, 5)
     assert len(names["frame"]) == 4
     assert names["found"].run["status"] == "FINISHED"
