@@ -137,21 +137,22 @@ def measured_metrics(layers: int) -> list[str]:
 
 
 def non_dominated(points: Floats) -> npt.NDArray[np.bool_]:
-    """Which points no other one is at least as small as in every coordinate and smaller in one, N.
+    """Which points no other one is at least as small as in every coordinate and smaller in one (Pareto front), N.
 
     Args:
-        points: N×D, where smaller is better.
+        points: N×D, finite, where smaller is better.
+
+    >>> non_dominated(np.array([[1.0, 2.0], [2.0, 2.0], [2.0, 1.0], [1.0, 2.0]])).tolist()
+    [True, False, True, True]
     """
-    order = np.lexsort(points.T[::-1])
-    kept = np.zeros(len(points), bool)
-    front = np.empty((0, points.shape[1]))
-    for index in order:  # whatever dominates a point stands before it
-        point = points[index]
-        below = (front <= point).all(1)
-        if not below.any() or (front[below] == point).all(1).all():
-            kept[index] = True
-            front = np.concatenate([front, point[None]])
-    return kept
+    different, place = np.unique(points, axis=0, return_inverse=True)
+    kept = np.zeros(len(different), bool)
+    left = np.arange(len(different))
+    while len(left):  # in the order of their coordinates: whatever dominates a point stands before it
+        first = left[0]
+        kept[first] = True
+        left = left[(different[left] < different[first]).any(1)]
+    return kept[place.ravel()]
 
 
 def _check_metric(option: str, name: str, layers: int, groups: Collection[str]) -> None:

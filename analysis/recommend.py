@@ -21,7 +21,9 @@ from hit.rate_region import RateRegion
 
 #: Three decibels are a factor of two: the mean squared error may be twice that of the best run.
 PSNR_TOLERANCE = 3.0
-BEST_FEW = 5
+#: Where runs are too few for a surrogate, at most so many of the best span the region; of few candidates, a quarter
+#: and two at least.
+_BEST_FEW = 5
 #: The best runs lie in the box around them, whatever the last bits of a mean.
 _ROUNDING = 1e-9
 
@@ -90,9 +92,7 @@ class Recommendation:
         return self.chance is not None and error is not None and self.value - self.chance < 2 * error
 
 
-def recommend(
-    frame: pd.DataFrame, target: str | Application, *, min_psnr: float | None = None, best_few: int = BEST_FEW
-) -> Recommendation:
+def recommend(frame: pd.DataFrame, target: str | Application, *, min_psnr: float | None = None) -> Recommendation:
     """The best finished run for an application, and the region of rate space to look in.
 
     Runs are ranked by their own score; of runs with the same score the one of lowest total rate wins,
@@ -104,8 +104,6 @@ def recommend(
         min_psnr: least PSNR in dB for compression. By default 3 dB below the best run, at most twice
             its mean squared error: unlike a quantile of the runs, this does not drift when poor
             runs are added. A constraint on test/psnr does the same.
-        best_few: where runs are too few for a surrogate, at most so many of the best span the region; of few
-            candidates, a quarter and two at least.
 
     Raises:
         StoreError: several data sets, an unknown application, no finished run has the metrics, none keeps the
@@ -133,7 +131,7 @@ def recommend(
     if level is not None and value <= level:
         raise StoreError(_useless(metric, value, level, len(ranked), count))
     equal_value = None if equal.empty else float(values(equal, metric.name).iloc[0])
-    few = ranked.head(min(best_few, max(2, len(ranked) // 4)))
+    few = ranked.head(min(_BEST_FEW, max(2, len(ranked) // 4)))
     scores = values(_replicates_of(best, measured), metric.name)
     found = estimate(
         measured, count, Objectives(metric.name, direction == "maximize", bounds), _equal_line(measured, count)

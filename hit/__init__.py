@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hit.config import TrainConfig
     from hit.data import load as load_data
-    from hit.evaluation import evaluate as evaluate_model
+    from hit.evaluation import evaluate_model
     from hit.models import build_model
     from hit.store import Store
     from hit.training import fit
@@ -27,7 +27,7 @@ _HOMES = {
     "Store": ("hit.store", "Store"),
     "TrainConfig": ("hit.config", "TrainConfig"),
     "build_model": ("hit.models", "build_model"),
-    "evaluate_model": ("hit.evaluation", "evaluate"),
+    "evaluate_model": ("hit.evaluation", "evaluate_model"),
     "fit": ("hit.training", "fit"),
     "load_data": ("hit.data", "load"),
 }

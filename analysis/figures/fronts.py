@@ -7,6 +7,7 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike, NDArray
 
 from analysis import style
+from analysis.criteria import non_dominated
 from hit import schema
 
 Array = NDArray[np.float64]
@@ -19,11 +20,10 @@ def pareto_front(rate: ArrayLike, score: ArrayLike, direction: schema.Direction)
     [0, 3, 2]
     """
     x, y = _upwards(rate, score, direction)
-    order = np.lexsort((-y, x))
-    best = np.maximum.accumulate(y[order])
-    rises = np.concatenate([[True], best[1:] > best[:-1]])[: len(order)]
-    front: NDArray[np.intp] = order[rises]
-    return front
+    costs = np.column_stack([x, -y])
+    front = np.flatnonzero(non_dominated(costs))
+    first = np.unique(costs[front], axis=0, return_index=True)[1]  # of runs that are alike, one; by the rate
+    return np.asarray(front[first], np.intp)
 
 
 def convex_hull(rate: ArrayLike, score: ArrayLike, direction: schema.Direction) -> NDArray[np.intp]:

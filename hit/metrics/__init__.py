@@ -20,9 +20,7 @@ __all__ = [
     "information_density",
     "information_needed",
     "mixed_ksg",
-    "mutual_information",
     "principal_components",
-    "psnr",
     "squared_error",
     "violations",
 ]
@@ -42,9 +40,8 @@ from hit.metrics.information import (
     categorical_information_density,
     entropy,
     information_density,
-    mutual_information,
 )
 from hit.metrics.mixed_ksg import mixed_ksg
 from hit.metrics.probes import accuracies, held_out
 from hit.metrics.projection import Projection, principal_components
-from hit.metrics.reconstruction import SquaredError, bits_per_dim, psnr, squared_error
+from hit.metrics.reconstruction import SquaredError, bits_per_dim, squared_error

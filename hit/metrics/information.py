@@ -1,6 +1,6 @@
 """What latents tell of the label: H(y), and I(y; z) by Monte Carlo over all pairs of points, or from counts."""
 
-__all__ = ["categorical_information_density", "entropy", "information_density", "mutual_information"]
+__all__ = ["categorical_information_density", "entropy", "information_density"]
 
 import math
 from collections.abc import Callable
@@ -38,28 +38,6 @@ def entropy(labels: Tensor) -> float:
 
 
 @torch.no_grad()
-def mutual_information(
-    mean: Tensor,
-    std: Tensor,
-    labels: Tensor,
-    samples: Tensor | None = None,
-    *,
-    generator: torch.Generator | None = None,
-    chunk: int = _CHUNK,
-) -> float:
-    """I(y; z) in nats, by Monte Carlo with one draw z_n ~ q_n = N(mean_n, std_n²) a point.
-
-    The mean of `information_density`, which see for the arguments. It never exceeds H(y). It is not clipped
-    at 0: where there is next to no information, noise of order 1/√N makes small negative estimates.
-
-    >>> mean, labels = torch.tensor([[-9.0], [-8.0], [8.0], [9.0]]), torch.tensor([0, 0, 1, 1])
-    >>> round(mutual_information(mean, torch.full_like(mean, 0.1), labels, generator=torch.Generator()), 6)
-    0.693147
-    """
-    return float(information_density(mean, std, labels, samples, generator=generator, chunk=chunk).mean())
-
-
-@torch.no_grad()
 def information_density(
     mean: Tensor,
     std: Tensor,
@@ -76,7 +54,8 @@ def information_density(
         I(y; z) = E[ln q(z|y) − ln q(z)] ≈ H(y) + 1/N Σ_n [ ln Σ_{i: y_i = y_n} q_i(z_n) − ln Σ_i q_i(z_n) ],
 
     as in https://arxiv.org/abs/2302.04855; mixtures are over the N points at hand, and so is I(y; z).
-    The spread of the terms over √N is the standard error of that mean.
+    The spread of the terms over √N is the standard error of that mean, which never exceeds H(y). It is not clipped
+    at 0: where there is next to no information, noise of order 1/√N makes small negative estimates.
 
     Where the posteriors are themselves draws (those of z_l for l < L depend on one drawn z_{l+1} a point),
     the mixtures are estimates, I(y; z) is convex in them, and the mean is biased upwards.
@@ -99,6 +78,11 @@ def information_density(
 
     Raises:
         ValueError: shapes that do not fit, a negative std, or neither or both of samples and generator.
+
+    >>> mean, labels = torch.tensor([[-9.0], [-8.0], [8.0], [9.0]]), torch.tensor([0, 0, 1, 1])
+    >>> density = information_density(mean, torch.full_like(mean, 0.1), labels, generator=torch.Generator())
+    >>> round(float(density.mean()), 6)
+    0.693147
     """
     _check(mean, std, labels, samples, generator)
     labels = labels.to(mean.device)

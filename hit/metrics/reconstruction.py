@@ -1,6 +1,6 @@
 """How well images come back: PSNR from a sum over batches, and the ELBO in bits per dimension."""
 
-__all__ = ["SquaredError", "bits_per_dim", "psnr", "squared_error"]
+__all__ = ["SquaredError", "bits_per_dim", "squared_error"]
 
 import math
 from dataclasses import dataclass
@@ -31,7 +31,10 @@ class SquaredError:
 
     @property
     def psnr(self) -> float | None:
-        """10 log10(1 / mean) in dB for numbers in [0, 1]; None where there is none (no error at all, or no mean)."""
+        """Peak signal-to-noise ratio 10 log10(1 / mean) in dB for numbers in [0, 1], over all that was added up.
+
+        That is not the mean of the images' own. None where there is none (no error at all, or no mean).
+        """
         return -10.0 * math.log10(self.mean) if self.mean else None
 
 
@@ -51,24 +54,6 @@ def squared_error(images: Tensor, reconstruction: Tensor) -> SquaredError:
         raise ValueError(f"expected floats in [0, 1], got {images.dtype} and {reconstruction.dtype}")
     total = (images.detach().double() - reconstruction.detach().double()).square_().sum()
     return SquaredError(float(total), images.numel())
-
-
-def psnr(images: Tensor, reconstruction: Tensor) -> float | None:
-    """Peak signal-to-noise ratio 10 log10(1 / mean squared error) over the whole set, dB, for values in [0, 1].
-
-    The mean is over the set, not the mean of the images' PSNRs. For a set in batches, add up `squared_error`.
-
-    Args:
-        images: x in [0, 1], any shape.
-        reconstruction: x̂, of the same shape.
-
-    Returns:
-        dB, or None where the reconstruction is perfect.
-
-    Raises:
-        ValueError: as `squared_error`.
-    """
-    return squared_error(images, reconstruction).psnr
 
 
 def bits_per_dim(negative_elbo: float, dims: int) -> float:

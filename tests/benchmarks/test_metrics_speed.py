@@ -5,7 +5,7 @@ import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 from torch import Tensor
 
-from hit.metrics import accuracies, mixed_ksg, mutual_information, squared_error
+from hit.metrics import accuracies, information_density, mixed_ksg, squared_error
 from tests.hit.metrics.test_mixed_ksg import point_by_point
 
 POINTS = 10_000
@@ -28,8 +28,8 @@ def latents(points: int, dims: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 
 
 @pytest.mark.parametrize("dims", [20, 256])
-def test_mutual_information(benchmark: BenchmarkFixture, points: int, dims: int) -> None:
-    benchmark.pedantic(mutual_information, args=latents(points, dims), rounds=3, warmup_rounds=1)
+def test_information_density(benchmark: BenchmarkFixture, points: int, dims: int) -> None:
+    benchmark.pedantic(information_density, args=latents(points, dims), rounds=3, warmup_rounds=1)
 
 
 @pytest.mark.parametrize("dims", [20, 256])
