@@ -65,7 +65,7 @@ def sentences(found: Recommendation) -> list[str]:
 
 
 def _target(found: Recommendation) -> str:
-    region, count = found.region, len(found.region.low)
+    region, count = found.region, found.region.layers
     sides = [f"R_{layer} {_range(*ends)}" for layer, ends in enumerate(zip(region.low, region.high, strict=True), 1)]
     total = f", R {_range(region.total_low, region.total_high)}" if count > 1 else ""
     return (
@@ -100,7 +100,7 @@ def _expected(found: Recommendation) -> str:
 
 
 def _too_few(found: Recommendation) -> str:
-    count = len(found.region.low)
+    count = found.region.layers
     return (
         f"This spans the best few of {_runs(found.candidates)} and has no known uncertainty: a surrogate takes "
         f"{fewest(count)} runs of different rates, of which enough keep what is asked."
@@ -108,7 +108,7 @@ def _too_few(found: Recommendation) -> str:
 
 
 def _best(found: Recommendation) -> str:
-    count = len(found.region.low)
+    count = found.region.layers
     names = [*beta_names(count), *(rate_name(layer) for layer in range(1, count + 1))]
     numbers = ", ".join(f"{schema.metric(name).label} = {float(found.run[name]):.3g}" for name in names)
     place = "in" if found.best_inside else "outside"
@@ -121,7 +121,7 @@ def _best(found: Recommendation) -> str:
 
 
 def _gain(found: Recommendation) -> str:
-    if len(found.region.low) == 1:
+    if found.region.layers == 1:
         return "A model of one layer has one β: there is nothing to gain by freeing it."
     if found.gain is None or found.equal_run is None:
         return "No candidate has equal β, so that the gain of free β is not known."

@@ -92,7 +92,7 @@ def run_link(run: pd.Series | Mapping[Hashable, Any], base_url: str) -> Markup:
 
 def target_row(found: Recommendation, base_url: str) -> TargetRow:
     """One application's row of the table that a reader sees first."""
-    count = len(found.region.low)
+    count = found.region.layers
     unit = f" {found.metric.unit}".rstrip()
     direction = found.application.direction_of(count)
     value = f"{style.number(found.value)}{unit}"

@@ -50,7 +50,7 @@ class Longer:
 def given_options(argv: Sequence[str], values: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
     """The options that somebody typed, of those in `values`.
 
-    `mlflow run` hands a command all its parameters: there, what equals the default was not typed.
+    `mlflow run` hands a command all that the MLproject declares: there, what equals the default was not typed.
 
     Args:
         argv: the command line.

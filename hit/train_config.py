@@ -16,6 +16,7 @@ from hit.bounds import Text, whole_number
 from hit.errors import ConfigError, shown
 from hit.field_roles import BETA, MEANINGS, NEUTRAL, Role, fields_of, meaningless
 from hit.hashing import identity_hash
+from hit.machine_options import DataRoot, Device, MachineOptions, StateDir, Threads
 from hit.metric_groups import GROUPS_HELP, Groups
 from hit.options import CROP_HELP, one_line, unknown
 from hit.targets import TARGET, TARGET_DEFAULTS, RateTargets
@@ -35,9 +36,7 @@ class TrainConfig:
     dataset: Annotated[Text, Field(description="a named data set, an .npz file, or a folder of images by class")] = (
         "digits"
     )
-    data_root: Annotated[
-        Text, Field(description="where torchvision's data sets lie; empty: $HIT_DATA, else ./data")
-    ] = ""
+    data_root: DataRoot = MachineOptions.data_root
     crop: Annotated[bounds.Crop, Field(description=CROP_HELP)] = 0
     model: Annotated[Literal["ghvae", "lvae", "vae"], Field(description="ghvae, lvae (ladder) or vae (one layer)")] = (
         "ghvae"
@@ -92,9 +91,9 @@ class TrainConfig:
     ] = ""
     seed: Annotated[bounds.Seed, Field(description="seeds weights, batches and noise")] = 0
     metrics: Annotated[Groups, Field(description=f"measured after training, core in any case; {GROUPS_HELP}")] = "all"
-    device: Annotated[Text, Field(description="auto, cpu, cuda or cuda:<n>")] = "auto"
-    threads: Annotated[bounds.Threads, Field(description="CPU threads of this process; 0: $HIT_THREADS, else all")] = 0
-    state_dir: Annotated[Text, Field(description="journals and checkpoints; empty: $HIT_STATE_DIR, else ./.hit")] = ""
+    device: Device = MachineOptions.device
+    threads: Threads = MachineOptions.threads
+    state_dir: StateDir = MachineOptions.state_dir
 
     def __post_init__(self) -> None:
         if self.linear_z1 and (self.model == "vae" or self.latent == "conv"):

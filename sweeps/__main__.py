@@ -6,10 +6,8 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from hit.beta_grid import GRID_DEFAULTS, GRID_HELP
 from hit.cli import Parser, entry_point
 from hit.schema import Kind
-from hit.targets import TARGET_LAYERED
 
 if TYPE_CHECKING:
     from hit.stop import StopRequest
@@ -17,22 +15,9 @@ if TYPE_CHECKING:
 
 def parser() -> Parser:
     """The options of the command."""
-    from sweeps.choosing import ChoosingOptions  # needs `analysis`, which may be another one (hit.console)
-    from sweeps.options import SweepOptions
-    from sweeps.running import RunningOptions
+    from sweeps.options import sweep_parser  # needs `analysis`, which may be another one (hit.console)
 
-    options = Parser(
-        "sweeps",
-        "Let a driver choose models by what the store holds, train them, each evaluated.",
-        ["grid_", *TARGET_LAYERED],
-        {"beta_": "grid_"},
-    )
-    options.add_options("sweep", SweepOptions)
-    options.add_options("choosing", ChoosingOptions)
-    options.add_options("running", RunningOptions)
-    options.add_group("grid", GRID_DEFAULTS, GRID_HELP)
-    options.add_config(leave_out=("beta_1", "beta_2", "seed"))
-    return options
+    return sweep_parser("sweeps", "Let a driver choose models by what the store holds, train them, each evaluated.")
 
 
 def main(argv: list[str], stop: "StopRequest") -> None:

@@ -15,8 +15,8 @@ from hit.errors import ConfigError, StoreError
 from hit.schema import described
 from sweeps.choosing import Sampler
 from sweeps.driver import Driver, Proposal, once
+from sweeps.hypervolume import hypervolume
 from sweeps.matching import comparable
-from sweeps.objectives import hypervolume
 from sweeps.samplers import Trials, suggest
 from sweeps.searchspace import SearchSpace
 

@@ -1,7 +1,8 @@
 """What a driver is given to choose by, checked as far as that goes without data and store."""
 
-__all__ = ["Choice", "ChoosingOptions", "Sampler"]
+__all__ = ["Choice", "ChoosingOptions", "Sampler", "region_constraints"]
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal
@@ -16,7 +17,6 @@ from hit.config import TrainConfig
 from hit.errors import ConfigError, shown
 from hit.metric_groups import parse_groups
 from hit.rate_region import RateRegion
-from sweeps.objectives import region_constraints
 from sweeps.searchspace import Dimension, SearchSpace, parse_fields
 
 Sampler = Literal["gp", "tpe", "nsga2", "nsga3", "cmaes", "qmc", "random"]
@@ -194,6 +194,16 @@ class Choice:
             sampler=options.sampler,
             patience=options.patience,
         )
+
+
+def region_constraints(region: RateRegion) -> list[Constraint]:
+    """The bounds that keep the rates of the test set in a region."""
+    return [
+        Constraint(f"test/{bound.rate}", end, upper)
+        for bound in region.bounds
+        for end, upper in ((bound.low, False), (bound.high, True))
+        if (math.isfinite(end) if upper else end > 0)
+    ]
 
 
 def _example(layers: int) -> str:

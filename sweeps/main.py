@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from hit.beta_grid import GRID_DEFAULTS, GRID_HELP
 from hit.bounds import Text
 from hit.cli import Parser, entry_point
 from hit.options import build, output_file
 from hit.schema import Kind
-from hit.targets import TARGET_LAYERED
 
 if TYPE_CHECKING:
     from hit.stop import StopRequest
@@ -33,21 +31,10 @@ class PageOptions:
 
 def parser() -> Parser:
     """The options of the command."""
-    from sweeps.choosing import ChoosingOptions  # needs `analysis`, which may be another one (hit.console)
-    from sweeps.options import SweepOptions
-    from sweeps.running import RunningOptions
+    from sweeps.options import sweep_parser  # needs `analysis`, which may be another one (hit.console)
 
-    options = Parser(
-        "sweeps.main",
-        "A small sweep over β on one data set, its evaluation and its report.",
-        ["grid_", *TARGET_LAYERED],
-        {"beta_": "grid_"},
-    )
-    options.add_config(leave_out=("beta_1", "beta_2", "seed"), **DEFAULTS)
-    options.add_options("sweep", SweepOptions)
-    options.add_options("choosing", ChoosingOptions)
-    options.add_options("running", RunningOptions)
-    options.add_group("grid", GRID_DEFAULTS, GRID_HELP)
+    says = "A small sweep over β on one data set, its evaluation and its report."
+    options = sweep_parser("sweeps.main", says, **DEFAULTS)
     options.add_options("report", PageOptions)
     return options
 

@@ -1,6 +1,6 @@
 """What a sweep takes beside the config of its models."""
 
-__all__ = ["SweepOptions", "SweepRequest", "parse_seeds"]
+__all__ = ["SweepOptions", "SweepRequest", "parse_seeds", "sweep_parser"]
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
@@ -8,13 +8,14 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from hit.beta_grid import BetaGrid, axis_layer, grid_axes
+from hit.beta_grid import GRID_DEFAULTS, GRID_HELP, BetaGrid, axis_layer, grid_axes
 from hit.bounds import MOST_SEED, MOST_VALUES, Text, whole_number
-from hit.cli import CONFIG
+from hit.cli import CONFIG, Parser
 from hit.config import TrainConfig
 from hit.errors import ConfigError, shown
 from hit.machine_options import WorkerOptions
 from hit.options import build
+from hit.targets import TARGET_LAYERED
 from sweeps.choosing import Choice, ChoosingOptions
 from sweeps.running import RunningOptions
 
@@ -89,6 +90,23 @@ class SweepRequest:
         return cls(
             base=choice.base, options=options, choosing=choosing, choice=choice, grid=grid, axes=axes, running=running
         )
+
+
+def sweep_parser(module: str, description: str, **other_defaults: Any) -> Parser:
+    """The options of a command that sweeps; `SweepRequest.parse` takes what it parses.
+
+    Args:
+        module: what `python -m` runs.
+        description: one sentence.
+        other_defaults: fields of the models' config whose default is another one in this command.
+    """
+    parser = Parser(module, description, ["grid_", *TARGET_LAYERED], {"beta_": "grid_"})
+    parser.add_options("sweep", SweepOptions)
+    parser.add_options("choosing", ChoosingOptions)
+    parser.add_options("running", RunningOptions)
+    parser.add_group("grid", GRID_DEFAULTS, GRID_HELP)
+    parser.add_config(leave_out=("beta_1", "beta_2", "seed"), **other_defaults)
+    return parser
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:

@@ -14,6 +14,7 @@ import sweeps.__main__
 import sweeps.main
 from analysis.applications import applications
 from hit import classify, evaluate, import_runs, recover, surface, train
+from hit.beta_grid import grid_axes
 from hit.cli import CONFIG, Parser
 from hit.config import TrainConfig
 from hit.early_stopping import EarlyStopping
@@ -46,7 +47,7 @@ def check_surface(parsed: Parsed) -> None:
         config=config,
         beta_low=options.beta_low,
         beta_high=options.beta_high,
-        grids=parsed["grid"],
+        grids=grid_axes(parsed["grid"], range(1, config.layers + 1)),
         certificate=options.certificate,
         certificate_learning_rate=options.certificate_learning_rate,
     )

@@ -205,7 +205,7 @@ def _home(training: Training) -> list[str]:
 def _values(training: Training) -> dict[str, Any]:
     """The parameters of `mlflow run`."""
     values = {name: value for name, value in training.placed().config.to_flat().items() if value != ""}
-    # Truth as the MLproject writes it.
+    # Truth as people type it.
     values = {name: str(value).lower() if isinstance(value, bool) else value for name, value in values.items()}
     values |= {"sweep": training.sweep}  # and no experiment: that of the run
     return values | ({"early_stopping": training.early_stopping} if training.early_stopping else {})

@@ -79,11 +79,11 @@ def _fresh(row: dict[str, Any], run_id: str, own: dict[str, Any], number: int) -
 def drivers() -> Iterator[tuple[str, Driver]]:
     """Every driver, and every sampler with the objectives that it can take."""
     grid = BetaGrid.parse({1: "0.1:10:21", 2: "0.1:10:21"}, 2, (1.0, 1.0))
-    usual = BetaGrid.parse({1: "0.1:10:4", 2: "0.1:10:4"}, 2, (1.0, 1.0))
+    start = BetaGrid(((1.0,), (1.0,)))
     asked: list[tuple[str, str, BetaGrid, dict[str, Any]]] = [
         ("grid", "grid", grid, {}),
         ("grid in a region", "grid", grid, {"region": _REGION}),
-        ("coverage over rates", "coverage", usual, {"region": _REGION, "hole": 0.05}),
+        ("coverage over rates", "coverage", start, {"region": _REGION, "hole": 0.05}),
         ("coverage over betas", "coverage", grid, {"region": _REGION, "hole": 0.05, "over": "betas"}),
         ("bayes gp, 1 objective", "bayes", grid, {"objectives": "test/psnr"}),
         ("bayes gp, 3 objectives", "bayes", grid, {"objectives": _OBJECTIVES}),

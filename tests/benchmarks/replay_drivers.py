@@ -19,8 +19,8 @@ from hit.rate_region import RateRegion
 from sweeps.cells import RegionCells
 from sweeps.choosing import Choice, ChoosingOptions
 from sweeps.driver import Driver
+from sweeps.hypervolume import hypervolume
 from sweeps.landed import finished_rates
-from sweeps.objectives import hypervolume
 from sweeps.plan import build_driver
 from tests.benchmarks.record_surface import TABLE
 from tests.replay import ACCURACY, BASE, DIGEST, Laboratory, Surface

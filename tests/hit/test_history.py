@@ -18,7 +18,7 @@ from hit.errors import StoreError
 from hit.frames import stack
 from hit.history import HistoryReader
 from hit.schema import Kind, Tag
-from hit.store import Store
+from hit.store import Store, config_of
 from hit.tracking import RunWriter
 
 
@@ -184,6 +184,15 @@ def test_everything_is_read_again_in_time(uri: str, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(history, "FULL_READ_SECONDS", -1.0)
     monkeypatch.setattr(history, "_FULL_READ_SHARE", 0.0)
     assert reader.read().empty
+
+
+def test_a_second_beta_of_a_model_of_one_layer(uri: str) -> None:
+    """`mlflow run` logged every default that an older MLproject declared."""
+    client = connect(uri)
+    run = client.create_run(experiment_id(client, "older"))
+    for name, text in {"model": "vae", "beta_1": "0.5", "beta_2": "1.0", "data_root": "''"}.items():
+        client.log_param(run.info.run_id, name, text)
+    assert config_of(client.get_run(run.info.run_id)) == {"model": "vae", "beta_1": "0.5", "data_root": ""}
 
 
 def test_another_schema_is_one_line(uri: str) -> None:

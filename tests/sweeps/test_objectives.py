@@ -6,7 +6,8 @@ import pytest
 from analysis.criteria import non_dominated, parse_constraints
 from hit.errors import ConfigError
 from hit.rate_region import RateRegion
-from sweeps.objectives import hypervolume, region_constraints
+from sweeps.choosing import region_constraints
+from sweeps.hypervolume import hypervolume
 
 
 @pytest.mark.parametrize("dimensions", [1, 2, 3, 4])

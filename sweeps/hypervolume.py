@@ -1,12 +1,11 @@
-"""What a search is for, beyond what its runs are judged by: the volume that they have won, a region as bounds."""
+"""The volume of objectives that the runs of a search have won."""
 
-__all__ = ["hypervolume", "region_constraints"]
+__all__ = ["hypervolume"]
 
 import numpy as np
 import numpy.typing as npt
 
-from analysis.criteria import Constraint, non_dominated
-from hit.rate_region import RateRegion
+from analysis.criteria import non_dominated
 
 Floats = npt.NDArray[np.float64]
 
@@ -38,13 +37,3 @@ def hypervolume(points: Floats, reference: Floats) -> float:
         for index, depth in enumerate(depths)
         if depth > 0
     )
-
-
-def region_constraints(region: RateRegion) -> list[Constraint]:
-    """The bounds that keep the rates of the test set in a region."""
-    return [
-        Constraint(f"test/{bound.rate}", end, upper)
-        for bound in region.bounds
-        for end, upper in ((bound.low, False), (bound.high, True))
-        if (np.isfinite(end) if upper else end > 0)
-    ]
