@@ -1,4 +1,7 @@
-"""The pages hold together: links lead somewhere, commands are understood, Python runs or says what it needs."""
+"""The pages hold together: links lead somewhere, commands are understood, Python runs or says what it needs.
+
+Shell blocks without a comment that says what they need are run by tests/analysis/test_documented_commands.py.
+"""
 
 import importlib.util
 import re
