@@ -1,4 +1,4 @@
-"""`python -m tests.screenshots`: the README's pictures of the MLflow UI, of the store that `make demo` fills."""
+"""`python -m tests.screenshots`: the pictures of the MLflow UI in docs/how-to/ui.md, of the store that `make demo` fills."""
 
 __all__ = ["main"]
 
