@@ -1,4 +1,4 @@
-"""`python -m tests.screenshots`: the pictures of the MLflow UI in docs/how-to/ui.md, of the store that `make demo` fills."""
+"""`python -m tests.screenshots`: the pictures of the MLflow UI for docs/how-to/ui.md, of the store of `make demo`."""
 
 __all__ = ["main"]
 
