@@ -20,10 +20,12 @@ from pydantic.fields import FieldInfo
 
 from hit.bounds import MOST_TEXT
 from hit.cli import CONFIG, Parser
+from hit.commands import command_of
 from hit.config import BETA, TrainConfig
+from hit.metric_declarations import GROUP_TITLES, Metric
+from hit.metric_declarations import METRICS as DECLARED
 from hit.metric_groups import ALL, GROUPS
 from hit.options import infos
-from hit.schema import Metric, layer_metrics
 
 ROOT = Path(__file__).resolve().parent.parent
 PARAMETERS = ROOT / "docs" / "reference" / "parameters.md"
@@ -57,7 +59,7 @@ _METRICS_TOP = f"""\
 Every metric that a run may hold, as it is declared. `l` stands for a layer, counted from 1.
 
 - *Better* says which way is better, where one is as such: a rate is a price and a capacity at once.
-- *Group* is the word of the parameter `metrics` by which it is measured; `{ALL}` is {_USUAL}.
+- The parameter `metrics` takes the names of groups, with commas; `{ALL}` is {_USUAL}.
 - *Compares by* is the tag of who measured it: values compare where it is the same.
 
 [What a run holds](run.md) says how they are measured.
@@ -74,15 +76,6 @@ _HEADINGS = {
     "sweep": ("A sweep", "[Sweeps and drivers](../how-to/sweeps-and-drivers.md)."),
     "choosing": ("What a driver chooses by", "[Drivers](drivers.md)."),
     "running": ("Where a sweep's models are trained, and what ends them", "[Launchers](../how-to/launchers.md)."),
-}
-_SECTIONS = {
-    "": "What decides a run, mirrored as numbers",
-    "train": "Training, once an epoch",
-    "test": "The model on the test set",
-    "sample": "Samples and reconstructions",
-    "certificate": "A surface beside dedicated models",
-    "analysis": "What the analysis makes of several runs",
-    "sweep": "Sweeps",
 }
 
 
@@ -117,15 +110,15 @@ def main() -> None:
 def parameters_page() -> str:
     """docs/reference/parameters.md."""
     points = _entry_points()
-    tables: dict[str, list[tuple[_EntryPoint, str]]] = {}  # heading → who has such a group, and the group's title
+    # heading → who has such a group, and the group's title; what several have comes first
+    tables: dict[str, list[tuple[_EntryPoint, str]]] = {heading: [] for heading, _ in _HEADINGS.values()}
     for point in points:
         for title in point.groups():
             tables.setdefault(_heading(point, title), []).append((point, title))
     lines = []
     for point in points:
         links = ", ".join(f"[{heading}](#{_anchor(heading)})" for heading in _of(point, tables))
-        command = "main" if point.module == "sweeps.main" else point.name.replace("classifier", "classify")
-        lines.append(f"| `{point.name}` | `{point.module}` | `hit {command}` | {links} |")
+        lines.append(f"| `{point.name}` | `{point.module}` | `hit {command_of(point.module)}` | {links} |")
     page = _PARAMETERS_TOP + "\n".join(lines) + "\n"
     for heading, homes in tables.items():
         note = next((note for name, note in _HEADINGS.values() if name == heading), "")
@@ -136,18 +129,20 @@ def parameters_page() -> str:
 def metrics_page() -> str:
     """docs/reference/metrics.md."""
     page = _METRICS_TOP
-    parts: dict[str, list[Metric]] = {}
-    for declared in _declared():
-        beginning, slash, _ = declared.name.partition("/")
-        parts.setdefault(beginning if slash else "", []).append(declared)
-    for beginning, metrics in parts.items():
-        page += f"\n## {_SECTIONS[beginning]}\n\n"
-        page += "| metric | what | unit | better | group | compares by |\n|---|---|---|---|---|---|\n"
-        for one in metrics:
-            better = {"maximize": "more", "minimize": "less", None: ""}[one.direction]
-            group, evaluator = _group(one), _evaluator(one)
-            page += f"| `{one.name}` | {_cell(one.label)} | {one.unit} | {better} | {group} | {evaluator} |\n"
+    for group, title in GROUP_TITLES.items():
+        declared = [one for one in DECLARED if one.group == group]
+        if declared:
+            asked = f"Measured by `metrics={group}`.\n\n" if group in GROUPS else ""
+            page += f"\n## {title}\n\n{asked}| metric | what | unit | better | compares by |\n|---|---|---|---|---|\n"
+            page += "".join(map(_metric, declared))
     return page
+
+
+def _metric(one: Metric) -> str:
+    better = {"maximize": "more", "minimize": "less", None: ""}[one.direction]
+    name, label = (text.replace("{l}", "l") for text in (one.name, one.label))
+    evaluator = f"`{one.evaluator}`" if one.evaluator else ""
+    return f"| `{name}` | {_cell(label)} | {one.unit} | {better} | {evaluator} |\n"
 
 
 def _entry_points() -> list[_EntryPoint]:
@@ -255,31 +250,6 @@ def _text(constraints: Iterable[Any]) -> str:
         return "run id"
     most = min((one.max_length for one in lengths if one.max_length), default=MOST_TEXT)
     return "text" if most == MOST_TEXT else f"text, ≤ {most} characters"
-
-
-def _declared() -> list[Metric]:
-    """Every declaration once, in its order, `l` standing for the layer."""
-    plain, layer = {one.name for one in layer_metrics(0)}, 8  # a digit that no declaration has
-    before = {one.name for one in layer_metrics(layer - 1)}
-    found = []
-    for one in layer_metrics(layer):
-        if one.name in plain:
-            found.append(one)
-        elif one.name not in before:
-            values = {name: getattr(one, name) for name in one.__dataclass_fields__}
-            texts = {name: values[name].replace(str(layer), "l") for name in ("name", "label")}
-            found.append(type(one)(**(values | texts)))
-    return found
-
-
-def _group(one: Metric) -> str:
-    group = getattr(one, "group", None)
-    return f"`{getattr(group, 'name', group)}`" if group else ""
-
-
-def _evaluator(one: Metric) -> str:
-    tag = getattr(one, "evaluator", None)
-    return f"`{getattr(tag, 'value', tag)}`" if tag else ""
 
 
 def _cell(text: str) -> str:

@@ -86,12 +86,9 @@ def _run(name: str, rest: list[str]) -> NoReturn:
 
 
 def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
+    from hit import __version__
 
-    try:
-        return version("hit")
-    except PackageNotFoundError:
-        return "(a source tree that is not installed)"
+    return __version__
 
 
 def _overview() -> str:

@@ -12,11 +12,11 @@ from functools import cache
 from typing import Any
 
 import yaml
-from hit.axes import parse_axes
 
+from hit.beta_grid import BetaGrid
 from hit.cli import CONFIG, Parser
+from hit.commands import COMMANDS
 from hit.config import TrainConfig
-from hit.console import COMMANDS
 from hit.early_stopping import EarlyStopping
 from hit.options import build
 from tests.commands import ROOT
@@ -156,17 +156,16 @@ def _check_options(module: str, words: Sequence[str]) -> None:
         SweepRequest.parse(parsed)
     for title, options in parser.sources.items():
         build(options, parsed[title])
-    config = TrainConfig.from_flat(parsed[CONFIG]) if CONFIG in parsed else TrainConfig()
-    for values in parsed.values():
-        if "early_stopping" in values:
-            EarlyStopping.parse(values["early_stopping"], config.layers, region="rate=:60")
-        if "grid_1" in values:
-            texts = {int(name.removeprefix("grid_")): text for name, text in values.items()}
-            parse_axes(texts, config.layers, (1.0,) * config.layers)
-        if "application" in values:
-            from analysis.applications import applications
+    config = TrainConfig.from_flat(parsed.get(CONFIG, {}))
+    typed = {name: value for values in parsed.values() for name, value in values.items()}
+    EarlyStopping.parse(typed.get("early_stopping", ""), config.layers, region="rate=:60")
+    if module == "analysis":
+        from analysis.applications import applications
 
-            applications(values["application"], values["constraints"])
+        applications(typed.get("application", "all"), typed.get("constraints", ""))
+    if module == "hit.surface":
+        axes = {int(name.removeprefix("grid_")): text for name, text in parsed["grid"].items()}
+        BetaGrid.parse(axes, config.layers, config.betas)
 
 
 def _parser(module: str) -> Parser:

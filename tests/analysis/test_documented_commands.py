@@ -17,21 +17,10 @@ from tests.markdown import PAGES, Block, blocks
 from tests.stores import new_database
 
 #: What makes a command small, after what its page says.
+_TINY = [*SMALL, "--epochs", "1", "--threads", "1"]
 _SMALLER = {
-    "hit.train": [*SMALL, "--epochs", "1", "--threads", "1"],
-    "sweeps": [
-        *SMALL,
-        "--epochs",
-        "1",
-        "--threads",
-        "1",
-        "--launcher",
-        "inline",
-        "--budget",
-        "1",
-        "--metrics",
-        "core,latents",
-    ],
+    "hit.train": _TINY,
+    "sweeps": [*_TINY, *["--launcher", "inline", "--budget", "1", "--metrics", "core,latents"]],
     "hit.evaluate": ["--metrics", "core", "--workers", "1", "--threads", "1"],
 }
 _SHOWN = [block for page in PAGES for block in blocks(page) if block.language == "sh" and not block.needs]

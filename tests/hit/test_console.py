@@ -8,12 +8,12 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
+import hit
 from analysis.suggestions import train_commands
 from hit.commands import COMMANDS, program
 from hit.console import main, refuse_others
@@ -77,7 +77,7 @@ def test_an_option_of_no_layer_is_unknown(monkeypatch: pytest.MonkeyPatch, capsy
 def test_the_version_is_that_of_the_package(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert said(monkeypatch, capsys, "--version") == (0, f"hit {version('hit')}\n", "")
+    assert said(monkeypatch, capsys, "--version") == (0, f"hit {hit.__version__}\n", "")
 
 
 def test_a_help_waits_for_nothing_heavy() -> None:
