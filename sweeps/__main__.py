@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from hit.axes import GRID_DEFAULTS, GRID_HELP
 from hit.cli import Parser, entry_point
+from hit.config import flat_defaults
 from hit.schema import Kind
 from hit.targets import TARGET_LAYERED
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 def parser() -> Parser:
     """The options of the command."""
     from sweeps.choosing import ChoosingOptions  # needs `analysis`, which may be another one (hit.console)
-    from sweeps.options import SweepOptions
+    from sweeps.options import SweepOptions, is_swept
     from sweeps.running import RunningOptions
 
     options = Parser(
@@ -31,7 +32,7 @@ def parser() -> Parser:
     options.add_options("choosing", ChoosingOptions)
     options.add_options("running", RunningOptions)
     options.add_group("grid", GRID_DEFAULTS, GRID_HELP)
-    options.add_config(leave_out=("beta_1", "beta_2", "seed"))
+    options.add_config(leave_out=[*filter(is_swept, flat_defaults())])
     return options
 
 

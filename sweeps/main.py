@@ -12,6 +12,7 @@ from pydantic.dataclasses import dataclass
 from hit.axes import GRID_DEFAULTS, GRID_HELP
 from hit.bounds import Text
 from hit.cli import Parser, entry_point
+from hit.config import flat_defaults
 from hit.options import build, output_file
 from hit.schema import Kind
 from hit.targets import TARGET_LAYERED
@@ -34,7 +35,7 @@ class PageOptions:
 def parser() -> Parser:
     """The options of the command."""
     from sweeps.choosing import ChoosingOptions  # needs `analysis`, which may be another one (hit.console)
-    from sweeps.options import SweepOptions
+    from sweeps.options import SweepOptions, is_swept
     from sweeps.running import RunningOptions
 
     options = Parser(
@@ -43,7 +44,7 @@ def parser() -> Parser:
         ["grid_", *TARGET_LAYERED],
         {"beta_": "grid_"},
     )
-    options.add_config(leave_out=("beta_1", "beta_2", "seed"), **DEFAULTS)
+    options.add_config(leave_out=[*filter(is_swept, flat_defaults())], **DEFAULTS)
     options.add_options("sweep", SweepOptions)
     options.add_options("choosing", ChoosingOptions)
     options.add_options("running", RunningOptions)

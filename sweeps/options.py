@@ -1,6 +1,6 @@
 """What a sweep takes beside the config of its models."""
 
-__all__ = ["SweepOptions", "SweepRequest", "parse_seeds"]
+__all__ = ["SweepOptions", "SweepRequest", "is_swept", "parse_seeds"]
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
@@ -14,6 +14,7 @@ from hit.cli import CONFIG
 from hit.config import TrainConfig
 from hit.cpus import default_workers
 from hit.errors import ConfigError, shown
+from hit.field_roles import BETA, Role, role_of
 from hit.options import EXPERIMENT_HELP, WORKERS_HELP, ExperimentName, build
 from sweeps.choosing import Choice, ChoosingOptions
 from sweeps.running import RunningOptions
@@ -98,6 +99,15 @@ class SweepRequest:
         return cls(
             base=choice.base, options=options, choosing=choosing, choice=choice, grid=grid, axes=axes, running=running
         )
+
+
+def is_swept(name: str) -> bool:
+    """Whether a sweep has an option of its own for a flat parameter of its models: `grid_1`, … for β, and `seeds`.
+
+    >>> is_swept("beta_2"), is_swept("seed"), is_swept("target_rate_1")
+    (True, True, False)
+    """
+    return bool(BETA.match(name)) or role_of(name) is Role.SEED
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:
