@@ -48,7 +48,7 @@ def run_id(store: Store, base: TrainConfig) -> str:
     return train(store, with_targets(replace(base, epochs=3), target_rate_1=9, max_rate=200, beta_2=0.5))
 
 
-class TestSteeredRun:
+class TestRunWithTargets:
     def test_params_hold_what_was_asked_and_metrics_what_came_of_it(self, store: Store, run_id: str) -> None:
         data = store.run(run_id).data
         assert (data.params["target_rate_1"], data.params["max_rate"]) == ("9.0", "200.0")
