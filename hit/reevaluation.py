@@ -13,6 +13,7 @@ from mlflow.entities import Run
 from hit.checkpoint import load_weights
 from hit.config import TrainConfig
 from hit.data import Dataset
+from hit.datasets import load_once
 from hit.errors import StoreError, shown
 from hit.experiments import Experiment
 from hit.findings import log_measurement
@@ -24,7 +25,6 @@ from hit.metric_groups import GROUPS, parse_groups
 from hit.metrics import EVALUATOR
 from hit.models import build_model, check_fit
 from hit.run_notes import run_note
-from hit.runner import load_once
 from hit.schema import WEIGHTS, Kind, Tag
 from hit.state import state_folder
 from hit.stop import StopRequest
@@ -144,15 +144,7 @@ def reevaluate(
         groups -= {"generation"}
     if not groups:
         return Reevaluation(frozenset(), {})
-    with RunWriter(
-        kind=Kind.TRAIN,
-        name=run.info.run_name,
-        state_dir=state_folder(config),
-        uri=uri,
-        run_id=run.info.run_id,
-        amend=True,
-        stop=stop,
-    ) as writer:
+    with RunWriter.amend(run.info.run_id, state_dir=state_folder(config), uri=uri, stop=stop) as writer:
         measured = _measure(store, run, config, dataset, groups, judge, stop)
         done = groups - measured.skipped.keys()
         log_measurement(writer, measured, config.epochs, dataset.test.labels, run.data.metrics)

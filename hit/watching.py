@@ -24,7 +24,7 @@ _MARGIN = 0.05
 def watch(
     rules: EarlyStopping, config: TrainConfig, experiment: str | Experiment, uri: str | None = None
 ) -> Callable[[str, Epoch], None]:
-    """What `hit.runner.train_run` is to show every epoch of a run to; the last epoch is never judged.
+    """What `hit.training_run.train_run` is to show every epoch of a run to; the last epoch is never judged.
 
     Args:
         rules: when to end it.

@@ -31,7 +31,7 @@ THREAD_VARIABLES = ("HIT_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBL
 #: that has imported it and done nothing else: it is paid once a pool, and not again for a worker in the place of one
 #: that died.
 _PRELOADED = [
-    "hit.runner",
+    "hit.training_run",
     "hit.watching",
     "mlflow.store.tracking.sqlalchemy_store",
     "sklearn.datasets",

@@ -14,12 +14,12 @@ from mlflow.entities import Run
 from hit.checkpoint import save_weights
 from hit.config import TrainConfig, machine_fields
 from hit.data import Dataset
+from hit.datasets import load_once, log_dataset
 from hit.descent import Epoch
 from hit.errors import StoreError
 from hit.machine import keep_freed_memory, select_device, set_threads
 from hit.models import build_model, check_fit, check_memory
 from hit.models.conditioning import SurfaceModel, condition_on_betas
-from hit.runner import Progress, load_once, log_dataset
 from hit.schema import Kind, Tag
 from hit.state import state_folder
 from hit.stop import StopRequest
@@ -31,6 +31,7 @@ from hit.surfaces.plan import SurfacePlan
 from hit.surfaces.stored import PLAN_FILE, stored_surface
 from hit.surfaces.training import WIDENED_AT, fit_surface
 from hit.tracking import RunWriter
+from hit.training_run import RunProgress
 
 #: A layer whose rate is below this at every β of the grid carries nothing, nats per image.
 COLLAPSED_BELOW = 0.05
@@ -44,7 +45,7 @@ def surface_run(
     name: str = "",
     workers: int = 1,
     stop: StopRequest | None = None,
-    on_progress: Callable[[Progress], None] = lambda progress: None,
+    on_progress: Callable[[RunProgress], None] = lambda progress: None,
 ) -> str:
     """Train a surface in one run and measure every cell of its grid in a child run; the surface's run id.
 
@@ -76,13 +77,13 @@ def surface_run(
     dataset.test.verify(stop.check)
     stop.check()
     identity = plan.identity(dataset.digest)
-    with RunWriter(
+    with RunWriter.begin_or_take_over(
+        run_id,
         kind=Kind.SURFACE,
         name=name or f"surface {config.model} {Path(config.dataset).name} seed {config.seed}",
         state_dir=state_folder(config),
         experiment=plan.experiment,
         uri=uri,
-        run_id=run_id,
         tags={
             Tag.CONFIG_HASH: identity,
             Tag.GROUP: plan.group(dataset.digest),
@@ -103,7 +104,7 @@ def surface_run(
         def on_epoch(epoch: Epoch) -> None:
             run.metrics(epoch.metrics, step=epoch.number, sync=True)
             _warn_of_collapse(epoch, config.epochs)
-            on_progress(Progress(epoch.number, config.epochs, "training"))
+            on_progress(RunProgress(epoch.number, config.epochs, "training"))
 
         fit_surface(
             model,
@@ -121,7 +122,7 @@ def surface_run(
         def tell(what: str, count: int) -> Callable[[int], None]:
             def told(done: int) -> None:
                 run.check()
-                on_progress(Progress(config.epochs, config.epochs, f"{what} {done} of {count}"))
+                on_progress(RunProgress(config.epochs, config.epochs, f"{what} {done} of {count}"))
 
             return told
 
@@ -149,7 +150,7 @@ def read_surface(
     uri: str | None = None,
     workers: int = 1,
     stop: StopRequest | None = None,
-    on_progress: Callable[[Progress], None] = lambda progress: None,
+    on_progress: Callable[[RunProgress], None] = lambda progress: None,
 ) -> tuple[SurfacePlan, list[Run]]:
     """Read more off a surface that the store holds, training nothing: its plan, and a child run a cell.
 
@@ -199,7 +200,7 @@ def read_surface(
             uri=uri,
             workers=workers,
             stop=stop,
-            on_cell=lambda done: on_progress(Progress(0, 0, f"cell {done} of {len(cells)}")),
+            on_cell=lambda done: on_progress(RunProgress(0, 0, f"cell {done} of {len(cells)}")),
         )
     return plan, measured
 

@@ -10,9 +10,9 @@ from hit.config import TrainConfig
 from hit.early_stopping import EarlyStopping, PrunerRule, RateBound
 from hit.errors import ConfigError, EndedEarly
 from hit.pruning import Trace, prunes
-from hit.runner import train_run
 from hit.schema import Tag
 from hit.store import Store
+from hit.training_run import train_run
 from hit.watching import RateWatch, watch
 
 TINY = TrainConfig(channels=4, z_dims=(5,), metrics="core", batch_size=256, epochs=3)

@@ -23,10 +23,10 @@ from hit.metrics.generation import GENERATION
 from hit.metrics.inception import InceptionFid
 from hit.models import HierarchicalVAE, build_model
 from hit.reevaluation import Reevaluation, candidates, reevaluate
-from hit.runner import train_run
 from hit.schema import Tag, is_metric
 from hit.stop import StopRequest
 from hit.store import Store
+from hit.training_run import train_run
 
 CONFIG = TrainConfig(channels=4, z_dims=(5,), epochs=1, batch_size=256, device="cpu", threads=1)
 SAMPLES = 60

@@ -88,7 +88,7 @@ class Bench:
 
     def sweep(self, launcher: Launcher, budget: Budget | None = None, stop: StopRequest | None = None) -> SweepResult:
         setting = SweepSetting("hit", self.folder, DIGEST, budget or Budget(), uri=self.uri)
-        with RunWriter(kind=Kind.SWEEP, name="sweep", state_dir=self.folder, uri=self.uri) as run:
+        with RunWriter.begin(kind=Kind.SWEEP, name="sweep", state_dir=self.folder, uri=self.uri) as run:
             return run_sweep(self.driver, run, launcher, setting, stop or StopRequest(), self.definition)
 
     def models(self) -> pd.DataFrame:
@@ -265,8 +265,12 @@ class TestClaims:
         bench.store.client.set_terminated(flight.training.run_id)
         with pytest.raises(Claimed, match="is FINISHED by now"):
             bench.flights().begin(flight.proposal, history)
-        with pytest.raises(Claimed, match="is FINISHED already"):
-            RunWriter(kind=Kind.TRAIN, name="", state_dir=bench.folder, uri=bench.uri, run_id=flight.training.run_id)
+        run_id = flight.training.run_id
+        with (
+            pytest.raises(Claimed, match="is FINISHED already"),
+            RunWriter.take_over(run_id, kind=Kind.TRAIN, name="", state_dir=bench.folder, uri=bench.uri),
+        ):
+            pass
         assert list(bench.models()["status"]) == ["FINISHED"]
 
     def test_an_interrupted_run_leaves_its_model_to_one_begun_since(self, bench: Bench) -> None:
