@@ -53,7 +53,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     from hit.errors import CheckpointError
     from hit.machine import select_device
     from hit.recovery import recover
-    from hit.research_import import Outcome, Result, find_runs, import_runs
+    from hit.research_import import ImportOutcome, Result, find_runs, import_runs
     from hit.run_names import command_name
     from hit.state import state_folder
     from hit.tracking import RunWriter
@@ -84,8 +84,8 @@ def main(argv: list[str], stop: "StopRequest") -> None:
 
         results = import_runs(folders, machine, experiment=run.experiment, parent=run.run_id, stop=stop, on_result=show)
         counts = Counter(result.outcome for result in results)
-        line = ", ".join(f"{counts[outcome]} {outcome}" for outcome in Outcome if counts[outcome])
-        if not counts[Outcome.IMPORTED] + counts[Outcome.PRESENT]:
+        line = ", ".join(f"{counts[outcome]} {outcome}" for outcome in ImportOutcome if counts[outcome])
+        if not counts[ImportOutcome.IMPORTED] + counts[ImportOutcome.PRESENT]:
             raise CheckpointError(f"none of the {len(results)} runs under {options.path} could be imported: {line}")
     print(f"import: of {len(results)} runs, {line}", file=sys.stderr)
     print(run.run_id)

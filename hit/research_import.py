@@ -1,6 +1,6 @@
 """Runs of the original research code, into the store: each becomes a finished run of ours, measured as ours are."""
 
-__all__ = ["Outcome", "Result", "find_runs", "import_runs", "read_run"]
+__all__ = ["ImportOutcome", "Result", "find_runs", "import_runs", "read_run"]
 
 import json
 import os
@@ -34,7 +34,7 @@ from hit.store import Store
 _CONFIG, _WEIGHTS = "config.json", "vae.pth"
 
 
-class Outcome(StrEnum):
+class ImportOutcome(StrEnum):
     """What became of a run's folder."""
 
     IMPORTED = "imported"
@@ -50,7 +50,7 @@ class Result:
     """What became of one folder, and why it was skipped if it was; `run_id` where a run was made."""
 
     folder: Path
-    outcome: Outcome
+    outcome: ImportOutcome
     reason: str = ""
     run_id: str = ""
 
@@ -158,14 +158,14 @@ class _Import:
             dataset = self._dataset(config)
             identity = config.identity(dataset.digest)
             if (identity, name) in self.present:
-                return Result(folder, Outcome.PRESENT)
+                return Result(folder, ImportOutcome.PRESENT)
             model = _restore(config, _read_weights(folder, config), dataset)
         except Unsupported as error:
-            return Result(folder, Outcome.UNSUPPORTED, str(error))
+            return Result(folder, ImportOutcome.UNSUPPORTED, str(error))
         except DataError as error:
-            return Result(folder, Outcome.NO_DATA, str(error))
+            return Result(folder, ImportOutcome.NO_DATA, str(error))
         except (CheckpointError, ConfigError, OutOfMemory) as error:
-            return Result(folder, Outcome.DAMAGED, str(error))
+            return Result(folder, ImportOutcome.DAMAGED, str(error))
         self.present.add((identity, name))
         return self._write(folder, name, config, dataset, model.to(self.device))
 
@@ -183,8 +183,8 @@ class _Import:
                 describe_run(run, config, dataset, model)
                 measure_run(run, config, dataset, model)
         except Diverged as error:
-            return Result(folder, Outcome.DIVERGED, str(error), run.run_id)
-        return Result(folder, Outcome.IMPORTED, run_id=run.run_id)
+            return Result(folder, ImportOutcome.DIVERGED, str(error), run.run_id)
+        return Result(folder, ImportOutcome.IMPORTED, run_id=run.run_id)
 
     def _dataset(self, config: TrainConfig) -> Dataset:
         if config.dataset in self.missing:  # hundreds of runs need not wait for hundreds of downloads that fail

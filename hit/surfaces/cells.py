@@ -1,6 +1,6 @@
 """Cells of a surface: each read off as a plain model, measured, and kept as a run of its own."""
 
-__all__ = ["Source", "load_surface", "measure_cell", "measure_cells"]
+__all__ = ["TrainedSurface", "load_surface", "measure_cell", "measure_cells"]
 
 import json
 from collections.abc import Callable, Sequence
@@ -30,7 +30,7 @@ from hit.workers import Job
 
 
 @dataclass(frozen=True)
-class Source:
+class TrainedSurface:
     """A trained surface, as a worker process can find it.
 
     Attributes:
@@ -47,7 +47,7 @@ class Source:
 
 
 def measure_cells(
-    source: Source,
+    source: TrainedSurface,
     cells: Sequence[TrainConfig],
     *,
     uri: str | None,
@@ -107,7 +107,7 @@ def measure_cells(
 
 def measure_cell(
     *,
-    source: Source,
+    source: TrainedSurface,
     cell: TrainConfig,
     uri: str | None,
     run_id: str | None,
@@ -133,7 +133,7 @@ def measure_cell(
     return child.run_id
 
 
-def load_surface(source: Source, image_shape: tuple[int, int, int], device: torch.device) -> SurfaceModel:
+def load_surface(source: TrainedSurface, image_shape: tuple[int, int, int], device: torch.device) -> SurfaceModel:
     """The trained surface on the device, ready for evaluation; read once by a process that measures many cells.
 
     Raises:
@@ -154,7 +154,7 @@ def _load(
     return surface.eval()
 
 
-def _begun(store: Store, source: Source) -> dict[str, Run]:
+def _begun(store: Store, source: TrainedSurface) -> dict[str, Run]:
     """Config hash → the child of this surface, measured or begun."""
     children = store.runs(source.plan.experiment, where=f"tags.`{Tag.AMORTISED}` = '{source.run_id}'")
     return {child.data.tags[Tag.CONFIG_HASH]: child for child in children}

@@ -24,7 +24,7 @@ from hit.schema import Kind, Tag
 from hit.state import state_folder
 from hit.stop import StopRequest
 from hit.store import Store
-from hit.surfaces.cells import Source, load_surface, measure_cells
+from hit.surfaces.cells import TrainedSurface, load_surface, measure_cells
 from hit.surfaces.certificate import certify
 from hit.surfaces.inverse import betas_for
 from hit.surfaces.plan import SurfacePlan
@@ -127,7 +127,7 @@ def surface_run(
             return told
 
         cells = measure_cells(
-            Source(plan, weights, run.run_id, dataset.digest),
+            TrainedSurface(plan, weights, run.run_id, dataset.digest),
             plan.cells,
             uri=uri,
             workers=workers,

@@ -22,7 +22,7 @@ from hit.surfaces.plan import SurfacePlan
 from hit.targets import TARGET
 
 if TYPE_CHECKING:  # torch, which takes seconds to import, is for those who fetch one
-    from hit.surfaces.cells import Source
+    from hit.surfaces.cells import TrainedSurface
 
 #: The artifact of a surface's run that says how it was trained.
 PLAN_FILE = "surface.json"
@@ -85,13 +85,13 @@ def find_surface(
     return fitting
 
 
-def stored_surface(store: Store, run_id: str, folder: Path) -> "Source":
+def stored_surface(store: Store, run_id: str, folder: Path) -> "TrainedSurface":
     """A finished surface of the store, its weights under `folder`.
 
     Raises:
         ConfigError: the run is no finished surface.
     """
-    from hit.surfaces.cells import Source
+    from hit.surfaces.cells import TrainedSurface
 
     run = _finished(store, run_id)
     plan = SurfacePlan.from_json(json.loads(store.download(run_id, PLAN_FILE, folder).read_text()))
@@ -99,7 +99,7 @@ def stored_surface(store: Store, run_id: str, folder: Path) -> "Source":
     if not home.id:  # it has been renamed since
         home = Experiment(home.name, str(run.info.experiment_id))
     plan = replace(plan, experiment=home)
-    return Source(plan, store.download(run_id, WEIGHTS, folder), run_id, run.data.tags[Tag.DATA_DIGEST])
+    return TrainedSurface(plan, store.download(run_id, WEIGHTS, folder), run_id, run.data.tags[Tag.DATA_DIGEST])
 
 
 def expected_rates(

@@ -20,7 +20,7 @@ from hit.import_runs import main
 from hit.models import build_model
 from hit.reevaluation import candidates, reevaluate
 from hit.research_code import Unsupported, layer_names, translate_config, translate_weights
-from hit.research_import import Outcome, Result, find_runs, import_runs, read_run
+from hit.research_import import ImportOutcome, Result, find_runs, import_runs, read_run
 from hit.schema import Kind, Tag
 from hit.stop import StopRequest
 from hit.store import Store
@@ -308,20 +308,20 @@ class TestImport:
 
         results = self.imported(tmp_path)
         assert {name: result.outcome for name, result in results.items()} == {
-            "good": Outcome.IMPORTED,
-            "ladder": Outcome.IMPORTED,
-            "gumbel": Outcome.IMPORTED,
-            "vector": Outcome.IMPORTED,
-            "laplace": Outcome.UNSUPPORTED,
-            "conv": Outcome.DAMAGED,
-            "colour": Outcome.NO_DATA,
-            "other shapes": Outcome.DAMAGED,
-            "incomplete": Outcome.DAMAGED,
-            "nan": Outcome.DIVERGED,
-            "cut": Outcome.DAMAGED,
+            "good": ImportOutcome.IMPORTED,
+            "ladder": ImportOutcome.IMPORTED,
+            "gumbel": ImportOutcome.IMPORTED,
+            "vector": ImportOutcome.IMPORTED,
+            "laplace": ImportOutcome.UNSUPPORTED,
+            "conv": ImportOutcome.DAMAGED,
+            "colour": ImportOutcome.NO_DATA,
+            "other shapes": ImportOutcome.DAMAGED,
+            "incomplete": ImportOutcome.DAMAGED,
+            "nan": ImportOutcome.DIVERGED,
+            "cut": ImportOutcome.DAMAGED,
         }
         for result in results.values():
-            assert bool(result.reason) == (result.outcome != Outcome.IMPORTED)
+            assert bool(result.reason) == (result.outcome != ImportOutcome.IMPORTED)
             assert "\n" not in result.reason
         assert "cifar10" in results["colour"].reason
         assert "qz_family 'Laplace'" in results["laplace"].reason
@@ -332,11 +332,11 @@ class TestImport:
         assert sorted(history["status"]) == ["FAILED", *["FINISHED"] * 4], "no run but of what was measured"
 
         again = self.imported(tmp_path)
-        assert [again[name].outcome for name in ("good", "ladder", "nan")] == [Outcome.PRESENT] * 3
+        assert [again[name].outcome for name in ("good", "ladder", "nan")] == [ImportOutcome.PRESENT] * 3
         assert len(Store(f"sqlite:///{tmp_path}/store.db").history()) == 5
 
         write_run(runs / "twin", beta_y=0.5)
-        assert self.imported(tmp_path)["twin"].outcome == Outcome.IMPORTED, "of another name: another run"
+        assert self.imported(tmp_path)["twin"].outcome == ImportOutcome.IMPORTED, "of another name: another run"
 
     def test_an_imported_run_is_a_training_run(self, tmp_path: Path, binary_digits: Dataset) -> None:
         folder = write_run(tmp_path / "runs" / "good", beta_y=0.5)
@@ -402,7 +402,7 @@ class TestImport:
             write_run(tmp_path / "runs" / name)
         results = self.imported(tmp_path)
         assert asked == ["binary_mnist"]
-        assert {result.outcome for result in results.values()} == {Outcome.NO_DATA}
+        assert {result.outcome for result in results.values()} == {ImportOutcome.NO_DATA}
 
 
 class TestEntryPoint:
@@ -470,7 +470,7 @@ def test_golden_weights_give_the_research_codes_numbers(
         data_root=str(mnist_root), metrics="core", device="cpu", threads=1, state_dir=str(tmp_path / "state")
     )
     (result,) = import_runs([folder], machine, uri=uri)
-    assert result.outcome == Outcome.IMPORTED
+    assert result.outcome == ImportOutcome.IMPORTED
     run = MlflowClient(uri).get_run(result.run_id)
     assert run.data.params["dataset"] == "binary_mnist"
     assert run.data.metrics["beta_2"] == meta["beta_top"]

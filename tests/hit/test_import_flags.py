@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hit.config import TrainConfig
 from hit.errors import CheckpointError, ConfigError
 from hit.research_code import translate_config
-from hit.research_import import Outcome, find_runs, import_runs, read_run
+from hit.research_import import ImportOutcome, find_runs, import_runs, read_run
 from tests.unreadable import unreadable
 
 FLAGS: dict[str, Any] = {
@@ -68,7 +68,9 @@ def test_one_bad_config_stops_no_import(tmp_path: Path) -> None:
         write(tmp_path / "runs" / name, z_dims=dims)
     machine = TrainConfig(metrics="core", device="cpu", threads=1, state_dir=str(tmp_path / "state"))
     results = import_runs(find_runs(str(tmp_path / "runs")), machine, uri=f"sqlite:///{tmp_path}/store.db")
-    assert {result.folder.name: result.outcome for result in results} == dict.fromkeys(sorted(odd), Outcome.DAMAGED)
+    assert {result.folder.name: result.outcome for result in results} == dict.fromkeys(
+        sorted(odd), ImportOutcome.DAMAGED
+    )
     for result in results:
         assert "z_dims must" in result.reason, result
 
