@@ -18,7 +18,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any, Literal
 
 from hit.cpus import threads_of_each
-from hit.errors import Diverged, EndedEarly, Interrupted, UserError
+from hit.errors import EndsWork
 from hit.main_guard import check_main_guard
 from hit.memory import as_refusal
 from hit.redaction import redact
@@ -277,7 +277,7 @@ def attempt(job: Job, stop: StopRequest, tell: Callable[[Outcome], None]) -> Out
 
     try:
         return Outcome(job, RunOutcome.FINISHED, job.work(**job.arguments, stop=stop, tell=say))
-    except (UserError, Diverged, EndedEarly, Interrupted) as error:
+    except EndsWork as error:
         return Outcome(job, error.outcome, str(error))
     except KeyboardInterrupt:  # a second Ctrl-C
         return Outcome(job, RunOutcome.INTERRUPTED, "interrupted")
