@@ -14,6 +14,7 @@ from hit.checkpoint import load_weights
 from hit.commands import program
 from hit.config import TrainConfig
 from hit.data import Dataset
+from hit.datasets import load_once
 from hit.errors import StoreError, shown
 from hit.experiments import Experiment
 from hit.jobs import run_jobs
@@ -23,7 +24,6 @@ from hit.metric_groups import GROUPS
 from hit.models import HierarchicalVAE, build_model, check_fit
 from hit.run_notes import run_note
 from hit.run_outcomes import RunOutcome
-from hit.runner import load_once
 from hit.schema import WEIGHTS, Kind, Tag
 from hit.state import state_folder
 from hit.stop import StopRequest
@@ -157,14 +157,8 @@ def evaluate_run(
         groups -= {"generation"}
     if not groups:
         return Measurement()
-    with RunWriter(
-        kind=Kind.TRAIN,
-        name=run.info.run_name,
-        state_dir=state_folder(config),
-        uri=str(store.client.tracking_uri),
-        run_id=run.info.run_id,
-        amend=True,
-        stop=stop,
+    with RunWriter.amend(
+        run.info.run_id, state_dir=state_folder(config), uri=str(store.client.tracking_uri), stop=stop
     ) as writer:
         model = _load_model(store, run, config, dataset)
         # Rate targets move β: the run's metrics hold those that it ended with.

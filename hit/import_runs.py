@@ -59,12 +59,12 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     stop.check()
     recover(state_folder(machine), experiment)
     with (
-        RunWriter(
+        RunWriter.begin_or_take_over(
+            os.environ.get("MLFLOW_RUN_ID"),
             kind=Kind.IMPORT,
             name=command_name(f"import of {len(folders)} runs"),
             state_dir=state_folder(machine),
             experiment=experiment,
-            run_id=os.environ.get("MLFLOW_RUN_ID") or None,
             stop=stop,
         ) as run,
         tqdm(total=len(folders), unit="run", desc="importing", disable=None) as bar,

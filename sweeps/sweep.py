@@ -9,13 +9,13 @@ from typing import Any
 
 from hit.config import TrainConfig
 from hit.connection import chosen_experiment
+from hit.datasets import load_once
 from hit.early_stopping import EarlyStopping
 from hit.experiments import Experiment
 from hit.machine import select_device
 from hit.models import check_fit, check_memory
 from hit.run_names import command_name
 from hit.run_outcomes import RunOutcome
-from hit.runner import load_once
 from hit.schema import Kind, Tag
 from hit.state import state_folder
 from hit.stop import StopRequest
@@ -132,12 +132,12 @@ class Sweep:
 
     def writer(self, stop: StopRequest, run_id: str | None) -> RunWriter:
         """The sweep's own run: a new one, or the one that `mlflow run` has made."""
-        return RunWriter(
+        return RunWriter.begin_or_take_over(
+            run_id,
             kind=Kind.SWEEP,
             name=command_name(f"sweep {self.base.model} {self.base.dataset} ({self._what})"),
             state_dir=state_folder(self.base),
             experiment=self.experiment,
-            run_id=run_id,
             tags={Tag.DEFINITION: self.definition},
             stop=stop,
         )
