@@ -67,7 +67,8 @@ Every metric that a run may hold, as it is declared. `l` stands for a layer, cou
 _HEADINGS = {
     CONFIG: (
         "A model and its training",
-        "[Train one model](../how-to/train.md); rates: [ask for rates](../how-to/rate-targets.md).",
+        "[Train one model](../how-to/train.md); rates: [ask for rates](../how-to/rate-targets.md). "
+        "In place of `beta_1`, … and `seed`, `main` and `sweep` take `grid_1`, … and `seeds` (`surface`: `grid_1`, …).",
     ),
     "grid": ("Axes of β", "In place of `beta_1`, …, wherever a grid of models is meant."),
     "sweep": ("A sweep", "[Sweeps and drivers](../how-to/sweeps-and-drivers.md)."),

@@ -1,6 +1,6 @@
 """The commands that the pages name, checked as far as that goes without running them."""
 
-__all__ = ["check", "is_command"]
+__all__ = ["arguments", "check", "is_command"]
 
 import importlib
 import importlib.util
@@ -40,6 +40,19 @@ def check(line: str) -> None:
         ConfigError: an option or its value is refused.
         AssertionError: anything else is wrong.
     """
+    for command in line.split(" && "):
+        _check_one(command)
+
+
+def arguments(line: str) -> tuple[str, list[str]]:
+    """Module and options of a line that calls one command of ours, in whichever way."""
+    program, *rest = shlex.split(line)
+    if program == "hit":
+        return COMMANDS[rest[0]].module, rest[1:]
+    return _of_project(rest[1:]) if program == "mlflow" else (rest[1], rest[2:])
+
+
+def _check_one(line: str) -> None:
     words = shlex.split(line)
     while re.fullmatch(r"[A-Z_]+=\S*", words[0]):  # variables before the command
         words = words[1:]
@@ -72,18 +85,24 @@ def _check_console(words: Sequence[str]) -> None:
 
 
 def _check_mlflow(words: Sequence[str]) -> None:
-    if words[0] != "run":
-        from mlflow.cli import cli
-
-        command: Any = cli
-        while words and (inner := getattr(command, "commands", {}).get(words[0])):
-            command, words = inner, words[1:]
-        command.make_context("mlflow", list(words), resilient_parsing=True)
+    if words[0] == "run":
+        _check_options(*_of_project(words[1:]))
         return
-    assert words[1] == "."
+
+    from mlflow.cli import cli
+
+    command: Any = cli
+    while words and (inner := getattr(command, "commands", {}).get(words[0])):
+        command, words = inner, words[1:]
+    command.make_context("mlflow", list(words), resilient_parsing=True)
+
+
+def _of_project(words: Sequence[str]) -> tuple[str, list[str]]:
+    """Module and options of what follows `mlflow run`."""
+    assert words[0] == "."
     options: dict[str, str] = {}
     parameters: list[str] = []
-    rest = list(words[2:])
+    rest = list(words[1:])
     while rest:
         name, value = rest.pop(0), rest.pop(0)
         if name == "-P":
@@ -94,7 +113,7 @@ def _check_mlflow(words: Sequence[str]) -> None:
             options[name] = value
     assert {*options} <= {"-e", "--env-manager", "--experiment-name", "--run-name"}, options
     assert options.get("--env-manager") in ("local", "virtualenv", "uv", "conda"), options
-    _check_options(_entry_points()[options.get("-e", "main")], parameters)
+    return _entry_points()[options.get("-e", "main")], parameters
 
 
 def _check_make(words: Sequence[str]) -> None:
@@ -113,7 +132,8 @@ def _check_pip(words: Sequence[str]) -> None:
 
 def _check_pytest(words: Sequence[str]) -> None:
     for word in words:
-        assert word.startswith("-") or (ROOT / word.partition("::")[0]).exists(), word
+        if "/" in word:
+            assert (ROOT / word.partition("::")[0]).exists(), word
 
 
 _CHECKS: dict[str, Callable[[Sequence[str]], None]] = {

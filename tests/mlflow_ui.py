@@ -1,4 +1,4 @@
-"""The MLflow UI for tests and for the README's pictures: what a visitor sees who has set nothing up."""
+"""The MLflow UI for tests and for the pictures of docs/how-to/ui.md: what a visitor sees who has set nothing up."""
 
 __all__ = ["enter", "wait_for_charts", "wait_for_images"]
 

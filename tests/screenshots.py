@@ -1,4 +1,4 @@
-"""`python -m tests.screenshots`: the README's pictures of the MLflow UI, of the store that `make demo` fills."""
+"""`python -m tests.screenshots`: the pictures of the MLflow UI for docs/how-to/ui.md, of the store of `make demo`."""
 
 __all__ = ["main"]
 

@@ -21,6 +21,7 @@ from tests.browser.chromium import executable
 from tests.commands import ROOT
 from tests.frames import grid_frame, paths, with_samples
 from tests.markdown import PAGES, Block, blocks
+from tests.stores import new_database
 
 QUERY, SERVE = ROOT / "docs/how-to/query.md", ROOT / "docs/how-to/serve.md"
 (TABLE,) = re.findall(
@@ -50,7 +51,7 @@ def _python(page: Path) -> list[Block]:
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A store of four small models, the best of which for representation is registered."""
     folder = tmp_path_factory.mktemp("readme")
-    uri = f"sqlite:///{folder}/mlflow.db"
+    uri = new_database(folder / "mlflow.db")
     common: dict[str, Any] = {"channels": 4, "z_dims": (5,), "epochs": 4, "learning_rate": 1e-2, "batch_size": 64}
     for betas in ((0.5, 0.5), (0.9, 0.1), (10.0, 0.1), (10.0, 0.3)):
         config = TrainConfig(**common, betas=betas, metrics="core,latents", threads=1, state_dir=str(folder / "state"))
