@@ -11,8 +11,8 @@ import pandas as pd
 from analysis.applications import APPLICATIONS, Application, application
 from analysis.bounds import chance
 from analysis.comparable import all_equal
-from analysis.criteria import Constraint, non_dominated
-from analysis.region import Estimate, Objectives, RateBox, estimate, span
+from analysis.criteria import Constraint, Objective, non_dominated
+from analysis.region import Estimate, RateBox, estimate, span
 from analysis.runs import layers, one_dataset, rate_name, require, values
 from analysis.suggestions import search_command
 from hit import schema
@@ -130,9 +130,7 @@ def recommend(frame: pd.DataFrame, target: str | Application, *, min_psnr: float
     equal_value = None if equal.empty else float(values(equal, metric.name).iloc[0])
     few = ranked.head(min(_BEST_FEW, max(2, len(ranked) // 4)))
     scores = values(_replicates_of(best, measured), metric.name)
-    found = estimate(
-        measured, count, Objectives(metric.name, direction == "maximize", bounds), _equal_line(measured, count)
-    )
+    found = estimate(measured, count, Objective(metric.name, direction), bounds, _equal_line(measured, count))
     region = found.box if found else span(few, rates)
     held = region.holds(np.column_stack([values(ranked, name) for name in rates]))
     return Recommendation(
