@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.runs import layers, rate_name, values
+from analysis.frame import layers, rate_name, values
 from hit.metrics.bounds import accuracy_bound
 
 Array = NDArray[np.float64]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from analysis.runs import column, finished, layers, values
+from analysis.frame import column, finished, layers, values
 from hit.config import TrainConfig, flat_defaults, machine_fields
 from hit.errors import ConfigError
 

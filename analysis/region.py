@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from analysis.criteria import Constraint, Objective
-from analysis.runs import rate_name, values
+from analysis.frame import rate_name, values
 from analysis.surrogate import Reach, Surrogate
 
 Floats = npt.NDArray[np.float64]

@@ -8,9 +8,9 @@ import pandas as pd
 
 from analysis.applications import Application
 from analysis.comparable import beta_names, settings
-from analysis.recommend import Recommendation, recommend
+from analysis.frame import finished, rate_name
+from analysis.recommendation import Recommendation, recommend
 from analysis.region import LEVEL, fewest
-from analysis.runs import finished, rate_name
 from hit import schema
 from hit.errors import StoreError, UserError
 

@@ -22,9 +22,9 @@ from markupsafe import Markup
 
 from analysis import style
 from analysis.comparable import beta_names
-from analysis.recommend import Recommendation
+from analysis.frame import column, layers, rate_name, values
+from analysis.recommendation import Recommendation
 from analysis.region import LEVEL
-from analysis.runs import column, layers, rate_name, values
 from hit import schema
 from hit.experiment_page import run_page
 

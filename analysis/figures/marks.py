@@ -25,8 +25,8 @@ import plotly.graph_objects as go
 
 from analysis import style
 from analysis.comparable import all_equal, beta_names
-from analysis.recommend import RateBox
-from analysis.runs import column, layers, rate_name, values
+from analysis.frame import column, layers, rate_name, values
+from analysis.recommendation import RateBox
 from hit import schema
 from hit.errors import StoreError
 

@@ -12,7 +12,7 @@ from plotly.subplots import make_subplots
 from analysis import bounds, style
 from analysis.comparable import all_equal
 from analysis.figures import marks
-from analysis.runs import finished, layers, one_dataset, require, values
+from analysis.frame import finished, layers, one_dataset, require, values
 from analysis.style import Theme
 from hit import schema
 from hit.errors import StoreError

@@ -16,9 +16,9 @@ from analysis.comparable import beta_names
 from analysis.figures import marks, rate_space
 from analysis.figures.multiples import default_metrics
 from analysis.figures.scales import spans_decades
-from analysis.recommend import Recommendation
+from analysis.frame import column, finished, layers, rate_name, values
+from analysis.recommendation import Recommendation
 from analysis.report.packing import Pool
-from analysis.runs import column, finished, layers, rate_name, values
 from hit import schema
 from hit.errors import StoreError
 

@@ -13,9 +13,9 @@ from markupsafe import Markup
 from analysis import figures
 from analysis.comparable import Setting
 from analysis.figures.multiples import default_metrics
-from analysis.recommend import Recommendation, application
+from analysis.frame import finished, values
+from analysis.recommendation import Recommendation, application
 from analysis.report.packing import Pool, embedded
-from analysis.runs import finished, values
 from analysis.suggestions import evaluate_command
 from hit import schema
 from hit.errors import StoreError

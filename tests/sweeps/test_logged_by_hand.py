@@ -7,8 +7,8 @@ import pytest
 
 from analysis.applications import application
 from analysis.criteria import Objective, parse_objectives
-from analysis.recommend import recommend
-from analysis.runs import require
+from analysis.frame import require
+from analysis.recommendation import recommend
 from analysis.sentences import told
 from hit.connection import connect, experiment_id
 from hit.errors import ConfigError, StoreError

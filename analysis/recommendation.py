@@ -12,8 +12,8 @@ from analysis.applications import APPLICATIONS, Application, application
 from analysis.bounds import chance
 from analysis.comparable import all_equal
 from analysis.criteria import Constraint, Objective, non_dominated
+from analysis.frame import layers, one_dataset, rate_name, require, values
 from analysis.region import Estimate, RateBox, estimate, span
-from analysis.runs import layers, one_dataset, rate_name, require, values
 from analysis.suggestions import search_command
 from hit import schema
 from hit.errors import StoreError

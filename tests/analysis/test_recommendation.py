@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from analysis.applications import applications
-from analysis.recommend import APPLICATIONS, application, recommend
+from analysis.recommendation import APPLICATIONS, application, recommend
 from analysis.sentences import sentences, told
 from hit import schema
 from hit.errors import StoreError
