@@ -66,8 +66,11 @@ def blank(
 
     `rates` names the axes that hold rates ("x", "xy"), which `analysis.figures.scales` makes logarithmic.
     """
-    text = f"{title} · {style.inert(dataset)}" if dataset else title
-    layout = {"title": {"text": text}, "xaxis": {"title": {"text": x}}, "yaxis": {"title": {"text": y}}}
+    layout = {
+        "title": {"text": style.titled(title, dataset)},
+        "xaxis": {"title": {"text": x}},
+        "yaxis": {"title": {"text": y}},
+    }
     if rates:
         layout["meta"] = {"rates": rates}
     return go.Figure(layout={"template": style.template(theme), **layout, "coloraxis": colors})

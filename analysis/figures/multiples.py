@@ -73,7 +73,7 @@ def small_multiples(
     title = "Every metric over " + ("rate and distortion" if count == 1 else "rate space")
     figure.update_layout(
         template=style.template(theme),
-        title={"text": f"{title} · {style.inert(dataset)}" if dataset else title, "y": 1, "pad": {"t": 16}},
+        title={"text": style.titled(title, dataset), "y": 1, "pad": {"t": 16}},
         coloraxis={"colorscale": style.BRIGHT_IS_GOOD["maximize"], "cmin": 0, "cmax": 1, "colorbar": bar},
         height=whole,
         margin={"t": _ABOVE, "b": _BELOW},
