@@ -61,7 +61,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     wanted = [one.name for one in asked]
 
     from analysis.publish import Selection, publish
-    from analysis.sentences import told
+    from analysis.sentences import summary_lines
     from hit.config import TrainConfig
     from hit.connection import chosen_experiment
     from hit.errors import StoreError, StoreRefused
@@ -76,7 +76,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
         recover(folder, experiment)
     models = Selection.of(experiment, where=options.where, sweep=options.sweep)
     try:
-        advice = told(models.frame, asked)
+        advice = summary_lines(models.frame, asked)
     except StoreError as error:
         if options.application.strip() != "all":
             raise

@@ -12,8 +12,8 @@ import plotly.graph_objects as go
 import pytest
 
 from analysis import figures
+from analysis.query import runs
 from analysis.register import register_all
-from analysis.runs import runs
 from hit.config import TrainConfig
 from hit.data import load
 from hit.training_run import train_run

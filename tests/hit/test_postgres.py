@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import sqlalchemy as sql
 
-from analysis.runs import runs
+from analysis.query import runs
 from hit.connection import connect
 from hit.errors import StoreAway, StoreRefused
 from hit.schema import Kind, Tag

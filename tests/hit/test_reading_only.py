@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from analysis.__main__ import main as report
-from analysis.runs import histories, runs
+from analysis.query import histories, runs
 from hit import first_use
 from hit.connection import connect
 from hit.errors import StoreRefused
