@@ -256,6 +256,7 @@ class TestClaims:
         active, history = self.interrupted(bench)
         bench.active_runs().begin(active.proposal, history)
         assert list(bench.models()["status"]) == ["RUNNING"]
+        assert bench.models()[["ended", "status_reason"]].isna().all(axis=None), "how it ended is no longer true"
         with pytest.raises(Claimed, match="is RUNNING by now"):
             bench.active_runs().begin(active.proposal, history)
 
