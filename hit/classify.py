@@ -94,7 +94,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     from hit.config import TrainConfig
     from hit.connection import chosen_experiment
     from hit.datasets import load_once
-    from hit.machine import select_device
+    from hit.devices import select_device
     from hit.recovery import recover
     from hit.schema import metric
     from hit.state import state_folder
@@ -144,7 +144,7 @@ def classify(
     from hit.config import TrainConfig
     from hit.connection import chosen_experiment
     from hit.datasets import load_once, log_dataset
-    from hit.machine import select_device, set_threads
+    from hit.devices import select_device, set_threads
     from hit.run_names import command_name
     from hit.schema import Tag
     from hit.state import state_folder

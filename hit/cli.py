@@ -16,12 +16,11 @@ from hit.endings import Ending, ending
 from hit.errors import ConfigError, EndsWork, Interrupted, StoreAway, nearest, shown
 from hit.memory import as_refusal
 from hit.options import defaults, infos
-from hit.process_settings import process_settings
+from hit.process_settings import process_settings, spare_letters
 from hit.project_status import correct_status_later
 from hit.redaction import redact, redact_tracebacks
 from hit.schema import Kind
 from hit.stop import WATCHED, StopRequest
-from hit.terminal import spare_letters
 
 CONFIG = "model and training"
 #: Stands for the value of an option that was not typed.

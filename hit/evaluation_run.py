@@ -15,10 +15,10 @@ from hit.commands import program
 from hit.config import TrainConfig
 from hit.data import Dataset
 from hit.datasets import load_once
+from hit.devices import select_device, set_threads
 from hit.errors import StoreError, shown
 from hit.experiments import Experiment
 from hit.jobs import run_jobs
-from hit.machine import select_device, set_threads
 from hit.measurement import Measurement, evaluator_fingerprint, find_scorers, log_measurement, measure
 from hit.metric_groups import GROUPS
 from hit.models import HierarchicalVAE, build_model, check_fit

@@ -17,10 +17,10 @@ from hit.config import TrainConfig, machine_fields
 from hit.data import Dataset
 from hit.data.download import DataRoot
 from hit.datasets import load_once
+from hit.devices import select_device, set_threads
 from hit.endings import outcome_of
 from hit.errors import CheckpointError, ConfigError, DataError, Diverged, OutOfMemory, shown
 from hit.experiments import Experiment
-from hit.machine import select_device, set_threads
 from hit.measurement import measure_run
 from hit.model_run import RunRequest, describe_run, model_run
 from hit.models import HierarchicalVAE, build_model

@@ -12,8 +12,8 @@ from hit.claims import Claim
 from hit.commands import program
 from hit.config import TrainConfig, beta_numbers
 from hit.datasets import load_once
+from hit.devices import select_device, set_threads
 from hit.errors import Interrupted
-from hit.machine import select_device, set_threads
 from hit.measurement import measure_run
 from hit.model_run import RunRequest, describe_run, model_run
 from hit.models import build_model, check_fit, check_memory

@@ -10,9 +10,9 @@ from typing import Any
 from hit.config import TrainConfig
 from hit.connection import chosen_experiment
 from hit.datasets import load_once
+from hit.devices import select_device
 from hit.early_stopping import EarlyStopping
 from hit.experiments import Experiment
-from hit.machine import select_device
 from hit.models import check_fit, check_memory
 from hit.run_names import command_name
 from hit.run_outcomes import RunOutcome

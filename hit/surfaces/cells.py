@@ -14,9 +14,9 @@ from mlflow.entities import Run
 from hit.checkpoint import load_weights
 from hit.config import TrainConfig
 from hit.datasets import load_once
+from hit.devices import select_device, set_threads
 from hit.errors import Diverged, RunDeleted, StoreError
 from hit.jobs import run_jobs
-from hit.machine import select_device, set_threads
 from hit.measurement import measure_run
 from hit.model_run import RunRequest, describe_run, model_run
 from hit.models import build_model

@@ -17,8 +17,8 @@ from hit.checkpoint import save_weights
 from hit.config import TrainConfig, machine_fields
 from hit.data import Dataset
 from hit.datasets import load_once, log_dataset
+from hit.devices import select_device, set_threads
 from hit.errors import StoreError
-from hit.machine import select_device, set_threads
 from hit.models import build_model, check_fit, check_memory
 from hit.models.conditioning import SurfaceModel, condition_on_betas
 from hit.schema import Kind, Tag
