@@ -61,7 +61,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     wanted = [one.name for one in asked]
 
     from analysis.publish import Selection, publish
-    from analysis.sentences import told
+    from analysis.sentences import summary_lines
     from hit.config import TrainConfig
     from hit.connection import chosen_experiment
     from hit.errors import StoreError, StoreRefused
@@ -76,26 +76,26 @@ def main(argv: list[str], stop: "StopRequest") -> None:
         recover(folder, experiment)
     models = Selection.of(experiment, where=options.where, sweep=options.sweep)
     try:
-        advice = told(models.frame, asked)
+        advice = summary_lines(models.frame, asked)
     except StoreError as error:
         if options.application.strip() != "all":
             raise
         advice = [str(error)]  # pictures need less
-    try:
-        writer = RunWriter(
-            kind=Kind.REPORT,
-            name=command_name(f"report {options.where or options.sweep or experiment}"),
-            state_dir=folder,
-            experiment=experiment,
-            run_id=os.environ.get("MLFLOW_RUN_ID") or None,
-            stop=stop,
-        )
-    except StoreRefused as error:
-        print(f"the report is written, and not logged with its store: {error}", file=sys.stderr)
-        path = publish(None, models, options.output, wanted)
-    else:
-        with writer as run:
-            path = publish(run, models, options.output, wanted)
+    writer = RunWriter.begin_or_take_over(
+        os.environ.get("MLFLOW_RUN_ID"),
+        kind=Kind.REPORT,
+        name=command_name(f"report {options.where or options.sweep or experiment}"),
+        state_dir=folder,
+        experiment=experiment,
+        stop=stop,
+    )
+    with contextlib.ExitStack() as until_published:
+        run = None
+        try:
+            run = until_published.enter_context(writer)
+        except StoreRefused as error:
+            print(f"the report is written, and not logged with its store: {error}", file=sys.stderr)
+        path = publish(run, models, options.output, wanted)
     print(*advice, sep="\n")
     print(f"report: {path}")
     if options.register:

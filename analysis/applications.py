@@ -16,7 +16,7 @@ from analysis.criteria import (
     parse_constraints,
     parse_objectives,
 )
-from analysis.runs import values
+from analysis.frame import values
 from hit import schema
 from hit.errors import ConfigError, StoreError, nearest, shown
 from hit.metric_groups import GROUPS

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.earlier_runs import derived_classes
-from analysis.runs import layers, rate_name, values
+from analysis.frame import layers, rate_name, values
 from hit.metrics.bounds import accuracy_bound
 
 Array = NDArray[np.float64]

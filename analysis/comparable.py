@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from analysis.runs import column, finished, layers, values
+from analysis.frame import column, finished, layers, values
 from hit.config import TrainConfig, flat_defaults
 from hit.errors import ConfigError
 from hit.field_roles import MEANINGS, NEUTRAL, Role, meaningless, role_of

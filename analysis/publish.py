@@ -9,8 +9,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 import pandas as pd
 
+from analysis.query import histories, runs
 from analysis.report import LOCAL_UI, write
-from analysis.runs import histories, runs
 from hit.addresses import tracking_uri
 from hit.artifacts import ArtifactReader
 from hit.experiments import Experiment

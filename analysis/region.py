@@ -1,6 +1,6 @@
 """The region of rate space where an application's best models lie, with its uncertainty."""
 
-__all__ = ["LEVEL", "Estimate", "Objectives", "estimate", "fewest", "span"]
+__all__ = ["LEVEL", "Estimate", "estimate", "fewest", "span"]
 
 import itertools
 import re
@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from analysis.criteria import Constraint
-from analysis.runs import rate_name, values
+from analysis.criteria import Constraint, Objective
+from analysis.frame import rate_name, values
 from analysis.surrogate import Reach, Surrogate
 from hit.rate_region import RateRegion
 
@@ -32,20 +32,6 @@ _RATE = re.compile(r"test/rate(_[1-9][0-9]*)?\Z")
 
 
 @dataclass(frozen=True)
-class Objectives:
-    """What the best models are best at.
-
-    Attributes:
-        score: column of the frame.
-        larger: whether more of it is better.
-        constraints: bounds on columns of the frame.
-    """
-
-    score: str
-    larger: bool
-    constraints: tuple[Constraint, ...] = ()
-
-
 @dataclass(frozen=True, eq=False)
 class Estimate:
     """What a Gaussian process over all runs says about the optimum.
@@ -87,25 +73,32 @@ def fewest(layers: int) -> int:
     return 4 * (layers + 1)
 
 
-def estimate(rows: pd.DataFrame, layers: int, objectives: Objectives, equal: pd.DataFrame) -> Estimate | None:
+def estimate(
+    rows: pd.DataFrame,
+    layers: int,
+    objective: Objective,
+    constraints: Sequence[Constraint],
+    equal: pd.DataFrame,
+) -> Estimate | None:
     """Where the optimum lies, by all measured runs; None where they are too few, or none may keep the constraints.
 
     Args:
-        rows: runs with all the columns that the objectives name, whether they keep the constraints or not.
+        rows: runs with all the columns that the objective and the constraints name, whether they keep these or not.
         layers: L.
-        objectives: what is looked for.
+        objective: the column that is to become larger or smaller.
+        constraints: bounds on columns.
         equal: those of them whose βs are equal, in the order of β.
     """
     rates = _rates(rows, layers)
     if len(np.unique(rates.round(3), axis=0)) < fewest(layers):
         return None
-    names = dict.fromkeys([objectives.score, *(one.name for one in objectives.constraints)])
+    names = dict.fromkeys([objective.name, *(one.name for one in constraints)])
     known = {name: _surrogate(name, rows, rates) for name in names}
     reach = Reach.of(rates)
-    coarse = _Look.at(reach.points, known, objectives, _FEW_DRAWS)
+    coarse = _Look.at(reach.points, known, objective, constraints, _FEW_DRAWS)
     reach = reach.finer(np.argsort(-coarse.hopes, kind="stable")[:_PROMISING])
     points = np.concatenate([reach.points, _line(_rates(equal, layers))])
-    look = _Look.at(points, known, objectives, _DRAWS)
+    look = _Look.at(points, known, objective, constraints, _DRAWS)
     if not np.isfinite(look.expected).any() or look.possible < _LEAST_POSSIBLE:
         return None
     best = int(look.safe.argmax())
@@ -123,7 +116,7 @@ def estimate(rows: pd.DataFrame, layers: int, objectives: Objectives, equal: pd.
         centre=tuple(map(float, points[centre])),
         centre_value=float(look.mean[centre]),
         centre_error=float(look.error[centre]),
-        noise=score.noise if (score := known[objectives.score]) else 0.0,
+        noise=score.noise if (score := known[objective.name]) else 0.0,
         explained=min((one.explained for one in learned), default=1.0),
         runs=len(rows),
         gain=gain,
@@ -160,25 +153,32 @@ class _Look:
     hopes: Floats
 
     @classmethod
-    def at(cls, points: Floats, known: Mapping[str, Surrogate | None], objectives: Objectives, count: int) -> "_Look":
+    def at(
+        cls,
+        points: Floats,
+        known: Mapping[str, Surrogate | None],
+        objective: Objective,
+        constraints: Sequence[Constraint],
+        count: int,
+    ) -> "_Look":
         drawn: dict[str, Floats] = {}
         for seed, (name, surrogate) in enumerate(known.items()):
             exact = np.broadcast_to(_exact(name, points), (count, len(points))) if surrogate is None else None
             drawn[name] = surrogate.draws(points, count, seed) if surrogate else np.asarray(exact)
         kept = np.ones((count, len(points)), bool)
-        for one in objectives.constraints:
+        for one in constraints:
             kept &= one.excess(drawn[one.name]) <= 0
-        score, sign = known[objectives.score], 1.0 if objectives.larger else -1.0
-        exactly = _exact(objectives.score, points) if score is None else np.empty(0)
+        score, sign = known[objective.name], -objective.sign
+        exactly = _exact(objective.name, points) if score is None else np.empty(0)
         mean, error = score.predict(points) if score else (exactly, np.zeros(len(points)))
         likely, possible = kept.mean(0), kept.any(1)
         return cls(
             mean=mean,
             error=error,
-            draws=drawn[objectives.score],
+            draws=drawn[objective.name],
             expected=np.where(likely >= 0.5, sign * mean, -np.inf),
             safe=np.where(likely >= 0.5, sign * mean - error, -np.inf),
-            utility=np.where(kept, sign * drawn[objectives.score], -np.inf)[possible],
+            utility=np.where(kept, sign * drawn[objective.name], -np.inf)[possible],
             possible=float(possible.mean()),
             hopes=np.where(likely >= 0.1, sign * mean + error, -np.inf),
         )

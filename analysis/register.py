@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from analysis.recommend import APPLICATIONS, Recommendation, recommend
+from analysis.recommendation import APPLICATIONS, Recommendation, recommend
 from hit.errors import StoreError
 from hit.model_registry import Registered, register_run
 from hit.store import Store
@@ -21,7 +21,7 @@ def register(recommendation: Recommendation, tracking_uri: str | None = None) ->
     A run is registered once, however often it is the best: what moves is the alias.
 
     Args:
-        recommendation: of `analysis.recommend.recommend`.
+        recommendation: of `analysis.recommend`.
         tracking_uri: the store; by default what `MLFLOW_TRACKING_URI` says, else `sqlite:///mlflow.db`.
 
     Raises:

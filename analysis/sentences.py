@@ -1,6 +1,6 @@
 """A recommendation in plain sentences, for a terminal."""
 
-__all__ = ["sentences", "told"]
+__all__ = ["recommendation_lines", "summary_lines", "told"]
 
 from collections.abc import Sequence
 
@@ -8,14 +8,14 @@ import pandas as pd
 
 from analysis.applications import Application
 from analysis.comparable import beta_names, settings
-from analysis.recommend import Recommendation, recommend
+from analysis.frame import finished, rate_name
+from analysis.recommendation import Recommendation, recommend
 from analysis.region import LEVEL, fewest
-from analysis.runs import finished, rate_name
 from hit import schema
 from hit.errors import StoreError, UserError
 
 
-def told(frame: pd.DataFrame, applications: Sequence[Application]) -> list[str]:
+def summary_lines(frame: pd.DataFrame, applications: Sequence[Application]) -> list[str]:
     """What to target for each application, for the runs of each setting that has finished runs.
 
     Args:
@@ -43,14 +43,18 @@ def told(frame: pd.DataFrame, applications: Sequence[Application]) -> list[str]:
                 lines.append(f"  {one.name}: {error}")
                 continue
             answered = True
-            first, *others = sentences(found)
+            first, *others = recommendation_lines(found)
             lines += [f"  {one.name}: {first}", *(f"    {line}" for line in others)]
     if not answered:
         raise missing[0] if missing else StoreError("no run has finished: nothing can be recommended")
     return lines
 
 
-def sentences(found: Recommendation) -> list[str]:
+#: What notebooks of earlier versions call it.
+told = summary_lines
+
+
+def recommendation_lines(found: Recommendation) -> list[str]:
     """Which region to target and why, the best run, and what free β gains."""
     lines = [_target(found)]
     if found.estimate:
@@ -75,8 +79,9 @@ def _target(found: Recommendation) -> str:
 
 
 def _bounds(found: Recommendation) -> str:
-    texts = [str(one) for one in found.application.constraints]
-    if found.min_psnr is not None and not any(text.startswith("test/psnr>=") for text in texts):
+    asked = found.application.constraints
+    texts = [str(one) for one in asked]
+    if found.min_psnr is not None and not any(one.name == "test/psnr" and not one.upper for one in asked):
         texts.append(f"test/psnr>={found.min_psnr:.4g}")
     return f"; {', '.join(texts)}" if texts else ""
 

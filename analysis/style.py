@@ -25,6 +25,7 @@ __all__ = [
     "template",
     "text_on",
     "title_of",
+    "titled",
     "wrapped",
 ]
 
@@ -190,6 +191,15 @@ def wrapped(name: str, width: int = 18) -> str:
     whole = f"{text} [{unit}]" if unit else text
     parts = [whole] if len(whole) <= width else [text, f"[{unit}]"] if unit else [text]
     return "<br>".join(markup(line) for part in parts for line in textwrap.wrap(part, width))
+
+
+def titled(title: str, dataset: str) -> str:
+    """The title of a figure with the data set that it is of, if it is of one.
+
+    >>> titled("PSNR over β", "digits"), titled("PSNR over β", "")
+    ('PSNR over β · digits', 'PSNR over β')
+    """
+    return f"{title} · {inert(dataset)}" if dataset else title
 
 
 def inert(text: str) -> str:

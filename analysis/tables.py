@@ -22,9 +22,9 @@ from markupsafe import Markup
 
 from analysis import style
 from analysis.comparable import beta_names
-from analysis.recommend import Recommendation
+from analysis.frame import column, layers, rate_name, values
+from analysis.recommendation import Recommendation
 from analysis.region import LEVEL
-from analysis.runs import column, layers, rate_name, values
 from hit import schema
 from hit.ui_views import run_page
 
@@ -45,7 +45,7 @@ class Overview:
 
 @dataclass(frozen=True)
 class TargetRow:
-    """The best run for one application, in words."""
+    """The best run for one application, in words; `sides` are those of the region."""
 
     name: str
     asked: str
@@ -54,7 +54,7 @@ class TargetRow:
     rates: Markup
     value: Markup
     gain: Markup
-    region: Markup
+    sides: list[Markup]
     expected: Markup
     held: Markup
 
@@ -119,7 +119,7 @@ def target_row(found: Recommendation, base_url: str) -> TargetRow:
         rates=_named(found, [rate_name(layer) for layer in range(1, count + 1)], 3),
         value=_markup(f"{_short(found.metric.label)} = {value}"),
         gain=_markup(_gain(found, direction, count, error)),
-        region=Markup("<br>").join(_markup(text) for text in ranges),
+        sides=[_markup(text) for text in ranges],
         expected=_markup(_expected(found, unit)),
         held=_markup(_held(found)),
     )
@@ -149,7 +149,7 @@ def run_heads(frame: pd.DataFrame) -> list[Markup]:
 def sentence(row: TargetRow) -> Markup:
     """What to do for one application, in one sentence."""
     text = "For <strong>{}</strong> aim at {} nats per image{}. {} The best run, {}, has {}. Gain of free β: {}."
-    region = Markup(", ").join(row.region.split("<br>"))
+    region = Markup(", ").join(row.sides)
     words = Markup(text)  # noqa: S704 - our own
     return words.format(row.name, region, row.expected, row.held, row.run, row.value, row.gain)
 

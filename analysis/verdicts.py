@@ -11,7 +11,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from analysis import style
-from analysis.runs import finished, values
+from analysis.frame import finished, values
 from analysis.tables import run_link
 from hit import schema
 

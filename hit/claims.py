@@ -1,14 +1,47 @@
 """Who trains a config where several want to: the run that was begun first."""
 
-__all__ = ["assert_claim", "assert_free"]
+__all__ = ["Claim", "assert_claim", "assert_free"]
+
+import contextlib
 
 from mlflow.entities import Run
 
-from hit.errors import Claimed
+from hit.errors import Claimed, StoreAway
 from hit.experiments import Experiment
 from hit.run_liveness import is_lost
 from hit.schema import Kind, Tag
 from hit.store import Store
+
+
+class Claim:
+    """The claim of a run to its config: asked for when the run has begun, and once more after its first epoch.
+
+    Args:
+        store: the run store.
+        experiment: the experiment, or its name.
+        identity: config hash.
+        run_id: the run.
+
+    Raises:
+        Claimed: another run has trained the config, or has the better claim.
+        StoreAway: the store does not answer.
+    """
+
+    def __init__(self, store: Store, experiment: str | Experiment, identity: str, run_id: str) -> None:
+        self._asked = store, experiment, identity, run_id
+        self._is_settled = False
+        assert_claim(*self._asked)
+
+    def confirm(self) -> None:
+        """Ask once more, after an epoch; a store that is away is asked after the next one.
+
+        Raises:
+            Claimed: a run that was begun earlier has come to the store since.
+        """
+        if not self._is_settled:
+            with contextlib.suppress(StoreAway):
+                assert_claim(*self._asked)
+                self._is_settled = True
 
 
 def assert_claim(store: Store, experiment: str | Experiment, identity: str, run_id: str) -> None:

@@ -93,9 +93,9 @@ def main(argv: list[str], stop: "StopRequest") -> None:
 
     from hit.config import TrainConfig
     from hit.connection import chosen_experiment
-    from hit.machine import select_device
+    from hit.datasets import load_once
+    from hit.devices import select_device
     from hit.recovery import recover
-    from hit.runner import load_once
     from hit.schema import metric
     from hit.state import state_folder
 
@@ -143,9 +143,9 @@ def classify(
     from hit.classifier import classifier_scores, fit_classifier
     from hit.config import TrainConfig
     from hit.connection import chosen_experiment
-    from hit.machine import select_device, set_threads
+    from hit.datasets import load_once, log_dataset
+    from hit.devices import select_device, set_threads
     from hit.run_names import command_name
-    from hit.runner import load_once, log_dataset
     from hit.schema import Tag
     from hit.state import state_folder
     from hit.stop import StopRequest
@@ -160,13 +160,13 @@ def classify(
     dataset.test.verify(stop.check)
     stop.check()
     identity = options.identity(ARCHITECTURES[options.network], dataset.digest)
-    with RunWriter(
+    with RunWriter.begin_or_take_over(
+        run_id,
         kind=Kind.CLASSIFIER,
         name=command_name(f"classifier {Path(options.dataset).name} {options.network} seed {options.seed}"),
         state_dir=state_folder(TrainConfig(state_dir=options.state_dir)),
         experiment=chosen_experiment(options.experiment),
         uri=uri,
-        run_id=run_id,
         tags={Tag.CONFIG_HASH: identity, Tag.DATA_DIGEST: dataset.digest, Tag.DEVICE: str(device)},
         stop=stop,
     ) as run:

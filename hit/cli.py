@@ -13,15 +13,14 @@ from hit.commands import program
 from hit.config import describe, flat_defaults
 from hit.console import refuse_others
 from hit.endings import Ending, ending
-from hit.errors import ConfigError, Diverged, EndedEarly, Interrupted, StoreAway, UserError, nearest, shown
+from hit.errors import ConfigError, EndsWork, Interrupted, StoreAway, nearest, shown
 from hit.memory import as_refusal
 from hit.options import defaults, infos
-from hit.process_settings import process_settings
+from hit.process_settings import process_settings, spare_letters
 from hit.project_status import correct_status_later
 from hit.redaction import redact, redact_tracebacks
 from hit.schema import Kind
 from hit.stop import WATCHED, StopRequest
-from hit.terminal import spare_letters
 
 CONFIG = "model and training"
 #: Stands for the value of an option that was not typed.
@@ -139,7 +138,7 @@ def entry_point(main: Callable[[list[str], StopRequest], None], kind: Kind) -> N
     with process_settings(), StopRequest(watch_parent=bool(run_id), watch=os.environ.get(WATCHED)) as stop:
         try:
             _run(main, stop)
-        except (UserError, Diverged, EndedEarly, Interrupted, KeyboardInterrupt) as error:
+        except (EndsWork, KeyboardInterrupt) as error:
             with stop.whole(ends=True):
                 _end(run_id, kind, _stopped(error, stop))
     sys.exit(0)

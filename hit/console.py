@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from hit.commands import COMMANDS, command_of
 from hit.errors import ConfigError, nearest
-from hit.terminal import spare_letters
+from hit.process_settings import spare_letters
 
 if TYPE_CHECKING:
     from hit.stop import StopRequest

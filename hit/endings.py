@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hit.errors import Claimed, Diverged, EndedEarly, Interrupted, UserError
+from hit.errors import EndsWork
 from hit.run_outcomes import RunOutcome, RunStatus
 from hit.schema import Tag
 
@@ -59,6 +59,7 @@ class Ending:
 def ending(error: BaseException | None) -> Ending:
     """What an error makes of the work that raised it; None is work that finished.
 
+    >>> from hit.errors import Diverged
     >>> ended = ending(Diverged("the loss is nan"))
     >>> ended.status, ended.reason, ended.exit_code
     ('FAILED', 'diverged: the loss is nan', 1)
@@ -68,9 +69,9 @@ def ending(error: BaseException | None) -> Ending:
             return Ending(RunOutcome.FINISHED, "", 0)
         case KeyboardInterrupt():
             return Ending(RunOutcome.INTERRUPTED, "interrupted", 130, _line("interrupted", error))
-        case UserError() | Diverged() | EndedEarly() | Interrupted():
+        case EndsWork():
             line = _line(f"{error.begins}{error}{getattr(error, 'advice', '')}", error)
-            return Ending(error.outcome, _reason(error), error.exit_code, line)
+            return Ending(error.outcome, f"{error.reason_begins}{error}"[:REASON_LENGTH], error.exit_code, line)
         case _:
             said = f"{type(error).__name__}: {error}".splitlines()[0]
             return Ending(RunOutcome.FAILED, said[:REASON_LENGTH], 1)
@@ -117,11 +118,6 @@ def recorded_outcome(tags: Mapping[str, str], status: str) -> RunOutcome | None:
     reason = tags.get(Tag.STATUS_REASON) or ""
     earlier = (outcome for beginning, outcome in _EARLIER_REASONS.items() if reason.startswith(beginning))
     return next(earlier, RunOutcome.FAILED if status == "FAILED" else RunOutcome.INTERRUPTED)
-
-
-def _reason(error: BaseException) -> str:
-    lead = "claimed: " if isinstance(error, Claimed) else "diverged: " if isinstance(error, Diverged) else ""
-    return f"{lead}{error}"[:REASON_LENGTH]
 
 
 def _line(said: str, error: BaseException) -> str:

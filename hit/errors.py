@@ -1,7 +1,7 @@
 """Mistakes that a user can mend, each one line that names the field, the rule and the value; and other ends of a run.
 
 An error says how the work ends that raises it: its `outcome`, which its run has in the store, too, the `exit_code` of
-the command, and what its line `begins` with. `hit.endings` reads them.
+the command, and what its line and the reason in the store begin with. `hit.endings` reads them.
 """
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "DataError",
     "Diverged",
     "EndedEarly",
+    "EndsWork",
     "Interrupted",
     "ItemRefused",
     "NoScorer",
@@ -40,15 +41,16 @@ _FEW = 12
 _SHOWN = 200
 
 
-class _Ends(Exception):
-    """How the work ends that raises it."""
+class EndsWork(Exception):
+    """Ends the work that raises it, as its class says."""
 
     outcome = RunOutcome.FAILED
     exit_code = 1
     begins = "error: "
+    reason_begins = ""
 
 
-class UserError(_Ends):
+class UserError(EndsWork):
     """A mistake in what the user asked for. Entry points print it as one line and exit with 2."""
 
     exit_code = 2
@@ -99,6 +101,7 @@ class Claimed(StoreError):
     """Another process is doing this work: the same run, or one of the same config."""
 
     outcome = RunOutcome.CLAIMED
+    reason_begins = "claimed: "
 
 
 class TakenOver(Claimed):
@@ -117,21 +120,21 @@ class OutOfMemory(UserError):
     """A model, or what its batches take, does not fit into the memory of this machine or device."""
 
 
-class Diverged(_Ends):
+class Diverged(EndsWork):
     """The training loss stopped being finite. Carries the reason that the run records."""
 
     outcome = RunOutcome.DIVERGED
-    begins = "diverged: "
+    begins = reason_begins = "diverged: "
 
 
-class EndedEarly(_Ends):
+class EndedEarly(EndsWork):
     """A rule says that training on is no use: the run ends as KILLED with the reason, and nobody goes on with it."""
 
     outcome = RunOutcome.ENDED_EARLY
     begins = "ended early: "
 
 
-class Interrupted(_Ends):
+class Interrupted(EndsWork):
     """A signal or Ctrl-C asked to stop: the run checkpoints, flushes and ends as KILLED.
 
     Attributes:

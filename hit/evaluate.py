@@ -60,7 +60,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     store = Store()
     project_run = os.environ.get("MLFLOW_RUN_ID")
     own_run = (
-        RunWriter(kind=Kind.EVALUATE, name="evaluate", state_dir=folder, run_id=project_run, stop=stop)
+        RunWriter.take_over(project_run, kind=Kind.EVALUATE, name="evaluate", state_dir=folder, stop=stop)
         if project_run
         else contextlib.nullcontext()
     )

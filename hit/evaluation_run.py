@@ -14,18 +14,16 @@ from hit.checkpoint import load_weights
 from hit.commands import program
 from hit.config import TrainConfig
 from hit.data import Dataset
+from hit.datasets import load_once
+from hit.devices import select_device, set_threads
 from hit.errors import StoreError, shown
 from hit.experiments import Experiment
-from hit.generation import inception_fingerprint, scorer_fingerprint
 from hit.jobs import run_jobs
-from hit.machine import select_device, set_threads
-from hit.measurement import Measurement, find_scorers, log_measurement, measure
+from hit.measurement import Measurement, evaluator_fingerprint, find_scorers, log_measurement, measure
 from hit.metric_groups import GROUPS
-from hit.metrics import EVALUATOR
 from hit.models import HierarchicalVAE, build_model, check_fit
 from hit.run_notes import run_note
 from hit.run_outcomes import RunOutcome
-from hit.runner import load_once
 from hit.schema import WEIGHTS, Kind, Tag
 from hit.state import state_folder
 from hit.stop import StopRequest
@@ -155,19 +153,12 @@ def evaluate_run(
     dataset = _load_data(run, config)
     groups = candidate.groups
     scorers = find_scorers(groups, dataset, store)
-    current = None if scorers.classifier is None else scorer_fingerprint(scorers.classifier)
-    if not again and _has(run, "generation", current):
+    if not again and _has(run, "generation", evaluator_fingerprint("generation", scorers.classifier)):
         groups -= {"generation"}
     if not groups:
         return Measurement()
-    with RunWriter(
-        kind=Kind.TRAIN,
-        name=run.info.run_name,
-        state_dir=state_folder(config),
-        uri=str(store.client.tracking_uri),
-        run_id=run.info.run_id,
-        amend=True,
-        stop=stop,
+    with RunWriter.amend(
+        run.info.run_id, state_dir=state_folder(config), uri=str(store.client.tracking_uri), stop=stop
     ) as writer:
         model = _load_model(store, run, config, dataset)
         # Rate targets move β: the run's metrics hold those that it ended with.
@@ -232,11 +223,8 @@ def _candidate(run: Run, asked: frozenset[str], again: bool) -> Candidate:
         )
         return Candidate(run, skip=skip)
     # Which classifier scores the run's samples today depends on its data, which are not loaded yet.
-    current = {"core": "", "latents": EVALUATOR.fingerprint(), "inception": inception_fingerprint()}
-    groups = (
-        asked
-        if again
-        else frozenset(group for group in asked if group not in current or not _has(run, group, current[group]))
+    groups = frozenset(
+        group for group in asked if again or group == "generation" or not _has(run, group, evaluator_fingerprint(group))
     )
     return Candidate(run, groups, "" if groups else _ALREADY)
 
@@ -244,5 +232,4 @@ def _candidate(run: Run, asked: frozenset[str], again: bool) -> Candidate:
 def _has(run: Run, group: str, fingerprint: str | None) -> bool:
     """Whether the run has a group of metrics, measured by this evaluator (None: by any)."""
     declared = GROUPS[group]
-    by_this_one = None in (declared.evaluator, fingerprint) or run.data.tags.get(declared.evaluator) == fingerprint
-    return declared.witness in run.data.metrics and by_this_one
+    return declared.witness in run.data.metrics and fingerprint in (None, run.data.tags.get(declared.evaluator))

@@ -18,7 +18,7 @@ _BATCH = 500
 
 @dataclass(frozen=True)
 class HeldOut:
-    """A training set parted for a run that is steered by its rates.
+    """A training set parted for a run whose rates are controlled.
 
     A model fits the posteriors of the images that it is trained on, so that the rates of others are higher, on small
     data sets by several per cent. A few training images are therefore left out of training, and tell by how much.

@@ -44,8 +44,8 @@ def main(argv: list[str], stop: "StopRequest") -> None:
 
     from hit.config import TrainConfig, machine_fields
     from hit.connection import chosen_experiment
+    from hit.devices import select_device
     from hit.errors import CheckpointError
-    from hit.machine import select_device
     from hit.recovery import recover
     from hit.research_import import ImportResult, ImportStatus, find_runs, import_runs
     from hit.run_names import command_name
@@ -59,12 +59,12 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     stop.check()
     recover(state_folder(machine), experiment)
     with (
-        RunWriter(
+        RunWriter.begin_or_take_over(
+            os.environ.get("MLFLOW_RUN_ID"),
             kind=Kind.IMPORT,
             name=command_name(f"import of {len(folders)} runs"),
             state_dir=state_folder(machine),
             experiment=experiment,
-            run_id=os.environ.get("MLFLOW_RUN_ID") or None,
             stop=stop,
         ) as run,
         tqdm(total=len(folders), unit="run", desc="importing", disable=None) as bar,

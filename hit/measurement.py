@@ -1,6 +1,14 @@
 """A model measured and what was found written to its run: numbers, who measured them, what could not be, pictures."""
 
-__all__ = ["Measurement", "Scorers", "find_scorers", "log_measurement", "measure", "measure_run"]
+__all__ = [
+    "Measurement",
+    "Scorers",
+    "evaluator_fingerprint",
+    "find_scorers",
+    "log_measurement",
+    "measure",
+    "measure_run",
+]
 
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -75,6 +83,26 @@ class Measurement:
         return "; ".join(said + [f"{group} not measured: {why}" for group, why in self.skipped.items()])
 
 
+def evaluator_fingerprint(group: str, classifier: SampleScorer | None = None) -> str | None:
+    """What tells a group's numbers from those that do not compare, as its tag says (`Group.evaluator`).
+
+    Args:
+        group: its name.
+        classifier: that scores samples, where it is known.
+
+    Returns:
+        None where nobody but the model decides, or the classifier does that is not known.
+    """
+    match group:
+        case "latents":
+            return EVALUATOR.fingerprint()
+        case "generation" if classifier is not None:
+            return scorer_fingerprint(classifier)
+        case "inception":
+            return inception_fingerprint()
+    return None
+
+
 @memory_is_told
 def find_scorers(groups: Collection[str], dataset: Dataset, store: Store) -> Scorers:
     """What these groups need: the newest good classifier of the store, asked for once, and the Inception network."""
@@ -125,14 +153,13 @@ def measure(
     metrics = dict(found.metrics)
     if "test/rate" in metrics:
         metrics |= config.targets.relative_errors("test", metrics)
-    tags: dict[str, str] = {}
-    if "latents" in measured:
-        tags[Tag.EVALUATOR] = EVALUATOR.fingerprint()
+    tags: dict[str, str] = {_skipped_tag(group): why for group, why in skipped.items()}
+    for group in measured:
+        fingerprint = evaluator_fingerprint(group, scorers.classifier)
+        if (tag := GROUPS[group].evaluator) is not None and fingerprint is not None:
+            tags[tag] = fingerprint
     if "generation" in measured and scorers.classifier is not None:
-        tags |= {Tag.JUDGE: scorer_fingerprint(scorers.classifier), Tag.JUDGE_RUN: scorers.classifier.run_id}
-    if "inception" in measured:
-        tags[Tag.INCEPTION] = inception_fingerprint()
-    tags |= {_skipped_tag(group): why for group, why in skipped.items()}
+        tags[Tag.JUDGE_RUN] = scorers.classifier.run_id
     return Measurement(measured, metrics, tags, skipped, found.projections)
 
 

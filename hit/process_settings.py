@@ -1,4 +1,4 @@
-"""What a command sets in its own process and in its workers: environment, allocator, and lines on stderr.
+"""What a command sets in its own process and in its workers: environment, allocator, letters and lines on stderr.
 
 Importing a module of the project sets none of it: in a notebook the process is the user's.
 """
@@ -10,10 +10,12 @@ __all__ = [
     "lines_are_shown",
     "process_settings",
     "show_lines",
+    "spare_letters",
     "worker_variables",
 ]
 
 import contextlib
+import io
 import logging
 import os
 import sys
@@ -46,6 +48,17 @@ _QUIET = {
     "alembic.runtime.plugins": logging.WARNING,
 }
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3  # of glibc's mallopt
+
+
+def spare_letters() -> None:
+    """Let stdout and stderr show `?` for letters that their encoding lacks: β in ASCII, σ in Windows' cp1252.
+
+    Python itself raises UnicodeEncodeError for them on stdout. Bytes of file names that are no text (which Python holds
+    as lone surrogates) go through where stdout takes them, and are replaced where it does not.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and not _takes_all(stream):
+            stream.reconfigure(errors="replace")
 
 
 @contextlib.contextmanager
@@ -133,6 +146,10 @@ class _From(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         return record.levelno >= self._level
+
+
+def _takes_all(stream: io.TextIOWrapper) -> bool:
+    return stream.errors == "surrogateescape" and stream.encoding.lower().replace("-", "") == "utf8"
 
 
 def _write(line: str) -> None:

@@ -1,11 +1,11 @@
 """Ending runs early: Optuna's pruners over the run store, beside the bounds on rates that need no store."""
 
-__all__ = ["PrunerStopper", "Trace", "early_stopper", "prunes"]
+__all__ = ["PrunerStopper", "Trace", "early_stopper", "prunes", "quiet_optuna"]
 
 import contextlib
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import optuna
@@ -52,7 +52,7 @@ _MAKERS: dict[str, Callable[[Sequence[float], int], BasePruner]] = {
 def early_stopper(
     rules: EarlyStopping, config: TrainConfig, experiment: str | Experiment, uri: str | None = None
 ) -> Callable[[str, Epoch], None]:
-    """What `hit.runner.train_run` is to show every epoch of a run to; the last epoch is never judged.
+    """What `hit.training_run.train_run` is to show every epoch of a run to; the last epoch is never judged.
 
     Args:
         rules: when to end it.
@@ -89,6 +89,17 @@ class Trace:
     times: dict[int, int] = field(default_factory=dict)
 
 
+@contextlib.contextmanager
+def quiet_optuna() -> Iterator[None]:
+    """Without Optuna's line for every study that is made; how much it says is left as it was."""
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        yield
+    finally:
+        optuna.logging.set_verbosity(before)
+
+
 def prunes(rule: PrunerRule, traces: Sequence[Trace], subject: str, epochs: int) -> bool:
     """Whether the run `subject` should end.
 
@@ -100,13 +111,13 @@ def prunes(rule: PrunerRule, traces: Sequence[Trace], subject: str, epochs: int)
         subject: its run id.
         epochs: of a whole run.
     """
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(
-        study_name="hit",
-        sampler=RandomSampler(seed=0),
-        pruner=_MAKERS[rule.name](rule.numbers, epochs),
-        direction=metric(rule.metric).direction or "minimize",
-    )
+    with quiet_optuna():
+        study = optuna.create_study(
+            study_name="hit",
+            sampler=RandomSampler(seed=0),
+            pruner=_MAKERS[rule.name](rule.numbers, epochs),
+            direction=metric(rule.metric).direction or "minimize",
+        )
     # Only these have a memory of what they saw before, of which every rung's first look is a part.
     remembers = rule.name in ("halving", "hyperband")
     rungs = _rungs(_first_rung(rule.numbers, epochs), epochs) if remembers else set()

@@ -1,6 +1,6 @@
 """What the store holds of many runs, column by column, and the tidy frame that becomes of it."""
 
-__all__ = ["BASE_COLUMNS", "Records", "as_typed", "is_layered"]
+__all__ = ["BASE_COLUMNS", "Records", "as_typed"]
 
 import shlex
 from collections.abc import Sequence
@@ -13,8 +13,8 @@ import pandas as pd
 from mlflow.entities import Run
 
 from hit.config import BETA, flat_defaults
+from hit.field_roles import is_layered
 from hit.schema import TAG_COLUMNS
-from hit.targets import TARGET
 
 _INFO = ("run_id", "run_name", "experiment_id", "status", "start_time", "end_time")
 #: Columns that every frame begins with, before the fields of the config.
@@ -90,11 +90,6 @@ class Records:
         for name in ("start_time", "end_time"):
             frame[name] = pd.to_datetime(frame[name], unit="ms", utc=True).astype("datetime64[ms, UTC]")
         return frame
-
-
-def is_layered(name: str) -> bool:
-    """Whether a param is a number that a layer, or the total rate, has."""
-    return bool(BETA.match(name) or TARGET.match(name))
 
 
 def as_typed(text: str) -> str:

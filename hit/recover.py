@@ -63,7 +63,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
         raise ConfigError(f"state_dir must be a folder that is there, got {shown(options.state_dir)}")
     project_run = os.environ.get("MLFLOW_RUN_ID")
     own_run = (
-        RunWriter(kind=Kind.RECOVER, name="recover", state_dir=folder, run_id=project_run, stop=stop)
+        RunWriter.take_over(project_run, kind=Kind.RECOVER, name="recover", state_dir=folder, stop=stop)
         if project_run
         else contextlib.nullcontext()
     )

@@ -16,16 +16,17 @@ from torch import Tensor
 from hit.config import TrainConfig, machine_fields
 from hit.data import Dataset
 from hit.data.download import DataRoot
+from hit.datasets import load_once
+from hit.devices import select_device, set_threads
 from hit.endings import outcome_of
 from hit.errors import CheckpointError, ConfigError, DataError, Diverged, OutOfMemory, shown
 from hit.experiments import Experiment
-from hit.machine import select_device, set_threads
 from hit.measurement import measure_run
+from hit.model_run import RunRequest, describe_run, model_run
 from hit.models import HierarchicalVAE, build_model
 from hit.paths import given_path
 from hit.research_code import Unsupported, translate_config, translate_weights
 from hit.run_outcomes import RunOutcome
-from hit.runner import describe_run, load_once, model_run
 from hit.schema import DEFAULT_EXPERIMENT, Tag
 from hit.stop import StopRequest
 from hit.store import Store
@@ -207,10 +208,8 @@ class _Import:
             config,
             dataset,
             self.device,
-            experiment=self.experiment,
+            RunRequest(experiment=self.experiment, parent=self.parent, tags={Tag.IMPORTED: name}),
             uri=self.uri,
-            parent=self.parent,
-            tags={Tag.IMPORTED: name},
             stop=self.stop,
         )
         try:

@@ -18,7 +18,7 @@ from hit.errors import Claimed, RunDeleted, RunGone, StoreAway
 from hit.experiments import Experiment
 from hit.field_lengths import shortened
 from hit.idempotent_creation import create_run
-from hit.ownership import deleted, ownership_tags
+from hit.ownership import deleted, ownership_tags, remove_end
 from hit.provenance import source_tags
 from hit.run_outcomes import RunOutcome
 from hit.schema import Kind, Tag
@@ -96,6 +96,7 @@ def retake_run(store: Store, experiment: str | Experiment, identity: str, run_id
         store.client.update_run(run_id, status="RUNNING")
     except MlflowException as error:
         raise translated(error) from None
+    remove_end(store.client, run_id)  # else a trainer that dies at once would seem to have ended as the one before
 
 
 def release_run(client: MlflowClient, run_id: str) -> None:

@@ -20,8 +20,8 @@ from torch import Tensor
 
 from hit.checkpoint import load_weights
 from hit.config import TrainConfig
+from hit.devices import select_device
 from hit.errors import CheckpointError, DataError, UserError, shown
-from hit.machine import select_device
 from hit.models import HierarchicalVAE, build_model
 from hit.served_params import MOST_SAMPLES, ServedParams, refuse_unknown, usual_samples
 

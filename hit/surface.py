@@ -86,12 +86,12 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     from hit.recovery import recover
     from hit.resuming import given_options, is_finished
     from hit.run_names import command_name
-    from hit.runner import Progress
     from hit.schema import Tag, metric
     from hit.state import state_folder
     from hit.store import Store
     from hit.surfaces.resuming import assert_same_as_finished, resume_plan
     from hit.surfaces.run import read_surface, surface_run
+    from hit.training_run import RunProgress
 
     workers = options.worker_count
     stop.check()
@@ -119,7 +119,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
         )
     with tqdm(total=0 if options.surface else plan.config.epochs, unit="epoch", desc="surface", disable=None) as bar:
 
-        def show(progress: Progress) -> None:
+        def show(progress: RunProgress) -> None:
             bar.set_description(progress.doing)
             bar.update(progress.epoch - bar.n)
 
@@ -174,8 +174,8 @@ def _reading(surface: str, folder: Path, stop: "StopRequest") -> contextlib.Abst
     run_id = os.environ.get("MLFLOW_RUN_ID")
     if not run_id:
         return contextlib.nullcontext()
-    return RunWriter(
-        kind=Kind.EVALUATE, name=f"cells of surface {surface[:8]}", state_dir=folder, run_id=run_id, stop=stop
+    return RunWriter.take_over(
+        run_id, kind=Kind.EVALUATE, name=f"cells of surface {surface[:8]}", state_dir=folder, stop=stop
     )
 
 

@@ -57,14 +57,15 @@ def main(argv: list[str], stop: "StopRequest") -> None:
 
     from hit.adoption import adopt_unknown
     from hit.connection import chosen_experiment
+    from hit.model_run import RunRequest
     from hit.pruning import early_stopper
     from hit.recovery import recover
     from hit.resuming import Longer, finished_config, given_options, resume_config, resumed
     from hit.run_names import command_name
-    from hit.runner import Progress, train_run
     from hit.schema import Tag, metric
     from hit.state import state_folder
     from hit.store import Store
+    from hit.training_run import RunProgress, train_run
     from hit.ui_views import charts_line
 
     stop.check()
@@ -84,20 +85,23 @@ def main(argv: list[str], stop: "StopRequest") -> None:
             return
         if config.epochs != earlier.epochs:
             run_id, longer = "", Longer(resume, earlier)
+    request = RunRequest(
+        experiment=experiment,
+        run_id=run_id or os.environ.get("MLFLOW_RUN_ID") or None,
+        name=command_name(""),
+        sweep=options.sweep or None,
+        exclusive=bool(options.sweep),
+    )
     with tqdm(total=config.epochs, unit="epoch", desc="training", disable=None) as bar:
 
-        def show(progress: Progress) -> None:
+        def show(progress: RunProgress) -> None:
             bar.set_description(progress.doing)
             bar.update(progress.epoch - bar.n)
 
         run_id = train_run(
             config,
-            experiment=experiment,
-            run_id=run_id or os.environ.get("MLFLOW_RUN_ID") or None,
-            name=command_name(""),
+            request,
             longer=longer,
-            sweep=options.sweep or None,
-            exclusive=bool(options.sweep),
             watch=early_stopper(EarlyStopping.parse(options.early_stopping, config.layers), config, experiment),
             stop=stop,
             on_progress=show,

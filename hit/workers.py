@@ -18,7 +18,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any, Literal
 
 from hit.cpus import threads_of_each
-from hit.errors import Diverged, EndedEarly, Interrupted, UserError
+from hit.errors import EndsWork
 from hit.main_guard import check_main_guard
 from hit.memory import as_refusal
 from hit.process_settings import keep_freed_memory, lines_are_shown, show_lines, worker_variables
@@ -30,7 +30,7 @@ from hit.stop import SIGNALS, StopRequest, signals_held_back
 #: that has imported it and done nothing else: it is paid once a pool, and not again for a worker in the place of one
 #: that died.
 _PRELOADED = [
-    "hit.runner",
+    "hit.training_run",
     "hit.pruning",
     "mlflow.store.tracking.sqlalchemy_store",
     "sklearn.datasets",
@@ -279,7 +279,7 @@ def attempt(job: Job, stop: StopRequest, tell: Callable[[Outcome], None]) -> Out
 
     try:
         return Outcome(job, RunOutcome.FINISHED, job.work(**job.arguments, stop=stop, tell=say))
-    except (UserError, Diverged, EndedEarly, Interrupted) as error:
+    except EndsWork as error:
         return Outcome(job, error.outcome, str(error))
     except KeyboardInterrupt:  # a second Ctrl-C
         return Outcome(job, RunOutcome.INTERRUPTED, "interrupted")

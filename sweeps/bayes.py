@@ -9,8 +9,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from analysis.criteria import Constraint, Objective
-from analysis.runs import require
-from analysis.runs import values as numbers
+from analysis.frame import require
+from analysis.frame import values as numbers
 from hit.errors import ConfigError, StoreError
 from hit.schema import described
 from sweeps.choosing import Sampler

@@ -117,7 +117,7 @@ def with_pending(history: pd.DataFrame, pending: Iterable[Proposal], data_digest
 
     Args:
         history: one row a run.
-        pending: what the caller has in flight.
+        pending: what the caller has under way.
         data_digest: of the data set that they are trained on.
     """
     # A run that has just begun stands in the store without its params, and says nothing of where it is bound for.

@@ -1,6 +1,6 @@
 """The runs that a sweep has under way: how one is begun, so that nobody else begins it, and how it ends."""
 
-__all__ = ["Flight", "Flights", "last_line"]
+__all__ = ["ActiveRun", "ActiveRuns", "last_line"]
 
 import contextlib
 import time
@@ -35,7 +35,7 @@ _GIVEN_UP = FINAL | {RunOutcome.FAILED, RunOutcome.GONE}
 
 
 @dataclass
-class Flight:
+class ActiveRun:
     """A run under way.
 
     Attributes:
@@ -59,7 +59,7 @@ class Flight:
         return f"{point_name(config)} {said if outcome.state == 'progress' else outcome.state}"
 
 
-class Flights:
+class ActiveRuns:
     """The runs under way. A proposal is claimed by the run that is made for it in the store, before anything trains it.
 
     Args:
@@ -90,7 +90,7 @@ class Flights:
         self._given_up: set[str] = set()
         self._ended_badly: set[str] = set()
         self._finished: set[str] = set()
-        self._under_way: dict[str, Flight] = {}
+        self._under_way: dict[str, ActiveRun] = {}
 
     def __len__(self) -> int:
         return len(self._under_way)
@@ -98,12 +98,12 @@ class Flights:
     @property
     def proposals(self) -> list[Proposal]:
         """What is under way."""
-        return [flight.proposal for flight in self._under_way.values()]
+        return [active.proposal for active in self._under_way.values()]
 
     @property
     def run_ids(self) -> frozenset[str]:
         """Runs under way, and those that are not begun again."""
-        return frozenset({*self._ended_badly, *(flight.training.run_id for flight in self._under_way.values())})
+        return frozenset({*self._ended_badly, *(active.training.run_id for active in self._under_way.values())})
 
     @property
     def given_up(self) -> frozenset[str]:
@@ -120,10 +120,10 @@ class Flights:
     @property
     def runs_left(self) -> float:
         """What those under way have before them, in whole runs."""
-        flights = self._under_way.values()
-        return sum(1 - flight.epoch / flight.proposal.config.epochs for flight in flights)
+        active_runs = self._under_way.values()
+        return sum(1 - active.epoch / active.proposal.config.epochs for active in active_runs)
 
-    def begin(self, proposal: Proposal, history: pd.DataFrame) -> Flight:
+    def begin(self, proposal: Proposal, history: pd.DataFrame) -> ActiveRun:
         """Claim a proposal; what is to be launched.
 
         A run of the same model that was interrupted goes on under its own id. Otherwise a run is made for it; it
@@ -155,61 +155,61 @@ class Flights:
             uri=str(self._store.client.tracking_uri),
             early_stopping=self._early_stopping,
         )
-        flight = self._under_way[proposal.identity] = Flight(proposal, training, reserved)
-        return flight
+        active = self._under_way[proposal.identity] = ActiveRun(proposal, training, reserved)
+        return active
 
-    def see(self, outcome: Outcome) -> Flight:
+    def update(self, outcome: Outcome) -> ActiveRun:
         """Note what a launcher tells of a run.
 
         Raises:
             StoreError: the store refuses, or does not answer (`StoreAway`): to be told again.
         """
-        flight = self._under_way[outcome.job.identity]
+        active = self._under_way[outcome.job.identity]
         if outcome.state == "progress":
-            if outcome.epoch > flight.epoch:
+            if outcome.epoch > active.epoch:
                 self._deaths.pop(outcome.job.identity, None)
-            flight.epoch = outcome.epoch
-            return flight
-        if outcome.state == RunOutcome.CLAIMED and flight.reserved:
-            release_run(self._store.client, flight.training.run_id)
+            active.epoch = outcome.epoch
+            return active
+        if outcome.state == RunOutcome.CLAIMED and active.reserved:
+            release_run(self._store.client, active.training.run_id)
         elif outcome.state not in (RunOutcome.FINISHED, RunOutcome.CLAIMED, RunOutcome.GONE):
             reason = f"lost: {outcome.text}" if outcome.state == RunOutcome.LOST else last_line(outcome.text)
-            settle_run(self._store.client, flight.training.run_id, outcome.state, reason)
+            settle_run(self._store.client, active.training.run_id, outcome.state, reason)
         if outcome.state == RunOutcome.LOST:
             self._deaths[outcome.job.identity] += 1
         if outcome.state in _GIVEN_UP or self.is_given_up(outcome):
             self._given_up.add(outcome.job.identity)
             if outcome.state != RunOutcome.GONE:
-                self._ended_badly.add(flight.training.run_id)
+                self._ended_badly.add(active.training.run_id)
         if outcome.state == RunOutcome.FINISHED:
             self._finished.add(outcome.job.identity)
         del self._under_way[outcome.job.identity]
-        return flight
+        return active
 
-    def withdraw(self, flight: Flight) -> None:
+    def withdraw(self, active: ActiveRun) -> None:
         """Take back what was begun and not launched.
 
         Raises:
             StoreAway: the store does not answer.
         """
-        if flight.reserved:
-            release_run(self._store.client, flight.training.run_id)
+        if active.reserved:
+            release_run(self._store.client, active.training.run_id)
         else:
-            settle_run(self._store.client, flight.training.run_id, RunOutcome.INTERRUPTED, _SPENT)
-        del self._under_way[flight.proposal.identity]
+            settle_run(self._store.client, active.training.run_id, RunOutcome.INTERRUPTED, _SPENT)
+        del self._under_way[active.proposal.identity]
 
     def is_given_up(self, outcome: Outcome) -> bool:
         """Whether a run whose worker died is not tried again."""
         return outcome.state == RunOutcome.LOST and self._deaths[outcome.job.identity] >= _DEATHS_IN_A_ROW
 
-    def sweep_up(self) -> int:
+    def end_strays(self) -> int:
         """End runs that were made for this sweep and that nothing trains: their making was not answered; how many.
 
         Raises:
             StoreError: the store does not answer (`StoreAway`).
         """
         host, process = process_identity()
-        known = {flight.training.run_id for flight in self._under_way.values()}
+        known = {active.training.run_id for active in self._under_way.values()}
         where = f"attributes.status = 'RUNNING' and tags.`{Tag.SWEEP}` = '{self._sweep}'"
         strays = [
             run.info.run_id

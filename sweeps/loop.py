@@ -24,10 +24,10 @@ from hit.undelivered import deliver_undelivered
 from hit.workers import Outcome
 from sweeps.decisions import Decisions
 from sweeps.driver import Driver, Proposal, with_pending
-from sweeps.flights import Flight, Flights, last_line
+from sweeps.flights import ActiveRun, ActiveRuns, last_line
 from sweeps.launchers import Launcher
 from sweeps.note import SweepNote
-from sweeps.progress import Progress, Standing
+from sweeps.progress import Standing, SweepProgress
 from sweeps.reading import Reading
 from sweeps.setting import SweepResult, SweepSetting
 
@@ -90,11 +90,11 @@ class _Sweep:
         self._store = Store(setting.uri)
         home = Experiment(str(setting.experiment), experiment_id(self._store.client, setting.experiment))
         self._known = Reading(driver, self._store, sweep.run_id, replace(setting, experiment=home))
-        self._flights = Flights(
+        self._active = ActiveRuns(
             self._store, sweep.run_id, home, setting.folder, setting.data_digest, setting.early_stopping
         )
         self._decisions = Decisions(sweep)
-        self._progress = Progress()
+        self._progress = SweepProgress()
         self._note = SweepNote(sweep, definition)
         self._result = SweepResult(sweep.run_id, driver.wanted)
         #: Whether the driver has not been asked since the history changed.
@@ -115,7 +115,7 @@ class _Sweep:
                     self._result.ended = self._go_on()
             finally:
                 with self._stop.whole(ends=True):
-                    self._land()
+                    self._end_children()
         return self._result
 
     def _go_on(self) -> str:
@@ -123,13 +123,13 @@ class _Sweep:
         room = int(min(self._launcher.free, self._budget_left))
         if room > 0 and self._ask:
             self._decide(room)
-        if self._flights:
+        if self._active:
             self._listen()
             return ""
         elsewhere = 0
         if spent := self._setting.budget.spent(self._spent, self._known.spending.elsewhere):
             # Those that run elsewhere may yet be lost, and have to go on.
-            elsewhere = self._known.spending.running_elsewhere(self._flights.run_ids)
+            elsewhere = self._known.spending.running_elsewhere(self._active.run_ids)
             if self._setting.budget.late or not elsewhere:
                 return spent
         elif not self._ask:
@@ -138,7 +138,7 @@ class _Sweep:
                 return self._driver.done(self._known.history) or "nothing is left to propose"
         if elsewhere:
             self._tell_waiting(elsewhere)
-            self._patiently(self._flights.sweep_up)
+            self._patiently(self._active.end_strays)
         time.sleep(_SECONDS_BETWEEN_QUESTIONS if elsewhere else 0.2)
         self._read()
         return ""
@@ -146,9 +146,9 @@ class _Sweep:
     def _decide(self, room: int) -> None:
         """Ask the driver once, claim what it proposes, launch it."""
         done = self._driver.done(self._known.history)
-        given_up = self._flights.given_up
+        given_up = self._active.given_up
         self._ask = False
-        known = with_pending(self._known.history, self._flights.proposals, self._setting.data_digest)
+        known = with_pending(self._known.history, self._active.proposals, self._setting.data_digest)
         proposals = [] if done else self._driver.propose(known, room + len(given_up))
         proposals = [proposal for proposal in proposals if proposal.identity not in given_up]
         proposals = [proposal for proposal in proposals[:room] if self._is_there(proposal)]
@@ -156,33 +156,33 @@ class _Sweep:
         for proposal in proposals:
             try:
                 with self._stop.whole():
-                    flight = self._begin(proposal)
-                    self._launcher.submit(flight.training)
+                    active = self._begin(proposal)
+                    self._launcher.submit(active.training)
             except Claimed as error:
                 chosen.append((proposal, f"none: {error}"))
                 self._progress.say(f"left to another process: {error}", once=True)
                 self._ask = True  # once the history shows what the other one does
                 self._known.at = 0.0
                 continue
-            chosen.append((proposal, flight.training.run_id))
-        if proposals or not self._flights:
+            chosen.append((proposal, active.training.run_id))
+        if proposals or not self._active:
             self._decisions.add(known, chosen, done or "nothing to propose")
 
-    def _begin(self, proposal: Proposal) -> Flight:
+    def _begin(self, proposal: Proposal) -> ActiveRun:
         """Claim it, unless another start of this sweep has spent the budget at the same moment (`Claimed`)."""
-        flight = self._patiently(partial(self._flights.begin, proposal, self._known.history))
+        active = self._patiently(partial(self._active.begin, proposal, self._known.history))
         try:
-            if flight.training.run_id in self._patiently(partial(self._known.beyond, self._setting.budget.runs)):
+            if active.training.run_id in self._patiently(partial(self._known.beyond, self._setting.budget.runs)):
                 raise Claimed("another start of this sweep has spent the budget")
         except (StoreError, Interrupted):
             with contextlib.suppress(StoreError):
-                self._flights.withdraw(flight)
+                self._active.withdraw(active)
             raise
-        return flight
+        return active
 
     def _is_there(self, proposal: Proposal) -> bool:
         """Whether a model may be trained: not if this very sweep has, since then somebody has removed its run."""
-        if not self._flights.drop(proposal.identity):
+        if not self._active.drop(proposal.identity):
             return True
         self._ask = True
         what = f"the run of {point_name(proposal.config)} is in the store no more, or its tags are others"
@@ -193,26 +193,26 @@ class _Sweep:
         ended = False
         doing = ""
         for outcome in self._launcher.outcomes(timeout=0.5):
-            flight = self._patiently(partial(self._flights.see, outcome))
-            doing = flight.doing(outcome)
+            active = self._patiently(partial(self._active.update, outcome))
+            doing = active.doing(outcome)
             if outcome.state != "progress":
                 ended = True
-                self._count(flight, outcome)
+                self._count(active, outcome)
         if ended or (self._launcher.free and time.monotonic() - self._known.at > _SECONDS_BETWEEN_READINGS):
             self._read()
         self._progress.show(self._standing(), doing, news=ended)
         if ended:
             self._log("running")
 
-    def _count(self, flight: Flight, outcome: Outcome) -> None:
+    def _count(self, active: ActiveRun, outcome: Outcome) -> None:
         """Note how a run ended, for the counts and for people."""
         if outcome.state == RunOutcome.CLAIMED:
             self._progress.say(f"left to another process: {outcome.text}", once=True)
-        elif outcome.state == RunOutcome.LOST and not self._flights.is_given_up(outcome):
+        elif outcome.state == RunOutcome.LOST and not self._active.is_given_up(outcome):
             self._progress.say(f"{outcome.text}: its run goes on from its checkpoint")
         else:
             self._result.counts[outcome.state] += 1
-            self._progress.note_duration(time.monotonic() - flight.began)
+            self._progress.note_duration(time.monotonic() - active.began)
             if outcome.state == RunOutcome.GONE:
                 self._progress.say(f"{last_line(outcome.text)}; it is not trained again by this command")
             elif outcome.state != RunOutcome.FINISHED:
@@ -220,13 +220,13 @@ class _Sweep:
             if outcome.state not in (RunOutcome.FINISHED, RunOutcome.ENDED_EARLY, RunOutcome.GONE):
                 self._result.faults[outcome.job.identity] = outcome.text
 
-    def _land(self) -> None:
+    def _end_children(self) -> None:
         """Stop what still runs, and leave behind how the sweep stands."""
         for outcome in self._launcher.stop(lambda: self._stop.hurried):
             if outcome.state == RunOutcome.LOST:  # a worker that was asked to stop while it was still being started
                 outcome = replace(outcome, state=RunOutcome.INTERRUPTED, text="stopped before its training began")
             with contextlib.suppress(StoreError):  # whoever reads the store next finds that it is lost
-                self._flights.see(outcome)
+                self._active.update(outcome)
         with contextlib.suppress(StoreError):
             self._known.look()
             self._take_in()
@@ -266,7 +266,7 @@ class _Sweep:
 
     @property
     def _spent(self) -> int:
-        return self._known.spending.count(self._flights.run_ids)
+        return self._known.spending.count(self._active.run_ids)
 
     @property
     def _budget_left(self) -> float:
@@ -276,13 +276,13 @@ class _Sweep:
         finished = self._result.finished
         left = self._budget_left
         # The store may hold a run finished before its worker has told so.
-        running = sum(proposal.identity not in self._known.identities for proposal in self._flights.proposals)
+        running = sum(proposal.identity not in self._known.identities for proposal in self._active.proposals)
         ended = sum(count for state, count in self._result.counts.items() if state != RunOutcome.FINISHED)
         total = min(self._result.wanted or math.inf, finished + running + ended + left)
         if self._result.wanted is not None:
             unfinished = self._result.wanted - finished - running - len(self._result.faults)
             left = min(left, max(0, unfinished))
-        seconds = self._progress.seconds_left(left + self._flights.runs_left, self._launcher.free + len(self._flights))
+        seconds = self._progress.seconds_left(left + self._active.runs_left, self._launcher.free + len(self._active))
         bound = self._setting.budget.seconds_left
         return Standing(
             finished=finished,

@@ -1,6 +1,6 @@
 """What a sweep takes beside the config of its models."""
 
-__all__ = ["SweepOptions", "SweepRequest", "parse_seeds", "sweep_parser"]
+__all__ = ["SweepOptions", "SweepRequest", "is_swept", "parse_seeds", "sweep_parser"]
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
@@ -11,8 +11,9 @@ from pydantic.dataclasses import dataclass
 from hit.beta_grid import GRID_DEFAULTS, GRID_HELP, BetaGrid, axis_layer, grid_axes
 from hit.bounds import MOST_SEED, MOST_VALUES, Text, whole_number
 from hit.cli import CONFIG, Parser
-from hit.config import TrainConfig
+from hit.config import TrainConfig, flat_defaults
 from hit.errors import ConfigError, shown
+from hit.field_roles import BETA, Role, role_of
 from hit.machine_options import WorkerOptions
 from hit.options import build
 from hit.targets import TARGET_LAYERED
@@ -105,8 +106,17 @@ def sweep_parser(module: str, description: str, **other_defaults: Any) -> Parser
     parser.add_options("choosing", ChoosingOptions)
     parser.add_options("running", RunningOptions)
     parser.add_group("grid", GRID_DEFAULTS, GRID_HELP)
-    parser.add_config(leave_out=("beta_1", "beta_2", "seed"), **other_defaults)
+    parser.add_config(leave_out=[*filter(is_swept, flat_defaults())], **other_defaults)
     return parser
+
+
+def is_swept(name: str) -> bool:
+    """Whether a sweep has an option of its own for a flat parameter of its models: `grid_1`, … for β, and `seeds`.
+
+    >>> is_swept("beta_2"), is_swept("seed"), is_swept("target_rate_1")
+    (True, True, False)
+    """
+    return bool(BETA.match(name)) or role_of(name) is Role.SEED
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:

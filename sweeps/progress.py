@@ -1,6 +1,6 @@
 """How a sweep fares, for people: a line on the terminal, plain lines without one, and a note in the UI."""
 
-__all__ = ["Best", "Progress", "Standing", "seconds_text"]
+__all__ = ["Best", "SweepProgress", "Standing", "seconds_text"]
 
 import logging
 import math
@@ -91,7 +91,7 @@ class Standing:
         return ", ".join(said)
 
 
-class Progress:
+class SweepProgress:
     """One line on the terminal; without one, a line whenever a run ends, and once a minute."""
 
     def __init__(self) -> None:

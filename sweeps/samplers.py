@@ -25,6 +25,7 @@ from scipy.stats import qmc
 
 from analysis.criteria import Objective, non_dominated
 from analysis.surrogate import thinned
+from hit.pruning import quiet_optuna
 from sweeps.choosing import Sampler
 from sweeps.searchspace import Dimension
 
@@ -99,8 +100,7 @@ def suggest(
         for state, some in ((TrialState.RUNNING, trials.pending), (TrialState.FAIL, trials.failed))
         for params in some
     ]
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    with _quiet():
+    with quiet_optuna(), _quiet():
         study = optuna.create_study(
             directions=[one.direction for one in objectives], sampler=_sampler(sampler, trials, completed)
         )

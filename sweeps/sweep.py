@@ -9,14 +9,13 @@ from typing import Any
 
 from hit.config import TrainConfig
 from hit.connection import chosen_experiment
+from hit.datasets import load_once
+from hit.devices import select_device
 from hit.early_stopping import EarlyStopping
 from hit.experiments import Experiment
-from hit.field_roles import BETA, Role, role_of
-from hit.machine import select_device
 from hit.models import check_fit, check_memory
 from hit.run_names import command_name
 from hit.run_outcomes import RunOutcome
-from hit.runner import load_once
 from hit.schema import Kind, Tag
 from hit.state import state_folder
 from hit.stop import StopRequest
@@ -28,7 +27,7 @@ from sweeps.definition import definition_hash
 from sweeps.driver import Driver
 from sweeps.launchers import build_launcher, check_launcher
 from sweeps.loop import run_sweep
-from sweeps.options import SweepOptions, SweepRequest
+from sweeps.options import SweepOptions, SweepRequest, is_swept
 from sweeps.plan import build_driver, check_logged, find_rates
 from sweeps.running import RunningOptions
 from sweeps.setting import SweepResult, SweepSetting
@@ -80,11 +79,7 @@ class Sweep:
         check_memory(base, dataset.image_shape, device, len(dataset.train))
         if base.init_from:
             find_source(Store(), base, dataset.image_shape)
-        model_params = {
-            name: value
-            for name, value in base.to_flat().items()
-            if not BETA.match(name) and role_of(name) is not Role.SEED
-        }
+        model_params = {name: value for name, value in base.to_flat().items() if not is_swept(name)}
         own = {"driver": options.driver, "seeds": options.seeds, "budget": options.budget, "workers": options.workers}
         check_logged(request.choice, Store(), experiment)
         surface = find_rates(request.choice, Store(), experiment, dataset.digest)
@@ -137,12 +132,12 @@ class Sweep:
 
     def writer(self, stop: StopRequest, run_id: str | None) -> RunWriter:
         """The sweep's own run: a new one, or the one that `mlflow run` has made."""
-        return RunWriter(
+        return RunWriter.begin_or_take_over(
+            run_id,
             kind=Kind.SWEEP,
             name=command_name(f"sweep {self.base.model} {self.base.dataset} ({self._what})"),
             state_dir=state_folder(self.base),
             experiment=self.experiment,
-            run_id=run_id,
             tags={Tag.DEFINITION: self.definition},
             stop=stop,
         )

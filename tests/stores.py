@@ -8,10 +8,12 @@ import sys
 import tempfile
 import time
 import urllib.request
+from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 
 from hit.connection import connect
+from hit.tracking import RunWriter
 
 
 class Server:
@@ -82,3 +84,10 @@ def clean_environment(**extra: str) -> dict[str, str]:
         if name in os.environ:
             kept[name] = os.environ[name]
     return kept | extra
+
+
+def leaving(run: RunWriter) -> ExitStack:
+    """The block of a writer that has been entered before."""
+    block = ExitStack()
+    block.push(run)
+    return block

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from analysis import bounds, style
 from analysis.figures import fronts, marks
-from analysis.runs import layers, one_dataset, rate_name, require, values
+from analysis.frame import layers, one_dataset, rate_name, require, values
 from analysis.style import Theme
 
 _OF_LATENT = re.compile(r"test/(accuracy_\w+?|mi)_z([1-9][0-9]*)(_sampled)?\Z")

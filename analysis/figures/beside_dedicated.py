@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from analysis import style
 from analysis.comparable import beta_names
 from analysis.figures import marks, totals
-from analysis.runs import column, layers, one_dataset, require, values
+from analysis.frame import column, layers, one_dataset, require, values
 from analysis.style import Theme
 from analysis.suggestions import surface_command
 from hit.errors import StoreError

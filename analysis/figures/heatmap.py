@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from analysis import bounds, style
 from analysis.comparable import beta_names
 from analysis.figures import marks
-from analysis.runs import column, layers, one_dataset, require, values
+from analysis.frame import column, layers, one_dataset, require, values
 from analysis.style import Theme
 from hit import schema
 

@@ -12,7 +12,7 @@ from scipy.spatial import Delaunay, QhullError
 from analysis import style
 from analysis.comparable import all_equal
 from analysis.figures import marks, totals
-from analysis.runs import finished, layers, one_dataset, require, values
+from analysis.frame import finished, layers, one_dataset, require, values
 from analysis.style import Theme
 
 _CAMERA = {"eye": {"x": -1.5, "y": -1.65, "z": 0.9}, "center": {"x": 0.0, "y": 0.0, "z": -0.12}}

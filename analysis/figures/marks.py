@@ -25,7 +25,7 @@ import plotly.graph_objects as go
 
 from analysis import style
 from analysis.comparable import all_equal, beta_names
-from analysis.runs import column, layers, rate_name, values
+from analysis.frame import column, layers, rate_name, values
 from hit import schema
 from hit.errors import StoreError
 from hit.rate_region import RateRegion
@@ -66,8 +66,11 @@ def blank(
 
     `rates` names the axes that hold rates ("x", "xy"), which `analysis.figures.scales` makes logarithmic.
     """
-    text = f"{title} · {style.inert(dataset)}" if dataset else title
-    layout = {"title": {"text": text}, "xaxis": {"title": {"text": x}}, "yaxis": {"title": {"text": y}}}
+    layout = {
+        "title": {"text": style.titled(title, dataset)},
+        "xaxis": {"title": {"text": x}},
+        "yaxis": {"title": {"text": y}},
+    }
     if rates:
         layout["meta"] = {"rates": rates}
     return go.Figure(layout={"template": style.template(theme), **layout, "coloraxis": colors})

@@ -12,7 +12,7 @@ from plotly.subplots import make_subplots
 from analysis import bounds, style
 from analysis.comparable import all_equal
 from analysis.figures import marks
-from analysis.runs import finished, layers, one_dataset, require, values
+from analysis.frame import finished, layers, one_dataset, require, values
 from analysis.style import Theme
 from hit import schema
 from hit.errors import StoreError
@@ -73,7 +73,7 @@ def small_multiples(
     title = "Every metric over " + ("rate and distortion" if count == 1 else "rate space")
     figure.update_layout(
         template=style.template(theme),
-        title={"text": f"{title} · {style.inert(dataset)}" if dataset else title, "y": 1, "pad": {"t": 16}},
+        title={"text": style.titled(title, dataset), "y": 1, "pad": {"t": 16}},
         coloraxis={"colorscale": style.BRIGHT_IS_GOOD["maximize"], "cmin": 0, "cmax": 1, "colorbar": bar},
         height=whole,
         margin={"t": _ABOVE, "b": _BELOW},

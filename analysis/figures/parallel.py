@@ -13,7 +13,7 @@ import plotly.graph_objects as go
 from analysis import style
 from analysis.comparable import beta_names
 from analysis.figures import marks
-from analysis.runs import finished, layers, one_dataset, rate_name, require, values
+from analysis.frame import finished, layers, one_dataset, rate_name, require, values
 from analysis.style import Theme
 
 _DOWNSTREAM = ("test/psnr", "test/accuracy_svm_rbf_z{L}_sampled", "test/mi_z{L}", "sample/inception_score", "test/elbo")

@@ -12,7 +12,7 @@ from plotly.colors import sample_colorscale
 from analysis import style
 from analysis.comparable import beta_names
 from analysis.figures import marks, totals
-from analysis.runs import column, layers, one_dataset, values
+from analysis.frame import column, layers, one_dataset, values
 from analysis.style import Theme
 from hit.errors import StoreError
 
@@ -34,7 +34,7 @@ def training_paths(
 
     Args:
         histories: a row an epoch and run, with columns `run_id`, `epoch`, `train/rate_1`, …, nats per image, as
-            `analysis.runs.histories` makes it. Rows of other runs than those in `frame`, and rows without the rates,
+            `analysis.histories` makes it. Rows of other runs than those in `frame`, and rows without the rates,
             are left out.
         frame: the runs, one row each, of one data set; without them, all of `histories` are drawn in one colour.
         pair: the layers on the x and the y axis, by default the lowest and the top one.
@@ -87,7 +87,7 @@ def _paths(histories: pd.DataFrame, frame: pd.DataFrame, across: str, up: str) -
     lacking = [name for name in ("run_id", "epoch", across, up) if name not in histories]
     if lacking:
         raise StoreError(
-            f"histories must have the columns run_id, epoch, {across} and {up}, as analysis.runs.histories(frame) "
+            f"histories must have the columns run_id, epoch, {across} and {up}, as analysis.histories(frame) "
             f"makes them, got none called {lacking[0]}"
         )
     rows = histories[histories["run_id"].isin(frame["run_id"])].dropna(subset=[across, up])

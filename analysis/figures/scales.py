@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from analysis import style
 from analysis.figures.totals import LABEL, round_steps
-from analysis.runs import values
+from analysis.frame import values
 
 Array = NDArray[np.float64]
 

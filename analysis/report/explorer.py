@@ -1,6 +1,6 @@
 """Rate space to explore: the picture, the regions that the applications ask for, and the runs as columns."""
 
-__all__ = ["Choice", "Explorer", "data", "explorer"]
+__all__ = ["ColorMetric", "Explorer", "data", "explorer"]
 
 import itertools
 from collections.abc import Sequence
@@ -16,9 +16,9 @@ from analysis.comparable import beta_names
 from analysis.figures import marks, rate_space
 from analysis.figures.multiples import default_metrics
 from analysis.figures.scales import spans_decades
-from analysis.recommend import Recommendation
+from analysis.frame import column, finished, layers, rate_name, values
+from analysis.recommendation import Recommendation
 from analysis.report.packing import Pool
-from analysis.runs import column, finished, layers, rate_name, values
 from hit import schema
 from hit.errors import StoreError
 
@@ -27,7 +27,7 @@ _PARTS = 12
 
 
 @dataclass(frozen=True)
-class Choice:
+class ColorMetric:
     """A metric that may colour the runs: its name in the store, and its label in plain text."""
 
     name: str
@@ -45,7 +45,7 @@ class Explorer:
             the best run of each application.
     """
 
-    colors: list[Choice]
+    colors: list[ColorMetric]
     axes: list[Markup]
     content: dict[str, Any]
 
@@ -73,7 +73,7 @@ def explorer(frame: pd.DataFrame, found: Sequence[Recommendation], pool: Pool) -
         region = {"name": one.application.name, "row": row[str(one.run["run_id"])], "color": color, "symbol": symbol}
         regions.append(region | {"outline": _outline(one, count)})
     return Explorer(
-        colors=[Choice(name, schema.metric(name).axis) for name in names],
+        colors=[ColorMetric(name, schema.metric(name).axis) for name in names],
         axes=[Markup(style.label(name)) for name in axes],  # noqa: S704 - made inert there
         content={"figures": pool.figures(figure), "scale": scale, "axes": axes, "applications": regions},
     )

@@ -10,12 +10,12 @@ import pandas as pd
 import plotly.graph_objects as go
 from markupsafe import Markup
 
-from analysis import figures
+from analysis import figures, style
 from analysis.comparable import Setting
 from analysis.figures.multiples import default_metrics
-from analysis.recommend import Recommendation, application
+from analysis.frame import finished, one_dataset, values
+from analysis.recommendation import Recommendation, application
 from analysis.report.packing import Pool, embedded
-from analysis.runs import finished, values
 from analysis.suggestions import evaluate_command
 from hit import schema
 from hit.errors import StoreError
@@ -131,7 +131,8 @@ def _paths(frame: pd.DataFrame, histories: Histories, pool: Pool) -> Gallery:
     if len(few) < len(frame):
         text += f" Of {len(frame)} runs {len(few)} are drawn, taken at random."
     try:
-        pictures, notes = [_picture("train-rate", figures.training_paths(histories(few), few), pool)], []
+        figure = figures.training_paths(histories(few), few)
+        pictures, notes = [_picture("train-rate", figure, one_dataset(frame), pool)], []
     except StoreError as error:
         pictures, notes = [], [f"No picture shows how runs moved: {error}."]
     return Gallery("How runs moved during training", text, "whole", pictures, notes)
@@ -151,7 +152,7 @@ def _gallery(heading: str, text: str, shape: str, frame: pd.DataFrame, pool: Poo
         label = schema.metric(name).label
         measured = int(values(done, name).notna().sum())
         try:
-            pictures.append(_picture(name, draw(), pool))
+            pictures.append(_picture(name, draw(), one_dataset(frame), pool))
         except StoreError:
             if not optional_group(name) and not measured:
                 absent.append(label)
@@ -166,8 +167,8 @@ def _gallery(heading: str, text: str, shape: str, frame: pd.DataFrame, pool: Poo
     return Gallery(heading, text, shape, pictures, notes)
 
 
-def _picture(name: str, figure: go.Figure, pool: Pool) -> Picture:
-    title = str(figure.layout.title.text).rpartition(" · ")[0] or str(figure.layout.title.text)
+def _picture(name: str, figure: go.Figure, dataset: str, pool: Pool) -> Picture:
+    title = str(figure.layout.title.text).removesuffix(style.titled("", dataset))  # the section names it
     heading = Markup(title)  # noqa: S704 - made inert by analysis.style
     broad = any(trace.type == "parcoords" for trace in figure.data)
     return Picture(heading, heading.striptags(), name.replace("/", "-"), broad, embedded(pool.figures(figure)))

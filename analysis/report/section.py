@@ -10,12 +10,12 @@ from markupsafe import Markup
 
 from analysis import tables
 from analysis.comparable import Setting
-from analysis.recommend import Recommendation, recommend
+from analysis.frame import finished, measured_by
+from analysis.recommendation import Recommendation, recommend
 from analysis.report.explorer import Explorer, data, explorer
 from analysis.report.galleries import Gallery, Histories, galleries
 from analysis.report.packing import Pool, embedded
 from analysis.report.thumbnails import PICTURES, Reader, chosen, thumbnails
-from analysis.runs import finished, measured_by
 from analysis.suggestions import evaluate_command
 from analysis.verdicts import Verdict, verdict
 from hit.errors import StoreError

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from analysis.runs import layers, rate_name, values
+from analysis.frame import layers, rate_name, values
 
 #: Artifacts that the page shows, each with its words for people.
 PICTURES = {

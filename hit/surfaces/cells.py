@@ -13,14 +13,15 @@ from mlflow.entities import Run
 
 from hit.checkpoint import load_weights
 from hit.config import TrainConfig
+from hit.datasets import load_once
+from hit.devices import select_device, set_threads
 from hit.errors import Diverged, RunDeleted, StoreError
 from hit.jobs import run_jobs
-from hit.machine import select_device, set_threads
 from hit.measurement import measure_run
+from hit.model_run import RunRequest, describe_run, model_run
 from hit.models import build_model
 from hit.models.conditioning import SurfaceModel, condition_on_betas, fold
 from hit.run_outcomes import RunOutcome
-from hit.runner import describe_run, load_once, model_run
 from hit.schema import Tag
 from hit.stop import StopRequest
 from hit.store import Store
@@ -118,17 +119,13 @@ def measure_cell(
     device = select_device(cell.device)
     dataset = load_once(cell.dataset, cell.data_root, device, cell.crop)
     surface = load_surface(source, dataset.image_shape, device)
-    with model_run(
-        cell,
-        dataset,
-        device,
+    request = RunRequest(
         experiment=source.plan.experiment,
-        uri=uri,
         run_id=run_id,
         parent=source.run_id,
         tags=source.plan.cell_tags(cell, dataset.digest, source.run_id),
-        stop=stop,
-    ) as child:
+    )
+    with model_run(cell, dataset, device, request, uri=uri, stop=stop) as child:
         plain = fold(surface, cell.betas)
         describe_run(child, cell, dataset, plain)
         measure_run(child, cell, dataset, plain)

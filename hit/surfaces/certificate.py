@@ -13,15 +13,16 @@ from hit.data import Dataset
 from hit.errors import StoreError
 from hit.evaluation import evaluate_model
 from hit.jobs import run_jobs
+from hit.model_run import RunRequest
 from hit.models.conditioning import SurfaceModel, fold
 from hit.run_outcomes import RunOutcome
-from hit.runner import train_job
 from hit.schema import Tag
 from hit.stop import StopRequest
 from hit.store import Store
 from hit.surfaces.inverse import OutsideSurface, betas_for
 from hit.surfaces.plan import SurfacePlan
 from hit.tracking import RunWriter
+from hit.training_run import train_job
 from hit.workers import Job
 
 #: A dedicated model's rate below this counts as a collapsed layer's, for which no β is looked for, nats per image.
@@ -157,9 +158,9 @@ def _train(
     finished = "attributes.status = 'FINISHED'"
     held = {found.data.tags.get(Tag.CONFIG_HASH, ""): found for found in store.runs(plan.experiment, where=finished)}
     trained = {identity: held[identity] for identity in wanted if identity in held}
-    where = {"experiment": plan.experiment, "uri": run.uri, "parent": run.run_id}
+    request = RunRequest(experiment=plan.experiment, parent=run.run_id)
     jobs = [
-        Job(identity, train_job, {"config": config, **where})
+        Job(identity, train_job, {"config": config, "request": request, "uri": run.uri})
         for identity, config in wanted.items()
         if identity not in trained
     ]

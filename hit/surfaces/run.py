@@ -16,11 +16,11 @@ from hit.beta_sampling import WIDENED_AT
 from hit.checkpoint import save_weights
 from hit.config import TrainConfig, machine_fields
 from hit.data import Dataset
+from hit.datasets import load_once, log_dataset
+from hit.devices import select_device, set_threads
 from hit.errors import StoreError
-from hit.machine import select_device, set_threads
 from hit.models import build_model, check_fit, check_memory
 from hit.models.conditioning import SurfaceModel, condition_on_betas
-from hit.runner import Progress, load_once, log_dataset
 from hit.schema import Kind, Tag
 from hit.state import state_folder
 from hit.stop import StopRequest
@@ -33,6 +33,7 @@ from hit.surfaces.stored import PLAN_FILE, stored_surface
 from hit.tracking import RunWriter
 from hit.training import fit
 from hit.training_loop import Epoch
+from hit.training_run import RunProgress
 
 _LOG = logging.getLogger(__name__)
 
@@ -48,7 +49,7 @@ def surface_run(
     name: str = "",
     workers: int = 1,
     stop: StopRequest | None = None,
-    on_progress: Callable[[Progress], None] = lambda progress: None,
+    on_progress: Callable[[RunProgress], None] = lambda progress: None,
 ) -> str:
     """Train a surface in one run and measure every cell of its grid in a child run; the surface's run id.
 
@@ -79,13 +80,13 @@ def surface_run(
     dataset.test.verify(stop.check)
     stop.check()
     identity = plan.identity(dataset.digest)
-    with RunWriter(
+    with RunWriter.begin_or_take_over(
+        run_id,
         kind=Kind.SURFACE,
         name=name or f"surface {config.model} {Path(config.dataset).name} seed {config.seed}",
         state_dir=state_folder(config),
         experiment=plan.experiment,
         uri=uri,
-        run_id=run_id,
         tags={
             Tag.CONFIG_HASH: identity,
             Tag.GROUP: plan.group(dataset.digest),
@@ -106,7 +107,7 @@ def surface_run(
         def on_epoch(epoch: Epoch) -> None:
             run.metrics(epoch.metrics, step=epoch.number, sync=True)
             _warn_of_collapse(epoch, config.epochs)
-            on_progress(Progress(epoch.number, config.epochs, "training"))
+            on_progress(RunProgress(epoch.number, config.epochs, "training"))
 
         fit(
             model,
@@ -124,7 +125,7 @@ def surface_run(
         def tell(what: str, count: int) -> Callable[[int], None]:
             def told(done: int) -> None:
                 run.check()
-                on_progress(Progress(config.epochs, config.epochs, f"{what} {done} of {count}"))
+                on_progress(RunProgress(config.epochs, config.epochs, f"{what} {done} of {count}"))
 
             return told
 
@@ -152,7 +153,7 @@ def read_surface(
     uri: str | None = None,
     workers: int = 1,
     stop: StopRequest | None = None,
-    on_progress: Callable[[Progress], None] = lambda progress: None,
+    on_progress: Callable[[RunProgress], None] = lambda progress: None,
 ) -> tuple[SurfacePlan, list[Run]]:
     """Read more off a surface that the store holds, training nothing: its plan, and a child run a cell.
 
@@ -204,7 +205,7 @@ def read_surface(
             uri=uri,
             workers=workers,
             stop=stop,
-            on_cell=lambda done: on_progress(Progress(0, 0, f"cell {done} of {len(cells)}")),
+            on_cell=lambda done: on_progress(RunProgress(0, 0, f"cell {done} of {len(cells)}")),
         )
     return plan, measured
 

@@ -118,8 +118,8 @@ def expected_rates(
     """
     import torch
 
-    from hit.machine import select_device
-    from hit.runner import load_once
+    from hit.datasets import load_once
+    from hit.devices import select_device
     from hit.surfaces.cells import load_surface
 
     with tempfile.TemporaryDirectory() as folder:

@@ -60,7 +60,7 @@ class Training:
 class Launcher(ABC):
     """Trains models, each in its run, and tells how they fare. A context manager: leaving it stops what still runs.
 
-    Wherever it trains them, a sweep comes to the same runs: a model is trained by `hit.runner.train_run`, which
+    Wherever it trains them, a sweep comes to the same runs: a model is trained by `hit.training_run.train_run`, which
     leaves it to another process that has the better claim to it.
     """
 
@@ -107,22 +107,20 @@ def train(
     stop: StopRequest,
     tell: Callable[[str, int], None],
 ) -> str:
-    """Train one model (`hit.runner.train_job`), watched by the rules that may end it early; its run's id."""
+    """Train one model (`hit.training_run.train_job`), watched by the rules that may end it early; its run's id."""
     # In the worker: torch and MLflow take seconds to import.
     from hit.early_stopping import EarlyStopping
+    from hit.model_run import RunRequest
     from hit.pruning import early_stopper
-    from hit.runner import train_job
+    from hit.training_run import train_job
 
     options: dict[str, Any] = {}
     if early_stopping:
         options["watch"] = early_stopper(EarlyStopping.parse(early_stopping, config.layers), config, experiment, uri)
     return train_job(
         config=config,
-        experiment=experiment,
+        request=RunRequest(experiment=experiment, run_id=run_id, sweep=sweep, exclusive=True),
         uri=uri,
-        run_id=run_id,
-        sweep=sweep,
-        exclusive=True,
         stop=stop,
         tell=tell,
         **options,

@@ -21,7 +21,7 @@ from mlflow.exceptions import MlflowException
 from hit.connection import connect
 from hit.cpus import threads_of_each
 from hit.endings import outcome_of
-from hit.errors import RunGone, StoreAway, StoreError
+from hit.errors import Claimed, RunGone, StoreAway, StoreError, UserError
 from hit.experiments import Experiment
 from hit.ownership import deleted
 from hit.process_identity import is_running, pid_of, process_identity
@@ -171,13 +171,13 @@ def _verdict(child: _Child, client: MlflowClient, run: Run, said: str) -> Outcom
     if ended is not None and ended.status == "KILLED" and run.info.status == "FAILED":  # see hit.project_status
         client.set_terminated(run_id, status="KILLED", end_time=run.info.end_time)
     if ended is not None and ended is not RunOutcome.FAILED and reason:
-        return Outcome(job, ended, reason.removeprefix("claimed: "))
-    lines = [line for line in said.splitlines() if line.startswith("error: ")] or said.splitlines()[-1:]
+        return Outcome(job, ended, reason.removeprefix(Claimed.reason_begins))
+    lines = [line for line in said.splitlines() if line.startswith(UserError.begins)] or said.splitlines()[-1:]
     last = lines[-1] if lines else ""
     begun = run.data.tags.get(Tag.PROCESS) != process_identity()[1]
     if begun and not reason:
         return Outcome(job, RunOutcome.LOST, f"its process died ({last or 'without a word'})")
-    return Outcome(job, RunOutcome.FAILED, reason or last.removeprefix("error: ") or "mlflow run said nothing")
+    return Outcome(job, RunOutcome.FAILED, reason or last.removeprefix(UserError.begins) or "mlflow run said nothing")
 
 
 def _signal(child: _Child, number: int) -> None:

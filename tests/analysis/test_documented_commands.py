@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hit.runner import train_run
 
 from hit.config import TrainConfig
-from hit.runner import train_run
 from hit.stop import StopRequest
 from hit.store import Store
 from tests.commands import SMALL

@@ -12,11 +12,11 @@ import plotly.graph_objects as go
 import pytest
 
 from analysis import figures
+from analysis.query import runs
 from analysis.register import register_all
-from analysis.runs import runs
 from hit.config import TrainConfig
 from hit.data import load
-from hit.runner import train_run
+from hit.training_run import train_run
 from tests.browser.chromium import executable
 from tests.commands import ROOT
 from tests.frames import grid_frame, paths, with_samples

@@ -5,8 +5,8 @@ import numpy.typing as npt
 import pandas as pd
 import pytest
 
-from analysis.criteria import Constraint
-from analysis.region import LEVEL, Estimate, Objectives, estimate, fewest
+from analysis.criteria import Constraint, Objective
+from analysis.region import LEVEL, Estimate, estimate, fewest
 from analysis.surrogate import Reach, Surrogate
 
 Floats = npt.NDArray[np.float64]
@@ -31,7 +31,8 @@ class Known:
         return np.asarray(hill + 0.15 * np.sin(3 * places[..., 0]))
 
     def estimate(self, *constraints: Constraint) -> Estimate | None:
-        return estimate(self.frame, self.rates.shape[1], Objectives("score", True, constraints), self.frame.iloc[:0])
+        objective = Objective("score", "maximize")
+        return estimate(self.frame, self.rates.shape[1], objective, constraints, self.frame.iloc[:0])
 
     def optimum(self) -> Floats:
         """Of many points within reach of the runs."""
@@ -136,9 +137,8 @@ def test_constraints_on_rates_and_metrics_bound_the_region() -> None:
 def test_a_rate_as_the_score_is_known_exactly_and_its_bound_is_not() -> None:
     known = Known(5, 2, 60, 0.02)
     least = float(known.frame["score"].quantile(0.7))
-    found = estimate(
-        known.frame, 2, Objectives("test/rate", False, (Constraint("score", least, False),)), known.frame.iloc[:0]
-    )
+    objective, constraint = Objective("test/rate", "minimize"), Constraint("score", least, False)
+    found = estimate(known.frame, 2, objective, (constraint,), known.frame.iloc[:0])
     assert found is not None
     assert found.value == pytest.approx(sum(found.optimum))
     assert found.error > 0
@@ -151,7 +151,7 @@ def test_the_gain_over_a_line_of_runs_is_what_it_is() -> None:
     equal = pd.DataFrame({"test/rate_1": line[:, 0], "test/rate_2": line[:, 1], "test/rate": line.sum(1)})
     equal["score"] = known.at(line)
     rows = pd.concat([known.frame, equal], ignore_index=True)
-    found = estimate(rows, 2, Objectives("score", True), equal)
+    found = estimate(rows, 2, Objective("score", "maximize"), (), equal)
     assert found is not None
     assert found.gain is not None
     assert found.gain_error is not None

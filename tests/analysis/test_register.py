@@ -18,16 +18,16 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from analysis.recommend import recommend
+from analysis.recommendation import recommend
 from analysis.register import register, register_all
 from hit.config import TrainConfig
 from hit.data import load
 from hit.errors import StoreError
 from hit.model_registry import model_name, register_run, registry_word
-from hit.runner import train_run
 from hit.schema import Kind, Tag
 from hit.store import Store
 from hit.tracking import RunWriter
+from hit.training_run import train_run
 from tests.stores import Server, clean_environment
 
 pytestmark = [
@@ -169,16 +169,14 @@ def test_applications_without_runs_are_told_and_left_out(
 
 def test_what_has_no_model_is_refused_and_leaves_nothing(client: MlflowClient, server: Server, tmp_path: Path) -> None:
     store = Store(server.uri)
-    with RunWriter(kind=Kind.TRAIN, name="no model", state_dir=tmp_path, uri=server.uri, experiment="odd") as run:
+    with RunWriter.begin(kind=Kind.TRAIN, name="no model", state_dir=tmp_path, uri=server.uri, experiment="odd") as run:
         run.params(TrainConfig().to_flat())
         run.tags({Tag.DATA_DIGEST: "0123456789abcdef"})
         with pytest.raises(StoreError, match=r"only a finished model can be registered, got run .* RUNNING"):
             register_run(store, run.run_id, alias="density", text="")
     with pytest.raises(StoreError, match="must tell the shape of its images"):
         register_run(store, run.run_id, alias="density", text="")
-    with RunWriter(
-        kind=Kind.TRAIN, name="r", state_dir=tmp_path, uri=server.uri, run_id=run.run_id, amend=True
-    ) as amended:
+    with RunWriter.amend(run.run_id, state_dir=tmp_path, uri=server.uri) as amended:
         amended.dataset("digits", "0123456789abcdef", {"image_shape": [1, 28, 28]})
     with pytest.raises(StoreError, match=r"must have the artifact 'model/weights\.safetensors'"):
         register_run(store, run.run_id, alias="density", text="")

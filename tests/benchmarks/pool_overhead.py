@@ -70,7 +70,7 @@ def _sweep(folder: Path, asked: argparse.Namespace) -> tuple[pd.DataFrame, float
     driver = GridDriver(config, BetaGrid(((1.0,), (1.0,))), range(asked.runs), digest)
     setting = SweepSetting("hit", folder / "state", digest, uri=uri)
     began = time.perf_counter()
-    with RunWriter(kind=Kind.SWEEP, name="sweep", state_dir=folder / "state", uri=uri) as run:
+    with RunWriter.begin(kind=Kind.SWEEP, name="sweep", state_dir=folder / "state", uri=uri) as run:
         run_sweep(driver, run, PoolLauncher(asked.workers), setting, StopRequest())
     return Store(uri).history("hit"), time.perf_counter() - began
 

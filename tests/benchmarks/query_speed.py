@@ -16,8 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import analysis.recommend
-import analysis.runs
+import analysis
 from hit.store import Store
 from tests.many_runs import fill_store
 
@@ -31,17 +30,17 @@ def measure(uri: str, client: bool) -> None:
         _told("cold, by MLflow's client", lambda: store.history("hit"))
         return
     store.states("none")  # loads MLflow's tables
-    query = analysis.runs.Query("hit", tracking_uri=uri)
+    query = analysis.Query("hit", tracking_uri=uri)
     frame = _told("cold", query.runs)
     print(f"    {len(frame)} runs × {frame.shape[1]} columns, {frame.memory_usage(deep=True).sum() / 2**20:.0f} MB")
     _told("again, nothing has changed", query.runs)
     for run_id in frame["run_id"][:3]:
         store.client.log_metric(run_id, "test/psnr", 20.0, step=1)
     _told("again, 3 runs have changed", query.runs)
-    _told("filtered", lambda: analysis.runs.runs("hit", "metrics.beta_1 < 1 and params.model = 'ghvae'", uri))
-    history = _told("histories of 5 metrics", lambda: analysis.runs.histories(frame, (), uri))
+    _told("filtered", lambda: analysis.runs("hit", "metrics.beta_1 < 1 and params.model = 'ghvae'", uri))
+    history = _told("histories of 5 metrics", lambda: analysis.histories(frame, (), uri))
     print(f"    {len(history)} rows")
-    _told("recommend", lambda: analysis.recommend.recommend(frame, "compression where test/rate<=60"))
+    _told("recommend", lambda: analysis.recommend(frame, "compression where test/rate<=60"))
 
 
 def _told(what: str, do: Callable[[], Any]) -> Any:

@@ -44,9 +44,9 @@ def train_on(
     return evaluate_model(model, dataset, fitted.betas).metrics, fitted.betas
 
 
-def told(found: dict[str, float], steered: dict[str, float]) -> str:
-    """How far each number is from the steered model's, relative to it."""
-    return " ".join(f"{name} {found[f'test/{name}'] / steered[f'test/{name}'] - 1:+.4f}" for name in _COMPARED)
+def told(found: dict[str, float], controlled: dict[str, float]) -> str:
+    """How far each number is from the controlled model's, relative to it."""
+    return " ".join(f"{name} {found[f'test/{name}'] / controlled[f'test/{name}'] - 1:+.4f}" for name in _COMPARED)
 
 
 def main() -> None:
@@ -77,12 +77,12 @@ def main() -> None:
         started = time.perf_counter()
         config = TrainConfig.from_flat(base.to_flat() | {"target_rate_2": r2, "target_rate_1": r1})
         model = build_model(config, dataset.image_shape)
-        steered, betas = train_on(model, dataset, config)
-        missed = config.targets.relative_errors("test", steered)
+        controlled, betas = train_on(model, dataset, config)
+        missed = config.targets.relative_errors("test", controlled)
         errors += map(abs, missed.values())
         print(
             f"R_2 {r2:5g} R_1 {r1:5g}  errors {missed['test/rate_error_2']:+.3f} {missed['test/rate_error_1']:+.3f}  "
-            f"D {steered['test/distortion']:.2f}  β_2 {betas[1]:.4g} β_1 {betas[0]:.4g}  "
+            f"D {controlled['test/distortion']:.2f}  β_2 {betas[1]:.4g} β_1 {betas[0]:.4g}  "
             f"{time.perf_counter() - started:.0f} s",
             flush=True,
         )
@@ -91,11 +91,11 @@ def main() -> None:
         if options.continued:
             rest = replace(base, betas=betas, epochs=options.continued, schedule="cosine", learning_rate=3e-4)
             found, _ = train_on(model, dataset, rest)
-            print(f"    trained on at the same β, fixed: {told(found, steered)}", flush=True)
+            print(f"    trained on at the same β, fixed: {told(found, controlled)}", flush=True)
         if options.repeated:
             for seed in (base.seed, base.seed + 1):  # how much one seed differs from another is the least to expect
                 fixed, _ = train(dataset, replace(base, betas=betas, seed=seed))
-                print(f"    the same β, fixed, seed {seed}: {told(fixed, steered)}", flush=True)
+                print(f"    the same β, fixed, seed {seed}: {told(fixed, controlled)}", flush=True)
     print(f"{len(targets)} targets: median error {statistics.median(errors):.2%}, worst {max(errors):.2%}")
 
 

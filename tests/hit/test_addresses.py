@@ -39,7 +39,7 @@ def test_everything_stays_in_the_folder_it_was_made_for(
     shutil.copy(empty_store, folder)
     monkeypatch.chdir(folder)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    with RunWriter(kind=Kind.TRAIN, name="a run", state_dir=folder / "state") as run:
+    with RunWriter.begin(kind=Kind.TRAIN, name="a run", state_dir=folder / "state") as run:
         run.json_artifact("config.json", {"a": 1})
     assert sqlite_path(tracking_uri()) == folder / "mlflow.db"
     assert [path.name for path in tmp_path.iterdir()] == [name], "nothing beside it"

@@ -50,7 +50,7 @@ def test_a_store_that_was_moved_says_where_it_looked(tmp_path: Path) -> None:
     old, new = tmp_path / "old", tmp_path / "new"
     old.mkdir()
     uri = f"sqlite:///{old}/store.db"
-    with RunWriter(kind=Kind.TRAIN, name="a run", state_dir=tmp_path / "state", uri=uri) as run:
+    with RunWriter.begin(kind=Kind.TRAIN, name="a run", state_dir=tmp_path / "state", uri=uri) as run:
         run.json_artifact("config.json", {"a": 1})
     old.rename(new)
     said = rf"looked for in {old.as_uri()}/mlruns/hit/{run.run_id}/artifacts: .*; a store that was moved keeps the old"

@@ -2,6 +2,7 @@
 
 import errno
 import logging
+import os
 import socket
 import sys
 import threading
@@ -228,3 +229,14 @@ def test_other_errors_and_another_schema_are_not(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(first_use, "_MAKING_SECONDS", -1.0)
     with pytest.raises(StoreError, match=r"tables cannot be made: table experiments already exists"):
         until_made(Making("(sqlite3.OperationalError) table experiments already exists"))
+
+
+def test_mlflow_is_kept_from_printing_an_address_with_a_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It prints the address of a run that ends; in a notebook nobody but us knows that it holds one."""
+    name = "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"
+    monkeypatch.setenv(name, "")  # put back afterwards
+    for address, expected in (("http://127.0.0.1:9", None), ("http://me:hunter2@127.0.0.1:9", "true")):
+        monkeypatch.delenv(name, raising=False)
+        with pytest.raises(StoreAway):
+            connect(address)
+        assert os.environ.get(name) == expected

@@ -32,7 +32,7 @@ class Training:
         self.work: Callable[[RunWriter], None] = lambda run: None
 
     def main(self, argv: list[str], stop: StopRequest) -> None:
-        with RunWriter(kind=Kind.TRAIN, name="a run", state_dir=self.state, uri=self.uri, stop=stop) as run:
+        with RunWriter.begin(kind=Kind.TRAIN, name="a run", state_dir=self.state, uri=self.uri, stop=stop) as run:
             self.run_id = run.run_id
             run.metrics({"train/rate_1": 1.0}, step=1)
             self.work(run)

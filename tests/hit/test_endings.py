@@ -12,7 +12,7 @@ from hit.frames import outcomes
 from hit.run_outcomes import COUNTED, FINAL, RunOutcome
 from hit.schema import Kind, Tag
 from hit.store import Store
-from hit.tracking import RunWriter
+from hit.tracking import RunOptions, RunWriter
 from sweeps.driver import Driver
 from tests.stores import new_database
 
@@ -81,7 +81,7 @@ def test_a_mistake_whose_words_sound_like_a_divergence_is_tried_again(tmp_path: 
         tags = {Tag.CONFIG_HASH: name}
         with (
             pytest.raises(type(error)),
-            RunWriter(kind=Kind.TRAIN, name=name, state_dir=tmp_path / "state", uri=uri, tags=tags),
+            RunWriter.begin(kind=Kind.TRAIN, name=name, state_dir=tmp_path / "state", uri=uri, tags=tags),
         ):
             raise error
     history = Store(uri).history("hit")
@@ -95,10 +95,10 @@ def test_a_mistake_whose_words_sound_like_a_divergence_is_tried_again(tmp_path: 
 def test_a_run_that_goes_on_has_not_ended(tmp_path: Path) -> None:
     new_database(tmp_path / "store.db")
     uri = f"sqlite:///{tmp_path}/store.db"
-    options = {"kind": Kind.TRAIN, "name": "a run", "state_dir": tmp_path / "state", "uri": uri}
-    with pytest.raises(Diverged), RunWriter(**options) as run:  # type: ignore[arg-type]
+    options: RunOptions = {"kind": Kind.TRAIN, "name": "a run", "state_dir": tmp_path / "state", "uri": uri}
+    with pytest.raises(Diverged), RunWriter.begin(**options) as run:
         raise Diverged("the loss is nan")
-    with RunWriter(**options, run_id=run.run_id):  # type: ignore[arg-type]
+    with RunWriter.take_over(run.run_id, **options):
         pass
     tags = MlflowClient(uri).get_run(run.run_id).data.tags
     assert {name: tags[name] for name in END_TAGS if name in tags} == {Tag.ENDED: "finished"}

@@ -11,11 +11,11 @@ import pytest
 from hit.config import TrainConfig
 from hit.errors import Claimed, Interrupted
 from hit.evaluation_run import candidates, evaluate_run, evaluate_runs
-from hit.runner import train_run
-from hit.schema import Kind, Tag
+from hit.schema import Tag
 from hit.stop import StopRequest
 from hit.store import Store
 from hit.tracking import RunWriter
+from hit.training_run import train_run
 from tests.commands import descendants, wait_until
 
 OPTIONS: dict[str, Any] = {"again": False, "data_root": "", "device": "cpu", "threads": 1}
@@ -94,7 +94,7 @@ def test_one_that_fails_costs_no_other(trained: tuple[Store, Path, list[str]]) -
 def test_a_run_that_another_process_measures_is_left_to_it(trained: tuple[Store, Path, list[str]]) -> None:
     store, state, runs = trained
     uri = store.client.tracking_uri
-    with RunWriter(kind=Kind.TRAIN, name="", state_dir=state, uri=uri, run_id=runs[0], amend=True):
+    with RunWriter.amend(runs[0], state_dir=state, uri=uri):
         (asked,) = candidates(store, "hit", run_id=runs[0], groups={"core"}, again=True)
         with pytest.raises(Claimed):
             evaluate_run(store, asked, stop=StopRequest(), **OPTIONS | {"again": True}, state_dir=str(state))

@@ -73,7 +73,7 @@ def test_renamed_it_is_the_same(uri: str, tmp_path: Path) -> None:
     store.client.rename_experiment(home.id, "digits, final")
     with pytest.raises(Claimed):
         reserve_run(store, home, "the same", params, tags)
-    with RunWriter(kind=Kind.TRAIN, name="b", state_dir=tmp_path / "state", experiment=home, uri=uri) as run:
+    with RunWriter.begin(kind=Kind.TRAIN, name="b", state_dir=tmp_path / "state", experiment=home, uri=uri) as run:
         assert run.experiment == home
     assert set(reader.read()["run_id"]) == set(store.history(home)["run_id"]) == {first, run.run_id}
     assert experiment_of(store.client, run.run_id) == Experiment("digits, final", home.id)

@@ -16,11 +16,11 @@ from hit.config import TrainConfig
 from hit.evaluation_run import candidates, evaluate_run
 from hit.field_lengths import is_shortened, shortened
 from hit.reservation import reserve_run
-from hit.runner import train_run
 from hit.schema import CONFIG, Kind, Tag, layer_metrics
 from hit.stop import StopRequest
 from hit.store import Store
 from hit.tracking import RunWriter
+from hit.training_run import train_run
 
 AROUND = (-1, 0, 1, 5000)
 
@@ -39,7 +39,7 @@ def test_a_run_may_be_told_anything(uri: str, tmp_path: Path, beyond: int) -> No
     def text(limit: int) -> str:
         return ("x" * (limit + beyond - 1)) + "y"
 
-    with RunWriter(
+    with RunWriter.begin(
         kind=Kind.TRAIN, name=text(field_lengths.NAME), state_dir=tmp_path, uri=uri, tags={"a": text(5000)}
     ) as run:
         run.params({"dataset": text(field_lengths.PARAM), "epochs": 3})
@@ -81,7 +81,7 @@ def test_a_reserved_run_is_told_the_same(uri: str, tmp_path: Path) -> None:
     run_id = reserve_run(Store(uri), "hit", long, {"dataset": long}, tags)
     run = MlflowClient(uri).get_run(run_id)
     assert run.data.params["dataset"] == shortened(long, field_lengths.PARAM)
-    with RunWriter(kind=Kind.TRAIN, name=long, state_dir=tmp_path, uri=uri, run_id=run_id) as writer:
+    with RunWriter.take_over(run_id, kind=Kind.TRAIN, name=long, state_dir=tmp_path, uri=uri) as writer:
         writer.params({"dataset": long})
     assert MlflowClient(uri).get_run(run_id).info.status == "FINISHED"
 

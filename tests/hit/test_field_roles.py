@@ -14,6 +14,8 @@ from hit.options import infos
 from hit.schema import is_metric
 from hit.surface import parser as surface_parser
 from hit.surfaces.plan import SurfacePlan
+from sweeps.__main__ import parser as sweep_parser
+from sweeps.main import parser as story_parser
 from sweeps.searchspace import parse_fields
 
 #: A value of each field, other than its default; for a model whose every field means something.
@@ -120,6 +122,12 @@ def test_a_surface_has_no_rates_of_its_own_and_starts_from_nothing() -> None:
         open_ = role_of(name) in (Role.RATES, Role.START)
         assert (name in params) == (not open_), name
         assert (name in command) == (not open_ or name in ("target_rate_1", "target_rate_2")), name
+
+
+def test_a_sweep_takes_every_field_but_beta_and_the_seed() -> None:
+    left = {name for name in flat_defaults() if name not in ("beta_1", "beta_2", "seed")}
+    for command in (sweep_parser(), story_parser()):
+        assert flat_defaults().keys() & command.defaults().keys() == left
 
 
 def test_an_import_takes_every_field_of_the_machine() -> None:

@@ -30,7 +30,7 @@ FILTERS = {
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     folder = tmp_path_factory.mktemp("filters")
-    with RunWriter(kind=Kind.TRAIN, name="", state_dir=folder, uri=f"sqlite:///{folder}/store.db") as run:
+    with RunWriter.begin(kind=Kind.TRAIN, name="", state_dir=folder, uri=f"sqlite:///{folder}/store.db") as run:
         run.params(TrainConfig().to_flat())
         run.metrics({"beta_1": 0.5, "beta_2": 2.0, "beta_4": 2.0, "epochs": 4.0, "test/psnr": 20.0})
     return Store(f"sqlite:///{folder}/store.db")

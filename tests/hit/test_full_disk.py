@@ -14,7 +14,7 @@ from hit.errors import StoreError
 from hit.schema import Kind, Tag
 from hit.tracking import RunWriter
 from hit.undelivered import deliver_undelivered
-from tests.stores import new_database
+from tests.stores import leaving, new_database
 
 NO_ROOM = r"state_dir must have room, got .*: No space left on device"
 
@@ -43,8 +43,8 @@ def half_a_line(file: int, data: bytes, offset: int) -> int:
 WRITE = os.pwrite
 
 
-def writer(uri: str, state: Path, **options: Any) -> RunWriter:
-    return RunWriter(kind=Kind.TRAIN, name="a run", state_dir=state, uri=uri, **options)
+def writer(uri: str, folder: Path, *, run_id: str | None = None, **options: Any) -> RunWriter:
+    return RunWriter.begin_or_take_over(run_id, kind=Kind.TRAIN, name="a run", state_dir=folder, uri=uri, **options)
 
 
 def steps(uri: str, run_id: str) -> list[int]:
@@ -84,7 +84,7 @@ def test_a_full_disk_ends_the_run_as_failed_with_the_reason_and_it_goes_on_later
 def test_what_was_written_before_the_disk_was_full_is_delivered_later(
     uri: str, tmp_path: Path, full: pytest.MonkeyPatch
 ) -> None:
-    run = writer(uri, tmp_path / "state")
+    run = writer(uri, tmp_path / "state").__enter__()
     full.setattr("hit.delivery_queue.send", lambda *arguments: (_ for _ in ()).throw(StoreError("refused")))
     run.metrics({"train/rate_1": 1.0}, step=1)
     full.setattr(os, "pwrite", half_a_line)
@@ -103,7 +103,7 @@ def test_a_file_that_does_not_fit_is_one_line(uri: str, tmp_path: Path) -> None:
 
 
 def test_a_json_artifact_leaves_no_half_file(uri: str, tmp_path: Path, full: pytest.MonkeyPatch) -> None:
-    run = writer(uri, tmp_path / "state")
+    run = writer(uri, tmp_path / "state").__enter__()
     run.json_artifact("config.json", {"channels": 16})
 
     write = Path.write_bytes
@@ -113,7 +113,7 @@ def test_a_json_artifact_leaves_no_half_file(uri: str, tmp_path: Path, full: pyt
         no_room()
 
     full.setattr(Path, "write_bytes", half)
-    with pytest.raises(StoreError, match=NO_ROOM), run:
+    with pytest.raises(StoreError, match=NO_ROOM), leaving(run):
         run.json_artifact("config.json", {"channels": 17})
     full.undo()
     assert "16" in (run.folder / "config.json").read_text()
@@ -123,7 +123,7 @@ def test_a_json_artifact_leaves_no_half_file(uri: str, tmp_path: Path, full: pyt
 def test_a_run_that_the_disk_has_no_room_for_at_all(uri: str, tmp_path: Path, full: pytest.MonkeyPatch) -> None:
     full.setattr("hit.state.tempfile.TemporaryFile", no_room)
     with pytest.raises(StoreError, match=NO_ROOM):
-        writer(uri, tmp_path / "state")
+        writer(uri, tmp_path / "state").__enter__()
     assert MlflowClient(uri).get_experiment_by_name("hit") is None, "no run is left behind"
 
 
@@ -136,5 +136,5 @@ def test_a_disk_that_fills_up_while_the_run_begins(uri: str, tmp_path: Path, ful
 
     full.setattr(at, fails)
     with pytest.raises(StoreError, match=NO_ROOM):
-        writer(uri, tmp_path / "state")
+        writer(uri, tmp_path / "state").__enter__()
     assert one_run(uri).info.status == "FAILED"

@@ -169,7 +169,7 @@ def test_a_run_that_was_measured_again_is_seen(uri: str, tmp_path: Path, monkeyp
     reader = HistoryReader(Store(uri), "hit")
     assert "test/psnr" not in reader.read()
     for psnr in (20.0, 21.0):
-        with RunWriter(kind=Kind.TRAIN, name="", state_dir=tmp_path, uri=uri, run_id=run_id, amend=True) as run:
+        with RunWriter.amend(run_id, state_dir=tmp_path, uri=uri) as run:
             run.metrics({"test/psnr": psnr}, step=int(psnr))
         assert list(reader.read()["test/psnr"]) == [psnr]
 

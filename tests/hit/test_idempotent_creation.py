@@ -60,7 +60,7 @@ def test_a_run_whose_making_was_not_answered_is_one_run(
     uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, applied: bool
 ) -> None:
     lost = lose_answers(monkeypatch, "create_run", 2 if not applied else 1, applied=applied)
-    with RunWriter(kind=Kind.TRAIN, name="a run", state_dir=tmp_path / "state", uri=uri) as run:
+    with RunWriter.begin(kind=Kind.TRAIN, name="a run", state_dir=tmp_path / "state", uri=uri) as run:
         run.metrics({"test/elbo": -1.0})
     assert set(lost) == {"0"}, "MLflow's client must not try again by itself"
     (stored,) = all_runs(uri)
@@ -119,7 +119,7 @@ def test_a_registered_model_is_one_version(
     uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
     store = Store(uri)
-    with RunWriter(kind=Kind.TRAIN, name="a run", state_dir=tmp_path / "state", uri=uri) as writer:
+    with RunWriter.begin(kind=Kind.TRAIN, name="a run", state_dir=tmp_path / "state", uri=uri) as writer:
         writer.params({"model": "vae", "dataset": "digits"})
         writer.tags({Tag.DATA_DIGEST: "0123"})
     lose_answers(monkeypatch, method, 1)

@@ -3,6 +3,7 @@
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mlflow import MlflowClient
@@ -17,7 +18,7 @@ from hit.schema import Kind, Tag
 from hit.stop import StopRequest
 from hit.store import Store
 from hit.tracking import RunWriter
-from tests.stores import new_database
+from tests.stores import leaving, new_database
 
 
 @pytest.fixture
@@ -32,14 +33,14 @@ def quick_heart(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hit.delivery._SECONDS_BETWEEN_BATCHES", 0.01)
 
 
-def writer(uri: str, folder: Path, **options: object) -> RunWriter:
-    return RunWriter(kind=Kind.TRAIN, name="a run", state_dir=folder, uri=uri, **options)  # type: ignore[arg-type]
+def writer(uri: str, folder: Path, *, run_id: str | None = None, **options: Any) -> RunWriter:
+    return RunWriter.begin_or_take_over(run_id, kind=Kind.TRAIN, name="a run", state_dir=folder, uri=uri, **options)
 
 
 def what_ends(run: RunWriter) -> Exception:
     """What a training with this run ends with, which nobody asks to stop."""
     try:
-        with run:
+        with leaving(run):
             deadline = time.monotonic() + 30
             while time.monotonic() < deadline:
                 run.check()
@@ -80,7 +81,7 @@ class TestTakenForLost:
 
     def test_leaves_it_to_who_has_taken_it_over(self, uri: str, tmp_path: Path) -> None:
         client = connect(uri)
-        run = writer(uri, tmp_path / "state")
+        run = writer(uri, tmp_path / "state").__enter__()
         elsewhere(client, run.run_id)
         error = what_ends(run)
         assert isinstance(error, TakenOver)
@@ -104,7 +105,7 @@ def test_a_heartbeat_that_is_not_answered_says_why(uri: str, monkeypatch: pytest
 class TestDeleted:
     def test_its_process_hears_of_it(self, uri: str, tmp_path: Path) -> None:
         client = connect(uri)
-        run = writer(uri, tmp_path / "state")
+        run = writer(uri, tmp_path / "state").__enter__()
         client.delete_run(run.run_id)
         error = what_ends(run)
         assert isinstance(error, RunDeleted)
@@ -113,7 +114,7 @@ class TestDeleted:
 
     def test_with_its_experiment(self, uri: str, tmp_path: Path) -> None:
         client = connect(uri)
-        run = writer(uri, tmp_path / "state")
+        run = writer(uri, tmp_path / "state").__enter__()
         client.delete_experiment(run.experiment_id)
         error = what_ends(run)
         assert isinstance(error, RunDeleted)
@@ -128,7 +129,7 @@ class TestDeleted:
             pass
         connect(uri).delete_run(run.run_id)
         with pytest.raises(RunDeleted, match="restore"):
-            writer(uri, tmp_path / "state", run_id=run.run_id)
+            writer(uri, tmp_path / "state", run_id=run.run_id).__enter__()
 
     def test_while_it_is_marked_as_lost(self, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
         store = Store(uri)
@@ -145,7 +146,7 @@ def test_what_cannot_be_begun_is_not_left_running(uri: str, tmp_path: Path, monk
 
     monkeypatch.setattr("hit.tracking.Journal", fails)
     with pytest.raises(OSError, match="No space"):
-        writer(uri, tmp_path / "state")
+        writer(uri, tmp_path / "state").__enter__()
     (run,) = Store(uri).client.search_runs([experiment_id(connect(uri), "hit")])
     assert (run.info.status, run.data.tags[Tag.STATUS_REASON]) == (
         "FAILED",
@@ -203,6 +204,6 @@ def test_a_second_ctrl_c_waits_for_the_run_to_be_there(
 
     monkeypatch.setattr("hit.tracking.prepare_page", presses)
     with pytest.raises(KeyboardInterrupt), StopRequest() as stop:
-        writer(uri, tmp_path / "state", stop=stop)
+        writer(uri, tmp_path / "state", stop=stop).__enter__()
     (run,) = Store(uri).client.search_runs([experiment_id(connect(uri), "hit")])
     assert (run.info.status, run.data.tags[Tag.STATUS_REASON]) == ("KILLED", "interrupted")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import sqlalchemy as sql
 
-from analysis.runs import runs
+from analysis.query import runs
 from hit.connection import connect
 from hit.errors import StoreAway, StoreRefused
 from hit.schema import Kind, Tag
@@ -59,7 +59,7 @@ def test_who_may_read_alone_reads(address: str, tmp_path: pytest.TempPathFactory
     theirs = uri.replace(f"postgres:{PASSWORD}@", "reader:r@")
     assert len(runs(tracking_uri=theirs)) == 1
     with pytest.raises(StoreRefused, match="permission denied for table"):
-        RunWriter(kind=Kind.TRAIN, name="a run", state_dir=tmp_path, uri=theirs)  # type: ignore[arg-type]
+        RunWriter.begin(kind=Kind.TRAIN, name="a run", state_dir=tmp_path, uri=theirs).__enter__()
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from analysis.__main__ import main as report
-from analysis.runs import histories, runs
+from analysis.query import histories, runs
 from hit import first_use
 from hit.connection import connect
 from hit.errors import StoreRefused
@@ -92,9 +92,12 @@ def test_one_that_sqlite_itself_cannot_read_there_is_told(filled: Path, tmp_path
 @pytest.mark.parametrize("amend", [False, True])
 def test_who_must_write_is_refused_at_once(shut: Path, tmp_path: Path, amend: bool) -> None:
     uri, state = f"sqlite:///{shut}", tmp_path / "state"
-    run_id = str(Store(uri).history("hit")["run_id"].iloc[0]) if amend else None
+    if amend:
+        writer = RunWriter.amend(str(Store(uri).history("hit")["run_id"].iloc[0]), state_dir=state, uri=uri)
+    else:
+        writer = RunWriter.begin(kind=Kind.TRAIN, name="a run", state_dir=state, uri=uri)
     with pytest.raises(StoreRefused, match=r"attempt to write a readonly database$"):
-        RunWriter(kind=Kind.TRAIN, name="a run", state_dir=state, uri=uri, run_id=run_id, amend=amend)
+        writer.__enter__()
     assert not list(state.glob("runs/*/journal.jsonl"))
 
 

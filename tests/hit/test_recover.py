@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mlflow import MlflowClient
@@ -32,8 +33,10 @@ class Bench:
         self.state = folder / "state"
         self.uri = new_database(self.path)
 
-    def writer(self, name: str, **options: object) -> RunWriter:
-        return RunWriter(kind=Kind.TRAIN, name=name, state_dir=self.state, uri=self.uri, **options)  # type: ignore[arg-type]
+    def writer(self, name: str, *, run_id: str | None = None, **options: Any) -> RunWriter:
+        return RunWriter.begin_or_take_over(
+            run_id, kind=Kind.TRAIN, name=name, state_dir=self.state, uri=self.uri, **options
+        )
 
     def lose(self) -> None:
         """The store comes back empty."""
@@ -61,7 +64,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
 
 def measured(bench: Bench, *, error: BaseException | None = None, **options: object) -> str:
     """A run whose store came back empty while it went on; its id."""
-    run = bench.writer("a run", experiment="digits", **options)
+    run = bench.writer("a run", experiment="digits", **options).__enter__()
     run.params({"channels": 16})
     run.metrics({"train/rate_1": 1.0}, step=1)
     run.dataset("digits", "0123", {"train": 3})
@@ -130,8 +133,9 @@ def test_an_adoption_that_was_interrupted_makes_no_second_run(bench: Bench, monk
 
 
 def test_children_follow_their_parent(bench: Bench) -> None:
-    parent = bench.writer("parent", experiment="digits")
-    child = bench.writer("child", experiment="digits", parent=parent.run_id, tags={Tag.SWEEP: parent.run_id})
+    parent = bench.writer("parent", experiment="digits").__enter__()
+    own = {Tag.SWEEP: parent.run_id}
+    child = bench.writer("child", experiment="digits", parent=parent.run_id, tags=own).__enter__()
     bench.lose()
     for run in (child, parent):
         with pytest.raises(StoreError):
@@ -182,7 +186,7 @@ def test_a_store_that_does_not_answer_is_said_below_the_list(bench: Bench, capsy
 def test_a_run_of_another_address_of_the_store_is_delivered_when_asked_for(
     bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run = bench.writer("a run")
+    run = bench.writer("a run").__enter__()
     run._delivery.close()  # as if the process had died
     run._lock.release()
     with (run.folder / "journal.jsonl").open("a") as journal:

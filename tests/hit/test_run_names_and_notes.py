@@ -40,8 +40,8 @@ def note(client: MlflowClient, run: Run) -> str | None:
 )
 def test_a_name_that_somebody_gave(client: MlflowClient, tmp_path: Path, there: str | None, wanted: str) -> None:
     run_id = made(client, there).info.run_id
-    options = {"kind": Kind.TRAIN, "state_dir": tmp_path / "state", "uri": client.tracking_uri, "run_id": run_id}
-    with RunWriter(name="ours", **options):
+    uri = client.tracking_uri
+    with RunWriter.take_over(run_id, kind=Kind.TRAIN, name="ours", state_dir=tmp_path / "state", uri=uri):
         pass
     assert client.get_run(run_id).info.run_name == wanted
 

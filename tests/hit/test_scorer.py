@@ -24,12 +24,12 @@ from hit.metric_groups import parse_groups
 from hit.metrics.generation import GENERATION
 from hit.metrics.inception import InceptionFid
 from hit.models import HierarchicalVAE, build_model
-from hit.runner import train_run
 from hit.schema import Tag, is_metric, metric
 from hit.scorer import SampleScorer, needed_accuracy
 from hit.stop import StopRequest
 from hit.store import Store
 from hit.stored_scorer import find_scorer, load_classifier
+from hit.training_run import train_run
 
 pytestmark = pytest.mark.usefixtures("lines")
 

@@ -9,8 +9,8 @@ from hit.cli import entry_point
 from hit.commands import COMMANDS
 from hit.console import main
 from hit.errors import ConfigError
+from hit.process_settings import spare_letters
 from hit.schema import Kind
-from hit.terminal import spare_letters
 
 
 def terminal(monkeypatch: pytest.MonkeyPatch, encoding: str, errors: str = "strict") -> io.BytesIO:

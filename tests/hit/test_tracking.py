@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mlflow import MlflowClient
@@ -19,7 +20,7 @@ from hit.schema import Kind, Tag
 from hit.stop import StopRequest
 from hit.tracking import RunWriter
 from hit.undelivered import deliver_undelivered
-from tests.stores import Server, new_database
+from tests.stores import Server, leaving, new_database
 
 
 @pytest.fixture
@@ -35,8 +36,8 @@ def server(tmp_path: Path) -> Iterator[Server]:
     server.stop()
 
 
-def writer(uri: str, folder: Path, **options: object) -> RunWriter:
-    return RunWriter(kind=Kind.TRAIN, name="a run", state_dir=folder, uri=uri, **options)  # type: ignore[arg-type]
+def writer(uri: str, folder: Path, *, run_id: str | None = None, **options: Any) -> RunWriter:
+    return RunWriter.begin_or_take_over(run_id, kind=Kind.TRAIN, name="a run", state_dir=folder, uri=uri, **options)
 
 
 def history(uri: str, run_id: str, key: str) -> list[tuple[int, float]]:
@@ -76,7 +77,7 @@ def test_a_run_says_everything_and_leaves_nothing_behind(uri: str, tmp_path: Pat
 def test_how_the_block_ends_is_how_the_run_ends(
     uri: str, tmp_path: Path, error: Exception, status: str, reason: str
 ) -> None:
-    run = writer(uri, tmp_path / "state")
+    run = writer(uri, tmp_path / "state").__enter__()
     run.metrics({"train/rate_1": 1.5}, step=1)
     run.__exit__(type(error), error, None)
     stored = MlflowClient(uri).get_run(run.run_id)
@@ -104,7 +105,7 @@ def test_pictures_are_there_for_the_image_grid_and_the_note_tells_how_it_ended(u
 def test_pictures_that_a_resumed_run_makes_again_stand_there_once(uri: str, tmp_path: Path) -> None:
     run_id = None
     for error in (Interrupted(15), Interrupted(15), None):
-        run = writer(uri, tmp_path / "state", run_id=run_id)
+        run = writer(uri, tmp_path / "state", run_id=run_id).__enter__()
         run_id = run.run_id
         Image.new("L", (8, 6), 200).save(run.folder / "samples.png")
         run.image(run.folder / "samples.png", "samples")
@@ -113,12 +114,12 @@ def test_pictures_that_a_resumed_run_makes_again_stand_there_once(uri: str, tmp_
 
 
 def test_a_run_that_somebody_deletes_ends_at_its_next_epoch(uri: str, tmp_path: Path) -> None:
-    run = writer(uri, tmp_path / "state")
+    run = writer(uri, tmp_path / "state").__enter__()
     run.metrics({"train/rate_1": 0.0}, step=0)
     MlflowClient(uri).delete_run(run.run_id)
 
     def train() -> None:
-        with run:
+        with leaving(run):
             for step in range(1, 3000):
                 run.metrics({"train/rate_1": 1.0}, step=step)
                 time.sleep(0.01)
@@ -167,7 +168,7 @@ def test_a_server_that_goes_away_costs_waiting_and_no_number(server: Server, tmp
 
 def test_what_a_stopped_process_could_not_deliver_the_next_one_does(server: Server, tmp_path: Path) -> None:
     state, stop = tmp_path / "state", StopRequest()
-    run = writer(server.uri, state, stop=stop)
+    run = writer(server.uri, state, stop=stop).__enter__()
     time.sleep(1)
     server.stop()
     run.metrics({"train/rate_1": 7.0}, step=1)
@@ -203,7 +204,7 @@ def test_a_data_set_that_another_run_adds_at_the_same_moment(
 
 def test_leftovers_go_to_no_other_store(uri: str, tmp_path: Path) -> None:
     state = tmp_path / "state"
-    run = writer(uri, state)
+    run = writer(uri, state).__enter__()
     run._delivery.close()  # as if the process had died
     run._lock.release()
     with (run.folder / "journal.jsonl").open("a") as journal:
@@ -215,12 +216,12 @@ def test_leftovers_go_to_no_other_store(uri: str, tmp_path: Path) -> None:
 
 def test_two_processes_do_not_write_one_run(uri: str, tmp_path: Path) -> None:
     with writer(uri, tmp_path / "state") as run, pytest.raises(StoreError, match="written by another process"):
-        writer(uri, tmp_path / "state", run_id=run.run_id)
+        writer(uri, tmp_path / "state", run_id=run.run_id).__enter__()
 
 
 def test_a_run_that_does_not_exist(uri: str, tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="cannot be taken over"):
-        writer(uri, tmp_path / "state", run_id="0" * 32)
+        writer(uri, tmp_path / "state", run_id="0" * 32).__enter__()
     assert not list((tmp_path / "state" / "runs").iterdir()), "no folder with a lock stays behind"
 
 
@@ -240,3 +241,31 @@ def test_no_answer_is_one_line_without_the_password(monkeypatch: pytest.MonkeyPa
     assert "127.0.0.1:9" in str(caught.value)
     assert "hunter2" not in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_writer_that_is_never_entered_leaves_no_run(uri: str, tmp_path: Path) -> None:
+    """It made its run at once, which stayed RUNNING if anything came between."""
+    RunWriter.begin(kind=Kind.TRAIN, name="a run", state_dir=tmp_path / "state", uri=uri)
+    assert not (tmp_path / "state").exists()
+    assert MlflowClient(uri).get_experiment_by_name("hit") is None
+
+
+def test_a_run_that_is_amended_stays_what_it_is(uri: str, tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    with pytest.raises(Diverged), writer(uri, state) as run:
+        raise Diverged("the loss is nan")
+    before = MlflowClient(uri).get_run(run.run_id)
+    amended = RunWriter.amend(run.run_id, state_dir=state, uri=uri).__enter__()
+    amended.metrics({"test/psnr": 20.0})
+    with pytest.raises(Interrupted), leaving(amended):
+        raise Interrupted(15)
+    after = MlflowClient(uri).get_run(run.run_id)
+    assert (after.info.status, after.info.run_name, after.info.end_time) == (
+        before.info.status,
+        before.info.run_name,
+        before.info.end_time,
+    )
+    changed = {name for name, value in after.data.tags.items() if before.data.tags.get(name) != value}
+    assert changed <= {Tag.HEARTBEAT}
+    assert {"test/psnr", "measured_at"} <= after.data.metrics.keys()
+    assert amended.experiment.id == run.experiment_id

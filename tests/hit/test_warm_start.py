@@ -10,10 +10,11 @@ import pytest
 from hit.config import TrainConfig
 from hit.errors import ConfigError, Interrupted
 from hit.evaluation_run import candidates, evaluate_run
-from hit.runner import Progress, train_run
+from hit.model_run import RunRequest
 from hit.schema import Tag
 from hit.stop import StopRequest
 from hit.store import Store
+from hit.training_run import RunProgress, train_run
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +49,7 @@ def run_id(store: Store, base: TrainConfig) -> str:
     return train(store, with_targets(replace(base, epochs=3), target_rate_1=9, max_rate=200, beta_2=0.5))
 
 
-class TestSteeredRun:
+class TestRunWithTargets:
     def test_params_hold_what_was_asked_and_metrics_what_came_of_it(self, store: Store, run_id: str) -> None:
         data = store.run(run_id).data
         assert (data.params["target_rate_1"], data.params["max_rate"]) == ("9.0", "200.0")
@@ -116,14 +117,14 @@ class TestWarmStart:
         whole = store.run(train(store, warm)).data.metrics
         uri = str(store.client.tracking_uri)
 
-        def stop(progress: Progress) -> None:
+        def stop(progress: RunProgress) -> None:
             if progress.epoch == 2:
                 raise Interrupted(15)
 
         with pytest.raises(Interrupted):
             train_run(warm, uri=uri, on_progress=stop)
         killed = next(run for run in store.runs() if run.info.status == "KILLED")
-        resumed = store.run(train_run(warm, uri=uri, run_id=killed.info.run_id)).data.metrics
+        resumed = store.run(train_run(warm, RunRequest(run_id=killed.info.run_id), uri=uri)).data.metrics
         assert resumed["test/elbo"] == whole["test/elbo"]
 
     @pytest.mark.parametrize(
@@ -153,7 +154,7 @@ class TestWarmStart:
             train(store, replace(base, init_from=source, dataset=str(tmp_path / "larger.npz")))
 
     def test_a_run_that_did_not_finish(self, store: Store, base: TrainConfig) -> None:
-        def stop(progress: Progress) -> None:
+        def stop(progress: RunProgress) -> None:
             raise Interrupted(15)
 
         with pytest.raises(Interrupted):

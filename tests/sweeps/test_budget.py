@@ -38,7 +38,7 @@ class Starts(Bench):
         self, launcher: PaperLauncher, budget: Budget | None = None, stop: StopRequest | None = None
     ) -> SweepResult:
         setting = SweepSetting("hit", self.folder, DIGEST, budget or Budget(), definition=self.mark, uri=self.uri)
-        with RunWriter(
+        with RunWriter.begin(
             kind=Kind.SWEEP,
             name="sweep",
             state_dir=self.folder,

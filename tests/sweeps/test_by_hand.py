@@ -71,20 +71,20 @@ class TestDeletedRun:
 
     def test_before_it_is_gone_on_with(self, bench: Bench) -> None:
         history = bench.models()
-        flight = bench.flights().begin(proposal := bench.proposal(), history)
-        bench.checkpoint(flight.training.run_id)
-        bench.store.client.set_terminated(flight.training.run_id, status="KILLED")
+        active = bench.active_runs().begin(proposal := bench.proposal(), history)
+        bench.checkpoint(active.training.run_id)
+        bench.store.client.set_terminated(active.training.run_id, status="KILLED")
         stale = bench.models()
-        bench.store.client.delete_run(flight.training.run_id)
-        again = bench.flights().begin(proposal, stale)
-        assert again.training.run_id != flight.training.run_id
+        bench.store.client.delete_run(active.training.run_id)
+        again = bench.active_runs().begin(proposal, stale)
+        assert again.training.run_id != active.training.run_id
 
     def test_one_that_another_process_took_over_is_not_taken_back(self, bench: Bench) -> None:
-        flights = bench.flights()
-        flight = flights.begin(bench.proposal(), bench.models())
-        run_id = flight.training.run_id
+        active_runs = bench.active_runs()
+        active = active_runs.begin(bench.proposal(), bench.models())
+        run_id = active.training.run_id
         bench.store.client.set_tag(run_id, Tag.PROCESS, "4711:99")
-        flights.see(Outcome(flight.training.job(), RunOutcome.CLAIMED, "another process goes on with it"))
+        active_runs.update(Outcome(active.training.job(), RunOutcome.CLAIMED, "another process goes on with it"))
         run = bench.store.client.get_run(run_id)
         assert (run.info.status, run.info.lifecycle_stage) == ("RUNNING", "active")
 

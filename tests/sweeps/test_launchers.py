@@ -86,7 +86,7 @@ class Place:
         digest = load("digits").digest
         driver = GridDriver(base or self.base, GRID, (0,), digest)
         setting = SweepSetting("hit", self.folder / "state", digest, early_stopping=early_stopping, uri=self.uri)
-        with RunWriter(kind=Kind.SWEEP, name="sweep", state_dir=self.folder / "state", uri=self.uri) as run:
+        with RunWriter.begin(kind=Kind.SWEEP, name="sweep", state_dir=self.folder / "state", uri=self.uri) as run:
             return run_sweep(driver, run, launcher, setting, StopRequest(), {"driver": "grid"})
 
     def training(self, config: TrainConfig) -> Training:

@@ -7,9 +7,9 @@ import pytest
 
 from analysis.applications import application
 from analysis.criteria import Objective, parse_objectives
-from analysis.recommend import recommend
-from analysis.runs import require
-from analysis.sentences import told
+from analysis.frame import require
+from analysis.recommendation import recommend
+from analysis.sentences import summary_lines
 from hit.connection import connect, experiment_id
 from hit.errors import ConfigError, StoreError
 from hit.schema import Kind, Tag
@@ -80,7 +80,7 @@ def test_a_recommendation_takes_it_too() -> None:
     asked = application("pareto:taste=max,test/psnr")
     assert "more taste" in asked.text
     assert np.isfinite(recommend(frame, asked.name).value)
-    assert any("taste" in line for line in told(frame, [asked]))
+    assert any("taste" in line for line in summary_lines(frame, [asked]))
     with pytest.raises(StoreError, match="no finished run has taste, which a person has logged"):
         require(frame.assign(taste=np.nan), "taste")
     with pytest.raises(StoreError, match="no metric is called 'smell'"):

@@ -21,7 +21,7 @@ from hit.tracking import RunWriter
 from hit.workers import Outcome
 from sweeps.budget import Budget
 from sweeps.driver import Proposal
-from sweeps.flights import Flight, Flights
+from sweeps.flights import ActiveRun, ActiveRuns
 from sweeps.grid import GridDriver
 from sweeps.launchers import Launcher, Training
 from sweeps.loop import run_sweep
@@ -88,14 +88,14 @@ class Bench:
 
     def sweep(self, launcher: Launcher, budget: Budget | None = None, stop: StopRequest | None = None) -> SweepResult:
         setting = SweepSetting("hit", self.folder, DIGEST, budget or Budget(), uri=self.uri)
-        with RunWriter(kind=Kind.SWEEP, name="sweep", state_dir=self.folder, uri=self.uri) as run:
+        with RunWriter.begin(kind=Kind.SWEEP, name="sweep", state_dir=self.folder, uri=self.uri) as run:
             return run_sweep(self.driver, run, launcher, setting, stop or StopRequest(), self.definition)
 
     def models(self) -> pd.DataFrame:
         return self.store.history("hit")
 
-    def flights(self, early_stopping: str = "") -> Flights:
-        return Flights(self.store, "sweep", "hit", self.folder, DIGEST, early_stopping)
+    def active_runs(self, early_stopping: str = "") -> ActiveRuns:
+        return ActiveRuns(self.store, "sweep", "hit", self.folder, DIGEST, early_stopping)
 
     def proposal(self) -> Proposal:
         return self.driver.propose(self.store.history("hit"), 1)[0]
@@ -207,7 +207,7 @@ class TestClaims:
     def test_a_model_that_another_sweep_trains_is_left_to_it(self, bench: Bench) -> None:
         proposal = bench.proposal()
         before = bench.store.history("hit")
-        mine, theirs = bench.flights(), bench.flights()
+        mine, theirs = bench.active_runs(), bench.active_runs()
         theirs.begin(proposal, before)
         with pytest.raises(Claimed, match="is training this model already"):
             mine.begin(proposal, before)
@@ -215,22 +215,22 @@ class TestClaims:
 
     def test_what_stands_in_the_store_is_seen_by_other_drivers(self, bench: Bench) -> None:
         proposal = bench.proposal()
-        bench.flights().begin(proposal, bench.store.history("hit"))
+        bench.active_runs().begin(proposal, bench.store.history("hit"))
         assert proposal.identity not in {one.identity for one in bench.driver.propose(bench.models(), 4)}
 
     def test_a_run_that_the_launcher_finds_claimed_is_taken_back(self, bench: Bench) -> None:
-        flights = bench.flights()
-        flight = flights.begin(bench.proposal(), bench.store.history("hit"))
-        flights.see(Outcome(flight.training.job(), RunOutcome.CLAIMED, "run x is training this model already"))
+        active_runs = bench.active_runs()
+        active = active_runs.begin(bench.proposal(), bench.store.history("hit"))
+        active_runs.update(Outcome(active.training.job(), RunOutcome.CLAIMED, "run x is training this model already"))
         assert bench.models().empty
 
     def test_a_store_that_is_away_is_asked_again_to_take_it_back(
         self, bench: Bench, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """It stayed RUNNING, this process's own, and other sweeps waited for it."""
-        flights = bench.flights()
-        flight = flights.begin(bench.proposal(), bench.store.history("hit"))
-        told = Outcome(flight.training.job(), RunOutcome.CLAIMED, "run x is training this model already")
+        active_runs = bench.active_runs()
+        active = active_runs.begin(bench.proposal(), bench.store.history("hit"))
+        told = Outcome(active.training.job(), RunOutcome.CLAIMED, "run x is training this model already")
 
         def away(run_id: str) -> None:
             raise MlflowException("Connection refused")
@@ -238,60 +238,65 @@ class TestClaims:
         with monkeypatch.context() as patch:
             patch.setattr(bench.store.client, "get_run", away)
             with pytest.raises(StoreAway):
-                flights.see(told)
-        flights.see(told)
-        assert (len(flights), len(bench.models())) == (0, 0)
+                active_runs.update(told)
+        active_runs.update(told)
+        assert (len(active_runs), len(bench.models())) == (0, 0)
 
     def test_an_interrupted_run_that_somebody_writes_to_is_claimed(self, bench: Bench) -> None:
         from hit.state import lock_run
 
-        flight, history = self.interrupted(bench)
-        lock = lock_run(bench.folder / "runs" / flight.training.run_id)
+        active, history = self.interrupted(bench)
+        lock = lock_run(bench.folder / "runs" / active.training.run_id)
         with pytest.raises(Claimed, match="is being written by another process"):
-            bench.flights().begin(flight.proposal, history)
+            bench.active_runs().begin(active.proposal, history)
         lock.release()
-        assert bench.flights().begin(flight.proposal, history).training.run_id == flight.training.run_id
+        assert bench.active_runs().begin(active.proposal, history).training.run_id == active.training.run_id
 
     def test_a_run_that_goes_on_is_running_before_anything_trains_it(self, bench: Bench) -> None:
-        flight, history = self.interrupted(bench)
-        bench.flights().begin(flight.proposal, history)
+        active, history = self.interrupted(bench)
+        bench.active_runs().begin(active.proposal, history)
         assert list(bench.models()["status"]) == ["RUNNING"]
+        assert bench.models()[["ended", "status_reason"]].isna().all(axis=None), "how it ended is no longer true"
         with pytest.raises(Claimed, match="is RUNNING by now"):
-            bench.flights().begin(flight.proposal, history)
+            bench.active_runs().begin(active.proposal, history)
 
     def test_a_run_that_was_finished_meanwhile_is_not_begun_again(self, bench: Bench) -> None:
         """By what the sweep knows of the store, it is still KILLED."""
-        flight, history = self.interrupted(bench)
-        bench.store.client.set_terminated(flight.training.run_id)
+        active, history = self.interrupted(bench)
+        bench.store.client.set_terminated(active.training.run_id)
         with pytest.raises(Claimed, match="is FINISHED by now"):
-            bench.flights().begin(flight.proposal, history)
-        with pytest.raises(Claimed, match="is FINISHED already"):
-            RunWriter(kind=Kind.TRAIN, name="", state_dir=bench.folder, uri=bench.uri, run_id=flight.training.run_id)
+            bench.active_runs().begin(active.proposal, history)
+        run_id = active.training.run_id
+        with (
+            pytest.raises(Claimed, match="is FINISHED already"),
+            RunWriter.take_over(run_id, kind=Kind.TRAIN, name="", state_dir=bench.folder, uri=bench.uri),
+        ):
+            pass
         assert list(bench.models()["status"]) == ["FINISHED"]
 
     def test_an_interrupted_run_leaves_its_model_to_one_begun_since(self, bench: Bench) -> None:
-        flight, history = self.interrupted(bench)
-        elsewhere = Flights(bench.store, "another sweep", "hit", bench.folder / "another machine", DIGEST)
+        active, history = self.interrupted(bench)
+        elsewhere = ActiveRuns(bench.store, "another sweep", "hit", bench.folder / "another machine", DIGEST)
         bare = history.iloc[:0]
-        newer = elsewhere.begin(flight.proposal, bare)
+        newer = elsewhere.begin(active.proposal, bare)
         with pytest.raises(Claimed, match=f"run {newer.training.run_id} is training this model already"):
-            bench.flights().begin(flight.proposal, history)
-        assert bench.store.run(flight.training.run_id).info.status == "KILLED"
+            bench.active_runs().begin(active.proposal, history)
+        assert bench.store.run(active.training.run_id).info.status == "KILLED"
 
     @staticmethod
-    def interrupted(bench: Bench) -> tuple[Flight, pd.DataFrame]:
-        flights = bench.flights()
-        flight = flights.begin(bench.proposal(), bench.store.history("hit"))
-        flights.see(Outcome(flight.training.job(), RunOutcome.INTERRUPTED, "stopped by signal 15"))
-        bench.checkpoint(flight.training.run_id)
-        return flight, bench.store.history("hit")
+    def interrupted(bench: Bench) -> tuple[ActiveRun, pd.DataFrame]:
+        active_runs = bench.active_runs()
+        active = active_runs.begin(bench.proposal(), bench.store.history("hit"))
+        active_runs.update(Outcome(active.training.job(), RunOutcome.INTERRUPTED, "stopped by signal 15"))
+        bench.checkpoint(active.training.run_id)
+        return active, bench.store.history("hit")
 
     def test_runs_that_nothing_trains_are_ended(self, bench: Bench) -> None:
-        flights = bench.flights()
-        kept = flights.begin(bench.proposal(), bench.store.history("hit"))
+        active_runs = bench.active_runs()
+        kept = active_runs.begin(bench.proposal(), bench.store.history("hit"))
         tags = {str(Tag.CONFIG_HASH): "x", str(Tag.SWEEP): "sweep"}
         reserve_run(bench.store, "hit", "made, and its making not answered", {}, tags)
-        assert flights.sweep_up() == 1
+        assert active_runs.end_strays() == 1
         assert list(bench.models()["run_id"]) == [kept.training.run_id]
 
 
@@ -330,8 +335,8 @@ class TestStopping:
         assert len(bench.models()) == 4, "interrupted runs went on under their ids"
 
     def test_runs_of_another_schema_are_not_misread(self, bench: Bench) -> None:
-        flight = bench.flights().begin(bench.proposal(), bench.store.history("hit"))
-        bench.store.client.set_tag(flight.training.run_id, Tag.SCHEMA, "0")
+        active = bench.active_runs().begin(bench.proposal(), bench.store.history("hit"))
+        bench.store.client.set_tag(active.training.run_id, Tag.SCHEMA, "0")
         launcher = PaperLauncher(bench.store)
         with pytest.raises(StoreError, match="of schema 0"):
             bench.sweep(launcher)

@@ -21,6 +21,7 @@ from hit.tracking import RunWriter
 from sweeps.grid import GridDriver
 from tests.benchmarks.chaos import chaos
 from tests.commands import SMALL, Commands, alive, descendants, wait_until
+from tests.stores import leaving
 
 BASE = TrainConfig(channels=4, z_dims=(5,))
 
@@ -122,7 +123,7 @@ class TestClaims:
         writers: list[RunWriter] = []
 
         def begin() -> RunWriter:
-            writer = RunWriter(
+            writer = RunWriter.begin(
                 kind=Kind.TRAIN,
                 name="model",
                 state_dir=tmp_path,
@@ -130,7 +131,7 @@ class TestClaims:
                 tags={Tag.CONFIG_HASH: "abc"},
             )
             writers.append(writer)
-            return writer
+            return writer.__enter__()
 
         yield begin
         for writer in writers:
@@ -153,7 +154,8 @@ class TestClaims:
             assert_claim(store, "hit", "abc", third.run_id)
 
     def test_a_run_that_loses_is_taken_back(self, begin: Callable[[], RunWriter], tmp_path: Path) -> None:
-        with pytest.raises(Claimed), begin() as run:
+        run = begin()
+        with pytest.raises(Claimed), leaving(run):
             raise Claimed("another one")
         assert list(Store(f"sqlite:///{tmp_path}/store.db").runs("hit")) == []
         assert not run.folder.exists()

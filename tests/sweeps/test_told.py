@@ -83,7 +83,7 @@ class TestTold:
         assert asked == "Asked for: `dataset=my 'own' [data](javascript:x)`, `space=channels=8|16`"
 
     def test_decisions_of_an_older_form_are_gone_on_with(self, tmp_path: Path) -> None:
-        with RunWriter(kind=Kind.SWEEP, name="", state_dir=tmp_path, uri=f"sqlite:///{tmp_path}/store.db") as run:
+        with RunWriter.begin(kind=Kind.SWEEP, name="", state_dir=tmp_path, uri=f"sqlite:///{tmp_path}/store.db") as run:
             older = ["time", "history", "finished", "running", "failed", "proposed", "run_id", "config_hash", "why"]
             run.json_artifact("decisions.json", {"columns": older, "data": [["t", "h", 0, 1, 2, "β", "id", "c", "so"]]})
             frame = pd.DataFrame({"run_id": [], "status": []})

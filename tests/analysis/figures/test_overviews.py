@@ -116,7 +116,7 @@ def test_histories_without_the_rates_are_refused(grid: pd.DataFrame) -> None:
     histories = paths(grid)
     with pytest.raises(StoreError, match="got none called train/rate_2"):
         training_paths(histories.drop(columns="train/rate_2"), grid)
-    with pytest.raises(StoreError, match=r"analysis\.runs\.histories\(frame\)"):
+    with pytest.raises(StoreError, match=r"analysis\.histories\(frame\)"):
         training_paths(grid)
     with pytest.raises(StoreError, match="two epochs of a run"):
         training_paths(histories[histories["epoch"] == 1], grid)

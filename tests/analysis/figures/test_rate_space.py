@@ -11,7 +11,7 @@ import pytest
 
 from analysis import bounds, style
 from analysis.figures import beta_heatmap, marks, metric_against_rate, rate_space, targets
-from analysis.recommend import APPLICATIONS, recommend
+from analysis.recommendation import APPLICATIONS, recommend
 from hit import schema
 from hit.errors import StoreError
 from hit.metrics.bounds import accuracy_bound

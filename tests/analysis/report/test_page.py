@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 from plotly.offline import get_plotlyjs
 
-from analysis.recommend import recommend
+from analysis.recommendation import recommend
 from analysis.report import build, page, write
 from analysis.style import number
 from analysis.tables import target_row
@@ -234,13 +234,11 @@ def test_runs_that_lack_a_metric_are_counted(grid: pd.DataFrame) -> None:
 
 
 def test_several_evaluators_are_reported(grid: pd.DataFrame) -> None:
-    grid.loc[:4, "evaluator"] = "older"
-    assert "Scores come from 2 evaluators and do not compare" in Page(build(grid)).text
-    grid.loc[:4, "judge"] = "older"
-    grid.loc[5:, "judge"] = "newer"
-    assert "Scores come from 2 classifiers that judge samples" in Page(build(grid)).text
-    grid["inception"] = grid["judge"]
+    for column in ("evaluator", "judge", "inception"):
+        grid[column] = np.where(grid.index < 5, "older", "newer")
     text = Page(build(grid)).text
+    assert "Scores come from 2 evaluators and do not compare" in text
+    assert "Scores come from 2 classifiers that judge samples" in text
     assert "Scores come from 2 versions of the FID" in text
     assert "--metrics inception" in text
 

@@ -23,7 +23,7 @@ from hit.schema import Tag
 SMALL = ("--channels", "4", "--z_dims", "5", "--metrics", "core", "--batch_size", "64", "--epochs", "6")
 _PRELOADED = [
     "hit.train",
-    "hit.runner",
+    "hit.training_run",
     "hit.pruning",
     "hit.recovery",
     "mlflow.store.tracking.sqlalchemy_store",

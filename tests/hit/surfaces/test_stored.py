@@ -29,7 +29,7 @@ class Bench:
     def surface(self, config: TrainConfig = MODEL, digest: str = DIGEST, **tags: str) -> str:
         """A finished surface, as far as the store tells."""
         plan = SurfacePlan(config=config, grids={})
-        run = RunWriter(
+        run = RunWriter.begin(
             kind=Kind.SURFACE,
             name="surface",
             state_dir=self.folder,

@@ -19,7 +19,6 @@ from hit.evaluation import Evaluation, evaluate_model
 from hit.models import HierarchicalVAE, Pass, build_model
 from hit.models.conditioning import ModulatedLayer, SurfaceModel, condition_on_betas, fold
 from hit.objective import objective
-from hit.runner import Progress
 from hit.schema import Kind, Tag
 from hit.stop import StopRequest
 from hit.store import Store
@@ -28,6 +27,7 @@ from hit.surfaces.resuming import resume_plan
 from hit.surfaces.run import surface_run
 from hit.training import fit
 from hit.training_loop import Epoch
+from hit.training_run import RunProgress
 
 GREY, COLOUR = (1, 28, 28), (3, 32, 32)
 SMALL = TrainConfig(channels=4, z_dims=(5,), epochs=4, batch_size=64, learning_rate=3e-3)
@@ -363,7 +363,7 @@ class TestStore:
         stop = StopRequest()
         told: list[str] = []
 
-        def on_progress(progress: Progress) -> None:
+        def on_progress(progress: RunProgress) -> None:
             told.append(progress.doing)
             if progress.doing == "cell 1 of 2":
                 stop.request()

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from analysis.applications import applications
-from analysis.recommend import APPLICATIONS, application, recommend
-from analysis.sentences import sentences, told
+from analysis.recommendation import APPLICATIONS, application, recommend
+from analysis.sentences import recommendation_lines, summary_lines
 from hit import schema
 from hit.errors import StoreError
 
@@ -117,7 +117,7 @@ def test_where_runs_are_too_few_the_best_quarter_spans_the_region_and_two_at_lea
         assert found.region.high[layer - 1] == best[f"test/rate_{layer}"].max()
     assert found.region.total_low == pytest.approx(best["test/rate"].min())
     assert found.region.total_high == pytest.approx(best["test/rate"].max())
-    assert "no known uncertainty" in " ".join(sentences(found))
+    assert "no known uncertainty" in " ".join(recommendation_lines(found))
 
 
 def test_of_many_runs_a_surrogate_says_the_region(grid: pd.DataFrame) -> None:
@@ -129,7 +129,7 @@ def test_of_many_runs_a_surrogate_says_the_region(grid: pd.DataFrame) -> None:
     inside = [low <= rate <= high for low, rate, high in zip(
         found.region.low, found.estimate.optimum, found.region.high, strict=True)]  # fmt: skip
     assert all(inside)
-    text = " ".join(sentences(found))
+    text = " ".join(recommendation_lines(found))
     assert "by a Gaussian process over 25 runs" in text
     assert "is expected without the luck of single runs" in text
 
@@ -205,14 +205,14 @@ def test_the_gain_has_the_error_of_its_replicates(make_frame: MakeFrame) -> None
 
 def test_told_says_it_for_every_setting_and_names_what_is_missing(grid: pd.DataFrame, make_frame: MakeFrame) -> None:
     grid.loc[24, "status"] = "RUNNING"
-    lines = told(pd.concat([grid, make_frame(2, dataset="digits")]), applications("density, generation"))
+    lines = summary_lines(pd.concat([grid, make_frame(2, dataset="digits")]), applications("density, generation"))
     assert lines[0] == "binary_mnist · GHVAE · bernoulli: 24 finished runs, 1 failed or unfinished"
     assert sum("density: target R_1" in line for line in lines) == 2
     assert sum("no finished run has sample/inception_score" in line for line in lines) == 2
     with pytest.raises(StoreError, match=r"hit\.classify"):
-        told(grid, applications("generation"))
+        summary_lines(grid, applications("generation"))
     with pytest.raises(StoreError, match="no run has finished"):
-        told(grid.assign(status="FAILED"), applications("density"))
+        summary_lines(grid.assign(status="FAILED"), applications("density"))
 
 
 def test_replicates_of_the_best_run_tell_how_sure_it_is(make_frame: MakeFrame) -> None:
@@ -271,7 +271,7 @@ def test_a_score_near_chance_is_told_as_such(grid: pd.DataFrame) -> None:
     grid.loc[3, name] = 0.139
     near = recommend(grid, "representation")
     assert (near.chance, near.near_chance) == (pytest.approx(0.1), True)
-    assert any("within twice the standard error of chance (0.1)" in line for line in sentences(near))
+    assert any("within twice the standard error of chance (0.1)" in line for line in recommendation_lines(near))
     grid.loc[3, name] = 0.6
     assert not recommend(grid, "representation").near_chance
     assert recommend(grid, "reconstruction").chance is None

@@ -11,9 +11,9 @@ import pandas as pd
 from analysis.applications import APPLICATIONS, Application, application
 from analysis.bounds import chance
 from analysis.comparable import all_equal
-from analysis.criteria import Constraint, non_dominated
-from analysis.region import Estimate, Objectives, estimate, span
-from analysis.runs import layers, one_dataset, rate_name, require, values
+from analysis.criteria import Constraint, Objective, non_dominated
+from analysis.frame import layers, one_dataset, rate_name, require, values
+from analysis.region import Estimate, estimate, span
 from analysis.suggestions import search_command
 from hit import schema
 from hit.errors import StoreError
@@ -133,9 +133,7 @@ def recommend(frame: pd.DataFrame, target: str | Application, *, min_psnr: float
     equal_value = None if equal.empty else float(values(equal, metric.name).iloc[0])
     few = ranked.head(min(_BEST_FEW, max(2, len(ranked) // 4)))
     scores = values(_replicates_of(best, measured), metric.name)
-    found = estimate(
-        measured, count, Objectives(metric.name, direction == "maximize", bounds), _equal_line(measured, count)
-    )
+    found = estimate(measured, count, Objective(metric.name, direction), bounds, _equal_line(measured, count))
     region = found.box if found else span(few, rates)
     held = region.contains(np.column_stack([values(ranked, name) for name in rates]), _ROUNDING)
     return Recommendation(

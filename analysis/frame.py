@@ -1,0 +1,133 @@
+"""Rows and columns of a frame of runs, one row a model; plain sentences where something is missing."""
+
+__all__ = [
+    "column",
+    "finished",
+    "layers",
+    "measured_by",
+    "one_dataset",
+    "rate_name",
+    "replicates",
+    "require",
+    "values",
+]
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from analysis.earlier_runs import derived_layers
+from analysis.suggestions import classify_command, evaluate_command, experiment_of, train_commands
+from hit import schema
+from hit.errors import StoreError, nearest, shown
+from hit.metric_groups import GROUPS
+
+_COLUMN_OF = {tag: name for name, tag in schema.TAG_COLUMNS.items()}
+
+
+def finished(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows of runs that ended well and are therefore complete."""
+    return frame[frame["status"] == "FINISHED"]
+
+
+def layers(frame: pd.DataFrame) -> int:
+    """L, the largest number of layers of latents among the models."""
+    logged = values(frame, "layers")
+    earlier = frame[logged.isna()]
+    derived = derived_layers(column(earlier, "model"), column(earlier, "z_dims"))
+    return max(derived, int(logged.max()) if logged.notna().any() else 0)
+
+
+def column(frame: pd.DataFrame, name: str) -> pd.Series:
+    """The column `name`, all missing where the store has none."""
+    return frame[name] if name in frame else pd.Series(np.nan, index=frame.index, name=name, dtype=object)
+
+
+def values(frame: pd.DataFrame, name: str) -> pd.Series:
+    """The column `name` as floats; what is missing or not finite is NaN."""
+    numbers = pd.to_numeric(column(frame, name), errors="coerce").astype(float)
+    return numbers.where(np.isfinite(numbers))
+
+
+def measured_by(frame: pd.DataFrame, evaluator: schema.Tag) -> pd.Series:
+    """Who measured each run's scores, by the fingerprint in a tag; missing where nobody did."""
+    return column(frame, _COLUMN_OF[evaluator])
+
+
+def rate_name(layer: int) -> str:
+    """Name of R_l of the test set in the store."""
+    return f"test/rate_{layer}"
+
+
+def require(frame: pd.DataFrame, *names: str) -> pd.DataFrame:
+    """The finished runs that have every one of these metrics, all scored by one evaluator, numbered from 0.
+
+    Scores of different evaluators are not compared: the evaluator of most runs is kept.
+
+    Raises:
+        StoreError: a name is neither declared nor in the frame, or no finished run has it; says what to run.
+    """
+    rows = finished(frame)
+    if rows.empty:
+        raise StoreError(f"no run has finished: {train_commands(experiment_of(frame))}")
+    for name in names:
+        if not schema.is_metric(name) and name not in frame:
+            known = [declared.name for declared in schema.layer_metrics(layers(frame))]
+            raise StoreError(f"no metric is called {shown(name)}{nearest(name, known)}")
+        measured = rows[values(rows, name).notna()]
+        if measured.empty and not schema.is_metric(name):
+            raise StoreError(f"no finished run has {name}, which a person has logged")
+        if measured.empty:
+            judged = (
+                f" (it takes a classifier of the data: `{classify_command(frame)}`)"
+                if schema.metric(name).evaluator == schema.Tag.JUDGE
+                else ""
+            )
+            raise StoreError(
+                f"no finished run has {name} ({schema.metric(name).label}): "
+                f"measure it by `{evaluate_command(frame, name)}`{judged}"
+            )
+        rows = measured
+    needed = {schema.described(name).evaluator for name in names}
+    for tag in (group.evaluator for group in GROUPS.values()):
+        if tag is not None and tag in needed:
+            evaluators = measured_by(rows, tag).fillna("")
+            rows = rows[evaluators == evaluators.mode().iloc[0]]
+    return rows.reset_index(drop=True)
+
+
+def one_dataset(frame: pd.DataFrame) -> str:
+    """The data set of these runs.
+
+    Raises:
+        StoreError: they are of several, whose numbers do not compare.
+    """
+    names = column(frame, "dataset").dropna().astype(str).unique()
+    if len(names) > 1:
+        raise StoreError(f"runs of one dataset compare, got {', '.join(sorted(names))}: choose one by where")
+    digests = column(finished(frame), "data_digest").dropna().astype(str).unique()
+    if len(digests) > 1:
+        raise StoreError(f"runs of one version of {names[0]} compare, got the digests {', '.join(sorted(digests))}")
+    return str(names[0]) if len(names) else ""
+
+
+def replicates(frame: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
+    """Finished runs that differ in their seed alone, as one row: mean, spread and count of each metric.
+
+    The index is `hit.group` (a run without one stands for itself); columns are pairs
+    (metric, statistic), so that `table["test/psnr", "mean"]` is a column. The spread is the sample
+    standard deviation, NaN for a single run; the count is of runs that have the metric, by the evaluator
+    of most runs.
+
+    Raises:
+        StoreError: no run has finished, or no finished run has one of the metrics.
+    """
+    rows = finished(frame)
+    groups = column(rows, "group").where(column(rows, "group").notna(), rows["run_id"]).rename("group")
+    statistics = {
+        (name, statistic): values(rows, name).where(rows["run_id"].isin(known)).groupby(groups).agg(how)
+        for name, known in {name: require(frame, name)["run_id"] for name in metrics}.items()
+        for statistic, how in (("mean", "mean"), ("spread", "std"), ("count", "count"))
+    }
+    return pd.DataFrame(statistics)

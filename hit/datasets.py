@@ -1,0 +1,29 @@
+"""The data of a run: loaded once a process, and logged as the run's input."""
+
+__all__ = ["load_once", "log_dataset"]
+
+from functools import lru_cache
+
+import torch
+
+from hit import data
+from hit.data import Dataset
+from hit.run_log import RunLog
+
+
+@lru_cache(maxsize=2)
+def load_once(name: str, root: str, device: torch.device, crop: int = 0) -> Dataset:
+    """The data set on the device; a worker that trains many models loads it once."""
+    return data.load(name, root, crop).to(device)
+
+
+def log_dataset(run: RunLog, dataset: Dataset) -> None:
+    """The data set as the run's input, with its digest and its sizes; its classes as a metric, to filter on."""
+    profile = {
+        "train": len(dataset.train.labels),
+        "test": len(dataset.test.labels),
+        "image_shape": list(dataset.image_shape),
+        "classes": dataset.classes,
+    }
+    run.dataset(dataset.name, dataset.digest, profile)
+    run.metrics({"classes": float(dataset.classes)})
