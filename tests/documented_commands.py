@@ -80,7 +80,7 @@ def _check_module(module: str, words: Sequence[str]) -> None:
 
 
 def _check_console(words: Sequence[str]) -> None:
-    if words != ["--help"]:
+    if words[0] not in ("--help", "--version"):
         _check_options(COMMANDS[words[0]].module, words[1:])
 
 
