@@ -31,7 +31,6 @@ _TRUSTED = 0.3
 _RATE = re.compile(r"test/rate(_[1-9][0-9]*)?\Z")
 
 
-@dataclass(frozen=True)
 @dataclass(frozen=True, eq=False)
 class Estimate:
     """What a Gaussian process over all runs says about the optimum.

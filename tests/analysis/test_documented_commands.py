@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hit.runner import train_run
+from hit.training_run import train_run
 
 from hit.config import TrainConfig
 from hit.stop import StopRequest
