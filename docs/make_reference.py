@@ -20,6 +20,7 @@ from pydantic.fields import FieldInfo
 
 from hit.bounds import MOST_TEXT
 from hit.cli import CONFIG, Parser
+from hit.commands import command_of
 from hit.config import BETA, TrainConfig
 from hit.metric_groups import ALL, GROUPS
 from hit.options import infos
@@ -124,8 +125,7 @@ def parameters_page() -> str:
     lines = []
     for point in points:
         links = ", ".join(f"[{heading}](#{_anchor(heading)})" for heading in _of(point, tables))
-        command = "main" if point.module == "sweeps.main" else point.name.replace("classifier", "classify")
-        lines.append(f"| `{point.name}` | `{point.module}` | `hit {command}` | {links} |")
+        lines.append(f"| `{point.name}` | `{point.module}` | `hit {command_of(point.module)}` | {links} |")
     page = _PARAMETERS_TOP + "\n".join(lines) + "\n"
     for heading, homes in tables.items():
         note = next((note for name, note in _HEADINGS.values() if name == heading), "")

@@ -12,11 +12,11 @@ from functools import cache
 from typing import Any
 
 import yaml
-from hit.axes import parse_axes
 
+from hit.beta_grid import parse_axis
 from hit.cli import CONFIG, Parser
+from hit.commands import COMMANDS
 from hit.config import TrainConfig
-from hit.console import COMMANDS
 from hit.early_stopping import EarlyStopping
 from hit.options import build
 from tests.commands import ROOT
@@ -160,13 +160,13 @@ def _check_options(module: str, words: Sequence[str]) -> None:
     for values in parsed.values():
         if "early_stopping" in values:
             EarlyStopping.parse(values["early_stopping"], config.layers, region="rate=:60")
-        if "grid_1" in values:
-            texts = {int(name.removeprefix("grid_")): text for name, text in values.items()}
-            parse_axes(texts, config.layers, (1.0,) * config.layers)
+        for name, text in values.items():
+            if name.startswith("grid_"):
+                parse_axis(name, text)
         if "application" in values:
             from analysis.applications import applications
 
-            applications(values["application"], values["constraints"])
+            applications(values["application"], values.get("constraints", ""))
 
 
 def _parser(module: str) -> Parser:

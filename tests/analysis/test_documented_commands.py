@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hit.training_run import train_run
 
 from hit.config import TrainConfig
 from hit.stop import StopRequest
 from hit.store import Store
+from hit.training_run import train_run
 from tests.commands import SMALL
 from tests.documented_commands import arguments
 from tests.markdown import PAGES, Block, blocks
