@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from hit.beta_grid import BetaGrid
+from hit.beta_grid import parse_axis
 from hit.cli import CONFIG, Parser
 from hit.commands import COMMANDS
 from hit.config import TrainConfig
@@ -156,16 +156,17 @@ def _check_options(module: str, words: Sequence[str]) -> None:
         SweepRequest.parse(parsed)
     for title, options in parser.sources.items():
         build(options, parsed[title])
-    config = TrainConfig.from_flat(parsed.get(CONFIG, {}))
-    typed = {name: value for values in parsed.values() for name, value in values.items()}
-    EarlyStopping.parse(typed.get("early_stopping", ""), config.layers, region="rate=:60")
-    if module == "analysis":
-        from analysis.applications import applications
+    config = TrainConfig.from_flat(parsed[CONFIG]) if CONFIG in parsed else TrainConfig()
+    for values in parsed.values():
+        if "early_stopping" in values:
+            EarlyStopping.parse(values["early_stopping"], config.layers, region="rate=:60")
+        for name, text in values.items():
+            if name.startswith("grid_"):
+                parse_axis(name, text)
+        if "application" in values:
+            from analysis.applications import applications
 
-        applications(typed.get("application", "all"), typed.get("constraints", ""))
-    if module == "hit.surface":
-        axes = {int(name.removeprefix("grid_")): text for name, text in parsed["grid"].items()}
-        BetaGrid.parse(axes, config.layers, config.betas)
+            applications(values["application"], values.get("constraints", ""))
 
 
 def _parser(module: str) -> Parser:
