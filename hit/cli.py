@@ -17,7 +17,6 @@ from hit.errors import ConfigError, EndsWork, Interrupted, StoreAway, nearest, s
 from hit.memory import as_refusal
 from hit.options import defaults, infos
 from hit.process_settings import process_settings, spare_letters
-from hit.project_status import correct_status_later
 from hit.redaction import redact, redact_tracebacks
 from hit.schema import Kind
 from hit.stop import WATCHED, StopRequest
@@ -172,6 +171,8 @@ def _end(run_id: str, kind: Kind, ended: Ending) -> NoReturn:
 
         end_unstarted(run_id, kind, ended)
         if ended.status == "KILLED":
+            from hit.project_status import correct_status_later
+
             correct_status_later(run_id)
     print(redact(ended.line), file=sys.stderr, flush=True)
     sys.exit(ended.exit_code)

@@ -1,6 +1,6 @@
 """How many CPUs there are, without importing torch to ask."""
 
-__all__ = ["available_cpus", "default_workers", "threads_of_each"]
+__all__ = ["available_cpus", "threads_of_each", "worker_count"]
 
 import logging
 
@@ -15,9 +15,9 @@ def available_cpus() -> int:
     return int(cpu_count())
 
 
-def default_workers() -> int:
-    """Processes of a pool where nobody said how many: one a CPU, at most 8."""
-    return min(_MOST_WORKERS, available_cpus())
+def worker_count(asked: int) -> int:
+    """Processes of a pool: as many as asked for; where that is 0, one a CPU, at most 8."""
+    return asked or min(_MOST_WORKERS, available_cpus())
 
 
 def threads_of_each(workers: int, asked: int = 0) -> int:

@@ -46,7 +46,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
 
     from hit.config import TrainConfig
     from hit.connection import chosen_experiment
-    from hit.cpus import default_workers
+    from hit.cpus import worker_count
     from hit.errors import StoreError
     from hit.evaluation_run import candidates, evaluate_runs
     from hit.recovery import recover
@@ -76,7 +76,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
         evaluated = evaluate_runs(
             store,
             asked,
-            workers=options.workers or default_workers(),
+            workers=worker_count(options.workers),
             stop=stop,
             again=options.again,
             data_root=options.data_root,

@@ -50,13 +50,6 @@ class WorkerOptions(ExperimentOptions):
 
     workers: Workers = 0
 
-    @property
-    def worker_count(self) -> int:
-        """Processes to start."""
-        from hit.cpus import default_workers
-
-        return self.workers or default_workers()
-
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
 class MachineOptions(ExperimentOptions):

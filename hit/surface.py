@@ -83,6 +83,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
 
     from hit.adoption import adopt_unknown
     from hit.connection import chosen_experiment
+    from hit.cpus import worker_count
     from hit.recovery import recover
     from hit.resuming import given_options, is_finished
     from hit.run_names import command_name
@@ -93,7 +94,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     from hit.surfaces.run import read_surface, surface_run
     from hit.training_run import RunProgress
 
-    workers = options.worker_count
+    workers = worker_count(options.workers)
     stop.check()
     folder = state_folder(asked)
     resume = adopt_unknown(options.resume, folder, options.experiment) if options.resume else ""

@@ -9,6 +9,7 @@ from typing import Any
 
 from hit.config import TrainConfig
 from hit.connection import chosen_experiment
+from hit.cpus import worker_count
 from hit.datasets import load_once
 from hit.devices import select_device
 from hit.early_stopping import EarlyStopping
@@ -100,9 +101,9 @@ class Sweep:
         sweep.params(self.params)
         folder = state_folder(self.base)
         workers = (
-            self.options.worker_count
+            worker_count(self.options.workers)
             if self.driver.wanted is None
-            else min(self.options.worker_count, max(1, self.driver.wanted))
+            else min(worker_count(self.options.workers), max(1, self.driver.wanted))
         )
         setting = SweepSetting(
             experiment=sweep.experiment,
