@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+import hit
 from hit.commands import COMMANDS, command_of
 from hit.errors import ConfigError, nearest
 from hit.process_settings import spare_letters
@@ -50,7 +51,7 @@ def refuse_others() -> None:
     Raises:
         ConfigError: one of them is somebody else's.
     """
-    home = Path(__file__).resolve().parent.parent
+    home = Path(hit.__file__).resolve().parent.parent
     for name in _SHADOWED:
         module = sys.modules.get(name)
         places = [*getattr(module, "__path__", ()), getattr(module, "__file__", None) or str(home / name)]

@@ -16,6 +16,7 @@ import numpy as np
 from mlflow.models import Model, ModelSignature
 from mlflow.types import DataType, ParamSchema, ParamSpec, Schema, TensorSpec
 
+import hit
 from hit.config import TrainConfig, machine_fields
 from hit.served_params import MODES
 from hit.serving import ServedModel, describe, latent_name, load_folder
@@ -90,7 +91,7 @@ def _where_hit_is() -> str:
 
     Never its bare name, under which an index may hold somebody else's package.
     """
-    root = Path(__file__).resolve().parent.parent
+    root = Path(hit.__file__).resolve().parent.parent
     if (root / "pyproject.toml").is_file():
         return f"hit @ {root.as_uri()}"
     try:

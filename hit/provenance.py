@@ -13,6 +13,7 @@ import sys
 from functools import cache
 from pathlib import Path
 
+import hit
 from hit.commands import program
 from hit.schema import Tag
 
@@ -37,7 +38,7 @@ def source_tags() -> dict[str, str]:
 @cache
 def _commit() -> str:
     """The commit of the source tree that runs; '' where git knows of none."""
-    root = Path(__file__).resolve().parent.parent
+    root = Path(hit.__file__).resolve().parent.parent
     with contextlib.suppress(OSError, subprocess.SubprocessError):
         answer = subprocess.run(
             ["git", "-C", str(root), "rev-parse", "--show-toplevel", "HEAD"],

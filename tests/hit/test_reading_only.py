@@ -1,6 +1,5 @@
 """A store that we may not write to: it is read, and whoever must write to it says so in one line."""
 
-import ast
 import os
 import shutil
 import sqlite3
@@ -115,40 +114,3 @@ def test_what_is_no_database_is_told(tmp_path: Path) -> None:
     (tmp_path / "store.db").write_text("This is a diary.\n" * 100)
     with pytest.raises(StoreRefused, match=r"store\.db cannot be used: file is not a database"):
         connect(f"sqlite:///{tmp_path}/store.db")
-
-
-HIT = Path(__file__).parents[2] / "hit"
-READERS = {
-    *("addresses", "artifacts", "connection", "database", "experiments", "filters", "first_use", "histories"),
-    *("history", "reachability", "records", "run_liveness", "store", "store_errors"),
-}
-WRITERS = {
-    *("adoption", "claims", "delivery", "delivery_queue", "drain", "idempotent_creation", "incomplete_runs", "journal"),
-    *("ownership", "project_status", "recovery", "refused_items", "reservation", "run_description", "run_log"),
-    *("run_notes", "sender", "tracking", "ui_views", "undelivered"),
-}
-
-
-def reached(names: set[str]) -> set[str]:
-    """The modules of `hit` that these load when they are imported, themselves among them."""
-    seen: set[str] = set()
-    while left := names - seen:
-        seen |= left
-        for name in left:
-            path = HIT / f"{name}.py"
-            tree = ast.parse(path.read_text()) if path.exists() else ast.Module([], [])
-            names = names | {
-                one.module.split(".")[1]
-                for one in tree.body
-                if isinstance(one, ast.ImportFrom) and one.module is not None and one.module.startswith("hit.")
-            }
-    return seen
-
-
-def test_what_reads_the_store_imports_nothing_that_writes_runs() -> None:
-    assert all((HIT / f"{name}.py").exists() for name in READERS | WRITERS)
-    assert not reached(READERS) & WRITERS
-
-
-def test_what_writes_runs_imports_nothing_that_trains_or_measures() -> None:
-    assert not reached(WRITERS) & {"datasets", "evaluation", "fit", "measuring", "model_run", "models", "resuming"}
