@@ -11,7 +11,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from hit.errors import StoreError
-from hit.redaction import redact
+from hit.errors.redaction import redact
 
 DEFAULT_TRACKING_URI = "sqlite:///mlflow.db"
 

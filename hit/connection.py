@@ -22,10 +22,10 @@ from mlflow.exceptions import MlflowException
 
 from hit.addresses import is_database, sqlite_path, sqlite_uri, tracking_uri
 from hit.errors import RunGone, StoreAway, StoreError, StoreRefused
+from hit.errors.redaction import redact, redact_logs
 from hit.experiments import Experiment
 from hit.first_use import alone_in_database, has_tables, settles, until_made
 from hit.reachability import open_sqlite, probe_database, probe_server
-from hit.redaction import redact, redact_logs
 from hit.schema import DEFAULT_EXPERIMENT
 from hit.store_errors import first_line, translated
 

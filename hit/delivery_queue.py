@@ -12,9 +12,9 @@ from mlflow import MlflowClient
 
 from hit.addresses import sqlite_path
 from hit.errors import ItemRefused, RunDeleted, RunGone, StoreAway, StoreError
+from hit.errors.redaction import redact
 from hit.journal import Journal, Record
 from hit.ownership import deleted
-from hit.redaction import redact
 from hit.refused_items import RefusedItems, described
 from hit.schema import SCHEMA_VERSION, Tag
 from hit.sender import Refused, batch_of, send

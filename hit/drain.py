@@ -12,7 +12,7 @@ from mlflow.entities import RunTag
 
 from hit.endings import Ending, end_tags
 from hit.errors import Interrupted, StoreError
-from hit.redaction import redact
+from hit.errors.redaction import redact
 from hit.stop import StopRequest
 
 _SECONDS_BEFORE_FIRST_LINE, _SECONDS_BETWEEN_LINES = 5.0, 30.0

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hit.errors import EndsWork
-from hit.run_outcomes import RunOutcome, RunStatus
+from hit.errors.run_outcomes import RunOutcome, RunStatus
 from hit.schema import Tag
 
 if TYPE_CHECKING:

@@ -17,13 +17,13 @@ from hit.data import Dataset
 from hit.datasets import load_once
 from hit.devices import select_device, set_threads
 from hit.errors import StoreError, shown
+from hit.errors.run_outcomes import RunOutcome
 from hit.experiments import Experiment
 from hit.jobs import run_jobs
 from hit.measurement import Measurement, evaluator_fingerprint, find_scorers, log_measurement, measure
 from hit.metric_groups import GROUPS
 from hit.models import HierarchicalVAE, build_model, check_fit
 from hit.run_notes import run_note
-from hit.run_outcomes import RunOutcome
 from hit.schema import WEIGHTS, Kind, Tag
 from hit.state import state_folder
 from hit.stop import StopRequest

@@ -15,7 +15,7 @@ _ENDED = {"ended": Tag.ENDED, "status_reason": Tag.STATUS_REASON}
 
 
 def outcomes(rows: pd.DataFrame) -> pd.Series:
-    """How every run ended (`hit.run_outcomes.RunOutcome`), by the rows' index; None where it has not.
+    """How every run ended (`hit.errors.run_outcomes.RunOutcome`), by the rows' index; None where it has not.
 
     Args:
         rows: one row a run (`hit.store.to_frame`).

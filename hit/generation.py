@@ -1,6 +1,6 @@
 """How good a model's samples and reconstructions are in the eyes of a classifier, or of the Inception network."""
 
-__all__ = ["inception_fingerprint", "scorer_fingerprint", "measure_generation", "measure_inception"]
+__all__ = ["inception_fingerprint", "measure_generation", "measure_inception", "scorer_fingerprint"]
 
 import time
 from collections.abc import Callable, Iterator

@@ -14,7 +14,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from hit.errors import StoreAway, StoreError
-from hit.redaction import redact
+from hit.errors.redaction import redact
 from hit.schema import Tag
 from hit.store_errors import translated
 

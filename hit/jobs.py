@@ -4,7 +4,7 @@ __all__ = ["run_jobs"]
 
 from collections.abc import Iterator, Sequence
 
-from hit.run_outcomes import RunOutcome
+from hit.errors.run_outcomes import RunOutcome
 from hit.stop import StopRequest
 from hit.workers import Job, Outcome, WorkerPool, attempt
 

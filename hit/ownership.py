@@ -20,9 +20,9 @@ from mlflow.exceptions import MlflowException
 
 from hit.endings import END_TAGS, recorded_outcome
 from hit.errors import Claimed, RunDeleted, StoreError, TakenOver
+from hit.errors.run_outcomes import RunOutcome
 from hit.process_identity import pid_of, process_identity
 from hit.run_names import is_unnamed
-from hit.run_outcomes import RunOutcome
 from hit.schema import Tag
 from hit.store_errors import translated
 

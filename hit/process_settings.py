@@ -23,7 +23,7 @@ import traceback
 from collections.abc import Iterator
 from typing import Any
 
-from hit.redaction import redact
+from hit.errors.redaction import redact
 
 #: Environment variables that a command sets where nobody else has.
 ENVIRONMENT = {

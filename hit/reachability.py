@@ -17,7 +17,7 @@ from mlflow.utils.credentials import get_default_host_creds
 from mlflow.utils.rest_utils import http_request, verify_rest_response
 
 from hit.errors import StoreAway, StoreError, StoreRefused
-from hit.redaction import redact
+from hit.errors.redaction import redact
 from hit.store_errors import translated
 
 _ROUTE = "/api/2.0/mlflow/experiments/search"

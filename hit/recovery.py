@@ -12,11 +12,11 @@ from mlflow.exceptions import MlflowException
 from hit.connection import connect
 from hit.endings import Ending, end_tags
 from hit.errors import RunGone, StoreError
+from hit.errors.redaction import redact
+from hit.errors.run_outcomes import RunOutcome
 from hit.experiments import Experiment
 from hit.ownership import LOST, remove_end
-from hit.redaction import redact
 from hit.run_liveness import is_lost
-from hit.run_outcomes import RunOutcome
 from hit.schema import Kind, Tag
 from hit.store import Store
 from hit.store_errors import translated

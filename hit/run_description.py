@@ -11,7 +11,7 @@ from typing import Any, Self
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from hit.redaction import redact
+from hit.errors.redaction import redact
 from hit.state import store_mark, unwritable, write_whole
 
 _FILE, _MARK = "run.json", "store"

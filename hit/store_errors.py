@@ -12,7 +12,7 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
 from hit.errors import ItemRefused, RunGone, StoreAway, StoreError, StoreRefused
-from hit.redaction import redact
+from hit.errors.redaction import redact
 
 _LONGEST_LINE = 300
 

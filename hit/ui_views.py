@@ -9,7 +9,7 @@ import zlib
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from hit.redaction import redact
+from hit.errors.redaction import redact
 from hit.schema import Kind, Tag
 
 if TYPE_CHECKING:

@@ -19,11 +19,11 @@ from typing import Any, Literal
 
 from hit.cpus import threads_of_each
 from hit.errors import EndsWork
+from hit.errors.redaction import redact
+from hit.errors.run_outcomes import RunOutcome
 from hit.main_guard import check_main_guard
 from hit.memory import as_refusal
 from hit.process_settings import keep_freed_memory, lines_are_shown, show_lines, worker_variables
-from hit.redaction import redact
-from hit.run_outcomes import RunOutcome
 from hit.stop import SIGNALS, StopRequest, signals_held_back
 
 #: What takes seconds to import, torch and MLflow above all. On Linux workers are forked from a process

@@ -10,9 +10,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from hit.config import TrainConfig
+from hit.errors.run_outcomes import RunOutcome
 from hit.frames import outcomes
 from hit.rate_region import RateRegion
-from hit.run_outcomes import RunOutcome
 from hit.targets import RateTargets
 from sweeps.cells import RegionCells
 from sweeps.driver import Driver, Proposal, once

@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 import pandas as pd
 
 from hit.config import TrainConfig
+from hit.errors.run_outcomes import FINAL
 from hit.frames import outcomes, stack
-from hit.run_outcomes import FINAL
 from hit.schema import Kind
 from hit.targets import TARGET
 

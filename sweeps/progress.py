@@ -1,6 +1,6 @@
 """How a sweep fares, for people: a line on the terminal, plain lines without one, and a note in the UI."""
 
-__all__ = ["Best", "SweepProgress", "Standing", "seconds_text"]
+__all__ = ["Best", "Standing", "SweepProgress", "seconds_text"]
 
 import logging
 import math
@@ -13,7 +13,7 @@ from typing import Self
 import pandas as pd
 from tqdm import tqdm
 
-from hit.run_outcomes import RunOutcome
+from hit.errors.run_outcomes import RunOutcome
 from hit.schema import described
 
 _LOG = logging.getLogger(__name__)

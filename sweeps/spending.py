@@ -6,9 +6,9 @@ from collections.abc import Collection
 
 import pandas as pd
 
+from hit.errors.run_outcomes import COUNTED
 from hit.experiments import Experiment
 from hit.frames import outcomes
-from hit.run_outcomes import COUNTED
 from hit.schema import Kind, Tag
 from hit.store import Store
 

@@ -16,12 +16,12 @@ from hit.config import TrainConfig
 from hit.datasets import load_once
 from hit.devices import select_device, set_threads
 from hit.errors import Diverged, RunDeleted, StoreError
+from hit.errors.run_outcomes import RunOutcome
 from hit.jobs import run_jobs
 from hit.measurement import measure_run
 from hit.model_run import RunRequest, describe_run, model_run
 from hit.models import build_model
 from hit.models.conditioning import SurfaceModel, condition_on_betas, fold
-from hit.run_outcomes import RunOutcome
 from hit.schema import Tag
 from hit.stop import StopRequest
 from hit.store import Store

@@ -11,11 +11,11 @@ from mlflow.entities import Run
 from hit.config import TrainConfig
 from hit.data import Dataset
 from hit.errors import StoreError
+from hit.errors.run_outcomes import RunOutcome
 from hit.evaluation import evaluate_model
 from hit.jobs import run_jobs
 from hit.model_run import RunRequest
 from hit.models.conditioning import SurfaceModel, fold
-from hit.run_outcomes import RunOutcome
 from hit.schema import Tag
 from hit.stop import StopRequest
 from hit.store import Store

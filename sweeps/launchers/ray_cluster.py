@@ -11,8 +11,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from hit.errors import ConfigError, Unavailable
+from hit.errors.run_outcomes import RunOutcome
 from hit.process_settings import keep_freed_memory, worker_variables
-from hit.run_outcomes import RunOutcome
 from hit.stop import StopRequest
 from hit.workers import Outcome, Patience, attempt
 from sweeps.launchers.launcher import Launcher, Training

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from hit.errors import RunDeleted, StoreError
-from hit.run_outcomes import RunOutcome
+from hit.errors.run_outcomes import RunOutcome
 from hit.schema import Tag
 from hit.workers import Outcome
 from sweeps.launchers import Training

@@ -12,8 +12,8 @@ from mlflow.exceptions import MlflowException
 from hit.beta_grid import BetaGrid
 from hit.config import TrainConfig
 from hit.errors import Claimed, Interrupted, StoreAway, StoreError
+from hit.errors.run_outcomes import RunOutcome
 from hit.reservation import reserve_run
-from hit.run_outcomes import RunOutcome
 from hit.schema import Kind, Tag
 from hit.stop import StopRequest
 from hit.store import Store

@@ -33,7 +33,7 @@ import reprlib
 from collections.abc import Iterable
 from typing import Any
 
-from hit.run_outcomes import RunOutcome
+from hit.errors.run_outcomes import RunOutcome
 
 #: So many known words are told at most where none is near.
 _FEW = 12

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from hit.redaction import redact, redact_logs, redact_tracebacks
+from hit.errors.redaction import redact, redact_logs, redact_tracebacks
 
 
 @pytest.mark.parametrize(
