@@ -19,7 +19,7 @@ from analysis.criteria import (
 from analysis.frame import values
 from hit import schema
 from hit.errors import ConfigError, StoreError, nearest, shown
-from hit.metric_groups import GROUPS
+from hit.schema.metric_groups import GROUPS
 
 SCORE, DISTANCE = "analysis/score", "analysis/distance"
 #: Of a trade-off, so that of two runs that are equally far from the best, the one that is better in more wins.

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from hit import field_lengths
 from hit.errors import ConfigError, nearest, shown
-from hit.metric_groups import GROUPS
-from hit.schema import Direction, is_metric, layer_metrics, metric
+from hit.schema import Direction, field_lengths, is_metric, layer_metrics, metric
+from hit.schema.metric_groups import GROUPS
 
 Floats = npt.NDArray[np.float64]
 
@@ -76,7 +75,7 @@ def parse_objectives(text: str, layers: int, groups: Collection[str]) -> tuple[O
     Args:
         text: such as `test/psnr,test/rate=min`.
         layers: L, which tells the metrics that there are.
-        groups: of metrics that runs are measured by (`hit.metric_groups`).
+        groups: of metrics that runs are measured by (`hit.schema.metric_groups`).
 
     Raises:
         ConfigError: a metric is unknown, not measured, named twice or without a direction.

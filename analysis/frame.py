@@ -21,7 +21,7 @@ from analysis.earlier_runs import derived_layers
 from analysis.suggestions import classify_command, evaluate_command, experiment_of, train_commands
 from hit import schema
 from hit.errors import StoreError, nearest, shown
-from hit.metric_groups import GROUPS
+from hit.schema.metric_groups import GROUPS
 
 _COLUMN_OF = {tag: name for name, tag in schema.TAG_COLUMNS.items()}
 

@@ -13,8 +13,8 @@ from analysis.query import histories, runs
 from analysis.report import LOCAL_UI, write
 from hit.addresses import tracking_uri
 from hit.artifacts import ArtifactReader
-from hit.experiments import Experiment
 from hit.options import output_file
+from hit.schema.experiments import Experiment
 from hit.store import Store
 from hit.tracking import RunWriter
 

@@ -11,7 +11,7 @@ from analysis.frame import layers
 from analysis.suggestions import EXPERIMENT, train_commands
 from hit import schema
 from hit.errors import StoreError, nearest, shown
-from hit.experiments import Experiment
+from hit.schema.experiments import Experiment
 
 if TYPE_CHECKING:
     from hit.history import HistoryReader

@@ -19,8 +19,8 @@ import pandas as pd
 from hit.commands import program
 from hit.config import flat_defaults
 from hit.field_roles import Role, role_of
-from hit.metric_groups import optional_group
 from hit.schema import DEFAULT_EXPERIMENT
+from hit.schema.metric_groups import optional_group
 from hit.surfaces.plan import SURFACE_DEFAULTS
 
 #: Key of `DataFrame.attrs` under which a frame of runs keeps the name of their experiment.

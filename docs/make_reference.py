@@ -22,10 +22,10 @@ from hit.bounds import MOST_TEXT
 from hit.cli import CONFIG, Parser
 from hit.commands import command_of
 from hit.config import BETA, TrainConfig
-from hit.metric_declarations import GROUP_TITLES, Metric
-from hit.metric_declarations import METRICS as DECLARED
-from hit.metric_groups import ALL, GROUPS
 from hit.options import infos
+from hit.schema.metric_groups import ALL, GROUPS
+from hit.schema.metrics import GROUP_TITLES, Metric
+from hit.schema.metrics import METRICS as DECLARED
 
 ROOT = Path(__file__).resolve().parent.parent
 PARAMETERS = ROOT / "docs" / "reference" / "parameters.md"

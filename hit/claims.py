@@ -7,9 +7,9 @@ import contextlib
 from mlflow.entities import Run
 
 from hit.errors import Claimed, StoreAway
-from hit.experiments import Experiment
 from hit.run_liveness import is_lost
 from hit.schema import Kind, Tag
+from hit.schema.experiments import Experiment
 from hit.store import Store
 
 

@@ -23,10 +23,10 @@ from mlflow.exceptions import MlflowException
 from hit.addresses import is_database, sqlite_path, sqlite_uri, tracking_uri
 from hit.errors import RunGone, StoreAway, StoreError, StoreRefused
 from hit.errors.redaction import redact, redact_logs
-from hit.experiments import Experiment
 from hit.first_use import alone_in_database, has_tables, settles, until_made
 from hit.reachability import open_sqlite, probe_database, probe_server
 from hit.schema import DEFAULT_EXPERIMENT
+from hit.schema.experiments import Experiment
 from hit.store_errors import first_line, translated
 
 _PERMANENT = {"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS", "BAD_REQUEST"}

@@ -10,9 +10,9 @@ import threading
 from mlflow import MlflowClient
 from mlflow.entities import RunTag
 
-from hit.endings import Ending, end_tags
 from hit.errors import Interrupted, StoreError
 from hit.errors.redaction import redact
+from hit.schema.endings import Ending, end_tags
 from hit.stop import StopRequest
 
 _SECONDS_BEFORE_FIRST_LINE, _SECONDS_BETWEEN_LINES = 5.0, 30.0

@@ -17,7 +17,6 @@ from hit.downstream import Layer, measure_layer
 from hit.errors import ConfigError, Diverged, shown
 from hit.generation import measure_generation, measure_inception
 from hit.memory import memory_is_told
-from hit.metric_groups import GROUPS
 from hit.metrics import (
     EVALUATOR,
     Projection,
@@ -31,6 +30,7 @@ from hit.metrics import (
 )
 from hit.metrics.inception import InceptionFid
 from hit.models import HierarchicalVAE
+from hit.schema.metric_groups import GROUPS
 from hit.scorer import SampleScorer
 
 _BATCH = 500  # images, and fewer where they are larger than 64×64 pixels
@@ -72,7 +72,7 @@ def evaluate_model(
         model: on the device of the data; its weights and its mode stay as they are.
         dataset: its test split is used, N × C × H × W images of the shape that the model was built for.
         betas: β_1 … β_L of the objective; without them `test/objective` is left out.
-        groups: names of `hit.metric_groups`: core (rates, distortion, PSNR), latents (information, accuracies and their
+        groups: names of `hit.schema.metric_groups`: core (rates, distortion, PSNR), latents (information, accuracies and their
             bounds; it takes a minute for 10,000 images), generation (needs `scorer`), inception (the FID, which takes a
             download). Core and latents are one pass over the test set, so that latents bring core with them.
         scorer: the classifier that scores samples, trained on the same data, on the same device.

@@ -18,13 +18,13 @@ from hit.datasets import load_once
 from hit.devices import select_device, set_threads
 from hit.errors import StoreError, shown
 from hit.errors.run_outcomes import RunOutcome
-from hit.experiments import Experiment
 from hit.jobs import run_jobs
 from hit.measurement import Measurement, evaluator_fingerprint, find_scorers, log_measurement, measure
-from hit.metric_groups import GROUPS
 from hit.models import HierarchicalVAE, build_model, check_fit
 from hit.run_notes import run_note
 from hit.schema import WEIGHTS, Kind, Tag
+from hit.schema.experiments import Experiment
+from hit.schema.metric_groups import GROUPS
 from hit.state import state_folder
 from hit.stop import StopRequest
 from hit.store import Store
@@ -84,7 +84,7 @@ def candidates(
         experiment: the experiment, or its name, that `where` looks in.
         run_id: this run alone.
         where: an MLflow filter; empty for all models.
-        groups: names of the groups of metrics that are wanted (`hit.metric_groups`).
+        groups: names of the groups of metrics that are wanted (`hit.schema.metric_groups`).
         again: measure what was measured by this evaluator, too.
 
     Raises:

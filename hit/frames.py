@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from hit.endings import recorded_outcome
 from hit.schema import Tag
+from hit.schema.endings import recorded_outcome
 
 #: Column → the tag that it shows, of those that say how a run ended.
 _ENDED = {"ended": Tag.ENDED, "status_reason": Tag.STATUS_REASON}

@@ -11,11 +11,11 @@ from mlflow.entities import Run
 
 from hit.config import flat_defaults
 from hit.errors import StoreError
-from hit.experiments import Experiment
 from hit.field_roles import is_layered
 from hit.frames import stack
 from hit.records import BASE_COLUMNS
 from hit.schema import DEFAULT_EXPERIMENT, SCHEMA_VERSION, Kind
+from hit.schema.experiments import Experiment
 from hit.store import Store, to_frame
 
 if TYPE_CHECKING:

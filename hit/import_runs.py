@@ -13,9 +13,9 @@ from pydantic.dataclasses import dataclass
 from hit.bounds import Text
 from hit.cli import Parser, entry_point
 from hit.machine_options import MachineOptions
-from hit.metric_groups import GROUPS_HELP, Groups
 from hit.options import build
 from hit.schema import Kind
+from hit.schema.metric_groups import GROUPS_HELP, Groups
 
 if TYPE_CHECKING:
     from hit.stop import StopRequest

@@ -18,7 +18,8 @@ from typing import Annotated
 from pydantic import ConfigDict, Field, StringConstraints
 from pydantic.dataclasses import dataclass
 
-from hit import bounds, field_lengths
+from hit import bounds
+from hit.schema import field_lengths
 
 WORKERS_HELP = "processes, which divide the CPUs; 0: one a CPU, at most 8"
 

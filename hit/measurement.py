@@ -24,7 +24,6 @@ from hit.errors import UserError
 from hit.evaluation import evaluate_model
 from hit.generation import inception_fingerprint, scorer_fingerprint
 from hit.memory import memory_is_told
-from hit.metric_groups import GROUPS, parse_groups
 from hit.metrics import EVALUATOR, Projection, violations
 from hit.metrics.inception import InceptionFid
 from hit.models import HierarchicalVAE
@@ -32,6 +31,7 @@ from hit.pictures import PICTURED, reconstructions, samples, save_grid, traversa
 from hit.run_notes import run_note
 from hit.scatter import save_coordinates, save_scatter
 from hit.schema import Tag
+from hit.schema.metric_groups import GROUPS, parse_groups
 from hit.scorer import SampleScorer
 from hit.store import Store
 from hit.stored_scorer import find_scorer
@@ -130,7 +130,7 @@ def measure(
     scorers: Scorers,
     check: Callable[[], None] = lambda: None,
 ) -> Measurement:
-    """Measure groups of `hit.metric_groups` for a run; one that lacks its network costs no other.
+    """Measure groups of `hit.schema.metric_groups` for a run; one that lacks its network costs no other.
 
     Args:
         model: on the device of the data.

@@ -22,12 +22,12 @@ from optuna.trial import TrialState
 
 from hit.config import TrainConfig
 from hit.early_stopping import EarlyStopping, PrunerRule
-from hit.endings import outcome_of
 from hit.errors import EndedEarly, StoreAway
 from hit.errors.run_outcomes import RunOutcome
-from hit.experiments import Experiment
 from hit.rate_bounds import RateBoundStopper
 from hit.schema import Tag, metric
+from hit.schema.endings import outcome_of
+from hit.schema.experiments import Experiment
 from hit.store import Store
 from hit.training_loop import Epoch
 

@@ -9,10 +9,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from hit import field_lengths, schema
+from hit import schema
 from hit.delivery import Delivery
-from hit.field_lengths import shortened
 from hit.journal import Record
+from hit.schema import field_lengths
+from hit.schema.field_lengths import shortened
 from hit.state import unwritable, write_whole
 
 
@@ -36,7 +37,7 @@ class RunLog:
     def params(self, values: Mapping[str, Any]) -> None:
         """Log params. MLflow keeps the first value of a key: what `mlflow run` logged as typed stays.
 
-        A value that is longer than stores take is shortened (`hit.field_lengths`); the whole is in `long_params.json`.
+        A value that is longer than stores take is shortened (`hit.schema.field_lengths`); the whole is in `long_params.json`.
         """
         texts = {key: str(value) for key, value in values.items() if key not in self._known_params}
         short = {key: shortened(text, field_lengths.PARAM) for key, text in texts.items()}

@@ -12,18 +12,17 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
-from hit import field_lengths
 from hit.connection import experiment_id, experiment_of
-from hit.endings import Ending, end_tags
 from hit.errors.redaction import redact
-from hit.experiments import Experiment
-from hit.field_lengths import shortened
 from hit.idempotent_creation import create_run
 from hit.journal import Record
 from hit.ownership import may_be_written, ownership_tags, take_over, there
 from hit.provenance import packages, source_tags
 from hit.run_log import metric_record, note_record, tag_record
-from hit.schema import SCHEMA_VERSION, Kind, Tag
+from hit.schema import SCHEMA_VERSION, Kind, Tag, field_lengths
+from hit.schema.endings import Ending, end_tags
+from hit.schema.experiments import Experiment
+from hit.schema.field_lengths import shortened
 
 #: Markdown for the UI, from the status of a run and why it ended so.
 Note = Callable[[str, str], str]

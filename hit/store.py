@@ -17,13 +17,13 @@ from hit.config import flat_defaults
 from hit.connection import connect, found_experiment
 from hit.errors import ConfigError, StoreAway, StoreError, StoreRefused, shown
 from hit.errors.redaction import redact
-from hit.experiments import Experiment
 from hit.field_roles import is_layered
 from hit.filters import refusal
 from hit.histories import Point, from_server, one_by_one
 from hit.records import Records, as_typed
 from hit.run_liveness import is_lost
 from hit.schema import DEFAULT_EXPERIMENT, Kind, Tag
+from hit.schema.experiments import Experiment
 from hit.store_errors import translated
 
 if TYPE_CHECKING:

@@ -12,19 +12,18 @@ from typing import Required, Self, TypedDict, Unpack
 
 from filelock import FileLock, Timeout
 
-from hit import field_lengths
 from hit.connection import connect
 from hit.delivery import Delivery
 from hit.drain import Drain, end_at_once
-from hit.endings import END_TAGS, Ending, ending
 from hit.errors import Claimed, Interrupted, RunGone, StoreError, TakenOver
-from hit.experiments import Experiment
-from hit.field_lengths import shortened
 from hit.journal import Journal
 from hit.run_description import RunDescription
 from hit.run_log import RunLog
 from hit.run_start import AmendedRun, NewRun, Note, ResumedRun, RunStart
-from hit.schema import DEFAULT_EXPERIMENT, Kind, Tag
+from hit.schema import DEFAULT_EXPERIMENT, Kind, Tag, field_lengths
+from hit.schema.endings import END_TAGS, Ending, ending
+from hit.schema.experiments import Experiment
+from hit.schema.field_lengths import shortened
 from hit.state import lock_run, make_writable, run_folder, unlock_run, unwritable
 from hit.stop import StopRequest
 from hit.store_errors import is_no_room
@@ -59,7 +58,7 @@ class RunWriter(RunLog):
     """One run, from its first param to its end: `begin`, `take_over` or `amend` say which.
 
     A context manager: the store is not asked before the block is entered, and how the block ends is how the run ends.
-    Normally: FINISHED; else as the error says (`hit.endings`), with the reason in a tag. `Claimed`: taken back, unless
+    Normally: FINISHED; else as the error says (`hit.schema.endings`), with the reason in a tag. `Claimed`: taken back, unless
     it was taken over. A run that is another process's by now, or deleted, is left alone.
     Everything goes through a journal on local disk, so that neither a crash nor a store that is away
     loses a number; leaving the block waits until the store has it all.

@@ -15,10 +15,10 @@ from hit import bounds
 from hit.bounds import Text, whole_number
 from hit.errors import ConfigError, shown
 from hit.field_roles import BETA, MEANINGS, NEUTRAL, Role, fields_of, meaningless
-from hit.hashing import identity_hash
 from hit.machine_options import DataRoot, Device, MachineOptions, StateDir, Threads
-from hit.metric_groups import GROUPS_HELP, Groups
 from hit.options import CROP_HELP, one_line, unknown
+from hit.schema.hashing import identity_hash
+from hit.schema.metric_groups import GROUPS_HELP, Groups
 from hit.targets import TARGET, TARGET_DEFAULTS, RateTargets
 
 

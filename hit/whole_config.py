@@ -10,8 +10,8 @@ from typing import Any
 from mlflow.entities import Run
 
 from hit.errors import StoreError
-from hit.field_lengths import is_shortened
 from hit.schema import CONFIG
+from hit.schema.field_lengths import is_shortened
 from hit.store import Store, config_of
 
 

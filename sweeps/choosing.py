@@ -15,8 +15,8 @@ from hit.beta_grid import BetaGrid, parse_axis
 from hit.bounds import MOST_CELLS, RunId, Text
 from hit.config import TrainConfig
 from hit.errors import ConfigError, shown
-from hit.metric_groups import parse_groups
 from hit.rate_region import RateRegion
+from hit.schema.metric_groups import parse_groups
 from sweeps.searchspace import Dimension, SearchSpace, parse_fields
 
 Sampler = Literal["gp", "tpe", "nsga2", "nsga3", "cmaes", "qmc", "random"]

@@ -2,7 +2,7 @@
 
 __all__ = ["definition_hash"]
 
-from hit.hashing import identity_hash
+from hit.schema.hashing import identity_hash
 from sweeps.choosing import Choice
 
 

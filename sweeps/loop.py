@@ -15,8 +15,8 @@ from typing import Any, TypeVar
 from hit.connection import experiment_id
 from hit.errors import Claimed, Interrupted, StoreAway, StoreError
 from hit.errors.run_outcomes import RunOutcome
-from hit.experiments import Experiment
 from hit.run_names import point_name
+from hit.schema.experiments import Experiment
 from hit.stop import StopRequest
 from hit.store import Store
 from hit.tracking import RunWriter

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from analysis.criteria import measured_metrics
 from hit.errors import ConfigError, nearest, shown
-from hit.experiments import Experiment
 from hit.schema import is_metric
+from hit.schema.experiments import Experiment
 from hit.store import Store
 from hit.surfaces.stored import expected_rates, find_surface
 from sweeps.bayes import BayesDriver

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hit.experiments import Experiment
+from hit.schema.experiments import Experiment
 from sweeps.budget import Budget
 
 

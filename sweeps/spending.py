@@ -7,9 +7,9 @@ from collections.abc import Collection
 import pandas as pd
 
 from hit.errors.run_outcomes import COUNTED
-from hit.experiments import Experiment
 from hit.frames import outcomes
 from hit.schema import Kind, Tag
+from hit.schema.experiments import Experiment
 from hit.store import Store
 
 

@@ -14,10 +14,10 @@ from hit.datasets import load_once
 from hit.devices import select_device
 from hit.early_stopping import EarlyStopping
 from hit.errors.run_outcomes import RunOutcome
-from hit.experiments import Experiment
 from hit.models import check_fit, check_memory
 from hit.run_names import command_name
 from hit.schema import Kind, Tag
+from hit.schema.experiments import Experiment
 from hit.state import state_folder
 from hit.stop import StopRequest
 from hit.store import Store

@@ -16,7 +16,7 @@ from analysis.frame import finished, layers, one_dataset, require, values
 from analysis.style import Theme
 from hit import schema
 from hit.errors import StoreError
-from hit.metric_groups import GROUPS
+from hit.schema.metric_groups import GROUPS
 
 _COLUMNS = 4
 #: Pixels: a panel with its title, of which the title, and around all panels.

@@ -19,7 +19,7 @@ from analysis.report.packing import Pool, embedded
 from analysis.suggestions import evaluate_command
 from hit import schema
 from hit.errors import StoreError
-from hit.metric_groups import optional_group
+from hit.schema.metric_groups import optional_group
 
 #: A picture: the metric that it is about, by which it is left out where no run has that; and how it is drawn.
 Call = tuple[str, Callable[[], go.Figure]]

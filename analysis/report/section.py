@@ -19,7 +19,7 @@ from analysis.report.thumbnails import PICTURES, Reader, chosen, thumbnails
 from analysis.suggestions import evaluate_command
 from analysis.verdicts import Verdict, verdict
 from hit.errors import StoreError
-from hit.metric_groups import GROUPS
+from hit.schema.metric_groups import GROUPS
 
 #: A picture of fewer runs than these says less than the table.
 FEWEST = 3

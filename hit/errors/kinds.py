@@ -1,7 +1,7 @@
 """Mistakes that a user can mend, each one line that names the field, the rule and the value; and other ends of a run.
 
 An error says how the work ends that raises it: its `outcome`, which its run has in the store, too, the `exit_code` of
-the command, and what its line and the reason in the store begin with. `hit.endings` reads them.
+the command, and what its line and the reason in the store begin with. `hit.schema.endings` reads them.
 """
 
 __all__ = [

@@ -11,10 +11,10 @@ from typing import Any
 from hit.beta_grid import BetaGrid, axis_layer
 from hit.config import TrainConfig
 from hit.errors import ConfigError, shown
-from hit.experiments import Experiment
 from hit.field_roles import BETA, Role, role_of
-from hit.hashing import identity_hash
 from hit.schema import DEFAULT_EXPERIMENT, Tag
+from hit.schema.experiments import Experiment
+from hit.schema.hashing import identity_hash
 
 #: Where a surface differs from a single model: it has more to learn, by many small steps (so small that the few images
 #: of the digits suffice), and its schedule ends at a small one.

@@ -15,9 +15,9 @@ from mlflow.entities import Run
 
 from hit.config import TrainConfig
 from hit.errors import ConfigError
-from hit.experiments import Experiment
 from hit.field_roles import Role, role_of
 from hit.schema import WEIGHTS, Kind, Tag
+from hit.schema.experiments import Experiment
 from hit.store import Store, config_of
 from hit.surfaces.plan import SurfacePlan
 

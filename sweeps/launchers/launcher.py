@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from hit.config import TrainConfig
-from hit.experiments import Experiment
 from hit.paths import given_path
+from hit.schema.experiments import Experiment
 from hit.stop import StopRequest
 from hit.workers import Job, Outcome
 

@@ -20,15 +20,15 @@ from mlflow.exceptions import MlflowException
 
 from hit.connection import connect
 from hit.cpus import threads_of_each
-from hit.endings import outcome_of
 from hit.errors import Claimed, RunGone, StoreAway, StoreError, UserError
 from hit.errors.redaction import redact
 from hit.errors.run_outcomes import RunOutcome
-from hit.experiments import Experiment
 from hit.ownership import deleted
 from hit.process_identity import is_running, pid_of, process_identity
 from hit.process_settings import THREAD_VARIABLES
 from hit.schema import Tag
+from hit.schema.endings import outcome_of
+from hit.schema.experiments import Experiment
 from hit.stop import WATCHED
 from hit.store_errors import translated
 from hit.workers import Outcome, Patience

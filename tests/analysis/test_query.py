@@ -9,8 +9,8 @@ from pandas.testing import assert_frame_equal
 import hit.store
 from analysis.query import Query, histories, runs
 from hit.errors import StoreError
-from hit.experiments import Experiment
 from hit.schema import Kind
+from hit.schema.experiments import Experiment
 from hit.store import Store, to_frame
 from tests.many_runs import fill_store
 

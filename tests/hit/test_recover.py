@@ -11,10 +11,10 @@ from PIL import Image
 
 from hit.adoption import adopt_unknown
 from hit.connection import connect
-from hit.endings import ending
 from hit.errors import ConfigError, StoreError
 from hit.recover import main
 from hit.schema import Kind, Tag
+from hit.schema.endings import ending
 from hit.state import lock_run
 from hit.stop import StopRequest
 from hit.tracking import RunWriter

@@ -20,11 +20,11 @@ from hit.evaluation import evaluate_model
 from hit.evaluation_run import candidates, evaluate_run
 from hit.generation import measure_generation, scorer_fingerprint
 from hit.measurement import Measurement, _report_skipped, find_scorers, measure
-from hit.metric_groups import parse_groups
 from hit.metrics.generation import GENERATION
 from hit.metrics.inception import InceptionFid
 from hit.models import HierarchicalVAE, build_model
 from hit.schema import Tag, is_metric, metric
+from hit.schema.metric_groups import parse_groups
 from hit.scorer import SampleScorer, needed_accuracy
 from hit.stop import StopRequest
 from hit.store import Store

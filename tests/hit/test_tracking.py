@@ -14,9 +14,9 @@ from mlflow.protos.databricks_pb2 import BAD_REQUEST
 from PIL import Image
 
 from hit.connection import connect, experiment_id
-from hit.endings import ending
 from hit.errors import Diverged, Interrupted, RunDeleted, StoreError
 from hit.schema import Kind, Tag
+from hit.schema.endings import ending
 from hit.stop import StopRequest
 from hit.tracking import RunWriter
 from hit.undelivered import deliver_undelivered

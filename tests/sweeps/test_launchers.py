@@ -17,12 +17,12 @@ from hit.beta_grid import BetaGrid
 from hit.config import TrainConfig
 from hit.data import load
 from hit.errors import ConfigError, Unavailable
-from hit.experiments import Experiment
 from hit.options import build
 from hit.process_identity import process_identity
 from hit.reservation import reserve_run
 from hit.run_names import run_name
 from hit.schema import Kind, Tag
+from hit.schema.experiments import Experiment
 from hit.stop import StopRequest
 from hit.store import Store
 from hit.tracking import RunWriter

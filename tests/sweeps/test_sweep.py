@@ -13,9 +13,9 @@ import pytest
 from hit.beta_grid import BetaGrid
 from hit.claims import assert_claim
 from hit.config import TrainConfig
-from hit.endings import ending
 from hit.errors import Claimed, Interrupted
 from hit.schema import Kind, Tag
+from hit.schema.endings import ending
 from hit.store import Store
 from hit.tracking import RunWriter
 from sweeps.grid import GridDriver

@@ -1,4 +1,4 @@
-"""Names that stand in the run store: kinds of runs, tags, artifacts. `hit.metric_declarations` has its metrics."""
+"""Names that stand in the run store: kinds of runs, tags, artifacts. `hit.schema.metrics` has its metrics."""
 
 __all__ = [
     "CONFIG",
@@ -7,21 +7,11 @@ __all__ = [
     "SCHEMA_VERSION",
     "TAG_COLUMNS",
     "WEIGHTS",
-    "Direction",
     "Kind",
-    "Metric",
     "Tag",
-    "described",
-    "is_metric",
-    "layer_metrics",
-    "metric",
 ]
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from hit.metric_declarations import Direction, Metric, described, is_metric, layer_metrics, metric
 
 SCHEMA_VERSION = "1"
 DEFAULT_EXPERIMENT = "hit"
@@ -112,12 +102,3 @@ TAG_COLUMNS = {
     "status_reason": Tag.STATUS_REASON,
     "schema": Tag.SCHEMA,
 }
-
-
-def __getattr__(name: str) -> Any:
-    """The names of `hit.metric_declarations`, which takes its tags from here."""
-    if name not in ("Direction", "Metric", "described", "is_metric", "layer_metrics", "metric"):
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from hit import metric_declarations
-
-    return getattr(metric_declarations, name)

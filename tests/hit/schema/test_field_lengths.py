@@ -10,13 +10,12 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from hit import field_lengths
 from hit.bounds import MOST_LAYERS
 from hit.config import TrainConfig
 from hit.evaluation_run import candidates, evaluate_run
-from hit.field_lengths import is_shortened, shortened
 from hit.reservation import reserve_run
-from hit.schema import CONFIG, Kind, Tag, layer_metrics
+from hit.schema import CONFIG, Kind, Tag, field_lengths, layer_metrics
+from hit.schema.field_lengths import is_shortened, shortened
 from hit.stop import StopRequest
 from hit.store import Store
 from hit.tracking import RunWriter

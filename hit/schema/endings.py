@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from hit.errors import EndsWork
 from hit.errors.run_outcomes import RunOutcome, RunStatus
-from hit.schema import Tag
+from hit.schema.names import Tag
 
 if TYPE_CHECKING:
     from mlflow.entities import Run

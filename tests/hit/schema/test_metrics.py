@@ -1,8 +1,8 @@
 """Every metric says once what it is measured with and by whom; groups, logging and comparisons read that."""
 
 from hit import schema
-from hit.metric_declarations import GROUP_TITLES, METRICS
-from hit.metric_groups import GROUPS
+from hit.schema.metric_groups import GROUPS
+from hit.schema.metrics import GROUP_TITLES, METRICS
 
 
 def test_each_metric_is_declared_once_in_a_group_that_has_a_title() -> None:

@@ -8,8 +8,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-from hit.metric_declarations import METRICS, MetricGroup, described
-from hit.schema import Tag
+from hit.schema.metrics import METRICS, MetricGroup, described
+from hit.schema.names import Tag
 
 
 @dataclass(frozen=True)

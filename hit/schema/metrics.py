@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Literal
 
-from hit.schema import PROBES, Tag
+from hit.schema.names import PROBES, Tag
 
 Direction = Literal["minimize", "maximize"]
 MetricGroup = Literal[
@@ -34,7 +34,7 @@ MetricGroup = Literal[
     "by_hand",
 ]
 
-#: Group → what its metrics tell. Which of them an evaluation can be asked for says `hit.metric_groups`.
+#: Group → what its metrics tell. Which of them an evaluation can be asked for says `hit.schema.metric_groups`.
 GROUP_TITLES: dict[MetricGroup, str] = {
     "config": "What a run was given, as numbers that MLflow can compare (its params are texts)",
     "training": "Training, once an epoch",

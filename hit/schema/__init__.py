@@ -1,0 +1,21 @@
+"""Names that stand in the run store, and the declarations of metrics."""
+
+__all__ = [
+    "CONFIG",
+    "DEFAULT_EXPERIMENT",
+    "PROBES",
+    "SCHEMA_VERSION",
+    "TAG_COLUMNS",
+    "WEIGHTS",
+    "Direction",
+    "Kind",
+    "Metric",
+    "Tag",
+    "described",
+    "is_metric",
+    "layer_metrics",
+    "metric",
+]
+
+from hit.schema.metrics import Direction, Metric, described, is_metric, layer_metrics, metric
+from hit.schema.names import CONFIG, DEFAULT_EXPERIMENT, PROBES, SCHEMA_VERSION, TAG_COLUMNS, WEIGHTS, Kind, Tag
