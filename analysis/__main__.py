@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from hit.bounds import RunId, Text, Where
 from hit.cli import Parser, entry_point
-from hit.machine_options import ExperimentOptions, MachineOptions, StateDir
-from hit.options import build, output_file
+from hit.config.field_types import RunId, Text, Where
+from hit.config.machine_options import ExperimentOptions, MachineOptions, StateDir
+from hit.config.options import build, output_file
 from hit.schema import Kind
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ import pandas as pd
 
 from analysis.frame import column, finished, layers, values
 from hit.config import TrainConfig, flat_defaults
+from hit.config.field_roles import MEANINGS, NEUTRAL, Role, meaningless, role_of
 from hit.errors import ConfigError
-from hit.field_roles import MEANINGS, NEUTRAL, Role, meaningless, role_of
 
 #: What sweeps vary, and what decides no result.
 _OPEN = frozenset({Role.MACHINE, Role.RATES, Role.SEED})

@@ -13,7 +13,7 @@ from analysis.query import histories, runs
 from analysis.report import LOCAL_UI, write
 from hit.addresses import tracking_uri
 from hit.artifacts import ArtifactReader
-from hit.options import output_file
+from hit.config.options import output_file
 from hit.schema.experiments import Experiment
 from hit.store import Store
 from hit.tracking import RunWriter

@@ -16,8 +16,8 @@ from analysis.frame import layers, one_dataset, rate_name, require, values
 from analysis.region import Estimate, estimate, span
 from analysis.suggestions import search_command
 from hit import schema
+from hit.config.rate_region import RateRegion
 from hit.errors import StoreError
-from hit.rate_region import RateRegion
 
 #: Three decibels are a factor of two: the mean squared error may be twice that of the best run.
 PSNR_TOLERANCE = 3.0

@@ -14,7 +14,7 @@ import pandas as pd
 from analysis.criteria import Constraint, Objective
 from analysis.frame import rate_name, values
 from analysis.surrogate import Reach, Surrogate
-from hit.rate_region import RateRegion
+from hit.config.rate_region import RateRegion
 
 Floats = npt.NDArray[np.float64]
 

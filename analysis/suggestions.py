@@ -18,7 +18,7 @@ import pandas as pd
 
 from hit.commands import program
 from hit.config import flat_defaults
-from hit.field_roles import Role, role_of
+from hit.config.field_roles import Role, role_of
 from hit.schema import DEFAULT_EXPERIMENT
 from hit.schema.metric_groups import optional_group
 from hit.surfaces.plan import SURFACE_DEFAULTS

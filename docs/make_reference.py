@@ -18,11 +18,11 @@ import yaml
 from pydantic import StringConstraints
 from pydantic.fields import FieldInfo
 
-from hit.bounds import MOST_TEXT
 from hit.cli import CONFIG, Parser
 from hit.commands import command_of
 from hit.config import BETA, TrainConfig
-from hit.options import infos
+from hit.config.field_types import MOST_TEXT
+from hit.config.options import infos
 from hit.schema.metric_groups import ALL, GROUPS
 from hit.schema.metrics import GROUP_TITLES, Metric
 from hit.schema.metrics import METRICS as DECLARED

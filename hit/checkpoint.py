@@ -21,7 +21,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from hit.bounds import whole_number
+from hit.config.field_types import whole_number
 from hit.errors import CheckpointError, shown
 
 _FORMAT = "hit-2"

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from hit.bounds import BatchSize, Crop, LearningRate, Seed, Text
 from hit.cli import Parser, entry_point
-from hit.machine_options import MachineOptions
-from hit.options import CROP_HELP, build
+from hit.config.field_types import BatchSize, Crop, LearningRate, Seed, Text
+from hit.config.machine_options import MachineOptions
+from hit.config.options import CROP_HELP, build
 from hit.schema import Kind
 
 if TYPE_CHECKING:

@@ -11,11 +11,11 @@ from typing import Any, NoReturn
 
 from hit.commands import program
 from hit.config import describe, flat_defaults
+from hit.config.options import defaults, infos
 from hit.console import refuse_others
 from hit.errors import ConfigError, EndsWork, Interrupted, StoreAway, nearest, shown
 from hit.errors.redaction import redact, redact_tracebacks
 from hit.memory import as_refusal
-from hit.options import defaults, infos
 from hit.process_settings import process_settings, spare_letters
 from hit.schema import Kind
 from hit.schema.endings import Ending, ending

@@ -7,7 +7,7 @@ import re
 
 import torch
 
-from hit.bounds import MOST_THREADS, whole_number
+from hit.config.field_types import MOST_THREADS, whole_number
 from hit.errors import ConfigError, shown
 
 _DEVICE = re.compile(r"auto|cpu|cuda(:[0-9]{1,4})?")

@@ -10,8 +10,8 @@ import pandas as pd
 from mlflow.entities import Run
 
 from hit.config import flat_defaults
+from hit.config.field_roles import is_layered
 from hit.errors import StoreError
-from hit.field_roles import is_layered
 from hit.frames import stack
 from hit.records import BASE_COLUMNS
 from hit.schema import DEFAULT_EXPERIMENT, SCHEMA_VERSION, Kind

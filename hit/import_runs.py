@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from hit.bounds import Text
 from hit.cli import Parser, entry_point
-from hit.machine_options import MachineOptions
-from hit.options import build
+from hit.config.field_types import Text
+from hit.config.machine_options import MachineOptions
+from hit.config.options import build
 from hit.schema import Kind
 from hit.schema.metric_groups import GROUPS_HELP, Groups
 

@@ -21,7 +21,7 @@ from optuna.samplers import RandomSampler
 from optuna.trial import TrialState
 
 from hit.config import TrainConfig
-from hit.early_stopping import EarlyStopping, PrunerRule
+from hit.config.early_stopping import EarlyStopping, PrunerRule
 from hit.errors import EndedEarly, StoreAway
 from hit.errors.run_outcomes import RunOutcome
 from hit.rate_bounds import RateBoundStopper

@@ -20,10 +20,10 @@ import torch
 from torch import Tensor
 
 from hit.config import TrainConfig
+from hit.config.rate_targets import BETA_HIGH, BETA_LOW
 from hit.errors import ConfigError
 from hit.learning_rate import step_size
 from hit.objective import warmup_factor
-from hit.targets import BETA_HIGH, BETA_LOW
 
 #: Nepers that log β is pulled by for a relative error of one neper, and that it moves by for good at every step.
 PROPORTIONAL_GAIN, INTEGRAL_GAIN = 3.0, 0.1

@@ -13,7 +13,7 @@ import pandas as pd
 from mlflow.entities import Run
 
 from hit.config import BETA, flat_defaults
-from hit.field_roles import is_layered
+from hit.config.field_roles import is_layered
 from hit.schema import TAG_COLUMNS
 
 _INFO = ("run_id", "run_name", "experiment_id", "status", "start_time", "end_time")

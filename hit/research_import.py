@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from hit.config import TrainConfig, machine_fields
+from hit.config.paths import given_path
 from hit.data import Dataset
 from hit.data.download import DataRoot
 from hit.datasets import load_once
@@ -23,7 +24,6 @@ from hit.errors.run_outcomes import RunOutcome
 from hit.measurement import measure_run
 from hit.model_run import RunRequest, describe_run, model_run
 from hit.models import HierarchicalVAE, build_model
-from hit.paths import given_path
 from hit.research_code import Unsupported, translate_config, translate_weights
 from hit.schema import DEFAULT_EXPERIMENT, Tag
 from hit.schema.endings import outcome_of

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from mlflow.exceptions import MlflowException
 
-from hit.bounds import whole_number
+from hit.config.field_types import whole_number
 from hit.errors import ConfigError, DataError, nearest, shown
 
 MODES = ("encode", "reconstruct", "decode", "sample")

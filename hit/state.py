@@ -24,8 +24,8 @@ from filelock import FileLock, Timeout
 
 from hit.addresses import place, tracking_uri
 from hit.config import TrainConfig
+from hit.config.paths import given_path
 from hit.errors import StoreRefused
-from hit.paths import given_path
 from hit.store_errors import is_no_room
 
 #: Name of the lock file in a run's folder.

@@ -12,12 +12,12 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
-from hit.bounds import MOST_CLAUSES, clauses
 from hit.config import flat_defaults
+from hit.config.field_roles import is_layered
+from hit.config.field_types import MOST_CLAUSES, clauses
 from hit.connection import connect, found_experiment
 from hit.errors import ConfigError, StoreAway, StoreError, StoreRefused, shown
 from hit.errors.redaction import redact
-from hit.field_roles import is_layered
 from hit.filters import refusal
 from hit.histories import Point, from_server, one_by_one
 from hit.records import Records, as_typed

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from hit.bounds import RunId, Text
 from hit.cli import CONFIG, Parser, entry_point
 from hit.config import TrainConfig
-from hit.early_stopping import EARLY_STOPPING_HELP, EarlyStopping
-from hit.machine_options import ExperimentOptions
-from hit.options import build
+from hit.config.early_stopping import EARLY_STOPPING_HELP, EarlyStopping
+from hit.config.field_types import RunId, Text
+from hit.config.machine_options import ExperimentOptions
+from hit.config.options import build
+from hit.config.rate_targets import TARGET_LAYERED
 from hit.schema import Kind
-from hit.targets import TARGET_LAYERED
 
 if TYPE_CHECKING:
     from hit.stop import StopRequest

@@ -10,8 +10,8 @@ from mlflow.entities import Run
 
 from hit.checkpoint import load_weights
 from hit.config import TrainConfig
+from hit.config.field_roles import Role, fields_of
 from hit.errors import ConfigError
-from hit.field_roles import Role, fields_of
 from hit.models import HierarchicalVAE
 from hit.schema import WEIGHTS, Kind
 from hit.store import Store, config_of

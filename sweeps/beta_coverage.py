@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from hit.beta_grid import BetaGrid
 from hit.config import TrainConfig
-from hit.rate_region import RateRegion
+from hit.config.beta_grid import BetaGrid
+from hit.config.rate_region import RateRegion
 from sweeps.cells import RegionCells
 from sweeps.coverage import resting
 from sweeps.driver import Driver, Proposal, once

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
+from hit.config.rate_region import RateRegion
 from hit.errors import ConfigError
-from hit.rate_region import RateRegion
 
 Floats = npt.NDArray[np.float64]
 

@@ -11,11 +11,11 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass as options_dataclass
 
 from analysis.criteria import Constraint, Objective, parse_constraints, parse_objectives
-from hit.beta_grid import BetaGrid, parse_axis
-from hit.bounds import MOST_CELLS, RunId, Text
 from hit.config import TrainConfig
+from hit.config.beta_grid import BetaGrid, parse_axis
+from hit.config.field_types import MOST_CELLS, RunId, Text
+from hit.config.rate_region import RateRegion
 from hit.errors import ConfigError, shown
-from hit.rate_region import RateRegion
 from hit.schema.metric_groups import parse_groups
 from sweeps.searchspace import Dimension, SearchSpace, parse_fields
 

@@ -10,10 +10,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from hit.config import TrainConfig
+from hit.config.rate_region import RateRegion
+from hit.config.rate_targets import RateTargets
 from hit.errors.run_outcomes import RunOutcome
 from hit.frames import outcomes
-from hit.rate_region import RateRegion
-from hit.targets import RateTargets
 from sweeps.cells import RegionCells
 from sweeps.driver import Driver, Proposal, once
 from sweeps.landed import asked_rates, betas_and_rates, betas_of, finished_rates, measured_rates

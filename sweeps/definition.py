@@ -14,7 +14,7 @@ def definition_hash(choice: Choice, early_stopping: str, data_digest: str) -> st
 
     Args:
         choice: checked; what its driver has no use for has its default there.
-        early_stopping: rules, as text (`hit.early_stopping`).
+        early_stopping: rules, as text (`hit.config.early_stopping`).
         data_digest: of the data set.
     """
     space = choice.space.dimensions if choice.space else ()

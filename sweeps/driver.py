@@ -11,10 +11,10 @@ from typing import Any, TypeVar
 import pandas as pd
 
 from hit.config import TrainConfig
+from hit.config.rate_targets import TARGET
 from hit.errors.run_outcomes import FINAL
 from hit.frames import outcomes, stack
 from hit.schema import Kind
-from hit.targets import TARGET
 
 DriverT = TypeVar("DriverT", bound="Driver")
 AnswerT = TypeVar("AnswerT")

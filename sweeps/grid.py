@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from hit.beta_grid import BetaGrid
 from hit.config import TrainConfig
-from hit.rate_region import RateRegion
+from hit.config.beta_grid import BetaGrid
+from hit.config.rate_region import RateRegion
 from sweeps.driver import Driver, Proposal, once
 from sweeps.landed import betas_and_rates
 from sweeps.matching import comparable

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from hit.bounds import Text
 from hit.cli import Parser, entry_point
-from hit.options import build, output_file
+from hit.config.field_types import Text
+from hit.config.options import build, output_file
 from hit.schema import Kind
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from hit.beta_grid import GRID_DEFAULTS
 from hit.config import flat_defaults
-from hit.options import defaults
+from hit.config.beta_grid import GRID_DEFAULTS
+from hit.config.options import defaults
 from hit.tracking import RunWriter
 from hit.ui_views import run_page
 from sweeps.choosing import ChoosingOptions

@@ -8,15 +8,15 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from hit.beta_grid import GRID_DEFAULTS, GRID_HELP, BetaGrid, axis_layer, grid_axes
-from hit.bounds import MOST_SEED, MOST_VALUES, Text, whole_number
 from hit.cli import CONFIG, Parser
 from hit.config import TrainConfig, flat_defaults
+from hit.config.beta_grid import GRID_DEFAULTS, GRID_HELP, BetaGrid, axis_layer, grid_axes
+from hit.config.field_roles import BETA, Role, role_of
+from hit.config.field_types import MOST_SEED, MOST_VALUES, Text, whole_number
+from hit.config.machine_options import WorkerOptions
+from hit.config.options import build
+from hit.config.rate_targets import TARGET_LAYERED
 from hit.errors import ConfigError, shown
-from hit.field_roles import BETA, Role, role_of
-from hit.machine_options import WorkerOptions
-from hit.options import build
-from hit.targets import TARGET_LAYERED
 from sweeps.choosing import Choice, ChoosingOptions
 from sweeps.running import RunningOptions
 

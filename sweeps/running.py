@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from hit.bounds import Text
-from hit.early_stopping import EARLY_STOPPING_HELP
+from hit.config.early_stopping import EARLY_STOPPING_HELP
+from hit.config.field_types import Text
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))

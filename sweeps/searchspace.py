@@ -13,9 +13,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from hit.config import TrainConfig
+from hit.config.field_roles import BETA, Role, is_layered, role_of
+from hit.config.rate_targets import TARGET
 from hit.errors import ConfigError, nearest, shown
-from hit.field_roles import BETA, Role, is_layered, role_of
-from hit.targets import TARGET
 
 _ENTRY = re.compile(r",\s*(?=[A-Za-z_]\w*\s*=)")
 #: Of which no further dimension can be made: β and rate targets have options of their own.

@@ -19,7 +19,7 @@ class SweepSetting:
         folder: journals and checkpoints of this machine.
         data_digest: of the data set.
         budget: how much it may spend.
-        early_stopping: rules that end runs early, as text (`hit.early_stopping`).
+        early_stopping: rules that end runs early, as text (`hit.config.early_stopping`).
         best: metric whose best value is told.
         definition: hash of what the sweep is (`sweeps.definition`): those of one definition share a budget.
         uri: the store.

@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from hit.config import TrainConfig
+from hit.config.early_stopping import EarlyStopping
 from hit.connection import chosen_experiment
 from hit.cpus import worker_count
 from hit.datasets import load_once
 from hit.devices import select_device
-from hit.early_stopping import EarlyStopping
 from hit.errors.run_outcomes import RunOutcome
 from hit.models import check_fit, check_memory
 from hit.run_names import command_name

@@ -13,12 +13,12 @@ from typing import Any
 
 import yaml
 
-from hit.beta_grid import parse_axis
 from hit.cli import CONFIG, Parser
 from hit.commands import COMMANDS
 from hit.config import TrainConfig
-from hit.early_stopping import EarlyStopping
-from hit.options import build
+from hit.config.beta_grid import parse_axis
+from hit.config.early_stopping import EarlyStopping
+from hit.config.options import build
 from tests.commands import ROOT
 
 #: Programs of the system, and what of ours has no options to check.

@@ -12,8 +12,8 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.interpolate import RegularGridInterpolator
 
-from hit.beta_grid import BetaGrid
 from hit.config import TrainConfig
+from hit.config.beta_grid import BetaGrid
 from hit.records import BASE_COLUMNS
 from hit.schema import SCHEMA_VERSION
 from sweeps.driver import Driver, Proposal

@@ -14,12 +14,12 @@ import sweeps.__main__
 import sweeps.main
 from analysis.applications import applications
 from hit import classify, evaluate, import_runs, recover, surface, train
-from hit.beta_grid import grid_axes
 from hit.cli import CONFIG, Parser
 from hit.config import TrainConfig
-from hit.early_stopping import EarlyStopping
+from hit.config.beta_grid import grid_axes
+from hit.config.early_stopping import EarlyStopping
+from hit.config.options import build, output_file
 from hit.errors import ConfigError, StoreError
-from hit.options import build, output_file
 from hit.surfaces.plan import SurfacePlan
 from sweeps.options import SweepRequest
 from tests.test_project import ENTRY_POINTS

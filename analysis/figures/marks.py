@@ -27,8 +27,8 @@ from analysis import style
 from analysis.comparable import all_equal, beta_names
 from analysis.frame import column, layers, rate_name, values
 from hit import schema
+from hit.config.rate_region import RateRegion
 from hit.errors import StoreError
-from hit.rate_region import RateRegion
 
 Point = tuple[float, float]
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import plotly.graph_objects as go
 
+from hit.config.paths import given_path
 from hit.errors import ConfigError, Unavailable
-from hit.paths import given_path
 
 _PICTURES = (".png", ".pdf", ".svg")
 #: Pixels of a PNG for each of the figure's: 300 dpi at the width of a page.

@@ -17,11 +17,11 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from hit.config.paths import given_path
 from hit.data.faults import reason
 from hit.data.network import patient, reach
 from hit.data.sources import Source, is_intact
 from hit.errors import DataError
-from hit.paths import given_path
 
 _LOG = logging.getLogger(__name__)
 _PATIENCE = 10.0  # seconds without a byte

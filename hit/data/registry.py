@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from hit.config.paths import given_path
 from hit.data.arrays import read_npz
 from hit.data.dataset import Dataset, Split
 from hit.data.digits import read_digits
@@ -14,7 +15,6 @@ from hit.data.download import DataRoot, ensure
 from hit.data.folder import CROP, read_folder
 from hit.data.sources import SOURCES
 from hit.errors import DataError, nearest
-from hit.paths import given_path
 
 #: The data sets known by name.
 NAMES = ("digits", "mnist", "binary_mnist", "fashion_mnist", "cifar10", "svhn", "imagenet")

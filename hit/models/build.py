@@ -7,6 +7,7 @@ from functools import lru_cache
 import torch
 
 from hit.config import TrainConfig
+from hit.config.rate_targets import check_targets
 from hit.distributions import (
     Bernoulli,
     Categorical,
@@ -28,7 +29,6 @@ from hit.models.hierarchy import HierarchicalVAE
 from hit.models.lvae import LadderInference
 from hit.models.networks import DensePrior
 from hit.models.vae import OneLayerInference, one_layer_decoder
-from hit.targets import check_targets
 
 #: Sides of the images that models exist for, and where those of 256 pixels do.
 _SIDES, _LARGE = (28, 32), 256

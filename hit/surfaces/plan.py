@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from hit.beta_grid import BetaGrid, axis_layer
 from hit.config import TrainConfig
+from hit.config.beta_grid import BetaGrid, axis_layer
+from hit.config.field_roles import BETA, Role, role_of
 from hit.errors import ConfigError, shown
-from hit.field_roles import BETA, Role, role_of
 from hit.schema import DEFAULT_EXPERIMENT, Tag
 from hit.schema.experiments import Experiment
 from hit.schema.hashing import identity_hash

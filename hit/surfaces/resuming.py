@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 from hit.config import TrainConfig, machine_fields
-from hit.machine_options import WorkerOptions
-from hit.options import defaults
+from hit.config.machine_options import WorkerOptions
+from hit.config.options import defaults
 from hit.resuming import differing, nothing_to_resume, refuse, says
 from hit.state import run_folder, state_folder
 from hit.store import Store

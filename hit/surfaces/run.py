@@ -11,10 +11,10 @@ from pathlib import Path
 
 from mlflow.entities import Run
 
-from hit.beta_grid import grid_axes
 from hit.beta_sampling import WIDENED_AT
 from hit.checkpoint import save_weights
 from hit.config import TrainConfig, machine_fields
+from hit.config.beta_grid import grid_axes
 from hit.data import Dataset
 from hit.datasets import load_once, log_dataset
 from hit.devices import select_device, set_threads

@@ -14,8 +14,8 @@ import numpy.typing as npt
 from mlflow.entities import Run
 
 from hit.config import TrainConfig
+from hit.config.field_roles import Role, role_of
 from hit.errors import ConfigError
-from hit.field_roles import Role, role_of
 from hit.schema import WEIGHTS, Kind, Tag
 from hit.schema.experiments import Experiment
 from hit.store import Store, config_of

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from hit.config import TrainConfig
-from hit.paths import given_path
+from hit.config.paths import given_path
 from hit.schema.experiments import Experiment
 from hit.stop import StopRequest
 from hit.workers import Job, Outcome
@@ -26,7 +26,7 @@ class Training:
         experiment: the run's experiment.
         sweep: run id of the sweep.
         uri: address of the store.
-        early_stopping: rules that end it early, as text (`hit.early_stopping`).
+        early_stopping: rules that end it early, as text (`hit.config.early_stopping`).
     """
 
     identity: str
@@ -109,7 +109,7 @@ def train(
 ) -> str:
     """Train one model (`hit.training_run.train_job`), watched by the rules that may end it early; its run's id."""
     # In the worker: torch and MLflow take seconds to import.
-    from hit.early_stopping import EarlyStopping
+    from hit.config.early_stopping import EarlyStopping
     from hit.model_run import RunRequest
     from hit.pruning import early_stopper
     from hit.training_run import train_job

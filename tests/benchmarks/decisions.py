@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 from mlflow.entities import Metric, Param
 
-from hit.beta_grid import BetaGrid
 from hit.config import TrainConfig, beta_numbers
+from hit.config.beta_grid import BetaGrid
 from hit.connection import connect, experiment_id
 from hit.history import HistoryReader
 from hit.schema import SCHEMA_VERSION, Kind, Tag, layer_metrics

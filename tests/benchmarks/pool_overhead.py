@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from hit.beta_grid import BetaGrid
 from hit.config import TrainConfig
+from hit.config.beta_grid import BetaGrid
 from hit.data import load
 from hit.schema import Kind
 from hit.stop import StopRequest

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from analysis.criteria import parse_objectives
-from hit.beta_grid import BetaGrid
-from hit.rate_region import RateRegion
+from hit.config.beta_grid import BetaGrid
+from hit.config.rate_region import RateRegion
 from sweeps.cells import RegionCells
 from sweeps.choosing import Choice, ChoosingOptions
 from sweeps.driver import Driver

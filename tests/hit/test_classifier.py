@@ -12,9 +12,9 @@ from hit.backbones import ARCHITECTURES, Classifier, build_classifier
 from hit.classifier import classifier_scores, fit_classifier
 from hit.classify import ClassifyOptions, classify
 from hit.cli import Parser
+from hit.config.options import build
 from hit.data import Dataset, Split
 from hit.errors import ConfigError, Diverged, Interrupted
-from hit.options import build
 from hit.schema import Kind, Tag
 from hit.stop import StopRequest
 from hit.store import Store

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from hit import data
 from hit.config import TrainConfig
+from hit.config.rate_targets import BETA_HIGH, BETA_LOW, RateTarget, RateTargets
 from hit.data import Dataset, Split
 from hit.errors import ConfigError, Interrupted
 from hit.evaluation import evaluate_model
@@ -25,7 +26,6 @@ from hit.rate_controller import (
     saturated,
     strength,
 )
-from hit.targets import BETA_HIGH, BETA_LOW, RateTarget, RateTargets
 from hit.training import FitResult, fit
 from hit.training_loop import Epoch
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hit.beta_grid import BetaGrid
+from hit.config.beta_grid import BetaGrid
 from sweeps.bayes import BayesDriver
 from sweeps.choosing import Choice, ChoosingOptions
 from sweeps.plan import build_driver

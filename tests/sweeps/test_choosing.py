@@ -2,7 +2,7 @@
 
 import pytest
 
-from hit.beta_grid import parse_axis
+from hit.config.beta_grid import parse_axis
 from hit.errors import ConfigError
 from sweeps.__main__ import parser
 from sweeps.bayes import BayesDriver

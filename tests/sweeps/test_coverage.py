@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from hit.beta_grid import BetaGrid
+from hit.config.beta_grid import BetaGrid
+from hit.config.rate_region import RateRegion
 from hit.errors import ConfigError
-from hit.rate_region import RateRegion
 from sweeps.beta_coverage import BetaCoverage
 from sweeps.cells import RegionCells
 from sweeps.coverage import TargetCoverage

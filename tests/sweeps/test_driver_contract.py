@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hit.beta_grid import BetaGrid
+from hit.config.beta_grid import BetaGrid
 from sweeps.choosing import Choice, ChoosingOptions, Sampler
 from sweeps.driver import Driver, with_pending
 from sweeps.plan import build_driver

@@ -13,11 +13,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from hit.beta_grid import BetaGrid
 from hit.config import TrainConfig
+from hit.config.beta_grid import BetaGrid
+from hit.config.options import build
 from hit.data import load
 from hit.errors import ConfigError, Unavailable
-from hit.options import build
 from hit.process_identity import process_identity
 from hit.reservation import reserve_run
 from hit.run_names import run_name

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from mlflow.exceptions import MlflowException
 
-from hit.beta_grid import BetaGrid
 from hit.config import TrainConfig
+from hit.config.beta_grid import BetaGrid
 from hit.errors import Claimed, Interrupted, StoreAway, StoreError
 from hit.errors.run_outcomes import RunOutcome
 from hit.reservation import reserve_run

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from analysis.criteria import non_dominated, parse_constraints
+from hit.config.rate_region import RateRegion
 from hit.errors import ConfigError
-from hit.rate_region import RateRegion
 from sweeps.choosing import region_constraints
 from sweeps.hypervolume import hypervolume
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from hit.beta_grid import BetaGrid
 from hit.claims import assert_claim
 from hit.config import TrainConfig
+from hit.config.beta_grid import BetaGrid
 from hit.errors import Claimed, Interrupted
 from hit.schema import Kind, Tag
 from hit.schema.endings import ending

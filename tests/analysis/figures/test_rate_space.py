@@ -13,9 +13,9 @@ from analysis import bounds, style
 from analysis.figures import beta_heatmap, marks, metric_against_rate, rate_space, targets
 from analysis.recommendation import APPLICATIONS, recommend
 from hit import schema
+from hit.config.rate_region import RateRegion
 from hit.errors import StoreError
 from hit.metrics.bounds import accuracy_bound
-from hit.rate_region import RateRegion
 
 MakeFrame = Callable[..., pd.DataFrame]
 ACCURACY = "test/accuracy_svm_rbf_z2"

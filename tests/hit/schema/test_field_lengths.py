@@ -10,8 +10,8 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from hit.bounds import MOST_LAYERS
 from hit.config import TrainConfig
+from hit.config.field_types import MOST_LAYERS
 from hit.evaluation_run import candidates, evaluate_run
 from hit.reservation import reserve_run
 from hit.schema import CONFIG, Kind, Tag, field_lengths, layer_metrics

@@ -9,10 +9,10 @@ import torch
 from mlflow import MlflowClient
 
 from hit import data
-from hit.beta_grid import grid_axes
 from hit.beta_sampling import draw_betas, ramp
 from hit.checkpoint import load_weights
 from hit.config import TrainConfig
+from hit.config.beta_grid import grid_axes
 from hit.data import Dataset, Split
 from hit.errors import CheckpointError, ConfigError, Diverged, Interrupted
 from hit.evaluation import Evaluation, evaluate_model

@@ -11,15 +11,15 @@ import pydantic
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from hit import bounds
-from hit.bounds import Text, whole_number
+from hit.config import field_types
+from hit.config.field_roles import BETA, MEANINGS, NEUTRAL, Role, fields_of, meaningless
+from hit.config.field_types import Text, whole_number
+from hit.config.machine_options import DataRoot, Device, MachineOptions, StateDir, Threads
+from hit.config.options import CROP_HELP, one_line, unknown
+from hit.config.rate_targets import TARGET, TARGET_DEFAULTS, RateTargets
 from hit.errors import ConfigError, shown
-from hit.field_roles import BETA, MEANINGS, NEUTRAL, Role, fields_of, meaningless
-from hit.machine_options import DataRoot, Device, MachineOptions, StateDir, Threads
-from hit.options import CROP_HELP, one_line, unknown
 from hit.schema.hashing import identity_hash
 from hit.schema.metric_groups import GROUPS_HELP, Groups
-from hit.targets import TARGET, TARGET_DEFAULTS, RateTargets
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))
@@ -37,7 +37,7 @@ class TrainConfig:
         "digits"
     )
     data_root: DataRoot = MachineOptions.data_root
-    crop: Annotated[bounds.Crop, Field(description=CROP_HELP)] = 0
+    crop: Annotated[field_types.Crop, Field(description=CROP_HELP)] = 0
     model: Annotated[Literal["ghvae", "lvae", "vae"], Field(description="ghvae, lvae (ladder) or vae (one layer)")] = (
         "ghvae"
     )
@@ -50,7 +50,7 @@ class TrainConfig:
         ),
     ] = "bernoulli"
     sigma: Annotated[
-        bounds.Sigma, Field(description="σ of the gaussian likelihood, in units of the pixel range [0, 1]")
+        field_types.Sigma, Field(description="σ of the gaussian likelihood, in units of the pixel range [0, 1]")
     ] = 0.71
     posterior: Annotated[
         Literal["gaussian", "gumbel_softmax"],
@@ -62,23 +62,26 @@ class TrainConfig:
     linear_z1: Annotated[
         int, Field(ge=0, le=1_000_000, description="dimensions of a z_1 that is a vector, with latent=dense; 0: a map")
     ] = 0
-    channels: Annotated[bounds.Channels, Field(description="channels c of every convolution")] = 16
+    channels: Annotated[field_types.Channels, Field(description="channels c of every convolution")] = 16
     z_dims: Annotated[
-        tuple[bounds.Dimensions, ...],
+        tuple[field_types.Dimensions, ...],
         Field(
             min_length=1,
-            max_length=bounds.MOST_LAYERS - 1,
+            max_length=field_types.MOST_LAYERS - 1,
             description="dimensions of z_L, …, z_2, from the top down, with commas; its length sets L; "
             "the last means nothing with latent=conv",
         ),
     ] = (20,)
-    betas: Annotated[tuple[bounds.Beta, ...], Field(description="weight β_l of rate R_l in D + Σ β_l R_l")] = (1.0, 1.0)
-    warmup: Annotated[bool, Field(description="lvae: raise all β from 0 over the first fifth of the epochs")] = True
-    epochs: Annotated[bounds.Epochs, Field(description="passes over the training set")] = 10
-    batch_size: Annotated[bounds.BatchSize, Field(description="images a step")] = 256
-    learning_rate: Annotated[bounds.LearningRate, Field(description="step size of Adam, the peak of its schedule")] = (
-        3e-4
+    betas: Annotated[tuple[field_types.Beta, ...], Field(description="weight β_l of rate R_l in D + Σ β_l R_l")] = (
+        1.0,
+        1.0,
     )
+    warmup: Annotated[bool, Field(description="lvae: raise all β from 0 over the first fifth of the epochs")] = True
+    epochs: Annotated[field_types.Epochs, Field(description="passes over the training set")] = 10
+    batch_size: Annotated[field_types.BatchSize, Field(description="images a step")] = 256
+    learning_rate: Annotated[
+        field_types.LearningRate, Field(description="step size of Adam, the peak of its schedule")
+    ] = 3e-4
     schedule: Annotated[
         Literal["constant", "one_cycle", "cosine"],
         Field(description="of the step size: constant, one_cycle (rises, then falls to 0) or cosine (falls to 0)"),
@@ -87,9 +90,9 @@ class TrainConfig:
         RateTargets()
     )
     init_from: Annotated[
-        bounds.RunId, Field(description="run id of a finished run whose weights training starts from")
+        field_types.RunId, Field(description="run id of a finished run whose weights training starts from")
     ] = ""
-    seed: Annotated[bounds.Seed, Field(description="seeds weights, batches and noise")] = 0
+    seed: Annotated[field_types.Seed, Field(description="seeds weights, batches and noise")] = 0
     metrics: Annotated[Groups, Field(description=f"measured after training, core in any case; {GROUPS_HELP}")] = "all"
     device: Device = MachineOptions.device
     threads: Threads = MachineOptions.threads

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from hit.bounds import HIGHEST_BETA, LEAST_BETA, MOST_VALUES, whole_number
+from hit.config.field_types import HIGHEST_BETA, LEAST_BETA, MOST_VALUES, whole_number
 from hit.errors import ConfigError, shown
 
 #: Axes of a grid, flat: `grid_1` holds the values of β_1.

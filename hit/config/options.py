@@ -21,8 +21,8 @@ from typing import Any, TypeVar
 
 import pydantic
 
+from hit.config.paths import given_path
 from hit.errors import ConfigError, nearest, shown
-from hit.paths import given_path
 
 OptionsT = TypeVar("OptionsT")
 

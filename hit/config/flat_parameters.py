@@ -4,10 +4,10 @@ __all__ = ["describe", "flat_defaults"]
 
 from typing import Any
 
-from hit.field_roles import BETA
-from hit.options import infos
-from hit.targets import TARGET, TARGET_DEFAULTS
-from hit.train_config import TrainConfig
+from hit.config.field_roles import BETA
+from hit.config.options import infos
+from hit.config.rate_targets import TARGET, TARGET_DEFAULTS
+from hit.config.train_config import TrainConfig
 
 
 def flat_defaults() -> dict[str, Any]:

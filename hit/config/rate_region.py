@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hit.bounds import MOST_NATS
+from hit.config.field_types import MOST_NATS
 from hit.errors import ConfigError, nearest, shown
 
 if TYPE_CHECKING:  # numpy, which options need not wait for

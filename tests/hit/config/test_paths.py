@@ -9,9 +9,9 @@ import pytest
 from analysis.figures.saving import save
 from hit import data
 from hit.config import TrainConfig
+from hit.config.options import output_file
+from hit.config.paths import given_path
 from hit.errors import ConfigError
-from hit.options import output_file
-from hit.paths import given_path
 from hit.research_import import find_runs
 from hit.state import state_folder
 from sweeps.launchers.launcher import Training

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from hit.config import TrainConfig
-from hit.early_stopping import EarlyStopping, PrunerRule
+from hit.config.early_stopping import EarlyStopping, PrunerRule
+from hit.config.rate_region import RateBound
 from hit.errors import ConfigError, EndedEarly
 from hit.pruning import Trace, early_stopper, prunes
 from hit.rate_bounds import RateBoundStopper
-from hit.rate_region import RateBound
 from hit.schema import Tag
 from hit.store import Store
 from hit.training_run import train_run

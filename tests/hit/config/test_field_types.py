@@ -5,14 +5,22 @@ from pathlib import Path
 
 import pytest
 
-from hit.beta_grid import parse_axis
-from hit.bounds import HIGHEST_BETA, LEAST_BETA, MOST_CLAUSES, MOST_LAYERS, MOST_SEED, MOST_TEXT, MOST_VALUES
 from hit.cli import entry_point
 from hit.config import TrainConfig
+from hit.config.beta_grid import parse_axis
+from hit.config.field_types import (
+    HIGHEST_BETA,
+    LEAST_BETA,
+    MOST_CLAUSES,
+    MOST_LAYERS,
+    MOST_SEED,
+    MOST_TEXT,
+    MOST_VALUES,
+)
+from hit.config.options import build
 from hit.devices import select_device, set_threads
 from hit.errors import ConfigError, StoreError
 from hit.evaluate import EvaluateOptions
-from hit.options import build
 from hit.schema import Kind
 from hit.stop import StopRequest
 from hit.store import Store

@@ -5,8 +5,8 @@ __all__ = ["EARLY_STOPPING_HELP", "PRUNERS", "EarlyStopping", "PrunerRule"]
 import math
 from dataclasses import dataclass
 
+from hit.config.rate_region import RateBound
 from hit.errors import ConfigError, nearest, shown
-from hit.rate_region import RateBound
 from hit.schema import layer_metrics, metric
 
 #: Optuna's pruners by name: how each is written, and how few and how many numbers follow its name.

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from hit.config.rate_region import RateBound, RateRegion
 from hit.errors import ConfigError
-from hit.rate_region import RateBound, RateRegion
 
 
 class TestBound:

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from hit.targets import TARGET
+from hit.config.rate_targets import TARGET
 
 #: A flat name of one layer's β: `beta_1` weighs R_1, the rate of the layer next to the data.
 BETA = re.compile(r"beta_([1-9][0-9]{0,3})\Z")

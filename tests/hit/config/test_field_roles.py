@@ -7,10 +7,10 @@ import pytest
 
 from analysis.comparable import _FIELDS
 from hit.config import TrainConfig, flat_defaults, machine_fields
+from hit.config.field_roles import MEANINGS, NEUTRAL, ROLES, Role, fields_of, meaningless, role_of
+from hit.config.options import infos
 from hit.errors import ConfigError
-from hit.field_roles import MEANINGS, NEUTRAL, ROLES, Role, fields_of, meaningless, role_of
 from hit.import_runs import ImportOptions
-from hit.options import infos
 from hit.schema import is_metric
 from hit.surface import parser as surface_parser
 from hit.surfaces.plan import SurfacePlan
@@ -59,7 +59,7 @@ def other(name: str) -> TrainConfig:
 
 
 def test_every_field_has_one_role() -> None:
-    """A field that you add: give it its role in `hit.field_roles.ROLES`, and another value above."""
+    """A field that you add: give it its role in `hit.config.field_roles.ROLES`, and another value above."""
     names = [entry.name for entry in fields(TrainConfig)]
     assert list(ROLES) == names == list(OTHER)
     assert sorted(name for role in Role for name in fields_of(role)) == sorted(names)

@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hit.bounds import MOST_NATS
+from hit.config.field_types import MOST_NATS
 from hit.errors import ConfigError, shown
 
 #: A flat name of one target: of layer 1 (`target_rate_1`), or of the total rate (`target_rate`); `max_…`: upper bounds.

@@ -7,10 +7,10 @@ import pytest
 from analysis.__main__ import ReportOptions
 from hit.classify import ClassifyOptions
 from hit.config import TrainConfig
+from hit.config.machine_options import MachineOptions, WorkerOptions
+from hit.config.options import defaults, infos
 from hit.evaluate import EvaluateOptions
 from hit.import_runs import ImportOptions
-from hit.machine_options import MachineOptions, WorkerOptions
-from hit.options import defaults, infos
 from hit.recover import RecoverOptions
 from hit.surface import SurfaceOptions
 from hit.train import TrainOptions

@@ -2,6 +2,6 @@
 
 __all__ = ["BETA", "TrainConfig", "beta_numbers", "describe", "flat_defaults", "machine_fields"]
 
-from hit.field_roles import BETA, machine_fields
-from hit.flat_parameters import describe, flat_defaults
-from hit.train_config import TrainConfig, beta_numbers
+from hit.config.field_roles import BETA, machine_fields
+from hit.config.flat_parameters import describe, flat_defaults
+from hit.config.train_config import TrainConfig, beta_numbers

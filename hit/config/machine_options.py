@@ -18,18 +18,22 @@ from typing import Annotated
 from pydantic import ConfigDict, Field, StringConstraints
 from pydantic.dataclasses import dataclass
 
-from hit import bounds
+from hit.config import field_types
 from hit.schema import field_lengths
 
 WORKERS_HELP = "processes, which divide the CPUs; 0: one a CPU, at most 8"
 
-DataRoot = Annotated[bounds.Text, Field(description="where torchvision's data sets lie; empty: $HIT_DATA, else ./data")]
-Device = Annotated[bounds.Text, Field(description="auto, cpu, cuda or cuda:<n>")]
-Threads = Annotated[bounds.Threads, Field(description="CPU threads of this process; 0: $HIT_THREADS, else all")]
-StateDir = Annotated[bounds.Text, Field(description="journals and checkpoints; empty: $HIT_STATE_DIR, else ./.hit")]
-Workers = Annotated[bounds.Workers, Field(description=WORKERS_HELP)]
+DataRoot = Annotated[
+    field_types.Text, Field(description="where torchvision's data sets lie; empty: $HIT_DATA, else ./data")
+]
+Device = Annotated[field_types.Text, Field(description="auto, cpu, cuda or cuda:<n>")]
+Threads = Annotated[field_types.Threads, Field(description="CPU threads of this process; 0: $HIT_THREADS, else all")]
+StateDir = Annotated[
+    field_types.Text, Field(description="journals and checkpoints; empty: $HIT_STATE_DIR, else ./.hit")
+]
+Workers = Annotated[field_types.Workers, Field(description=WORKERS_HELP)]
 Experiment = Annotated[
-    bounds.Text,
+    field_types.Text,
     StringConstraints(max_length=field_lengths.EXPERIMENT),
     Field(
         description="name of the MLflow experiment; empty: that of `mlflow run`, of MLFLOW_EXPERIMENT_ID, …_NAME, "
