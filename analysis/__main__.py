@@ -17,7 +17,7 @@ from hit.config.options import build, output_file
 from hit.schema import Kind
 
 if TYPE_CHECKING:
-    from hit.stop import StopRequest
+    from hit.processes.stop import StopRequest
 
 
 APPLICATION_HELP = (

@@ -13,7 +13,7 @@ from hit.backbones import Classifier
 from hit.data import LabelledImages, labelled_batches
 from hit.errors import Diverged
 from hit.learning_rate import warmup_cosine
-from hit.memory import memory_is_told
+from hit.processes.memory import memory_is_told
 from hit.randomness import generator
 from hit.training_loop import Epoch, run_epochs, shuffled, take_step
 

@@ -22,7 +22,7 @@ from hit.schema import Kind
 
 if TYPE_CHECKING:
     from hit.data import Dataset
-    from hit.stop import StopRequest
+    from hit.processes.stop import StopRequest
     from hit.training_loop import Epoch
 
 
@@ -94,7 +94,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     from hit.config import TrainConfig
     from hit.connection import chosen_experiment
     from hit.datasets import load_once
-    from hit.devices import select_device
+    from hit.processes.devices import select_device
     from hit.recovery import recover
     from hit.schema import metric
     from hit.state import state_folder
@@ -144,11 +144,11 @@ def classify(
     from hit.config import TrainConfig
     from hit.connection import chosen_experiment
     from hit.datasets import load_once, log_dataset
-    from hit.devices import select_device, set_threads
+    from hit.processes.devices import select_device, set_threads
+    from hit.processes.stop import StopRequest
     from hit.run_names import command_name
     from hit.schema import Tag
     from hit.state import state_folder
-    from hit.stop import StopRequest
     from hit.tracking import RunWriter
 
     stop = stop or StopRequest()

@@ -15,11 +15,11 @@ from hit.config.options import defaults, infos
 from hit.console import refuse_others
 from hit.errors import ConfigError, EndsWork, Interrupted, StoreAway, nearest, shown
 from hit.errors.redaction import redact, redact_tracebacks
-from hit.memory import as_refusal
-from hit.process_settings import process_settings, spare_letters
+from hit.processes.memory import as_refusal
+from hit.processes.setup import process_settings, spare_letters
+from hit.processes.stop import WATCHED, StopRequest
 from hit.schema import Kind
 from hit.schema.endings import Ending, ending
-from hit.stop import WATCHED, StopRequest
 
 CONFIG = "model and training"
 #: Stands for the value of an option that was not typed.

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, NoReturn
 import hit
 from hit.commands import COMMANDS, command_of
 from hit.errors import ConfigError, nearest
-from hit.process_settings import spare_letters
+from hit.processes.setup import spare_letters
 
 if TYPE_CHECKING:
-    from hit.stop import StopRequest
+    from hit.processes.stop import StopRequest
 
 
 #: Other names of commands: what the MLproject calls them.

@@ -12,8 +12,8 @@ from mlflow.entities import RunTag
 
 from hit.errors import Interrupted, StoreError
 from hit.errors.redaction import redact
+from hit.processes.stop import StopRequest
 from hit.schema.endings import Ending, end_tags
-from hit.stop import StopRequest
 
 _SECONDS_BEFORE_FIRST_LINE, _SECONDS_BETWEEN_LINES = 5.0, 30.0
 _SECONDS_WHEN_STOPPED, _SECONDS_WHEN_HURRIED = 20.0, 1.5

@@ -18,7 +18,7 @@ from hit.schema import Kind
 from hit.schema.metric_groups import GROUPS_HELP, Groups, parse_groups
 
 if TYPE_CHECKING:
-    from hit.stop import StopRequest
+    from hit.processes.stop import StopRequest
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
@@ -46,9 +46,9 @@ def main(argv: list[str], stop: "StopRequest") -> None:
 
     from hit.config import TrainConfig
     from hit.connection import chosen_experiment
-    from hit.cpus import worker_count
     from hit.errors import StoreError
     from hit.evaluation_run import candidates, evaluate_runs
+    from hit.processes.cpus import worker_count
     from hit.recovery import recover
     from hit.state import state_folder
     from hit.store import Store

@@ -16,7 +16,6 @@ from hit.distributions import DiagonalGaussian, LatentDistribution
 from hit.downstream import Layer, measure_layer
 from hit.errors import ConfigError, Diverged, shown
 from hit.generation import measure_generation, measure_inception
-from hit.memory import memory_is_told
 from hit.metrics import (
     EVALUATOR,
     Projection,
@@ -30,6 +29,7 @@ from hit.metrics import (
 )
 from hit.metrics.inception import InceptionFid
 from hit.models import HierarchicalVAE
+from hit.processes.memory import memory_is_told
 from hit.schema.metric_groups import GROUPS
 from hit.scorer import SampleScorer
 

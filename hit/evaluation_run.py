@@ -15,22 +15,22 @@ from hit.commands import program
 from hit.config import TrainConfig
 from hit.data import Dataset
 from hit.datasets import load_once
-from hit.devices import select_device, set_threads
 from hit.errors import StoreError, shown
 from hit.errors.run_outcomes import RunOutcome
-from hit.jobs import run_jobs
 from hit.measurement import Measurement, evaluator_fingerprint, find_scorers, log_measurement, measure
 from hit.models import HierarchicalVAE, build_model, check_fit
+from hit.processes.devices import select_device, set_threads
+from hit.processes.jobs import run_jobs
+from hit.processes.pool import Job, Outcome
+from hit.processes.stop import StopRequest
 from hit.run_notes import run_note
 from hit.schema import WEIGHTS, Kind, Tag
 from hit.schema.experiments import Experiment
 from hit.schema.metric_groups import GROUPS
 from hit.state import state_folder
-from hit.stop import StopRequest
 from hit.store import Store
 from hit.tracking import RunWriter
 from hit.whole_config import whole_config
-from hit.workers import Job, Outcome
 
 _ALREADY = "it is measured already (again=true measures it anew)"
 
@@ -180,7 +180,7 @@ def _evaluate(
     tell: Callable[[str], None],
     **options: Any,
 ) -> str:
-    """`evaluate_run` for a worker process (`hit.workers.Job`); what came of it in a line."""
+    """`evaluate_run` for a worker process (`hit.processes.pool.Job`); what came of it in a line."""
     tell("measuring")
     store = Store(uri)
     measured = evaluate_run(store, Candidate(store.run(run_id), groups), stop=stop, **options)

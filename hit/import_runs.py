@@ -18,7 +18,7 @@ from hit.schema import Kind
 from hit.schema.metric_groups import GROUPS_HELP, Groups
 
 if TYPE_CHECKING:
-    from hit.stop import StopRequest
+    from hit.processes.stop import StopRequest
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
@@ -44,8 +44,8 @@ def main(argv: list[str], stop: "StopRequest") -> None:
 
     from hit.config import TrainConfig, machine_fields
     from hit.connection import chosen_experiment
-    from hit.devices import select_device
     from hit.errors import CheckpointError
+    from hit.processes.devices import select_device
     from hit.recovery import recover
     from hit.research_import import ImportResult, ImportStatus, find_runs, import_runs
     from hit.run_names import command_name

@@ -23,11 +23,11 @@ from hit.data import Dataset
 from hit.errors import UserError
 from hit.evaluation import evaluate_model
 from hit.generation import inception_fingerprint, scorer_fingerprint
-from hit.memory import memory_is_told
 from hit.metrics import EVALUATOR, Projection, violations
 from hit.metrics.inception import InceptionFid
 from hit.models import HierarchicalVAE
 from hit.pictures import PICTURED, reconstructions, samples, save_grid, traversal
+from hit.processes.memory import memory_is_told
 from hit.run_notes import run_note
 from hit.scatter import save_coordinates, save_scatter
 from hit.schema import Tag

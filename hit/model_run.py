@@ -12,12 +12,12 @@ from hit.config import TrainConfig
 from hit.data import Dataset
 from hit.datasets import log_dataset
 from hit.models import HierarchicalVAE
+from hit.processes.stop import StopRequest
 from hit.run_names import run_name
 from hit.run_notes import run_note
 from hit.schema import CONFIG, DEFAULT_EXPERIMENT, Kind, Tag
 from hit.schema.experiments import Experiment
 from hit.state import state_folder
-from hit.stop import StopRequest
 from hit.tracking import RunWriter
 
 

@@ -20,7 +20,7 @@ from mlflow.exceptions import MlflowException
 
 from hit.errors import Claimed, RunDeleted, StoreError, TakenOver
 from hit.errors.run_outcomes import RunOutcome
-from hit.process_identity import pid_of, process_identity
+from hit.processes.identity import pid_of, process_identity
 from hit.run_names import is_unnamed
 from hit.schema import Tag
 from hit.schema.endings import END_TAGS, recorded_outcome

@@ -17,7 +17,7 @@ from hit.config.options import build
 from hit.schema import Kind
 
 if TYPE_CHECKING:
-    from hit.stop import StopRequest
+    from hit.processes.stop import StopRequest
 
 _WHICH = "run ids with commas, or all"
 

@@ -7,7 +7,7 @@ import time
 
 from mlflow.entities import Run
 
-from hit.process_identity import is_running, pid_of, process_identity
+from hit.processes.identity import is_running, pid_of, process_identity
 from hit.schema import Tag
 
 #: A run of another machine whose heart has not beaten for so long is lost.

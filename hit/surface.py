@@ -26,7 +26,7 @@ from hit.schema import Kind
 from hit.surfaces.plan import SURFACE_DEFAULTS, SurfacePlan
 
 if TYPE_CHECKING:
-    from hit.stop import StopRequest
+    from hit.processes.stop import StopRequest
 
 #: What a model has and a surface has not: β of its own, weights to start from, and targets while it trains.
 _LEFT_OUT = tuple(name for name in flat_defaults() if role_of(name) in (Role.RATES, Role.START))
@@ -83,7 +83,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
 
     from hit.adoption import adopt_unknown
     from hit.connection import chosen_experiment
-    from hit.cpus import worker_count
+    from hit.processes.cpus import worker_count
     from hit.recovery import recover
     from hit.resuming import given_options, is_finished
     from hit.run_names import command_name

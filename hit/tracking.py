@@ -17,6 +17,7 @@ from hit.delivery import Delivery
 from hit.drain import Drain, end_at_once
 from hit.errors import Claimed, Interrupted, RunGone, StoreError, TakenOver
 from hit.journal import Journal
+from hit.processes.stop import StopRequest
 from hit.run_description import RunDescription
 from hit.run_log import RunLog
 from hit.run_start import AmendedRun, NewRun, Note, ResumedRun, RunStart
@@ -25,7 +26,6 @@ from hit.schema.endings import END_TAGS, Ending, ending
 from hit.schema.experiments import Experiment
 from hit.schema.field_lengths import shortened
 from hit.state import lock_run, make_writable, run_folder, unlock_run, unwritable
-from hit.stop import StopRequest
 from hit.store_errors import is_no_room
 from hit.ui_views import prepare_page
 

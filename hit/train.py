@@ -19,7 +19,7 @@ from hit.config.rate_targets import TARGET_LAYERED
 from hit.schema import Kind
 
 if TYPE_CHECKING:
-    from hit.stop import StopRequest
+    from hit.processes.stop import StopRequest
 
 RESUME_HELP = "run id of an interrupted run to go on with; takes its config; more epochs make another run"
 SWEEP_HELP = "run id of the sweep that it is a child of; a model that another process trains is then left to it"

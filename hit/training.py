@@ -17,10 +17,10 @@ from hit.data import LabelledImages, batches
 from hit.errors import ConfigError
 from hit.gradient_clipping import GradientClip
 from hit.learning_rate import apply_schedule
-from hit.memory import memory_is_told
 from hit.models import HierarchicalVAE, Pass
 from hit.models.conditioning import SurfaceModel
 from hit.objective import gumbel_temperature
+from hit.processes.memory import memory_is_told
 from hit.randomness import generator
 from hit.rate_controller import RateController
 from hit.training_loop import Epoch, run_epochs, shuffled, take_step

@@ -12,15 +12,15 @@ from hit.claims import Claim
 from hit.commands import program
 from hit.config import TrainConfig, beta_numbers
 from hit.datasets import load_once
-from hit.devices import select_device, set_threads
 from hit.errors import Interrupted
 from hit.measurement import measure_run
 from hit.model_run import RunRequest, describe_run, model_run
 from hit.models import build_model, check_fit, check_memory
+from hit.processes.devices import select_device, set_threads
+from hit.processes.stop import StopRequest
 from hit.resuming import CHECKPOINT, Longer, take_earlier_epochs
 from hit.run_notes import run_note
 from hit.schema import Tag
-from hit.stop import StopRequest
 from hit.store import Store
 from hit.training import fit
 from hit.training_loop import Epoch
@@ -120,7 +120,7 @@ def train_run(
 
 
 def train_job(*, stop: StopRequest, tell: Callable[[str, int], None], **arguments: Any) -> str:
-    """`train_run` as work of `hit.workers.Job`; its run's id.
+    """`train_run` as work of `hit.processes.pool.Job`; its run's id.
 
     Args:
         stop: told about by SIGTERM and Ctrl-C.

@@ -10,7 +10,7 @@ from hit.cli import Parser, entry_point
 from hit.schema import Kind
 
 if TYPE_CHECKING:
-    from hit.stop import StopRequest
+    from hit.processes.stop import StopRequest
 
 
 def parser() -> Parser:

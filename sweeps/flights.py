@@ -15,14 +15,14 @@ from hit.errors import Claimed, RunGone
 from hit.errors.run_outcomes import FINAL, RunOutcome
 from hit.frames import outcomes
 from hit.journal import JOURNAL
-from hit.process_identity import process_identity
+from hit.processes.identity import process_identity
+from hit.processes.pool import Outcome
 from hit.reservation import release_run, reserve_run, retake_run, settle_run
 from hit.run_names import point_name, run_name
 from hit.schema import Tag
 from hit.schema.experiments import Experiment
 from hit.state import lock_run, run_folder
 from hit.store import Store
-from hit.workers import Outcome
 from sweeps.driver import Proposal
 from sweeps.launchers import Training
 

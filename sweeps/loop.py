@@ -15,13 +15,13 @@ from typing import Any, TypeVar
 from hit.connection import experiment_id
 from hit.errors import Claimed, Interrupted, StoreAway, StoreError
 from hit.errors.run_outcomes import RunOutcome
+from hit.processes.pool import Outcome
+from hit.processes.stop import StopRequest
 from hit.run_names import point_name
 from hit.schema.experiments import Experiment
-from hit.stop import StopRequest
 from hit.store import Store
 from hit.tracking import RunWriter
 from hit.undelivered import deliver_undelivered
-from hit.workers import Outcome
 from sweeps.decisions import Decisions
 from sweeps.driver import Driver, Proposal, with_pending
 from sweeps.flights import ActiveRun, ActiveRuns, last_line

@@ -15,7 +15,7 @@ from hit.config.options import build, output_file
 from hit.schema import Kind
 
 if TYPE_CHECKING:
-    from hit.stop import StopRequest
+    from hit.processes.stop import StopRequest
 
 #: Where the story differs from the defaults of a single model: the embedded digits are few, so it takes
 #: small batches, a larger step and more epochs. Scoring samples takes a classifier, which it does not train.

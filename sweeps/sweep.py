@@ -10,16 +10,16 @@ from typing import Any
 from hit.config import TrainConfig
 from hit.config.early_stopping import EarlyStopping
 from hit.connection import chosen_experiment
-from hit.cpus import worker_count
 from hit.datasets import load_once
-from hit.devices import select_device
 from hit.errors.run_outcomes import RunOutcome
 from hit.models import check_fit, check_memory
+from hit.processes.cpus import worker_count
+from hit.processes.devices import select_device
+from hit.processes.stop import StopRequest
 from hit.run_names import command_name
 from hit.schema import Kind, Tag
 from hit.schema.experiments import Experiment
 from hit.state import state_folder
-from hit.stop import StopRequest
 from hit.store import Store
 from hit.tracking import RunWriter
 from hit.warm_start import find_source

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from hit.process_settings import ENVIRONMENT, show_lines
+from hit.processes.setup import ENVIRONMENT, show_lines
 
 os.environ.update(ENVIRONMENT | os.environ)  # as a command's
 torch.set_num_threads(1)  # the models of the tests are too small to share

@@ -1,7 +1,7 @@
 """Waiting for a store that ends by itself."""
 
 from hit.drain import Drain
-from hit.stop import StopRequest
+from hit.processes.stop import StopRequest
 
 
 class Patience(Drain):

@@ -21,8 +21,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from hit.data.decode import Pixels, read_square
 from hit.errors import DataError
-from hit.main_guard import GUARD, check_main_guard
-from hit.stop import signals_held_back
+from hit.processes.main_guard import GUARD, check_main_guard
+from hit.processes.stop import signals_held_back
 
 _CHUNK = 16  # images that a worker reads at a time, so that all of them work on one batch
 _AHEAD_BYTES = 2**26  # of images that wait for training, by all workers together
@@ -65,7 +65,7 @@ class Reader:
 
         Raises:
             DataError: a file cannot be read (the message names it), or a worker died.
-            UserError: the workers would run the script again that asks for them (`hit.main_guard`).
+            UserError: the workers would run the script again that asks for them (`hit.processes.main_guard`).
         """
         self._passes += 1
         return self._run(_chunks_of_batches(requests, batch_size), batch_size, self._passes)

@@ -19,7 +19,6 @@ from hit.distributions import (
     MixtureOfLogistics,
 )
 from hit.errors import ConfigError
-from hit.memory import memory_is_told, memory_of
 from hit.models.conv_z import ConvGeometry
 from hit.models.dense_z import DenseGeometry
 from hit.models.footprint import step_bytes, weight_bytes
@@ -29,6 +28,7 @@ from hit.models.hierarchy import HierarchicalVAE
 from hit.models.lvae import LadderInference
 from hit.models.networks import DensePrior
 from hit.models.vae import OneLayerInference, one_layer_decoder
+from hit.processes.memory import memory_is_told, memory_of
 
 #: Sides of the images that models exist for, and where those of 256 pixels do.
 _SIDES, _LARGE = (28, 32), 256

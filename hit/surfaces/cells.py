@@ -14,19 +14,19 @@ from mlflow.entities import Run
 from hit.checkpoint import load_weights
 from hit.config import TrainConfig
 from hit.datasets import load_once
-from hit.devices import select_device, set_threads
 from hit.errors import Diverged, RunDeleted, StoreError
 from hit.errors.run_outcomes import RunOutcome
-from hit.jobs import run_jobs
 from hit.measurement import measure_run
 from hit.model_run import RunRequest, describe_run, model_run
 from hit.models import build_model
 from hit.models.conditioning import SurfaceModel, condition_on_betas, fold
+from hit.processes.devices import select_device, set_threads
+from hit.processes.jobs import run_jobs
+from hit.processes.pool import Job
+from hit.processes.stop import StopRequest
 from hit.schema import Tag
-from hit.stop import StopRequest
 from hit.store import Store
 from hit.surfaces.plan import SurfacePlan
-from hit.workers import Job
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def measure_cell(
     stop: StopRequest,
     tell: Callable[[str, int], None],
 ) -> str:
-    """Read one cell off and measure it in a run of its own (work of `hit.workers.Job`); its run's id."""
+    """Read one cell off and measure it in a run of its own (work of `hit.processes.pool.Job`); its run's id."""
     set_threads(cell.threads)
     device = select_device(cell.device)
     dataset = load_once(cell.dataset, cell.data_root, device, cell.crop)

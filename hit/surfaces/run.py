@@ -17,13 +17,13 @@ from hit.config import TrainConfig, machine_fields
 from hit.config.beta_grid import grid_axes
 from hit.data import Dataset
 from hit.datasets import load_once, log_dataset
-from hit.devices import select_device, set_threads
 from hit.errors import StoreError
 from hit.models import build_model, check_fit, check_memory
 from hit.models.conditioning import SurfaceModel, condition_on_betas
+from hit.processes.devices import select_device, set_threads
+from hit.processes.stop import StopRequest
 from hit.schema import Kind, Tag
 from hit.state import state_folder
-from hit.stop import StopRequest
 from hit.store import Store
 from hit.surfaces.cells import TrainedSurface, load_surface, measure_cells
 from hit.surfaces.certificate import certify

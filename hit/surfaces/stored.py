@@ -119,7 +119,7 @@ def expected_rates(
     import torch
 
     from hit.datasets import load_once
-    from hit.devices import select_device
+    from hit.processes.devices import select_device
     from hit.surfaces.cells import load_surface
 
     with tempfile.TemporaryDirectory() as folder:

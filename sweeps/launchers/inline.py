@@ -6,8 +6,8 @@ import queue
 import threading
 from collections.abc import Callable, Iterator
 
-from hit.stop import StopRequest
-from hit.workers import Outcome, attempt
+from hit.processes.pool import Outcome, attempt
+from hit.processes.stop import StopRequest
 from sweeps.launchers.launcher import Launcher, Training
 
 _POLL_SECONDS = 0.2

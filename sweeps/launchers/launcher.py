@@ -10,9 +10,9 @@ from typing import Any, Self
 
 from hit.config import TrainConfig
 from hit.config.paths import given_path
+from hit.processes.pool import Job, Outcome
+from hit.processes.stop import StopRequest
 from hit.schema.experiments import Experiment
-from hit.stop import StopRequest
-from hit.workers import Job, Outcome
 
 
 @dataclass(frozen=True)

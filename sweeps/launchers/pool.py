@@ -4,12 +4,12 @@ __all__ = ["PoolLauncher"]
 
 from collections.abc import Callable, Iterator
 
-from hit.workers import Outcome, WorkerPool
+from hit.processes.pool import Outcome, WorkerPool
 from sweeps.launchers.launcher import Launcher, Training
 
 
 class PoolLauncher(Launcher):
-    """Long-lived worker processes (`hit.workers.WorkerPool`): start-up is paid once a worker.
+    """Long-lived worker processes (`hit.processes.pool.WorkerPool`): start-up is paid once a worker.
 
     Args:
         workers: how many processes.

@@ -19,19 +19,19 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from hit.connection import connect
-from hit.cpus import threads_of_each
 from hit.errors import Claimed, RunGone, StoreAway, StoreError, UserError
 from hit.errors.redaction import redact
 from hit.errors.run_outcomes import RunOutcome
 from hit.ownership import deleted
-from hit.process_identity import is_running, pid_of, process_identity
-from hit.process_settings import THREAD_VARIABLES
+from hit.processes.cpus import threads_of_each
+from hit.processes.identity import is_running, pid_of, process_identity
+from hit.processes.pool import Outcome, Patience
+from hit.processes.setup import THREAD_VARIABLES
+from hit.processes.stop import WATCHED
 from hit.schema import Tag
 from hit.schema.endings import outcome_of
 from hit.schema.experiments import Experiment
-from hit.stop import WATCHED
 from hit.store_errors import translated
-from hit.workers import Outcome, Patience
 from sweeps.launchers.launcher import Launcher, Training
 
 ENV_MANAGERS = ("local", "virtualenv", "uv", "conda")
@@ -53,7 +53,7 @@ class _Child:
 class ProjectLauncher(Launcher):
     """`mlflow run . -e train --run-id …`: the run is the one that was made for it.
 
-    A child that outlives this process notices and stops: it watches it (`hit.stop.WATCHED`), since `mlflow run`
+    A child that outlives this process notices and stops: it watches it (`hit.processes.stop.WATCHED`), since `mlflow run`
     in between would not.
 
     Args:

@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 
 from hit.errors import ConfigError, Unavailable
 from hit.errors.run_outcomes import RunOutcome
-from hit.process_settings import keep_freed_memory, worker_variables
-from hit.stop import StopRequest
-from hit.workers import Outcome, Patience, attempt
+from hit.processes.pool import Outcome, Patience, attempt
+from hit.processes.setup import keep_freed_memory, worker_variables
+from hit.processes.stop import StopRequest
 from sweeps.launchers.launcher import Launcher, Training
 
 _ROOT = Path(__file__).resolve().parent.parent.parent

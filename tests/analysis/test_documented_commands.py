@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hit.config import TrainConfig
-from hit.stop import StopRequest
+from hit.processes.stop import StopRequest
 from hit.store import Store
 from hit.training_run import train_run
 from tests.commands import SMALL

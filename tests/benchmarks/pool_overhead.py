@@ -17,8 +17,8 @@ import pandas as pd
 from hit.config import TrainConfig
 from hit.config.beta_grid import BetaGrid
 from hit.data import load
+from hit.processes.stop import StopRequest
 from hit.schema import Kind
-from hit.stop import StopRequest
 from hit.store import Store
 from hit.tracking import RunWriter
 from sweeps.grid import GridDriver

@@ -16,7 +16,7 @@ from hit.config import TrainConfig
 from hit.evaluation import evaluate_model
 from hit.models import build_model
 from hit.models.conditioning import condition_on_betas, fold
-from hit.process_settings import keep_freed_memory
+from hit.processes.setup import keep_freed_memory
 from hit.training import fit
 from hit.training_loop import Epoch
 

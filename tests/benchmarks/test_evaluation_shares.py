@@ -17,9 +17,9 @@ from hit import data
 from hit.backbones import build_classifier
 from hit.classifier import fit_classifier
 from hit.config import TrainConfig
-from hit.cpus import available_cpus
 from hit.evaluation import evaluate_model
 from hit.models import build_model
+from hit.processes.cpus import available_cpus
 from hit.scorer import SampleScorer
 from hit.training import fit
 

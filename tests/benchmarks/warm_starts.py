@@ -17,7 +17,7 @@ from hit.config import TrainConfig
 from hit.data import Dataset
 from hit.evaluation import evaluate_model
 from hit.models import HierarchicalVAE, build_model
-from hit.process_settings import keep_freed_memory
+from hit.processes.setup import keep_freed_memory
 from hit.training import fit
 from hit.training_loop import Epoch
 

@@ -15,8 +15,8 @@ from hit.cli import Parser
 from hit.config.options import build
 from hit.data import Dataset, Split
 from hit.errors import ConfigError, Diverged, Interrupted
+from hit.processes.stop import StopRequest
 from hit.schema import Kind, Tag
-from hit.stop import StopRequest
 from hit.store import Store
 from hit.stored_scorer import load_classifier
 from hit.training_loop import Epoch

@@ -18,7 +18,7 @@ from analysis.suggestions import train_commands
 from hit.commands import COMMANDS, program
 from hit.console import main, refuse_others
 from hit.errors import ConfigError
-from hit.workers import Job, WorkerPool
+from hit.processes.pool import Job, WorkerPool
 from tests.commands import ROOT, Commands
 
 #: As the script that pip installs begins: the working directory is not on Python's path.

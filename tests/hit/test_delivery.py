@@ -17,8 +17,8 @@ from hit.connection import connect, experiment_id
 from hit.delivery import Delivery
 from hit.errors import RunDeleted, RunGone, StoreAway, StoreRefused
 from hit.journal import Journal, Record
+from hit.processes.stop import StopRequest
 from hit.schema import Tag
-from hit.stop import StopRequest
 from tests.faults import FaultyClient, failing, lost_answers
 from tests.patience import Patience
 from tests.stores import new_database

@@ -11,8 +11,8 @@ import pytest
 from hit.config import TrainConfig
 from hit.errors import Claimed, Interrupted
 from hit.evaluation_run import candidates, evaluate_run, evaluate_runs
+from hit.processes.stop import StopRequest
 from hit.schema import Tag
-from hit.stop import StopRequest
 from hit.store import Store
 from hit.tracking import RunWriter
 from hit.training_run import train_run

@@ -20,10 +20,10 @@ from hit.errors import CheckpointError, ConfigError, DataError, UserError
 from hit.evaluation_run import candidates, evaluate_run
 from hit.import_runs import main
 from hit.models import build_model
+from hit.processes.stop import StopRequest
 from hit.research_code import Unsupported, layer_names, translate_config, translate_weights
 from hit.research_import import ImportResult, ImportStatus, find_runs, import_runs, read_config, read_weights
 from hit.schema import Kind, Tag
-from hit.stop import StopRequest
 from hit.store import Store
 
 FLAGS = {

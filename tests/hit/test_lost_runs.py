@@ -7,7 +7,7 @@ import pytest
 from mlflow import MlflowClient
 
 from hit.connection import connect, experiment_id
-from hit.process_identity import process_identity
+from hit.processes.identity import process_identity
 from hit.recovery import end_lost
 from hit.run_liveness import is_lost
 from hit.schema import Tag

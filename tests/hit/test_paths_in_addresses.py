@@ -8,7 +8,7 @@ from PIL import Image
 
 from analysis.__main__ import main as report
 from hit.data import load
-from hit.stop import StopRequest
+from hit.processes.stop import StopRequest
 from tests.many_runs import fill_store
 
 ALL = "%41 %#?&;+@:=,ü☃'\"\\{}$HOME[x]*!|<>"

@@ -13,8 +13,8 @@ from analysis.query import histories, runs
 from hit import first_use
 from hit.connection import connect
 from hit.errors import StoreRefused
+from hit.processes.stop import StopRequest
 from hit.schema import Kind
-from hit.stop import StopRequest
 from hit.store import Store
 from hit.tracking import RunWriter
 from tests.many_runs import fill_store

@@ -12,11 +12,11 @@ from PIL import Image
 from hit.adoption import adopt_unknown
 from hit.connection import connect
 from hit.errors import ConfigError, StoreError
+from hit.processes.stop import StopRequest
 from hit.recover import main
 from hit.schema import Kind, Tag
 from hit.schema.endings import ending
 from hit.state import lock_run
-from hit.stop import StopRequest
 from hit.tracking import RunWriter
 from hit.undelivered import deliver_undelivered
 from tests.patience import Patience

@@ -9,9 +9,9 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from hit.errors import CheckpointError, ConfigError, Interrupted, RunDeleted
+from hit.processes.stop import StopRequest
 from hit.recovery import deliver_undelivered
 from hit.schema import Tag
-from hit.stop import StopRequest
 from hit.train import main
 from tests.commands import SMALL
 from tests.stores import new_database

@@ -23,10 +23,10 @@ from hit.measurement import Measurement, _report_skipped, find_scorers, measure
 from hit.metrics.generation import GENERATION
 from hit.metrics.inception import InceptionFid
 from hit.models import HierarchicalVAE, build_model
+from hit.processes.stop import StopRequest
 from hit.schema import Tag, is_metric, metric
 from hit.schema.metric_groups import parse_groups
 from hit.scorer import SampleScorer, needed_accuracy
-from hit.stop import StopRequest
 from hit.store import Store
 from hit.stored_scorer import find_scorer, load_classifier
 from hit.training_run import train_run

@@ -9,7 +9,7 @@ from hit.cli import entry_point
 from hit.commands import COMMANDS
 from hit.console import main
 from hit.errors import ConfigError
-from hit.process_settings import spare_letters
+from hit.processes.setup import spare_letters
 from hit.schema import Kind
 
 

@@ -11,8 +11,8 @@ from hit.config import TrainConfig
 from hit.errors import ConfigError, Interrupted
 from hit.evaluation_run import candidates, evaluate_run
 from hit.model_run import RunRequest
+from hit.processes.stop import StopRequest
 from hit.schema import Tag
-from hit.stop import StopRequest
 from hit.store import Store
 from hit.training_run import RunProgress, train_run
 

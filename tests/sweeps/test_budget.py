@@ -8,9 +8,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from hit.processes.stop import StopRequest
 from hit.reservation import reserve_run
 from hit.schema import Kind, Tag
-from hit.stop import StopRequest
 from hit.store import Store
 from hit.tracking import RunWriter
 from sweeps.__main__ import parser

@@ -7,8 +7,8 @@ import pytest
 
 from hit.errors import RunDeleted, StoreError
 from hit.errors.run_outcomes import RunOutcome
+from hit.processes.pool import Outcome
 from hit.schema import Tag
-from hit.workers import Outcome
 from sweeps.launchers import Training
 from tests.stores import new_database
 from tests.sweeps.test_loop import Bench, PaperLauncher

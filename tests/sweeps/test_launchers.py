@@ -18,15 +18,15 @@ from hit.config.beta_grid import BetaGrid
 from hit.config.options import build
 from hit.data import load
 from hit.errors import ConfigError, Unavailable
-from hit.process_identity import process_identity
+from hit.processes.identity import process_identity
+from hit.processes.pool import Outcome
+from hit.processes.stop import StopRequest
 from hit.reservation import reserve_run
 from hit.run_names import run_name
 from hit.schema import Kind, Tag
 from hit.schema.experiments import Experiment
-from hit.stop import StopRequest
 from hit.store import Store
 from hit.tracking import RunWriter
-from hit.workers import Outcome
 from sweeps.grid import GridDriver
 from sweeps.launchers import (
     InlineLauncher,

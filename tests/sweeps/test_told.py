@@ -8,10 +8,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from hit.processes.pool import Outcome
 from hit.schema import Kind, Tag
 from hit.store import Store
 from hit.tracking import RunWriter
-from hit.workers import Outcome
 from sweeps.decisions import Decisions
 from sweeps.launchers import Training
 from sweeps.progress import Best

@@ -16,7 +16,7 @@ from unittest import mock
 import numpy as np
 
 from hit.errors import StoreError, UserError
-from hit.stop import StopRequest
+from hit.processes.stop import StopRequest
 from tests.benchmarks.trials.tally import Tally
 
 #: Modules of commands.

@@ -18,11 +18,11 @@ from hit.config.field_types import (
     MOST_VALUES,
 )
 from hit.config.options import build
-from hit.devices import select_device, set_threads
 from hit.errors import ConfigError, StoreError
 from hit.evaluate import EvaluateOptions
+from hit.processes.devices import select_device, set_threads
+from hit.processes.stop import StopRequest
 from hit.schema import Kind
-from hit.stop import StopRequest
 from hit.store import Store
 from sweeps.__main__ import parser
 from sweeps.options import SweepRequest, parse_seeds

@@ -16,8 +16,8 @@ from hit.errors import ConfigError
 from hit.evaluation import evaluate_model
 from hit.models import build_model
 from hit.models.conditioning import condition_on_betas, fold
+from hit.processes.stop import StopRequest
 from hit.schema import Kind, Tag
-from hit.stop import StopRequest
 from hit.store import Store
 from hit.surfaces.certificate import Comparison, compare, summary
 from hit.surfaces.plan import SurfacePlan

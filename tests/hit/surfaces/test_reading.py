@@ -6,8 +6,8 @@ import pytest
 
 from hit.connection import connect, experiment_id
 from hit.errors import ConfigError
+from hit.processes.stop import StopRequest
 from hit.schema import Kind, Tag
-from hit.stop import StopRequest
 from hit.surface import _reading
 
 

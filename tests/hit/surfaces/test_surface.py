@@ -19,8 +19,8 @@ from hit.evaluation import Evaluation, evaluate_model
 from hit.models import HierarchicalVAE, Pass, build_model
 from hit.models.conditioning import ModulatedLayer, SurfaceModel, condition_on_betas, fold
 from hit.objective import objective
+from hit.processes.stop import StopRequest
 from hit.schema import Kind, Tag
-from hit.stop import StopRequest
 from hit.store import Store
 from hit.surfaces.plan import SURFACE_DEFAULTS, SurfacePlan
 from hit.surfaces.resuming import resume_plan

@@ -10,8 +10,8 @@ import pytest
 
 from hit.data import reader
 from hit.errors import UserError
-from hit.main_guard import check_main_guard
-from hit.workers import WorkerPool
+from hit.processes.main_guard import check_main_guard
+from hit.processes.pool import WorkerPool
 from tests.pictures import large_pictures
 
 Run = Callable[..., None]
@@ -36,7 +36,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 
 STREAM = "from hit.data import load\nhead = load({folder!r}, crop=32, workers=1).train.head\n{statement}\n"
-POOL = "from hit.workers import WorkerPool\n{statement}\n"
+POOL = "from hit.processes.pool import WorkerPool\n{statement}\n"
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ class TestUnguarded:
             run(POOL.format(statement="\nWorkerPool(1)"))
 
     def test_in_a_function_of_the_script(self, run: Run) -> None:
-        source = "from hit.main_guard import check_main_guard as check\ndef work(): check('this')\nwork()"
+        source = "from hit.processes.main_guard import check_main_guard as check\ndef work(): check('this')\nwork()"
         with pytest.raises(UserError, match=self.RULE):
             run(source)
 
@@ -85,7 +85,7 @@ class TestUnguarded:
     ],
 )
 def test_guarded_scripts_are_left_alone(run: Run, source: str) -> None:
-    run(f"from hit.main_guard import check_main_guard as check\n{source}")
+    run(f"from hit.processes.main_guard import check_main_guard as check\n{source}")
 
 
 def test_who_is_no_script_is_left_alone() -> None:

@@ -8,8 +8,8 @@ import sys
 import pytest
 from tqdm import tqdm
 
-from hit.process_settings import ENVIRONMENT, lines_are_shown, process_settings, show_lines, worker_variables
-from hit.workers import Job, WorkerPool
+from hit.processes.pool import Job, WorkerPool
+from hit.processes.setup import ENVIRONMENT, lines_are_shown, process_settings, show_lines, worker_variables
 from tests.commands import ROOT
 from tests.stores import clean_environment
 

@@ -5,8 +5,8 @@ import logging
 import joblib
 import pytest
 
-from hit import cpus
-from hit.cpus import available_cpus, threads_of_each
+from hit.processes import cpus
+from hit.processes.cpus import available_cpus, threads_of_each
 
 
 @pytest.fixture

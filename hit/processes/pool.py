@@ -17,14 +17,14 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any, Literal
 
-from hit.cpus import threads_of_each
 from hit.errors import EndsWork
 from hit.errors.redaction import redact
 from hit.errors.run_outcomes import RunOutcome
-from hit.main_guard import check_main_guard
-from hit.memory import as_refusal
-from hit.process_settings import keep_freed_memory, lines_are_shown, show_lines, worker_variables
-from hit.stop import SIGNALS, StopRequest, signals_held_back
+from hit.processes.cpus import threads_of_each
+from hit.processes.main_guard import check_main_guard
+from hit.processes.memory import as_refusal
+from hit.processes.setup import keep_freed_memory, lines_are_shown, show_lines, worker_variables
+from hit.processes.stop import SIGNALS, StopRequest, signals_held_back
 
 #: What takes seconds to import, torch and MLflow above all. On Linux workers are forked from a process
 #: that has imported it and done nothing else: it is paid once a pool, and not again for a worker in the place of one
@@ -91,7 +91,7 @@ class WorkerPool:
         threads: CPU threads of each; 0 divides those of this machine.
 
     Raises:
-        UserError: the workers would run the script again that starts them (`hit.main_guard`).
+        UserError: the workers would run the script again that starts them (`hit.processes.main_guard`).
     """
 
     def __init__(self, workers: int, threads: int = 0) -> None:

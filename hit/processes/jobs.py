@@ -5,8 +5,8 @@ __all__ = ["run_jobs"]
 from collections.abc import Iterator, Sequence
 
 from hit.errors.run_outcomes import RunOutcome
-from hit.stop import StopRequest
-from hit.workers import Job, Outcome, WorkerPool, attempt
+from hit.processes.pool import Job, Outcome, WorkerPool, attempt
+from hit.processes.stop import StopRequest
 
 
 def run_jobs(jobs: Sequence[Job], *, workers: int, threads: int = 0, stop: StopRequest) -> Iterator[Outcome]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from hit.process_identity import is_running, lineage, process_identity
+from hit.processes.identity import is_running, lineage, process_identity
 
 LINUX = pytest.mark.skipif(not psutil.LINUX, reason="compares with /proc")
 
@@ -67,7 +67,7 @@ def test_a_clock_that_is_set_changes_no_name(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_the_parents_are_followed_through_shells() -> None:
-    script = "from hit.process_identity import lineage; print(*lineage())"
+    script = "from hit.processes.identity import lineage; print(*lineage())"
     words = ["sh", "-c", f"{sys.executable} -c '{script}'; :"]
     said = subprocess.run(words, capture_output=True, text=True, check=True).stdout
     assert int(said.split()[1]) == os.getpid(), said

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-import hit.stop
+import hit.processes.stop
 from hit.errors import Interrupted
-from hit.stop import StopRequest
+from hit.processes.stop import StopRequest
 from tests.commands import ROOT
 
 _AT_A_TERMINAL = """
 import sys, time
-from hit.stop import StopRequest
+from hit.processes.stop import StopRequest
 with StopRequest() as stop:
     print("ready", flush=True)
     while not stop.requested:
@@ -72,7 +72,7 @@ def test_a_second_ctrl_c_hurries_an_end_and_is_over_with_it(stop: StopRequest) -
 
 
 def test_a_third_ctrl_c_cuts(stop: StopRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hit.stop._MEANT_AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr("hit.processes.stop._MEANT_AGAIN_SECONDS", 0.0)
     signal.raise_signal(signal.SIGINT)
     stop.hurry()
     with stop.whole(ends=True), pytest.raises(KeyboardInterrupt):
@@ -92,7 +92,7 @@ def test_nohup_is_left_alone() -> None:
 
 def test_a_system_without_sighup(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(signal, "SIGHUP")
-    names = runpy.run_path(hit.stop.__file__)
+    names = runpy.run_path(hit.processes.stop.__file__)
     assert names["SIGNALS"] == (signal.SIGINT, signal.SIGTERM)
     with names["StopRequest"]() as stop:
         stop.check()

@@ -107,7 +107,7 @@ class StopRequest:
                     continue
                 self._previous[number] = signal.signal(number, self._handle)
         if self._watch_parent or self._watched:
-            from hit.process_identity import lineage  # not for --help
+            from hit.processes.identity import lineage  # not for --help
 
             ancestors = lineage() if self._watch_parent else None
             threading.Thread(target=self._watch, args=(ancestors,), daemon=True).start()
@@ -134,7 +134,7 @@ class StopRequest:
         raise KeyboardInterrupt
 
     def _watch(self, ancestors: list[int] | None) -> None:
-        from hit.process_identity import is_running, lineage
+        from hit.processes.identity import is_running, lineage
 
         while True:
             gone = self._watched and not is_running(self._watched)
