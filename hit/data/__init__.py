@@ -3,5 +3,5 @@
 __all__ = ["NAMES", "Dataset", "LabelledImages", "Split", "batches", "labelled_batches", "load"]
 
 from hit.data.dataset import Dataset, Split, batches, labelled_batches
-from hit.data.labelled import LabelledImages
-from hit.data.registry import NAMES, load
+from hit.data.labelled_images import LabelledImages
+from hit.data.load import NAMES, load

@@ -11,7 +11,7 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
-from hit.data.labelled import LabelledImages, by, cut
+from hit.data.labelled_images import LabelledImages, by, cut
 from hit.errors import DataError
 
 
@@ -105,7 +105,7 @@ class Dataset:
 
         Of images in memory: shapes, pixels and labels; names of the data set, of its files and of its
         classes do not enter. 50,000 images of 3×32×32 take about 0.2 s, once. Of streamed images:
-        see `hit.data.fingerprint`.
+        see `hit.data.folders.fingerprint`.
         """
         digest = hashlib.sha256()
         for split in (self.train, self.test):

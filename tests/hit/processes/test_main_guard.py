@@ -8,7 +8,7 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from hit.data import reader
+from hit.data.folders import reader
 from hit.errors import UserError
 from hit.processes.main_guard import check_main_guard
 from hit.processes.pool import WorkerPool

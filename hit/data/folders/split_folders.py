@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from hit.data.walking import holds_images, image_names, subfolder_names
+from hit.data.folders.walking import holds_images, image_names, subfolder_names
 from hit.errors import DataError
 
 #: Names of splits, in any case, also with "set" after them (`Training Set`, `test_set`).

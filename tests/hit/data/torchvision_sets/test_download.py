@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from hit.data.dataset import Split
-from hit.data.download import DataRoot, ensure
-from hit.data.sources import Source
+from hit.data.torchvision_sets.download import DataRoot, ensure
+from hit.data.torchvision_sets.sources import Source
 from hit.errors import DataError
 
 

@@ -16,9 +16,10 @@ import torch
 from PIL import Image
 
 from hit.config import TrainConfig
-from hit.data import Dataset, batches, decode, fingerprint, labelled_batches, load, reader
-from hit.data.decode import read_square, read_whole
-from hit.data.stream import StreamedImages
+from hit.data import Dataset, batches, labelled_batches, load
+from hit.data.folders import decode, fingerprint, reader
+from hit.data.folders.decode import read_square, read_whole
+from hit.data.folders.stream import StreamedImages
 from hit.errors import DataError, Interrupted
 from hit.evaluation import evaluate_model
 from hit.models import HierarchicalVAE, build_model

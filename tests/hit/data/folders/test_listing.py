@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hit.data import load
-from hit.data.listing import Listing, list_folder
+from hit.data.folders.listing import Listing, list_folder
 from hit.errors import DataError
 
 

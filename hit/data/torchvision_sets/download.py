@@ -18,9 +18,9 @@ from pathlib import Path
 from filelock import FileLock
 
 from hit.config.paths import given_path
-from hit.data.faults import reason
+from hit.data.error_text import reason
 from hit.data.network import patient, reach
-from hit.data.sources import Source, is_intact
+from hit.data.torchvision_sets.sources import Source, is_intact
 from hit.errors import DataError
 
 _LOG = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from hit.data import load
-from hit.data.decode import read_whole
+from hit.data.folders.decode import read_whole
 from hit.errors import DataError
 
 CLASSES = ("bird", "cat", "dog")

@@ -8,12 +8,12 @@ from pathlib import Path
 import torch
 
 from hit.config.paths import given_path
-from hit.data.arrays import read_npz
 from hit.data.dataset import Dataset, Split
 from hit.data.digits import read_digits
-from hit.data.download import DataRoot, ensure
-from hit.data.folder import CROP, read_folder
-from hit.data.sources import SOURCES
+from hit.data.folders.folder import CROP, read_folder
+from hit.data.npz import read_npz
+from hit.data.torchvision_sets.download import DataRoot, ensure
+from hit.data.torchvision_sets.sources import SOURCES
 from hit.errors import DataError, nearest
 
 #: The data sets known by name.
@@ -26,8 +26,8 @@ def load(name: str, root: str = "", crop: int = 0, workers: int | None = None) -
     """The data set called `name`, on the CPU.
 
     Args:
-        name: one of `NAMES`; or the path of an `.npz` file (`hit.data.arrays.read_npz` says what it
-            holds); or the path of a folder of images by class (`hit.data.folder.read_folder`). A folder
+        name: one of `NAMES`; or the path of an `.npz` file (`hit.data.npz.read_npz` says what it
+            holds); or the path of a folder of images by class (`hit.data.folders.folder.read_folder`). A folder
             that is called like a data set is reached as `./mnist`.
         root: where torchvision's data sets lie, and are downloaded to where they are missing; empty:
             the environment variable HIT_DATA, else `./data`. `digits` and paths need no root. ImageNet is

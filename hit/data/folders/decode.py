@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from hit.data.faults import reason
+from hit.data.error_text import reason
 from hit.errors import DataError
 
 #: Pillow's modes of 8 bits or fewer. Transparency is dropped, as torchvision's loader does; a palette is of colours.

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from hit.data.splits import check_no_splits, train_and_test
-from hit.data.walking import files_once, subfolder_names
+from hit.data.folders.split_folders import check_no_splits, train_and_test
+from hit.data.folders.walking import files_once, subfolder_names
 from hit.errors import DataError, nearest
 
 #: Path of a file below the folder of its part, with slashes, and its class.
@@ -33,8 +33,8 @@ class Listing:
 def list_folder(folder: Path) -> Listing:
     """The image files of `folder/train/<class>/…` and `folder/test/<class>/…`, or of `folder/<class>/…`.
 
-    `hit.data.splits` says how splits may be called. Classes are numbered in the order of their names; names that
-    are the same text in other bytes (é as one character or as two) are one name. `hit.data.walking` says which
+    `hit.data.folders.split_folders` says how splits may be called. Classes are numbered in the order of their names; names that
+    are the same text in other bytes (é as one character or as two) are one name. `hit.data.folders.walking` says which
     files count, at any depth below their class.
 
     Raises:

@@ -20,7 +20,8 @@ import torch
 from scipy.io import savemat
 from torchvision import datasets
 
-from hit.data import download, load, network
+from hit.data import load, network
+from hit.data.torchvision_sets import download
 from hit.errors import DataError
 
 NOWHERE = "http://127.0.0.1:9/"  # the discard port: refuses at once

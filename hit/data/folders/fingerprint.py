@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
-from hit.data.faults import reason
+from hit.data.error_text import reason
 from hit.errors import DataError
 
 _WHOLE_BYTES = 2**28

@@ -13,10 +13,10 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
-from hit.data.fingerprint import fingerprint
-from hit.data.labelled import LabelledImages
-from hit.data.listing import Listing
-from hit.data.reader import Reader
+from hit.data.folders.fingerprint import fingerprint
+from hit.data.folders.listing import Listing
+from hit.data.folders.reader import Reader
+from hit.data.labelled_images import LabelledImages
 from hit.data.splitting import stratified_indices
 from hit.errors import DataError
 
@@ -28,7 +28,7 @@ _VERIFIED_AT_ONCE = 64
 class StreamedImages(LabelledImages):
     """Images of files, with labels in memory.
 
-    A batch holds 3×side×side crops of its images (`hit.data.decode.read_square`): at the centre, or
+    A batch holds 3×side×side crops of its images (`hit.data.folders.decode.read_square`): at the centre, or
     at random places along the longer side. Which ones is a function of the batch's permutation and of the
     generator of the crops, never of the processes that read them.
 

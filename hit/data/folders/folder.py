@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 
 from hit.data.dataset import Split
-from hit.data.decode import Pixels, image_size, read_whole
-from hit.data.labelled import LabelledImages
-from hit.data.listing import list_folder
+from hit.data.folders.decode import Pixels, image_size, read_whole
+from hit.data.folders.listing import list_folder
+from hit.data.folders.stream import open_stream
+from hit.data.labelled_images import LabelledImages
 from hit.data.splitting import split_in_two
-from hit.data.stream import open_stream
 from hit.errors import DataError
 
 #: Side of the crops of large images where none is asked for, pixels.
@@ -29,8 +29,8 @@ def read_folder(folder: Path, crop: int = 0, workers: int | None = None) -> tupl
     """Training split, test split and number of classes of a folder of images.
 
     Either `folder/train/<class>/…` and `folder/test/<class>/…` (or `val`), or `folder/<class>/…`, which is
-    split by `hit.data.splitting.stratified_indices`; `hit.data.listing` says which files count. The images
-    are streamed by `hit.data.stream` where a crop is asked for, or where the first of them in the order of
+    split by `hit.data.splitting.stratified_indices`; `hit.data.folders.listing` says which files count. The images
+    are streamed by `hit.data.folders.stream` where a crop is asked for, or where the first of them in the order of
     names has a side above 64 pixels: then as crops of 256. Otherwise they are decoded into memory, and have
     one size and 8 bits a channel; grey ones among RGB ones become RGB.
 

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from hit.data.decode import Pixels, read_square
+from hit.data.folders.decode import Pixels, read_square
 from hit.errors import DataError
 from hit.processes.main_guard import GUARD, check_main_guard
 from hit.processes.stop import signals_held_back
@@ -30,7 +30,7 @@ _MOST_CHUNKS_AHEAD = 32  # a worker
 _MOST_WORKERS = 16
 _WATCH_SECONDS = 1.0
 
-#: A file, and where along its longer side the crop lies (`hit.data.decode.read_square`).
+#: A file, and where along its longer side the crop lies (`hit.data.folders.decode.read_square`).
 Request = tuple[str, float | None]
 
 ItemT = TypeVar("ItemT")

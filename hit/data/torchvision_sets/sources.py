@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from hit.data.dataset import Split
-from hit.data.faults import reason
+from hit.data.error_text import reason
 from hit.errors import DataError
 
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hit.data.dataset import Split
-from hit.data.faults import reason
-from hit.data.labelled import by
+from hit.data.error_text import reason
+from hit.data.labelled_images import by
 from hit.data.splitting import split_in_two
 from hit.errors import DataError
 

@@ -1,0 +1,1 @@
+"""Data sets from folders of images by class, in memory or streamed as crops."""

@@ -1,0 +1,1 @@
+"""torchvision's data sets: found, downloaded and read."""
