@@ -15,7 +15,7 @@ from hit.data import LabelledImages
 from hit.errors import ConfigError
 from hit.generalization_gap import hold_out
 from hit.models import HierarchicalVAE, Pass
-from hit.models.conditioning import SurfaceModel
+from hit.models.surface_model import SurfaceModel
 from hit.objective import objective, warmup_factor
 from hit.randomness import generator
 from hit.rate_controller import RateController

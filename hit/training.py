@@ -18,7 +18,7 @@ from hit.errors import ConfigError
 from hit.gradient_clipping import GradientClip
 from hit.learning_rate import apply_schedule
 from hit.models import HierarchicalVAE, Pass
-from hit.models.conditioning import SurfaceModel
+from hit.models.surface_model import SurfaceModel
 from hit.objective import gumbel_temperature
 from hit.processes.memory import memory_is_told
 from hit.randomness import generator

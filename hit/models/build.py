@@ -21,11 +21,11 @@ from hit.distributions import (
 from hit.errors import ConfigError
 from hit.models.conv_z import ConvGeometry
 from hit.models.dense_z import DenseGeometry
-from hit.models.footprint import step_bytes, weight_bytes
-from hit.models.geometry import Geometry
 from hit.models.ghvae import GeneralisedInference
 from hit.models.hierarchy import HierarchicalVAE
+from hit.models.latent_geometry import Geometry
 from hit.models.lvae import LadderInference
+from hit.models.memory_footprint import step_bytes, weight_bytes
 from hit.models.networks import DensePrior
 from hit.models.vae import OneLayerInference, one_layer_decoder
 from hit.processes.memory import memory_is_told, memory_of

@@ -5,7 +5,7 @@ __all__ = ["ConvGeometry"]
 from torch import nn
 
 from hit.distributions import DiagonalGaussian, LatentDistribution
-from hit.models.geometry import Geometry
+from hit.models.latent_geometry import Geometry
 from hit.models.networks import (
     SplitHeads,
     down,

@@ -7,7 +7,7 @@ import math
 from torch import nn
 
 from hit.distributions import LatentDistribution
-from hit.models.geometry import Geometry
+from hit.models.latent_geometry import Geometry
 from hit.models.networks import (
     DensePrior,
     Heads,

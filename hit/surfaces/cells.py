@@ -19,7 +19,7 @@ from hit.errors.run_outcomes import RunOutcome
 from hit.measurement import measure_run
 from hit.model_run import RunRequest, describe_run, model_run
 from hit.models import build_model
-from hit.models.conditioning import SurfaceModel, condition_on_betas, fold
+from hit.models.surface_model import SurfaceModel, condition_on_betas, fold
 from hit.processes.devices import select_device, set_threads
 from hit.processes.jobs import run_jobs
 from hit.processes.pool import Job

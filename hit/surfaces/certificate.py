@@ -14,7 +14,7 @@ from hit.errors import StoreError
 from hit.errors.run_outcomes import RunOutcome
 from hit.evaluation import evaluate_model
 from hit.model_run import RunRequest
-from hit.models.conditioning import SurfaceModel, fold
+from hit.models.surface_model import SurfaceModel, fold
 from hit.processes.jobs import run_jobs
 from hit.processes.pool import Job
 from hit.processes.stop import StopRequest

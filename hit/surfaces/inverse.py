@@ -14,7 +14,7 @@ from scipy.optimize import least_squares
 
 from hit.data import LabelledImages
 from hit.errors import ConfigError
-from hit.models.conditioning import SurfaceModel
+from hit.models.surface_model import SurfaceModel
 
 Floats = NDArray[np.float64]
 

@@ -19,7 +19,7 @@ from hit.data import Dataset
 from hit.datasets import load_once, log_dataset
 from hit.errors import StoreError
 from hit.models import build_model, check_fit, check_memory
-from hit.models.conditioning import SurfaceModel, condition_on_betas
+from hit.models.surface_model import SurfaceModel, condition_on_betas
 from hit.processes.devices import select_device, set_threads
 from hit.processes.stop import StopRequest
 from hit.schema import Kind, Tag

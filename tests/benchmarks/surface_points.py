@@ -15,7 +15,7 @@ from hit import beta_sampling, data
 from hit.config import TrainConfig
 from hit.evaluation import evaluate_model
 from hit.models import build_model
-from hit.models.conditioning import condition_on_betas, fold
+from hit.models.surface_model import condition_on_betas, fold
 from hit.processes.setup import keep_freed_memory
 from hit.training import fit
 from hit.training_loop import Epoch

@@ -14,7 +14,7 @@ from hit.data import Dataset, Split
 from hit.errors import ConfigError
 from hit.gradient_clipping import GradientClip
 from hit.models import HierarchicalVAE, build_model
-from hit.models.conditioning import SurfaceModel, condition_on_betas
+from hit.models.surface_model import SurfaceModel, condition_on_betas
 from hit.training import fit
 
 PLAIN = {"channels": 4, "z_dims": 5, "epochs": 1, "batch_size": 500}

@@ -18,7 +18,7 @@ from hit.config import TrainConfig
 from hit.errors import UserError
 from hit.model_files import write_model
 from hit.models import HierarchicalVAE, build_model
-from hit.models.conditioning import condition_on_betas, fold
+from hit.models.surface_model import condition_on_betas, fold
 from hit.serving import ServedModel, load_folder
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*Any type hint is inferred:UserWarning")

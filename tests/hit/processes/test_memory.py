@@ -12,7 +12,7 @@ from hit.evaluation import evaluate_model
 from hit.measurement import find_scorers
 from hit.models import build_model, check_memory
 from hit.models.build import _outline
-from hit.models.footprint import step_bytes, weight_bytes
+from hit.models.memory_footprint import step_bytes, weight_bytes
 from hit.processes.memory import as_refusal, memory_is_told, memory_of
 from hit.training import fit
 

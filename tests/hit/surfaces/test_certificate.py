@@ -15,7 +15,7 @@ from hit.data import Dataset, Split
 from hit.errors import ConfigError
 from hit.evaluation import evaluate_model
 from hit.models import build_model
-from hit.models.conditioning import condition_on_betas, fold
+from hit.models.surface_model import condition_on_betas, fold
 from hit.processes.stop import StopRequest
 from hit.schema import Kind, Tag
 from hit.store import Store

@@ -12,7 +12,7 @@ from hit.config import TrainConfig
 from hit.data import Split
 from hit.errors import ConfigError
 from hit.models import build_model
-from hit.models.conditioning import condition_on_betas
+from hit.models.surface_model import condition_on_betas
 from hit.surfaces.inverse import OutsideSurface, betas_for
 from hit.training import fit
 

@@ -17,7 +17,7 @@ from hit.data import Dataset, Split
 from hit.errors import CheckpointError, ConfigError, Diverged, Interrupted
 from hit.evaluation import Evaluation, evaluate_model
 from hit.models import HierarchicalVAE, Pass, build_model
-from hit.models.conditioning import ModulatedLayer, SurfaceModel, condition_on_betas, fold
+from hit.models.surface_model import ModulatedLayer, SurfaceModel, condition_on_betas, fold
 from hit.objective import objective
 from hit.processes.stop import StopRequest
 from hit.schema import Kind, Tag
