@@ -12,10 +12,10 @@ from hit.augmentation import augment
 from hit.backbones import Classifier
 from hit.data import LabelledImages, labelled_batches
 from hit.errors import Diverged
-from hit.learning_rate import warmup_cosine
 from hit.processes.memory import memory_is_told
 from hit.randomness import generator
-from hit.training_loop import Epoch, run_epochs, shuffled, take_step
+from hit.training.learning_rate import warmup_cosine
+from hit.training.loop import Epoch, run_epochs, shuffled, take_step
 
 _USUAL_EPOCHS = {"cnn": 6, "resnet18": 30, "densenet121": 60}
 _USUAL_STEPS = 500  # at least: small data sets need more passes

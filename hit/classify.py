@@ -23,7 +23,7 @@ from hit.schema import Kind
 if TYPE_CHECKING:
     from hit.data import Dataset
     from hit.processes.stop import StopRequest
-    from hit.training_loop import Epoch
+    from hit.training.loop import Epoch
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))
@@ -139,7 +139,6 @@ def classify(
     """
     # torch and MLflow take seconds to import, which a mistake in the options need not wait for.
     from hit.backbones import ARCHITECTURES, build_classifier
-    from hit.checkpoint import save_weights
     from hit.classifier import classifier_scores, fit_classifier
     from hit.config import TrainConfig
     from hit.connection import chosen_experiment
@@ -150,6 +149,7 @@ def classify(
     from hit.schema import Tag
     from hit.state import state_folder
     from hit.tracking import RunWriter
+    from hit.training.checkpoints import save_weights
 
     stop = stop or StopRequest()
     set_threads(options.threads)

@@ -10,7 +10,6 @@ from typing import Any
 
 from mlflow.entities import Run
 
-from hit.checkpoint import load_weights
 from hit.commands import program
 from hit.config import TrainConfig
 from hit.data import Dataset
@@ -30,6 +29,7 @@ from hit.schema.metric_groups import GROUPS
 from hit.state import state_folder
 from hit.store import Store
 from hit.tracking import RunWriter
+from hit.training.checkpoints import load_weights
 from hit.whole_config import whole_config
 
 _ALREADY = "it is measured already (again=true measures it anew)"

@@ -17,7 +17,6 @@ from functools import cache, partial
 
 from torch import Tensor
 
-from hit.checkpoint import save_weights
 from hit.config import TrainConfig
 from hit.data import Dataset
 from hit.errors import UserError
@@ -36,6 +35,7 @@ from hit.scorer import SampleScorer
 from hit.store import Store
 from hit.stored_scorer import find_scorer
 from hit.tracking import RunWriter
+from hit.training.checkpoints import save_weights
 from hit.ui_views import IMAGE_KEYS
 
 _LOG = logging.getLogger(__name__)

@@ -44,7 +44,7 @@ def write_model(
         folder: does not exist yet.
         config: of the model.
         image_shape: (C, H, W).
-        weights: safetensors file of `hit.checkpoint.save_weights`.
+        weights: safetensors file of `hit.training.checkpoints.save_weights`.
         identity: that the weights were saved with.
         run_id: of the run that trained it.
         model_id: of MLflow's record of the model.

@@ -24,12 +24,12 @@ from hit.config import TrainConfig
 from hit.config.early_stopping import EarlyStopping, PrunerRule
 from hit.errors import EndedEarly, StoreAway
 from hit.errors.run_outcomes import RunOutcome
-from hit.rate_bounds import RateBoundStopper
 from hit.schema import Tag, metric
 from hit.schema.endings import outcome_of
 from hit.schema.experiments import Experiment
 from hit.store import Store
-from hit.training_loop import Epoch
+from hit.training.loop import Epoch
+from hit.training.rate_bounds import RateBoundStopper
 
 _REFRESH_SECONDS = 5.0
 _STARTUP_RUNS = 5

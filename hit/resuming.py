@@ -23,13 +23,13 @@ from typing import Any
 
 from filelock import Timeout
 
-from hit.checkpoint import adopt_checkpoint
 from hit.config import TrainConfig, machine_fields
 from hit.errors import CheckpointError, Claimed, ConfigError, StoreAway, StoreError
 from hit.schema import CONFIG, Kind, Tag
 from hit.state import lock_run, run_folder, state_folder, unlock_run
 from hit.store import Store, config_of
 from hit.tracking import RunWriter
+from hit.training.checkpoints import adopt_checkpoint
 
 CHECKPOINT = "checkpoint.safetensors"
 

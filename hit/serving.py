@@ -18,12 +18,12 @@ import torch
 from mlflow.exceptions import MlflowException
 from torch import Tensor
 
-from hit.checkpoint import load_weights
 from hit.config import TrainConfig
 from hit.errors import CheckpointError, DataError, UserError, shown
 from hit.models import HierarchicalVAE, build_model
 from hit.processes.devices import select_device
 from hit.served_params import MOST_SAMPLES, ServedParams, refuse_unknown, usual_samples
+from hit.training.checkpoints import load_weights
 
 IMAGES = "images"
 

@@ -23,7 +23,7 @@ from hit.run_notes import run_note
 from hit.schema import Tag
 from hit.store import Store
 from hit.training import fit
-from hit.training_loop import Epoch
+from hit.training.loop import Epoch
 from hit.warm_start import find_source, load_source
 
 

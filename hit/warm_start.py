@@ -8,13 +8,13 @@ from pathlib import Path
 
 from mlflow.entities import Run
 
-from hit.checkpoint import load_weights
 from hit.config import TrainConfig
 from hit.config.field_roles import Role, fields_of
 from hit.errors import ConfigError
 from hit.models import HierarchicalVAE
 from hit.schema import WEIGHTS, Kind
 from hit.store import Store, config_of
+from hit.training.checkpoints import load_weights
 
 
 def find_source(store: Store, config: TrainConfig, image_shape: tuple[int, int, int]) -> Run:

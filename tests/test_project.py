@@ -98,7 +98,7 @@ def test_the_science_knows_nothing_of_mlflow() -> None:
         "config = TrainConfig(channels=4, z_dims=(5,), epochs=1, batch_size=500)\n"
         "digits = hit.data.load('digits')\n"
         "model = hit.models.build_model(config, digits.image_shape)\n"
-        "fitted = hit.training.fit(model, digits.train, config)\n"
+        "fitted = hit.training.fitting.fit(model, digits.train, config)\n"
         "assert hit.evaluation.evaluate_model(model, digits, fitted.betas).metrics['test/rate'] > 0\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True, cwd=ROOT)

@@ -11,7 +11,6 @@ from pathlib import Path
 import torch
 from mlflow.entities import Run
 
-from hit.checkpoint import load_weights
 from hit.config import TrainConfig
 from hit.datasets import load_once
 from hit.errors import Diverged, RunDeleted, StoreError
@@ -27,6 +26,7 @@ from hit.processes.stop import StopRequest
 from hit.schema import Tag
 from hit.store import Store
 from hit.surfaces.plan import SurfacePlan
+from hit.training.checkpoints import load_weights
 
 
 @dataclass(frozen=True)

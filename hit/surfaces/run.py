@@ -11,8 +11,6 @@ from pathlib import Path
 
 from mlflow.entities import Run
 
-from hit.beta_sampling import WIDENED_AT
-from hit.checkpoint import save_weights
 from hit.config import TrainConfig, machine_fields
 from hit.config.beta_grid import grid_axes
 from hit.data import Dataset
@@ -32,7 +30,9 @@ from hit.surfaces.plan import SurfacePlan
 from hit.surfaces.stored import PLAN_FILE, stored_surface
 from hit.tracking import RunWriter
 from hit.training import fit
-from hit.training_loop import Epoch
+from hit.training.beta_sampling import WIDENED_AT
+from hit.training.checkpoints import save_weights
+from hit.training.loop import Epoch
 from hit.training_run import RunProgress
 
 _LOG = logging.getLogger(__name__)

@@ -11,14 +11,14 @@ import time
 
 import torch
 
-from hit import beta_sampling, data
+from hit import data
 from hit.config import TrainConfig
 from hit.evaluation import evaluate_model
 from hit.models import build_model
 from hit.models.surface_model import condition_on_betas, fold
 from hit.processes.setup import keep_freed_memory
-from hit.training import fit
-from hit.training_loop import Epoch
+from hit.training import beta_sampling, fit
+from hit.training.loop import Epoch
 
 #: (β_1, β_2): the middle of the plane, its edges, and a point of weak β.
 POINTS = ((1.0, 1.0), (0.1, 1.0), (1.0, 0.1), (5.0, 1.0), (1.0, 5.0), (0.3, 0.3))

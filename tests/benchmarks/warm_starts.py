@@ -19,7 +19,7 @@ from hit.evaluation import evaluate_model
 from hit.models import HierarchicalVAE, build_model
 from hit.processes.setup import keep_freed_memory
 from hit.training import fit
-from hit.training_loop import Epoch
+from hit.training.loop import Epoch
 
 Betas = tuple[float, float]
 #: (β_1, β_2) to start from and to go to.

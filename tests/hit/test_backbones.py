@@ -9,7 +9,7 @@ from hit.classifier import fit_classifier
 from hit.data import Split
 from hit.errors import ConfigError
 from hit.randomness import generator
-from hit.training_loop import Epoch
+from hit.training.loop import Epoch
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from hit.processes.stop import StopRequest
 from hit.schema import Kind, Tag
 from hit.store import Store
 from hit.stored_scorer import load_classifier
-from hit.training_loop import Epoch
+from hit.training.loop import Epoch
 
 
 @pytest.fixture(scope="module")

@@ -482,7 +482,7 @@ def test_golden_weights_give_the_research_codes_numbers(
     assert run.data.metrics["beta_2"] == meta["beta_top"]
 
     # The weights in the store are those of the golden file: they give its numbers on its images.
-    from hit.checkpoint import load_weights
+    from hit.training.checkpoints import load_weights
 
     config = TrainConfig.from_flat(run.data.params)
     model = build_model(config, (1, 28, 28))

@@ -13,13 +13,13 @@ import pytest
 import torch
 from mlflow.exceptions import MlflowException
 
-from hit.checkpoint import save_weights
 from hit.config import TrainConfig
 from hit.errors import UserError
 from hit.model_files import write_model
 from hit.models import HierarchicalVAE, build_model
 from hit.models.surface_model import condition_on_betas, fold
 from hit.serving import ServedModel, load_folder
+from hit.training.checkpoints import save_weights
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*Any type hint is inferred:UserWarning")
 

@@ -102,10 +102,10 @@ def files(folder: Path, count: int, rng: random.Random) -> Tally:
 def _readers(folder: Path) -> Iterator[tuple[str, bytes, Callable[[bytes], Any]]]:
     """Name of a kind of file, a whole one, and what reads the bytes of one."""
     from hit import data
-    from hit.checkpoint import load_weights, save_weights
     from hit.config import TrainConfig
     from hit.models import build_model
     from hit.research_code import translate_config
+    from hit.training.checkpoints import load_weights, save_weights
 
     folder.mkdir(parents=True, exist_ok=True)
     images = np.random.default_rng(0).integers(0, 256, (40, 28, 28), dtype=np.uint8)

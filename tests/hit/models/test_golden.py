@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from hit.models import build_model
-from hit.objective import objective
 from hit.research_code import translate_config, translate_weights
+from hit.training.objective import objective
 
 FILES = [
     "ghvae_binary_mnist_bernoulli",

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from hit.checkpoint import load_weights, save_weights
 from hit.config import TrainConfig
 from hit.distributions import Bernoulli, Categorical, DiagonalGaussian, FixedGaussian, LearnedGaussian, Likelihood
 from hit.errors import ConfigError
 from hit.models import HierarchicalVAE, build_model
 from hit.models.lvae import weigh
-from hit.objective import objective
+from hit.training.checkpoints import load_weights, save_weights
+from hit.training.objective import objective
 
 GREY, COLOUR, LARGE = (1, 28, 28), (3, 32, 32), (3, 256, 256)
 PAPER = TrainConfig(channels=32, z_dims=(32,), likelihood="gaussian")

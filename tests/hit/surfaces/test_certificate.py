@@ -23,7 +23,7 @@ from hit.surfaces.certificate import Comparison, compare, summary
 from hit.surfaces.plan import SurfacePlan
 from hit.surfaces.run import _warn_of_collapse, read_surface, surface_run
 from hit.training import fit
-from hit.training_loop import Epoch
+from hit.training.loop import Epoch
 
 pytestmark = pytest.mark.usefixtures("lines")
 

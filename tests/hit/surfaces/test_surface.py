@@ -9,8 +9,6 @@ import torch
 from mlflow import MlflowClient
 
 from hit import data
-from hit.beta_sampling import draw_betas, ramp
-from hit.checkpoint import load_weights
 from hit.config import TrainConfig
 from hit.config.beta_grid import grid_axes
 from hit.data import Dataset, Split
@@ -18,7 +16,6 @@ from hit.errors import CheckpointError, ConfigError, Diverged, Interrupted
 from hit.evaluation import Evaluation, evaluate_model
 from hit.models import HierarchicalVAE, Pass, build_model
 from hit.models.surface_model import ModulatedLayer, SurfaceModel, condition_on_betas, fold
-from hit.objective import objective
 from hit.processes.stop import StopRequest
 from hit.schema import Kind, Tag
 from hit.store import Store
@@ -26,7 +23,10 @@ from hit.surfaces.plan import SURFACE_DEFAULTS, SurfacePlan
 from hit.surfaces.resuming import resume_plan
 from hit.surfaces.run import surface_run
 from hit.training import fit
-from hit.training_loop import Epoch
+from hit.training.beta_sampling import draw_betas, ramp
+from hit.training.checkpoints import load_weights
+from hit.training.loop import Epoch
+from hit.training.objective import objective
 from hit.training_run import RunProgress
 
 GREY, COLOUR = (1, 28, 28), (3, 32, 32)

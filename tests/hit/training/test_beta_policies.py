@@ -8,14 +8,14 @@ from safetensors import safe_open
 from torch import Tensor
 
 from hit import data
-from hit.beta_policies import BetaPolicy, ControlledBeta, FixedBeta, SampledBeta, choose_policy
 from hit.config import TrainConfig
 from hit.data import Dataset, Split
 from hit.errors import ConfigError
-from hit.gradient_clipping import GradientClip
 from hit.models import HierarchicalVAE, build_model
 from hit.models.surface_model import SurfaceModel, condition_on_betas
 from hit.training import fit
+from hit.training.beta_policies import BetaPolicy, ControlledBeta, FixedBeta, SampledBeta, choose_policy
+from hit.training.gradient_clipping import GradientClip
 
 PLAIN = {"channels": 4, "z_dims": 5, "epochs": 1, "batch_size": 500}
 TARGETS = {"target_rate_1": 30}

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from hit.errors import Diverged
-from hit.gradient_clipping import GradientClip
 from hit.randomness import generator
+from hit.training.gradient_clipping import GradientClip
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from hit import data
 from hit.config import TrainConfig
 from hit.data import Dataset, Split
 from hit.errors import Interrupted
-from hit.learning_rate import apply_schedule, step_size
 from hit.models import build_model
 from hit.training import fit
+from hit.training.learning_rate import apply_schedule, step_size
 
 
 @pytest.mark.parametrize("steps", [2, 3, 10, 37, 1000])

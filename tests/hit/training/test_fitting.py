@@ -7,16 +7,16 @@ import pytest
 import torch
 
 from hit import data
-from hit.checkpoint import load_weights, save_weights
 from hit.config import TrainConfig
 from hit.data import Dataset, Split
 from hit.errors import CheckpointError, ConfigError, Diverged, Interrupted
 from hit.evaluation import evaluate_model
 from hit.models import HierarchicalVAE, build_model
-from hit.objective import gumbel_temperature, warmup_factor
 from hit.randomness import generator
 from hit.training import fit
-from hit.training_loop import Epoch
+from hit.training.checkpoints import load_weights, save_weights
+from hit.training.loop import Epoch
+from hit.training.objective import gumbel_temperature, warmup_factor
 
 SMALL = TrainConfig(channels=4, z_dims=(5,), epochs=4, batch_size=64, learning_rate=1e-3)
 GUMBEL = replace(SMALL, posterior="gumbel_softmax")

@@ -10,10 +10,10 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from hit.checkpoint import load_checkpoint, load_weights, save_checkpoint, save_weights, weights_digest
 from hit.config import TrainConfig
 from hit.errors import CheckpointError
 from hit.models import HierarchicalVAE, build_model
+from hit.training.checkpoints import load_checkpoint, load_weights, save_checkpoint, save_weights, weights_digest
 
 SMALL = TrainConfig(channels=1, z_dims=(1,), latent="dense")
 

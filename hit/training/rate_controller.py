@@ -22,8 +22,8 @@ from torch import Tensor
 from hit.config import TrainConfig
 from hit.config.rate_targets import BETA_HIGH, BETA_LOW
 from hit.errors import ConfigError
-from hit.learning_rate import step_size
-from hit.objective import warmup_factor
+from hit.training.learning_rate import step_size
+from hit.training.objective import warmup_factor
 
 #: Nepers that log β is pulled by for a relative error of one neper, and that it moves by for good at every step.
 PROPORTIONAL_GAIN, INTEGRAL_GAIN = 3.0, 0.1
@@ -82,7 +82,7 @@ class ControllerState:
         offsets: what log β has been moved by for good, nepers.
         errors: running average of log(R / target).
         pulls: what log β is moved by in addition while there is an error, nepers.
-        gaps: log of the rates of unseen images over those of the images trained on (`hit.generalization_gap`).
+        gaps: log of the rates of unseen images over those of the images trained on (`hit.training.generalization_gap`).
     """
 
     offsets: Tensor

@@ -17,7 +17,9 @@ from hit.data import Dataset, Split
 from hit.errors import ConfigError, Interrupted
 from hit.evaluation import evaluate_model
 from hit.models import HierarchicalVAE, build_model, check_fit
-from hit.rate_controller import (
+from hit.training import FitResult, fit
+from hit.training.loop import Epoch
+from hit.training.rate_controller import (
     RateController,
     controller_plan,
     initial_state,
@@ -26,8 +28,6 @@ from hit.rate_controller import (
     saturated,
     strength,
 )
-from hit.training import FitResult, fit
-from hit.training_loop import Epoch
 
 
 def config(**flat: object) -> TrainConfig:

@@ -9,16 +9,16 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from hit.beta_sampling import draw_betas, loss_scale, ramp, range_share
 from hit.config import TrainConfig
 from hit.data import LabelledImages
 from hit.errors import ConfigError
-from hit.generalization_gap import hold_out
 from hit.models import HierarchicalVAE, Pass
 from hit.models.surface_model import SurfaceModel
-from hit.objective import objective, warmup_factor
 from hit.randomness import generator
-from hit.rate_controller import RateController
+from hit.training.beta_sampling import draw_betas, loss_scale, ramp, range_share
+from hit.training.generalization_gap import hold_out
+from hit.training.objective import objective, warmup_factor
+from hit.training.rate_controller import RateController
 
 
 def choose_policy(config: TrainConfig, model: HierarchicalVAE | SurfaceModel, train: LabelledImages) -> "BetaPolicy":

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from hit.generalization_gap import likely_log_gap
+from hit.training.generalization_gap import likely_log_gap
 
 
 def rates(count: int, mean: float, seed: int) -> Tensor:

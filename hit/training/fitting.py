@@ -10,20 +10,20 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from hit.beta_policies import BetaPolicy, ControlledBeta, choose_policy
-from hit.checkpoint import checkpoint_extra, load_checkpoint, save_checkpoint
 from hit.config import TrainConfig
 from hit.data import LabelledImages, batches
 from hit.errors import ConfigError
-from hit.gradient_clipping import GradientClip
-from hit.learning_rate import apply_schedule
 from hit.models import HierarchicalVAE, Pass
 from hit.models.surface_model import SurfaceModel
-from hit.objective import gumbel_temperature
 from hit.processes.memory import memory_is_told
 from hit.randomness import generator
-from hit.rate_controller import RateController
-from hit.training_loop import Epoch, run_epochs, shuffled, take_step
+from hit.training.beta_policies import BetaPolicy, ControlledBeta, choose_policy
+from hit.training.checkpoints import checkpoint_extra, load_checkpoint, save_checkpoint
+from hit.training.gradient_clipping import GradientClip
+from hit.training.learning_rate import apply_schedule
+from hit.training.loop import Epoch, run_epochs, shuffled, take_step
+from hit.training.objective import gumbel_temperature
+from hit.training.rate_controller import RateController
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def fit(
         model: on its device.
         train: on the same device.
         config: what to do.
-        policy: says which β weigh the rates; None: `hit.beta_policies.choose_policy`.
+        policy: says which β weigh the rates; None: `hit.training.beta_policies.choose_policy`.
         on_epoch: told every finished epoch, before its checkpoint is written.
         check: called before every step; raises to stop (`StopRequest.check`).
         checkpoint: file to go on from and to write after every epoch.

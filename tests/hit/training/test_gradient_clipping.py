@@ -1,7 +1,7 @@
 import torch
 from torch import nn
 
-from hit.gradient_clipping import CLIP_ABOVE, GradientClip
+from hit.training.gradient_clipping import CLIP_ABOVE, GradientClip
 
 
 def clipped(clip: GradientClip, parameter: nn.Parameter, norm: float) -> float:

@@ -9,7 +9,7 @@ from itertools import pairwise
 from hit.config import TrainConfig
 from hit.config.rate_region import RateBound
 from hit.errors import EndedEarly
-from hit.objective import warmup_factor
+from hit.training.objective import warmup_factor
 
 #: The pace of a rate is that of so many epochs.
 _WINDOW = 5
