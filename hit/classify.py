@@ -51,7 +51,7 @@ class ClassifyOptions(MachineOptions):
     seed: Annotated[Seed, Field(description="seeds weights, batches and augmentation")] = 0
 
     def training(self) -> dict[str, Any]:
-        """The fields that decide the result, but for network and data: arguments of `hit.classifier.fit_classifier`."""
+        """The fields that decide the result, but for network and data: arguments of `hit.classifiers.training.fit_classifier`."""
         names = ("epochs", "batch_size", "learning_rate", "augmentation", "seed")
         return {name: getattr(self, name) for name in names}
 
@@ -62,9 +62,9 @@ class ClassifyOptions(MachineOptions):
 
     def settled(self, dataset: "Dataset") -> "ClassifyOptions":
         """The same with every choice made that was left open."""
-        from hit.augmentation import usual_augmentation
-        from hit.backbones import usual_network
-        from hit.classifier import usual_epochs
+        from hit.classifiers.augmentation import usual_augmentation
+        from hit.classifiers.networks import usual_network
+        from hit.classifiers.training import usual_epochs
 
         channels = dataset.image_shape[0]
         network = usual_network(self.dataset, channels) if self.network == "auto" else self.network
@@ -138,8 +138,8 @@ def classify(
         Interrupted: `stop` was requested.
     """
     # torch and MLflow take seconds to import, which a mistake in the options need not wait for.
-    from hit.backbones import ARCHITECTURES, build_classifier
-    from hit.classifier import classifier_scores, fit_classifier
+    from hit.classifiers.networks import ARCHITECTURES, build_classifier
+    from hit.classifiers.training import classifier_scores, fit_classifier
     from hit.config import TrainConfig
     from hit.connection import chosen_experiment
     from hit.datasets import load_once, log_dataset

@@ -11,6 +11,7 @@ from hashlib import blake2b
 import torch
 from torch import Tensor
 
+from hit.classifiers.scorer import SampleScorer
 from hit.data import Dataset, batches
 from hit.distributions import DiagonalGaussian, LatentDistribution
 from hit.downstream import Layer, measure_layer
@@ -31,7 +32,6 @@ from hit.metrics.inception import InceptionFid
 from hit.models import HierarchicalVAE
 from hit.processes.memory import memory_is_told
 from hit.schema.metric_groups import GROUPS
-from hit.scorer import SampleScorer
 
 _BATCH = 500  # images, and fewer where they are larger than 64×64 pixels
 _BATCH_PIXELS = _BATCH * 64 * 64

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
+from hit.classifiers.scorer import SampleScorer, images_per_batch
 from hit.data import Dataset, batches, labelled_batches
 from hit.errors import Diverged
 from hit.metrics import check_generation
@@ -21,7 +22,6 @@ from hit.metrics.generation import (
 from hit.metrics.inception import INCEPTION_NETWORK, InceptionFid
 from hit.models import HierarchicalVAE
 from hit.randomness import generator
-from hit.scorer import SampleScorer, images_per_batch
 
 _Check = Callable[[], None]
 

@@ -17,6 +17,7 @@ from functools import cache, partial
 
 from torch import Tensor
 
+from hit.classifiers.scorer import SampleScorer
 from hit.config import TrainConfig
 from hit.data import Dataset
 from hit.errors import UserError
@@ -31,7 +32,6 @@ from hit.run_notes import run_note
 from hit.scatter import save_coordinates, save_scatter
 from hit.schema import Tag
 from hit.schema.metric_groups import GROUPS, parse_groups
-from hit.scorer import SampleScorer
 from hit.store import Store
 from hit.stored_scorer import find_scorer
 from hit.tracking import RunWriter

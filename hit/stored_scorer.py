@@ -10,12 +10,12 @@ from pathlib import Path
 
 import torch
 
-from hit.backbones import Classifier, build_classifier
+from hit.classifiers.networks import Classifier, build_classifier
+from hit.classifiers.scorer import SampleScorer, needed_accuracy
 from hit.commands import program
 from hit.data import Dataset, Split
 from hit.errors import CheckpointError, ConfigError, NoScorer, shown
 from hit.schema import WEIGHTS
-from hit.scorer import SampleScorer, needed_accuracy
 from hit.store import Store
 from hit.training.checkpoints import load_weights, weights_digest
 

@@ -14,13 +14,13 @@ import hit.downstream
 import hit.evaluation
 import hit.generation
 from hit import data
-from hit.backbones import build_classifier
-from hit.classifier import fit_classifier
+from hit.classifiers.networks import build_classifier
+from hit.classifiers.scorer import SampleScorer
+from hit.classifiers.training import fit_classifier
 from hit.config import TrainConfig
 from hit.evaluation import evaluate_model
 from hit.models import build_model
 from hit.processes.cpus import available_cpus
-from hit.scorer import SampleScorer
 from hit.training import fit
 
 #: Module, function and what it is for people.

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from hit.classifier import fit_classifier
+from hit.classifiers.training import fit_classifier
 from hit.config import TrainConfig
 from hit.errors import ConfigError, OutOfMemory
 from hit.evaluation import evaluate_model

@@ -8,8 +8,8 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F
 
-from hit.augmentation import augment
-from hit.backbones import Classifier
+from hit.classifiers.augmentation import augment
+from hit.classifiers.networks import Classifier
 from hit.data import LabelledImages, labelled_batches
 from hit.errors import Diverged
 from hit.processes.memory import memory_is_told
@@ -57,7 +57,7 @@ def fit_classifier(
         batch_size: images a step.
         learning_rate: the highest step size.
         seed: seeds the batches, crops and the augmentation.
-        augmentation: one of `hit.augmentation.AUGMENTATIONS`.
+        augmentation: one of `hit.classifiers.augmentation.AUGMENTATIONS`.
         on_epoch: told every finished epoch: means over its images of `train/cross_entropy` (nats per image)
             and `train/accuracy` on the augmented images, each measured before the step on its batch.
         check: called before every step; raises to stop.

@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from hit import data, generation
-from hit.backbones import build_classifier
+from hit.classifiers.networks import build_classifier
+from hit.classifiers.scorer import SampleScorer, needed_accuracy
 from hit.classify import ClassifyOptions, classify
 from hit.config import TrainConfig
 from hit.data import Dataset, Split
@@ -26,7 +27,6 @@ from hit.models import HierarchicalVAE, build_model
 from hit.processes.stop import StopRequest
 from hit.schema import Tag, is_metric, metric
 from hit.schema.metric_groups import parse_groups
-from hit.scorer import SampleScorer, needed_accuracy
 from hit.store import Store
 from hit.stored_scorer import find_scorer, load_classifier
 from hit.training_run import train_run

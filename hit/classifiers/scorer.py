@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from hit.backbones import Classifier
+from hit.classifiers.networks import Classifier
 from hit.data import Dataset, labelled_batches
 
 #: A classifier that scores samples errs at most half as often as always betting on the most frequent class does.

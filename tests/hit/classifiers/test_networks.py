@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from hit.augmentation import AUGMENTATIONS, augment, usual_augmentation
-from hit.backbones import NETWORKS, build_classifier, usual_network
-from hit.classifier import fit_classifier
+from hit.classifiers.augmentation import AUGMENTATIONS, augment, usual_augmentation
+from hit.classifiers.networks import NETWORKS, build_classifier, usual_network
+from hit.classifiers.training import fit_classifier
 from hit.data import Split
 from hit.errors import ConfigError
 from hit.randomness import generator

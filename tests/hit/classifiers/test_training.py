@@ -8,8 +8,8 @@ import torch
 from mlflow import MlflowClient
 
 from hit import data
-from hit.backbones import ARCHITECTURES, Classifier, build_classifier
-from hit.classifier import classifier_scores, fit_classifier
+from hit.classifiers.networks import ARCHITECTURES, Classifier, build_classifier
+from hit.classifiers.training import classifier_scores, fit_classifier
 from hit.classify import ClassifyOptions, classify
 from hit.cli import Parser
 from hit.config.options import build
