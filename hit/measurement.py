@@ -22,14 +22,14 @@ from hit.config import TrainConfig
 from hit.data import Dataset
 from hit.errors import UserError
 from hit.evaluation import evaluate_model
-from hit.generation import inception_fingerprint, scorer_fingerprint
+from hit.evaluation.latent_plots import save_coordinates, save_scatter
+from hit.evaluation.pictures import PICTURED, reconstructions, samples, save_grid, traversal
+from hit.evaluation.samples import inception_fingerprint, scorer_fingerprint
 from hit.metrics import EVALUATOR, Projection, violations
 from hit.metrics.inception import InceptionFid
 from hit.models import HierarchicalVAE
-from hit.pictures import PICTURED, reconstructions, samples, save_grid, traversal
 from hit.processes.memory import memory_is_told
 from hit.run_notes import run_note
-from hit.scatter import save_coordinates, save_scatter
 from hit.schema import Tag
 from hit.schema.metric_groups import GROUPS, parse_groups
 from hit.store import Store

@@ -128,7 +128,7 @@ def paths(frame: pd.DataFrame, epochs: int = 12) -> pd.DataFrame:
 
 
 def drawing(run_id: str, artifact: str) -> bytes:
-    """A grid of blobs as `hit.pictures` lays images of 28 pixels out, another one for each run."""
+    """A grid of blobs as `hit.evaluation.pictures` lays images of 28 pixels out, another one for each run."""
     generator = np.random.default_rng([int(run_id[:8], 16), len(artifact)])
     rows = 6 if "reconstructions" in artifact else 5
     grid = np.full((rows * 29 + 1, 10 * 29 + 1), 128.0)

@@ -93,12 +93,12 @@ def test_the_science_knows_nothing_of_mlflow() -> None:
     script = (
         "import sys; sys.modules['mlflow'] = None\n"
         "import hit.data, hit.models, hit.metrics, hit.evaluation, hit.training\n"
-        "import hit.classifiers.networks, hit.classifiers.augmentation, hit.classifiers.training, hit.classifiers.scorer, hit.generation, hit.metrics.inception\n"
+        "import hit.classifiers.networks, hit.classifiers.augmentation, hit.classifiers.training, hit.classifiers.scorer, hit.evaluation.samples, hit.metrics.inception\n"
         "from hit.config import TrainConfig\n"
         "config = TrainConfig(channels=4, z_dims=(5,), epochs=1, batch_size=500)\n"
         "digits = hit.data.load('digits')\n"
         "model = hit.models.build_model(config, digits.image_shape)\n"
         "fitted = hit.training.fitting.fit(model, digits.train, config)\n"
-        "assert hit.evaluation.evaluate_model(model, digits, fitted.betas).metrics['test/rate'] > 0\n"
+        "assert hit.evaluation.evaluation.evaluate_model(model, digits, fitted.betas).metrics['test/rate'] > 0\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True, cwd=ROOT)

@@ -99,7 +99,7 @@ def _thumbnail(content: bytes | None) -> str | None:
     except (OSError, ValueError, Image.DecompressionBombError, Image.DecompressionBombWarning):
         return None
     picture = picture.crop((0, 0, picture.width, min(picture.height, _ROWS * picture.width // _GRID)))
-    # `hit.pictures` writes every pixel twice as wide and high.
+    # `hit.evaluation.pictures` writes every pixel twice as wide and high.
     half = max(1, picture.width // 2), max(1, picture.height // 2)
     picture = picture.resize(half, Image.Resampling.NEAREST)
     if picture.width > _WIDTH:

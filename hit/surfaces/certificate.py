@@ -13,6 +13,7 @@ from hit.data import Dataset
 from hit.errors import StoreError
 from hit.errors.run_outcomes import RunOutcome
 from hit.evaluation import evaluate_model
+from hit.evaluation.rate_inversion import OutsideSurface, betas_for
 from hit.model_run import RunRequest
 from hit.models.surface_model import SurfaceModel, fold
 from hit.processes.jobs import run_jobs
@@ -20,7 +21,6 @@ from hit.processes.pool import Job
 from hit.processes.stop import StopRequest
 from hit.schema import Tag
 from hit.store import Store
-from hit.surfaces.inverse import OutsideSurface, betas_for
 from hit.surfaces.plan import SurfacePlan
 from hit.tracking import RunWriter
 from hit.training_run import train_job

@@ -16,6 +16,7 @@ from hit.config.beta_grid import grid_axes
 from hit.data import Dataset
 from hit.datasets import load_once, log_dataset
 from hit.errors import StoreError
+from hit.evaluation.rate_inversion import betas_for
 from hit.models import build_model, check_fit, check_memory
 from hit.models.surface_model import SurfaceModel, condition_on_betas
 from hit.processes.devices import select_device, set_threads
@@ -25,7 +26,6 @@ from hit.state import state_folder
 from hit.store import Store
 from hit.surfaces.cells import TrainedSurface, load_surface, measure_cells
 from hit.surfaces.certificate import certify
-from hit.surfaces.inverse import betas_for
 from hit.surfaces.plan import SurfacePlan
 from hit.surfaces.stored import PLAN_FILE, stored_surface
 from hit.tracking import RunWriter

@@ -10,9 +10,9 @@ import pytest
 import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 
-import hit.downstream
 import hit.evaluation
-import hit.generation
+import hit.evaluation.latents
+import hit.evaluation.samples
 from hit import data
 from hit.classifiers.networks import build_classifier
 from hit.classifiers.scorer import SampleScorer
@@ -27,12 +27,12 @@ from hit.training import fit
 _PARTS = [
     (hit.evaluation, "_pass_over_test_set", "pass over the test set"),
     (hit.evaluation, "principal_components", "principal components"),
-    (hit.downstream, "information_density", "mutual information, Monte Carlo"),
-    (hit.downstream, "mixed_ksg", "mutual information, Mixed-KSG"),
-    (hit.downstream, "accuracies", "probes"),
-    (hit.generation, "_reconstructions", "classifier on reconstructions"),
-    (hit.generation, "frechet_distance", "Fréchet distance"),
-    (hit.generation, "neighbourhoods", "precision, recall, density, coverage"),
+    (hit.evaluation.latents, "information_density", "mutual information, Monte Carlo"),
+    (hit.evaluation.latents, "mixed_ksg", "mutual information, Mixed-KSG"),
+    (hit.evaluation.latents, "accuracies", "probes"),
+    (hit.evaluation.samples, "_reconstructions", "classifier on reconstructions"),
+    (hit.evaluation.samples, "frechet_distance", "Fréchet distance"),
+    (hit.evaluation.samples, "neighbourhoods", "precision, recall, density, coverage"),
 ]
 
 

@@ -10,16 +10,16 @@ from typing import Any
 import pytest
 import torch
 
-from hit import data, generation
+from hit import data
 from hit.classifiers.networks import build_classifier
 from hit.classifiers.scorer import SampleScorer, needed_accuracy
 from hit.classify import ClassifyOptions, classify
 from hit.config import TrainConfig
 from hit.data import Dataset, Split
 from hit.errors import CheckpointError, ConfigError, Interrupted, NoScorer, StoreError, Unavailable
-from hit.evaluation import evaluate_model
+from hit.evaluation import evaluate_model, samples
+from hit.evaluation.samples import measure_generation, scorer_fingerprint
 from hit.evaluation_run import candidates, evaluate_run
-from hit.generation import measure_generation, scorer_fingerprint
 from hit.measurement import Measurement, _report_skipped, find_scorers, measure
 from hit.metrics.generation import GENERATION
 from hit.metrics.inception import InceptionFid
@@ -48,7 +48,7 @@ def digits() -> Dataset:
 @pytest.fixture
 def few_samples(monkeypatch: pytest.MonkeyPatch) -> None:
     """10,000 samples would take a minute of the tests; every fingerprint stays one of its own."""
-    monkeypatch.setattr(generation, "GENERATION", replace(GENERATION, samples=SAMPLES))
+    monkeypatch.setattr(samples, "GENERATION", replace(GENERATION, samples=SAMPLES))
 
 
 def model_of(dataset: Dataset, seed: int = 0) -> HierarchicalVAE:
@@ -122,7 +122,7 @@ class TestMeasurement:
         model.__class__ = Perfect
         count = len(digits.test)
         assert count <= 500, "one batch"
-        generation.GENERATION = replace(GENERATION, samples=count)  # undone with the fixture
+        samples.GENERATION = replace(GENERATION, samples=count)  # undone with the fixture
         found = measure_generation(model, digits, scorer_of(digits))
         assert found["sample/fid_classifier"] == pytest.approx(0, abs=1e-4)
         assert [found[f"sample/{name}"] for name in ("precision", "recall", "coverage")] == [1, 1, 1]

@@ -22,8 +22,8 @@ from hit.data.folders.decode import read_square, read_whole
 from hit.data.folders.stream import StreamedImages
 from hit.errors import DataError, Interrupted
 from hit.evaluation import evaluate_model
+from hit.evaluation.pictures import reconstructions
 from hit.models import HierarchicalVAE, build_model
-from hit.pictures import reconstructions
 from hit.randomness import generator
 from hit.training import fit
 from tests.commands import alive, wait_until

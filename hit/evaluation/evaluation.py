@@ -14,9 +14,9 @@ from torch import Tensor
 from hit.classifiers.scorer import SampleScorer
 from hit.data import Dataset, batches
 from hit.distributions import DiagonalGaussian, LatentDistribution
-from hit.downstream import Layer, measure_layer
 from hit.errors import ConfigError, Diverged, shown
-from hit.generation import measure_generation, measure_inception
+from hit.evaluation.latents import Layer, measure_layer
+from hit.evaluation.samples import measure_generation, measure_inception
 from hit.metrics import (
     EVALUATOR,
     Projection,

@@ -14,12 +14,12 @@ from hit import data
 from hit.config import TrainConfig
 from hit.data import Dataset
 from hit.distributions import DiagonalGaussian
-from hit.downstream import Layer, measure_layer
 from hit.evaluation import evaluate_model
+from hit.evaluation.latent_plots import save_coordinates, save_scatter
+from hit.evaluation.latents import Layer, measure_layer
+from hit.evaluation.pictures import traversal
 from hit.metrics import EVALUATOR, Projection, entropy, mixed_ksg
 from hit.models import HierarchicalVAE, build_model
-from hit.pictures import traversal
-from hit.scatter import save_coordinates, save_scatter
 from hit.schema import metric
 
 SETTINGS = [{"model": "vae"}, {"model": "ghvae", "z_dims": "5"}, {"model": "lvae", "z_dims": "4,12"}]

@@ -11,9 +11,9 @@ from hit import data
 from hit.config import TrainConfig
 from hit.data import Split
 from hit.errors import ConfigError
+from hit.evaluation.rate_inversion import OutsideSurface, betas_for
 from hit.models import build_model
 from hit.models.surface_model import condition_on_betas
-from hit.surfaces.inverse import OutsideSurface, betas_for
 from hit.training import fit
 
 IMAGES = Split(torch.zeros(300, 1, 28, 28, dtype=torch.uint8), torch.zeros(300, dtype=torch.int64))
