@@ -14,6 +14,7 @@ from mlflow.entities import Run
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME
 
 from hit.connection import connect, experiment_id
+from hit.connection.store_errors import translated
 from hit.errors import RunGone, StoreError
 from hit.errors.run_outcomes import RunOutcome
 from hit.journal import JOURNAL, Journal, Record
@@ -23,7 +24,6 @@ from hit.run_log import tag_record
 from hit.schema import DEFAULT_EXPERIMENT, Tag
 from hit.schema.endings import END_TAGS, end_tags
 from hit.state import lock_run, run_folder
-from hit.store_errors import translated
 from hit.undelivered import LocalRun, deliver
 
 _LOG = logging.getLogger(__name__)

@@ -127,7 +127,7 @@ def classify(
 
     Args:
         options: what to do.
-        uri: the store; see `hit.connection.tracking_uri`.
+        uri: the store; see `hit.connection.connect.tracking_uri`.
         run_id: take over this run, which `mlflow run` has made.
         stop: told about by SIGTERM and Ctrl-C.
         on_epoch: told after every epoch.

@@ -19,8 +19,8 @@ from mlflow.store.tracking.sqlalchemy_store import _get_sqlalchemy_filter_clause
 from mlflow.utils.search_utils import SearchUtils
 from sqlalchemy.orm import Session
 
-from hit.addresses import is_database, sqlite_path
-from hit.reachability import engine_of, open_sqlite
+from hit.connection.addresses import is_database, sqlite_path
+from hit.connection.reachability import engine_of, open_sqlite
 from hit.records import Records
 from hit.schema import TAG_COLUMNS
 

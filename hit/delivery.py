@@ -10,12 +10,12 @@ import time
 from mlflow import MlflowClient
 
 from hit.commands import program
+from hit.connection.store_errors import translated
 from hit.delivery_queue import DeliveryQueue
 from hit.drain import Drain
 from hit.errors import RunDeleted, RunGone, StoreAway, StoreError, TakenOver
 from hit.journal import Journal, Record
 from hit.ownership import Ownership
-from hit.store_errors import translated
 
 _LOG = logging.getLogger(__name__)
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from mlflow import MlflowClient
 
-from hit.addresses import sqlite_path
+from hit.connection.addresses import sqlite_path
+from hit.connection.store_errors import translated
 from hit.errors import ItemRefused, RunDeleted, RunGone, StoreAway, StoreError
 from hit.errors.redaction import redact
 from hit.journal import Journal, Record
@@ -18,7 +19,6 @@ from hit.ownership import deleted
 from hit.refused_items import RefusedItems, described
 from hit.schema import SCHEMA_VERSION, Tag
 from hit.sender import Refused, batch_of, send
-from hit.store_errors import translated
 
 _LOG = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.credentials import get_default_host_creds
 from mlflow.utils.rest_utils import http_request_safe
 
-from hit.store_errors import lacks_route
+from hit.connection.store_errors import lacks_route
 
 #: The route that MLflow's own UI reads, and what it answers at most.
 _ROUTE = "/ajax-api/2.0/mlflow/metrics/get-history-bulk"

@@ -12,11 +12,11 @@ from filelock import Timeout
 from mlflow import MlflowClient
 
 from hit.adoption import adopt
+from hit.connection.store_errors import translated
 from hit.errors import ConfigError, RunGone, StoreError, nearest
 from hit.journal import Journal, Record
 from hit.refused_items import RefusedItems
 from hit.state import lock_run
-from hit.store_errors import translated
 from hit.undelivered import LocalRun, deliver, drop, find_local_runs
 
 #: Kind of record → what people call it.

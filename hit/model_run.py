@@ -60,7 +60,7 @@ def model_run(
         dataset: that it is trained on.
         device: where.
         request: which run.
-        uri: the store; see `hit.connection.tracking_uri`.
+        uri: the store; see `hit.connection.connect.tracking_uri`.
         stop: told about by SIGTERM and Ctrl-C.
 
     Raises:

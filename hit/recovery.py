@@ -10,6 +10,7 @@ from mlflow.entities import Run, RunTag
 from mlflow.exceptions import MlflowException
 
 from hit.connection import connect
+from hit.connection.store_errors import translated
 from hit.errors import RunGone, StoreError
 from hit.errors.redaction import redact
 from hit.errors.run_outcomes import RunOutcome
@@ -19,7 +20,6 @@ from hit.schema import Kind, Tag
 from hit.schema.endings import Ending, end_tags
 from hit.schema.experiments import Experiment
 from hit.store import Store
-from hit.store_errors import translated
 from hit.undelivered import deliver_undelivered
 
 

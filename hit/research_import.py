@@ -95,7 +95,7 @@ def import_runs(
         folders: see `find_runs`.
         machine: says where and how (`hit.config.machine_fields`), and nothing else.
         experiment: the MLflow experiment, or its name.
-        uri: the store; see `hit.connection.tracking_uri`.
+        uri: the store; see `hit.connection.connect.tracking_uri`.
         parent: run id under which the UI nests the imported runs.
         stop: told about by SIGTERM and Ctrl-C.
         on_result: told after every folder.

@@ -13,8 +13,8 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from hit.connection import experiment_id, experiment_of
+from hit.connection.idempotent_creation import create_run
 from hit.errors.redaction import redact
-from hit.idempotent_creation import create_run
 from hit.journal import Record
 from hit.ownership import may_be_written, ownership_tags, take_over, there
 from hit.provenance import packages, source_tags

@@ -17,11 +17,11 @@ from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 from PIL import Image
 
+from hit.connection.store_errors import translated
 from hit.errors import ItemRefused, RunGone
 from hit.journal import Record
 from hit.refused_items import described
 from hit.run_notes import put_note
-from hit.store_errors import translated
 
 _PARAMS_A_BATCH = 100
 #: Longer side of the small copy that the UI's image grid shows, pixels.

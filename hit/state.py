@@ -22,11 +22,11 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from hit.addresses import place, tracking_uri
 from hit.config import TrainConfig
 from hit.config.paths import given_path
+from hit.connection.addresses import place, tracking_uri
+from hit.connection.store_errors import is_no_room
 from hit.errors import StoreRefused
-from hit.store_errors import is_no_room
 
 #: Name of the lock file in a run's folder.
 LOCK = "lock"

@@ -16,6 +16,7 @@ from hit.config import flat_defaults
 from hit.config.field_roles import is_layered
 from hit.config.field_types import MOST_CLAUSES, clauses
 from hit.connection import connect, found_experiment
+from hit.connection.store_errors import translated
 from hit.errors import ConfigError, StoreAway, StoreError, StoreRefused, shown
 from hit.errors.redaction import redact
 from hit.filters import refusal
@@ -24,7 +25,6 @@ from hit.records import Records, as_typed
 from hit.run_liveness import is_lost
 from hit.schema import DEFAULT_EXPERIMENT, Kind, Tag
 from hit.schema.experiments import Experiment
-from hit.store_errors import translated
 
 if TYPE_CHECKING:
     from hit.database import Database, RunState
@@ -38,7 +38,7 @@ class Store:
     """A tracking server or an SQLite file.
 
     Args:
-        uri: its address; see `hit.connection.tracking_uri`.
+        uri: its address; see `hit.connection.connect.tracking_uri`.
 
     Raises:
         StoreError: it does not answer.

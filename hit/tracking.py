@@ -13,6 +13,7 @@ from typing import Required, Self, TypedDict, Unpack
 from filelock import FileLock, Timeout
 
 from hit.connection import connect
+from hit.connection.store_errors import is_no_room
 from hit.delivery import Delivery
 from hit.drain import Drain, end_at_once
 from hit.errors import Claimed, Interrupted, RunGone, StoreError, TakenOver
@@ -26,7 +27,6 @@ from hit.schema.endings import END_TAGS, Ending, ending
 from hit.schema.experiments import Experiment
 from hit.schema.field_lengths import shortened
 from hit.state import lock_run, make_writable, run_folder, unlock_run, unwritable
-from hit.store_errors import is_no_room
 from hit.ui_views import prepare_page
 
 
@@ -38,7 +38,7 @@ class RunOptions(TypedDict, total=False):
         name: shown in the UI; a run that is taken over keeps the name that it has been given.
         state_dir: folder for journals and checkpoints.
         experiment: the experiment, or its name, for a new run, and for what the caller begins beside it.
-        uri: the store; see `hit.connection.tracking_uri`.
+        uri: the store; see `hit.connection.connect.tracking_uri`.
         parent: run id under which the UI nests this run.
         tags: further tags.
         stop: told about by SIGTERM and Ctrl-C; ends the waiting.

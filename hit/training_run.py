@@ -53,7 +53,7 @@ def train_run(
     Args:
         config: the model.
         request: which run of the store; None: a new one of the default experiment.
-        uri: the store; see `hit.connection.tracking_uri`.
+        uri: the store; see `hit.connection.connect.tracking_uri`.
         longer: an interrupted run whose epochs are the first ones of this one.
         watch: shown every epoch (with the run's id) once its numbers are logged; raises `EndedEarly` to end the run.
         stop: told about by SIGTERM and Ctrl-C.

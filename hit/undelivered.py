@@ -16,12 +16,12 @@ from mlflow import MlflowClient
 
 from hit.commands import program
 from hit.connection import connect
+from hit.connection.store_errors import translated
 from hit.delivery_queue import DeliveryQueue
 from hit.errors import RunDeleted, RunGone, StoreAway, StoreError
 from hit.journal import JOURNAL, Journal
 from hit.run_description import RunDescription
 from hit.state import LOCK, is_mark_of, lock_run, unlock_run
-from hit.store_errors import translated
 
 _LOG = logging.getLogger(__name__)
 

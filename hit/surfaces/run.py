@@ -58,7 +58,7 @@ def surface_run(
 
     Args:
         plan: what to do.
-        uri: the store; see `hit.connection.tracking_uri`.
+        uri: the store; see `hit.connection.connect.tracking_uri`.
         run_id: take over this run, going on from its checkpoint if it has one here.
         name: shown in the UI; empty: what it is of.
         workers: processes for what comes after training, which divide the CPUs.

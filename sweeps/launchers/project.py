@@ -19,6 +19,7 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from hit.connection import connect
+from hit.connection.store_errors import translated
 from hit.errors import Claimed, RunGone, StoreAway, StoreError, UserError
 from hit.errors.redaction import redact
 from hit.errors.run_outcomes import RunOutcome
@@ -31,7 +32,6 @@ from hit.processes.stop import WATCHED
 from hit.schema import Tag
 from hit.schema.endings import outcome_of
 from hit.schema.experiments import Experiment
-from hit.store_errors import translated
 from sweeps.launchers.launcher import Launcher, Training
 
 ENV_MANAGERS = ("local", "virtualenv", "uv", "conda")

@@ -10,8 +10,7 @@ import pytest
 
 from analysis.__main__ import main as report
 from analysis.query import histories, runs
-from hit import first_use
-from hit.connection import connect
+from hit.connection import connect, first_use
 from hit.errors import StoreRefused
 from hit.processes.stop import StopRequest
 from hit.schema import Kind

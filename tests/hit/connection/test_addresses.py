@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from hit.addresses import place, sqlite_path, sqlite_uri, tracking_uri
 from hit.connection import connect, experiment_id
+from hit.connection.addresses import place, sqlite_path, sqlite_uri, tracking_uri
 from hit.errors import StoreError
 from hit.schema import Kind
 from hit.state import is_mark_of, store_mark

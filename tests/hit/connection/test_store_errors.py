@@ -8,8 +8,8 @@ from mlflow.exceptions import MlflowException, RestException
 from mlflow.protos.databricks_pb2 import ErrorCode
 from sqlalchemy.exc import OperationalError
 
+from hit.connection.store_errors import translated
 from hit.errors import ItemRefused, RunGone, StoreAway, StoreError, StoreRefused
-from hit.store_errors import translated
 
 ITEM = "artifact model/weights.safetensors"
 

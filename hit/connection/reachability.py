@@ -16,9 +16,9 @@ import sqlalchemy as sql
 from mlflow.utils.credentials import get_default_host_creds
 from mlflow.utils.rest_utils import http_request, verify_rest_response
 
+from hit.connection.store_errors import translated
 from hit.errors import StoreAway, StoreError, StoreRefused
 from hit.errors.redaction import redact
-from hit.store_errors import translated
 
 _ROUTE = "/api/2.0/mlflow/experiments/search"
 _CONNECT_SECONDS, _ANSWER_SECONDS = 5, 20

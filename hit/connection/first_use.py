@@ -11,8 +11,8 @@ from typing import TypeVar
 
 import sqlalchemy as sql
 
+from hit.connection.store_errors import first_line, translated
 from hit.errors import StoreError, StoreRefused
-from hit.store_errors import first_line, translated
 
 AnswerT = TypeVar("AnswerT")
 

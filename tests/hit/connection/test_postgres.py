@@ -20,7 +20,7 @@ from tests.stores import clean_environment
 FIRST = """
 import sys
 from hit.connection import connect, experiment_id
-from hit.idempotent_creation import create_run
+from hit.connection.idempotent_creation import create_run
 client = connect(sys.argv[1])
 create_run(client, experiment_id(client, "crowd"), name="one of many", tags={})
 """

@@ -20,14 +20,14 @@ from filelock import FileLock, Timeout
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-from hit.addresses import is_database, sqlite_path, sqlite_uri, tracking_uri
+from hit.connection.addresses import is_database, sqlite_path, sqlite_uri, tracking_uri
+from hit.connection.first_use import alone_in_database, has_tables, settles, until_made
+from hit.connection.reachability import open_sqlite, probe_database, probe_server
+from hit.connection.store_errors import first_line, translated
 from hit.errors import RunGone, StoreAway, StoreError, StoreRefused
 from hit.errors.redaction import redact, redact_logs
-from hit.first_use import alone_in_database, has_tables, settles, until_made
-from hit.reachability import open_sqlite, probe_database, probe_server
 from hit.schema import DEFAULT_EXPERIMENT
 from hit.schema.experiments import Experiment
-from hit.store_errors import first_line, translated
 
 _PERMANENT = {"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS", "BAD_REQUEST"}
 _DB_LOCK_SECONDS = 120
@@ -44,7 +44,7 @@ def connect(uri: str | None = None) -> MlflowClient:
     is there is only read: it may be one that we may not write to.
 
     Args:
-        uri: its address; see `hit.addresses.tracking_uri`.
+        uri: its address; see `hit.connection.addresses.tracking_uri`.
 
     Raises:
         StoreAway: the store does not answer.

@@ -13,10 +13,10 @@ from typing import TypeVar
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from hit.connection.store_errors import translated
 from hit.errors import StoreAway, StoreError
 from hit.errors.redaction import redact
 from hit.schema import Tag
-from hit.store_errors import translated
 
 MadeT = TypeVar("MadeT")
 

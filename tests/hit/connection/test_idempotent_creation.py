@@ -12,10 +12,10 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import PERMISSION_DENIED
 
-from hit import idempotent_creation, model_registry
-from hit.connection import connect, experiment_id
+from hit import model_registry
+from hit.connection import connect, experiment_id, idempotent_creation
+from hit.connection.idempotent_creation import create_run, made_once
 from hit.errors import StoreAway, StoreRefused
-from hit.idempotent_creation import create_run, made_once
 from hit.reservation import reserve_run
 from hit.schema import Kind, Tag
 from hit.store import Store

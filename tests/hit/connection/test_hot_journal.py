@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sql
 
 from hit.connection import connect
-from hit.reachability import open_sqlite
+from hit.connection.reachability import open_sqlite
 from hit.store import Store
 from tests.stores import new_database
 

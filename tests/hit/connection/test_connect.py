@@ -15,10 +15,9 @@ from alembic.util import CommandError
 from filelock import FileLock
 from mlflow.exceptions import MlflowException
 
-from hit import first_use, reachability
-from hit.connection import chosen_experiment, connect
+from hit.connection import chosen_experiment, connect, first_use, reachability
+from hit.connection.first_use import until_made
 from hit.errors import StoreAway, StoreError, StoreRefused
-from hit.first_use import until_made
 
 
 class Answering(BaseHTTPRequestHandler):
