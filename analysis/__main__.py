@@ -66,9 +66,9 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     from hit.connection import chosen_experiment
     from hit.errors import StoreError, StoreRefused
     from hit.recovery import recover
-    from hit.run_names import command_name
     from hit.state import state_folder
     from hit.tracking import RunWriter
+    from hit.ui.run_names import command_name
 
     experiment = chosen_experiment(options.experiment)
     folder = state_folder(TrainConfig(state_dir=options.state_dir))

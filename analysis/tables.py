@@ -26,7 +26,7 @@ from analysis.frame import column, layers, rate_name, values
 from analysis.recommendation import Recommendation
 from analysis.region import LEVEL
 from hit import schema
-from hit.ui_views import run_page
+from hit.ui.views import run_page
 
 #: The classifier whose accuracies stand in the table of runs.
 _PROBE = "svm_rbf"

@@ -145,11 +145,11 @@ def classify(
     from hit.datasets import load_once, log_dataset
     from hit.processes.devices import select_device, set_threads
     from hit.processes.stop import StopRequest
-    from hit.run_names import command_name
     from hit.schema import Tag
     from hit.state import state_folder
     from hit.tracking import RunWriter
     from hit.training.checkpoints import save_weights
+    from hit.ui.run_names import command_name
 
     stop = stop or StopRequest()
     set_threads(options.threads)

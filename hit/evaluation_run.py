@@ -22,7 +22,6 @@ from hit.processes.devices import select_device, set_threads
 from hit.processes.jobs import run_jobs
 from hit.processes.pool import Job, Outcome
 from hit.processes.stop import StopRequest
-from hit.run_notes import run_note
 from hit.schema import WEIGHTS, Kind, Tag
 from hit.schema.experiments import Experiment
 from hit.schema.metric_groups import GROUPS
@@ -30,6 +29,7 @@ from hit.state import state_folder
 from hit.store import Store
 from hit.tracking import RunWriter
 from hit.training.checkpoints import load_weights
+from hit.ui.run_notes import run_note
 from hit.whole_config import whole_config
 
 _ALREADY = "it is measured already (again=true measures it anew)"

@@ -48,9 +48,9 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     from hit.processes.devices import select_device
     from hit.recovery import recover
     from hit.research_import import ImportResult, ImportStatus, find_runs, import_runs
-    from hit.run_names import command_name
     from hit.state import state_folder
     from hit.tracking import RunWriter
+    from hit.ui.run_names import command_name
 
     experiment = chosen_experiment(options.experiment)
     machine = TrainConfig.from_flat({name: getattr(options, name) for name in machine_fields()})

@@ -29,14 +29,14 @@ from hit.metrics import EVALUATOR, Projection, violations
 from hit.metrics.inception import InceptionFid
 from hit.models import HierarchicalVAE
 from hit.processes.memory import memory_is_told
-from hit.run_notes import run_note
 from hit.schema import Tag
 from hit.schema.metric_groups import GROUPS, parse_groups
 from hit.store import Store
 from hit.stored_scorer import find_scorer
 from hit.tracking import RunWriter
 from hit.training.checkpoints import save_weights
-from hit.ui_views import IMAGE_KEYS
+from hit.ui.run_notes import run_note
+from hit.ui.views import IMAGE_KEYS
 
 _LOG = logging.getLogger(__name__)
 

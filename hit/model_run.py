@@ -13,12 +13,12 @@ from hit.data import Dataset
 from hit.datasets import log_dataset
 from hit.models import HierarchicalVAE
 from hit.processes.stop import StopRequest
-from hit.run_names import run_name
-from hit.run_notes import run_note
 from hit.schema import CONFIG, DEFAULT_EXPERIMENT, Kind, Tag
 from hit.schema.experiments import Experiment
 from hit.state import state_folder
 from hit.tracking import RunWriter
+from hit.ui.run_names import run_name
+from hit.ui.run_notes import run_note
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +28,7 @@ class RunRequest:
     Attributes:
         experiment: the experiment, or its name, for a new run.
         run_id: take over this run, going on from its checkpoint if it has one here.
-        name: shown in the UI; empty: what `hit.run_names` makes of the config.
+        name: shown in the UI; empty: what `hit.ui.run_names` makes of the config.
         sweep: run id of the sweep that this run is a child of.
         parent: run id of another run that it is a child of.
         exclusive: leave the config to another process that trains or has trained it (`hit.claims`).

@@ -22,9 +22,9 @@ from hit.connection.store_errors import translated
 from hit.errors import Claimed, RunDeleted, StoreError, TakenOver
 from hit.errors.run_outcomes import RunOutcome
 from hit.processes.identity import pid_of, process_identity
-from hit.run_names import is_unnamed
 from hit.schema import Tag
 from hit.schema.endings import END_TAGS, recorded_outcome
+from hit.ui.run_names import is_unnamed
 
 #: Why a run ended whose process went without a word (tag `hit.status_reason`).
 LOST = "lost: its process is gone"

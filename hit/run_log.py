@@ -69,7 +69,7 @@ class RunLog:
 
         Args:
             text: the note.
-            instead_of: a note of ours that may stand there (`hit.run_notes.put_note`).
+            instead_of: a note of ours that may stand there (`hit.ui.run_notes.put_note`).
         """
         self._append([note_record(text, instead_of)])
 

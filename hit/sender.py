@@ -21,7 +21,7 @@ from hit.connection.store_errors import translated
 from hit.errors import ItemRefused, RunGone
 from hit.journal import Record
 from hit.refused_items import described
-from hit.run_notes import put_note
+from hit.ui.run_notes import put_note
 
 _PARAMS_A_BATCH = 100
 #: Longer side of the small copy that the UI's image grid shows, pixels.

@@ -86,13 +86,13 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     from hit.processes.cpus import worker_count
     from hit.recovery import recover
     from hit.resuming import given_options, is_finished
-    from hit.run_names import command_name
     from hit.schema import Tag, metric
     from hit.state import state_folder
     from hit.store import Store
     from hit.surfaces.resuming import assert_same_as_finished, resume_plan
     from hit.surfaces.run import read_surface, surface_run
     from hit.training_run import RunProgress
+    from hit.ui.run_names import command_name
 
     workers = worker_count(options.workers)
     stop.check()

@@ -27,7 +27,7 @@ from hit.schema.endings import END_TAGS, Ending, ending
 from hit.schema.experiments import Experiment
 from hit.schema.field_lengths import shortened
 from hit.state import lock_run, make_writable, run_folder, unlock_run, unwritable
-from hit.ui_views import prepare_page
+from hit.ui.views import prepare_page
 
 
 class RunOptions(TypedDict, total=False):

@@ -61,12 +61,12 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     from hit.pruning import early_stopper
     from hit.recovery import recover
     from hit.resuming import Longer, finished_config, given_options, resume_config, resumed
-    from hit.run_names import command_name
     from hit.schema import Tag, metric
     from hit.state import state_folder
     from hit.store import Store
     from hit.training_run import RunProgress, train_run
-    from hit.ui_views import charts_line
+    from hit.ui.run_names import command_name
+    from hit.ui.views import charts_line
 
     stop.check()
     folder = state_folder(asked)

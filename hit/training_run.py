@@ -19,11 +19,11 @@ from hit.models import build_model, check_fit, check_memory
 from hit.processes.devices import select_device, set_threads
 from hit.processes.stop import StopRequest
 from hit.resuming import CHECKPOINT, Longer, take_earlier_epochs
-from hit.run_notes import run_note
 from hit.schema import Tag
 from hit.store import Store
 from hit.training import fit
 from hit.training.loop import Epoch
+from hit.ui.run_notes import run_note
 from hit.warm_start import find_source, load_source
 
 

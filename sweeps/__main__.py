@@ -29,7 +29,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     request = SweepRequest.parse(parsed)
 
     from hit.errors import StoreError
-    from hit.ui_views import charts_line
+    from hit.ui.views import charts_line
     from sweeps.sweep import Sweep
 
     sweep = Sweep.plan(request)

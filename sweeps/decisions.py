@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 
 import pandas as pd
 
-from hit.run_names import run_name
 from hit.tracking import RunWriter
+from hit.ui.run_names import run_name
 from sweeps.driver import Proposal
 
 #: Artifact of a sweep's run.

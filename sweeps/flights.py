@@ -18,11 +18,11 @@ from hit.journal import JOURNAL
 from hit.processes.identity import process_identity
 from hit.processes.pool import Outcome
 from hit.reservation import release_run, reserve_run, retake_run, settle_run
-from hit.run_names import point_name, run_name
 from hit.schema import Tag
 from hit.schema.experiments import Experiment
 from hit.state import lock_run, run_folder
 from hit.store import Store
+from hit.ui.run_names import point_name, run_name
 from sweeps.driver import Proposal
 from sweeps.launchers import Training
 

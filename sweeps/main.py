@@ -53,7 +53,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     from analysis.publish import Selection, publish
     from hit.errors import StoreError
     from hit.store import Store
-    from hit.ui_views import charts_line
+    from hit.ui.views import charts_line
     from sweeps.sweep import Sweep
 
     plan = Sweep.plan(request)

@@ -11,7 +11,7 @@ from hit.config import flat_defaults
 from hit.config.beta_grid import GRID_DEFAULTS
 from hit.config.options import defaults
 from hit.tracking import RunWriter
-from hit.ui_views import run_page
+from hit.ui.views import run_page
 from sweeps.choosing import ChoosingOptions
 from sweeps.decisions import DECISIONS
 from sweeps.options import SweepOptions

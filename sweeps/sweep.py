@@ -16,12 +16,12 @@ from hit.models import check_fit, check_memory
 from hit.processes.cpus import worker_count
 from hit.processes.devices import select_device
 from hit.processes.stop import StopRequest
-from hit.run_names import command_name
 from hit.schema import Kind, Tag
 from hit.schema.experiments import Experiment
 from hit.state import state_folder
 from hit.store import Store
 from hit.tracking import RunWriter
+from hit.ui.run_names import command_name
 from hit.warm_start import find_source
 from sweeps.budget import Budget
 from sweeps.definition import definition_hash

@@ -14,7 +14,7 @@ from mlflow import MlflowClient
 from PIL import Image
 
 from hit.connection.addresses import tracking_uri
-from hit.ui_views import charts_page
+from hit.ui.views import charts_page
 from tests.mlflow_ui import enter, wait_for_charts, wait_for_images
 from tests.stores import Server
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hit.ui_views import charts_page, run_page
+from hit.ui.views import charts_page, run_page
 from tests.browser.conftest import OpenTab, Tab
 from tests.commands import SMALL, Commands
 from tests.mlflow_ui import enter, wait_for_charts, wait_for_images

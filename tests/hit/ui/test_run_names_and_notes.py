@@ -8,10 +8,10 @@ from mlflow.entities import Run
 from mlflow.utils.name_utils import _generate_random_name
 
 from hit.connection import experiment_id
-from hit.run_names import command_name, is_unnamed
-from hit.run_notes import put_note
 from hit.schema import Kind, Tag
 from hit.tracking import RunWriter
+from hit.ui.run_names import command_name, is_unnamed
+from hit.ui.run_notes import put_note
 from tests.stores import new_database
 
 

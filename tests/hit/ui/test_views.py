@@ -10,7 +10,7 @@ from mlflow import MlflowClient
 
 from hit.connection import experiment_id
 from hit.schema import is_metric
-from hit.ui_views import charts_line, charts_page, prepare_page
+from hit.ui.views import charts_line, charts_page, prepare_page
 
 VIEW = "mlflow.sharedViewState."
 LIMIT = 5000  # characters of an experiment's tag
