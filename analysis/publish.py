@@ -11,11 +11,11 @@ import pandas as pd
 
 from analysis.query import histories, runs
 from analysis.report import LOCAL_UI, write
-from hit.artifacts import ArtifactReader
 from hit.config.options import output_file
 from hit.connection.addresses import tracking_uri
 from hit.schema.experiments import Experiment
 from hit.store import Store
+from hit.store.artifacts import ArtifactReader
 from hit.tracking import RunWriter
 
 

@@ -14,7 +14,7 @@ from hit.errors import StoreError, nearest, shown
 from hit.schema.experiments import Experiment
 
 if TYPE_CHECKING:
-    from hit.history import HistoryReader
+    from hit.store.incremental import HistoryReader
 
 #: Runs whose histories are held as points at once.
 _RUNS_AT_ONCE = 500
@@ -85,8 +85,8 @@ class Query:
         return histories(self.runs(), metrics, self._uri)
 
     def _read(self, full: bool) -> pd.DataFrame:
-        from hit.history import HistoryReader  # figures and recommendations from a frame do not need MLflow
         from hit.store import Store
+        from hit.store.incremental import HistoryReader  # figures and recommendations from a frame do not need MLflow
 
         if self._reader is None:
             self._reader = HistoryReader(Store(self._uri), self.experiment, where=self.where, sweep=self.sweep)

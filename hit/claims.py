@@ -7,10 +7,10 @@ import contextlib
 from mlflow.entities import Run
 
 from hit.errors import Claimed, StoreAway
-from hit.run_liveness import is_lost
 from hit.schema import Kind, Tag
 from hit.schema.experiments import Experiment
 from hit.store import Store
+from hit.store.run_liveness import is_lost
 
 
 class Claim:

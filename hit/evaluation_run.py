@@ -27,10 +27,10 @@ from hit.schema.experiments import Experiment
 from hit.schema.metric_groups import GROUPS
 from hit.state import state_folder
 from hit.store import Store
+from hit.store.whole_config import whole_config
 from hit.tracking import RunWriter
 from hit.training.checkpoints import load_weights
 from hit.ui.run_notes import run_note
-from hit.whole_config import whole_config
 
 _ALREADY = "it is measured already (again=true measures it anew)"
 

@@ -1,4 +1,4 @@
-"""Whose a run is: tags that name its process and say that it is alive, written; `hit.run_liveness` reads them."""
+"""Whose a run is: tags that name its process and say that it is alive, written; `hit.store.run_liveness` reads them."""
 
 __all__ = [
     "LOST",

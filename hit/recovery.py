@@ -15,11 +15,11 @@ from hit.errors import RunGone, StoreError
 from hit.errors.redaction import redact
 from hit.errors.run_outcomes import RunOutcome
 from hit.ownership import LOST, remove_end
-from hit.run_liveness import is_lost
 from hit.schema import Kind, Tag
 from hit.schema.endings import Ending, end_tags
 from hit.schema.experiments import Experiment
 from hit.store import Store
+from hit.store.run_liveness import is_lost
 from hit.undelivered import deliver_undelivered
 
 

@@ -177,6 +177,6 @@ class AmendedRun(RunStart):
         return str(run.data.tags.get(Tag.KIND, ""))
 
     def last_records(self, ended: Ending, note: Note | None) -> list[Record]:
-        # Nothing else tells readers that a run which has ended is not what it was (hit.history).
+        # Nothing else tells readers that a run which has ended is not what it was (hit.store.incremental).
         now = time.time()
         return [metric_record("measured_at", now, step=int(now))]

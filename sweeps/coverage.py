@@ -13,7 +13,7 @@ from hit.config import TrainConfig
 from hit.config.rate_region import RateRegion
 from hit.config.rate_targets import RateTargets
 from hit.errors.run_outcomes import RunOutcome
-from hit.frames import outcomes
+from hit.store.frame_types import outcomes
 from sweeps.cells import RegionCells
 from sweeps.driver import Driver, Proposal, once
 from sweeps.landed import asked_rates, betas_and_rates, betas_of, finished_rates, measured_rates

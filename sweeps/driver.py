@@ -13,8 +13,8 @@ import pandas as pd
 from hit.config import TrainConfig
 from hit.config.rate_targets import TARGET
 from hit.errors.run_outcomes import FINAL
-from hit.frames import outcomes, stack
 from hit.schema import Kind
+from hit.store.frame_types import outcomes, stack
 
 DriverT = TypeVar("DriverT", bound="Driver")
 AnswerT = TypeVar("AnswerT")

@@ -13,7 +13,6 @@ from filelock import Timeout
 
 from hit.errors import Claimed, RunGone
 from hit.errors.run_outcomes import FINAL, RunOutcome
-from hit.frames import outcomes
 from hit.journal import JOURNAL
 from hit.processes.identity import process_identity
 from hit.processes.pool import Outcome
@@ -22,6 +21,7 @@ from hit.schema import Tag
 from hit.schema.experiments import Experiment
 from hit.state import lock_run, run_folder
 from hit.store import Store
+from hit.store.frame_types import outcomes
 from hit.ui.run_names import point_name, run_name
 from sweeps.driver import Proposal
 from sweeps.launchers import Training

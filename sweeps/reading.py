@@ -6,9 +6,9 @@ import time
 
 import pandas as pd
 
-from hit.history import HistoryReader
 from hit.recovery import end_lost
 from hit.store import Store
+from hit.store.incremental import HistoryReader
 from sweeps.driver import Driver
 from sweeps.progress import Best
 from sweeps.setting import SweepSetting

@@ -7,10 +7,10 @@ from collections.abc import Collection
 import pandas as pd
 
 from hit.errors.run_outcomes import COUNTED
-from hit.frames import outcomes
 from hit.schema import Kind, Tag
 from hit.schema.experiments import Experiment
 from hit.store import Store
+from hit.store.frame_types import outcomes
 
 
 class Spending:

@@ -14,8 +14,8 @@ from scipy.interpolate import RegularGridInterpolator
 
 from hit.config import TrainConfig
 from hit.config.beta_grid import BetaGrid
-from hit.records import BASE_COLUMNS
 from hit.schema import SCHEMA_VERSION
+from hit.store.records import BASE_COLUMNS
 from sweeps.driver import Driver, Proposal
 
 DIGEST = "0123456789abcdef"

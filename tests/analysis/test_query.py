@@ -16,7 +16,7 @@ from tests.many_runs import fill_store
 
 
 class FakeStore:
-    """Answers like `hit.store.Store` from a frame, and remembers what it was asked."""
+    """Answers like `hit.store.store.Store` from a frame, and remembers what it was asked."""
 
     asked: dict[str, Any]
     frame = to_frame([])

@@ -22,9 +22,9 @@ from mlflow.entities import Metric, Param
 from hit.config import TrainConfig, beta_numbers
 from hit.config.beta_grid import BetaGrid
 from hit.connection import connect, experiment_id
-from hit.history import HistoryReader
 from hit.schema import SCHEMA_VERSION, Kind, Tag, layer_metrics
 from hit.store import Store
+from hit.store.incremental import HistoryReader
 from sweeps.choosing import Choice, ChoosingOptions
 from sweeps.driver import Driver
 from sweeps.plan import build_driver

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hit.run_liveness import is_lost
 from hit.schema import Tag
 from hit.store import Store
+from hit.store.run_liveness import is_lost
 from tests.commands import ROOT, SMALL, Commands, alive, descendants, wait_until
 
 LONG = [*SMALL, "--epochs", "30"]

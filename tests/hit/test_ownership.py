@@ -14,9 +14,9 @@ from hit.errors import RunDeleted, StoreAway, TakenOver
 from hit.ownership import LOST, Ownership
 from hit.processes.stop import StopRequest
 from hit.recovery import end_lost, mark_lost
-from hit.run_liveness import is_lost
 from hit.schema import Kind, Tag
 from hit.store import Store
+from hit.store.run_liveness import is_lost
 from hit.tracking import RunWriter
 from tests.stores import leaving, new_database
 

@@ -8,10 +8,10 @@ from mlflow import MlflowClient
 
 from hit.errors import Claimed, ConfigError, Diverged, EndedEarly, Interrupted, RunDeleted
 from hit.errors.run_outcomes import COUNTED, FINAL, RunOutcome
-from hit.frames import outcomes
 from hit.schema import Kind, Tag
 from hit.schema.endings import END_TAGS, end_tags, ending, recorded_outcome
 from hit.store import Store
+from hit.store.frame_types import outcomes
 from hit.tracking import RunOptions, RunWriter
 from sweeps.driver import Driver
 from tests.stores import new_database

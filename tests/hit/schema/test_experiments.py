@@ -7,11 +7,11 @@ from mlflow import MlflowClient
 
 from hit.connection import chosen_experiment, experiment_id, experiment_of, found_experiment
 from hit.errors import Claimed, StoreError
-from hit.history import HistoryReader
 from hit.reservation import reserve_run
 from hit.schema import Kind, Tag
 from hit.schema.experiments import Experiment
 from hit.store import Store
+from hit.store.incremental import HistoryReader
 from hit.tracking import RunWriter
 from tests.stores import new_database
 

@@ -11,7 +11,7 @@ from mlflow.store.artifact.artifact_repository_registry import get_artifact_repo
 from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
 
 from hit.errors import StoreAway, StoreError, StoreRefused
-from hit.store import Store
+from hit.store.store import Store
 
 
 class ArtifactReader:

@@ -11,14 +11,13 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 from pandas.testing import assert_frame_equal
 
-from hit import history
 from hit.config import TrainConfig
 from hit.connection import connect, experiment_id
 from hit.errors import StoreError
-from hit.frames import stack
-from hit.history import HistoryReader
 from hit.schema import Kind, Tag
-from hit.store import Store, config_of
+from hit.store import Store, config_of, incremental
+from hit.store.frame_types import stack
+from hit.store.incremental import HistoryReader
 from hit.tracking import RunWriter
 
 
@@ -138,7 +137,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[str]]:
 
 
 def test_asks_for_little(uri: str, asked: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(history, "CLOCK_MARGIN_SECONDS", 0.0)
+    monkeypatch.setattr(incremental, "CLOCK_MARGIN_SECONDS", 0.0)
     client = connect(uri)
     experiment = experiment_id(client, "hit")
     runs = [client.create_run(experiment, tags={Tag.KIND: Kind.TRAIN}).info.run_id for _ in range(30)]
@@ -161,7 +160,7 @@ def test_asks_for_little(uri: str, asked: Callable[[], list[str]], monkeypatch: 
 
 
 def test_a_run_that_was_measured_again_is_seen(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(history, "CLOCK_MARGIN_SECONDS", 0.0)
+    monkeypatch.setattr(incremental, "CLOCK_MARGIN_SECONDS", 0.0)
     client = connect(uri)
     run_id = client.create_run(experiment_id(client, "hit"), tags={Tag.KIND: Kind.TRAIN}).info.run_id
     client.set_terminated(run_id)
@@ -181,8 +180,8 @@ def test_everything_is_read_again_in_time(uri: str, monkeypatch: pytest.MonkeyPa
     reader = HistoryReader(by_client(uri), "hit")
     reader.read()
     client.delete_run(run_id)
-    monkeypatch.setattr(history, "FULL_READ_SECONDS", -1.0)
-    monkeypatch.setattr(history, "_FULL_READ_SHARE", 0.0)
+    monkeypatch.setattr(incremental, "FULL_READ_SECONDS", -1.0)
+    monkeypatch.setattr(incremental, "_FULL_READ_SHARE", 0.0)
     assert reader.read().empty
 
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from hit.artifacts import ArtifactReader
 from hit.errors import StoreAway, StoreError
 from hit.schema import Kind
 from hit.store import Store
+from hit.store.artifacts import ArtifactReader
 from hit.tracking import RunWriter
 
 

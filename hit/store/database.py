@@ -21,8 +21,8 @@ from sqlalchemy.orm import Session
 
 from hit.connection.addresses import is_database, sqlite_path
 from hit.connection.reachability import engine_of, open_sqlite
-from hit.records import Records
 from hit.schema import TAG_COLUMNS
+from hit.store.records import Records
 
 # Tables, not MLflow's classes: rows are tuples then, for a tenth of the work.
 _RUNS, _TAGS, _PARAMS = (one.__table__.c for one in (models.SqlRun, models.SqlTag, models.SqlParam))

@@ -4,9 +4,9 @@ import pytest
 
 from hit.config import TrainConfig
 from hit.errors import StoreError
-from hit.filters import meant
 from hit.schema import Kind, Tag
 from hit.store import Store
+from hit.store.filters import meant
 from hit.tracking import RunWriter
 
 FILTERS = {

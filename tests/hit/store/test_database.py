@@ -10,11 +10,11 @@ import pytest
 from pandas.testing import assert_frame_equal
 from sqlalchemy.exc import OperationalError
 
-from hit.database import Database
 from hit.errors import StoreAway, StoreError
-from hit.history import HistoryReader
 from hit.schema import Kind, Tag
 from hit.store import Store
+from hit.store.database import Database
+from hit.store.incremental import HistoryReader
 from tests.many_runs import fill_store
 from tests.stores import Server
 
@@ -88,7 +88,7 @@ def test_kind_and_sweep_choose(uri: str, choice: dict[str, Any]) -> None:
 
 
 def test_the_pages_of_the_client_make_one_frame(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hit.store._PAGE", 40)
+    monkeypatch.setattr("hit.store.store._PAGE", 40)
     assert_frame_equal(by_client(uri).history("hit"), Store(uri).history("hit"))
 
 
@@ -203,10 +203,10 @@ def test_a_server_gives_histories_in_bulk(tmp_path: Path, monkeypatch: pytest.Mo
         assert_frame_equal(frame, Store(file).history("hit"))
         ids = list(frame["run_id"])
         assert_frame_equal(logged(store, ids, ["train/elbo", "test/psnr"]), expected)
-        monkeypatch.setattr("hit.histories._MOST_POINTS", 20)  # a question that holds more is cut
+        monkeypatch.setattr("hit.store.metric_history._MOST_POINTS", 20)  # a question that holds more is cut
         assert_frame_equal(logged(store, ids, ["train/elbo", "test/psnr"]), expected)
         monkeypatch.undo()
-        monkeypatch.setattr("hit.histories._ROUTE", "/ajax-api/2.0/mlflow/no-such-route")
+        monkeypatch.setattr("hit.store.metric_history._ROUTE", "/ajax-api/2.0/mlflow/no-such-route")
         assert_frame_equal(logged(store, ids, ["train/elbo", "test/psnr"]), expected)
     finally:
         server.stop()

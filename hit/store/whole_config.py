@@ -12,7 +12,7 @@ from mlflow.entities import Run
 from hit.errors import StoreError
 from hit.schema import CONFIG
 from hit.schema.field_lengths import is_shortened
-from hit.store import Store, config_of
+from hit.store.store import Store, config_of
 
 
 def whole_config(store: Store, run: Run) -> dict[str, Any]:

@@ -12,14 +12,14 @@ from mlflow.entities import Run
 from hit.config import flat_defaults
 from hit.config.field_roles import is_layered
 from hit.errors import StoreError
-from hit.frames import stack
-from hit.records import BASE_COLUMNS
 from hit.schema import DEFAULT_EXPERIMENT, SCHEMA_VERSION, Kind
 from hit.schema.experiments import Experiment
-from hit.store import Store, to_frame
+from hit.store.frame_types import stack
+from hit.store.records import BASE_COLUMNS
+from hit.store.store import Store, to_frame
 
 if TYPE_CHECKING:
-    from hit.database import RunState
+    from hit.store.database import RunState
 
 #: How far the clocks of two machines may differ before a run is seen late, at the next full reading.
 CLOCK_MARGIN_SECONDS = 60.0

@@ -19,15 +19,15 @@ from hit.connection import connect, found_experiment
 from hit.connection.store_errors import translated
 from hit.errors import ConfigError, StoreAway, StoreError, StoreRefused, shown
 from hit.errors.redaction import redact
-from hit.filters import refusal
-from hit.histories import Point, from_server, one_by_one
-from hit.records import Records, as_typed
-from hit.run_liveness import is_lost
 from hit.schema import DEFAULT_EXPERIMENT, Kind, Tag
 from hit.schema.experiments import Experiment
+from hit.store.filters import refusal
+from hit.store.metric_history import Point, from_server, one_by_one
+from hit.store.records import Records, as_typed
+from hit.store.run_liveness import is_lost
 
 if TYPE_CHECKING:
-    from hit.database import Database, RunState
+    from hit.store.database import Database, RunState
 
 AnswerT = TypeVar("AnswerT")
 
@@ -211,7 +211,7 @@ class Store:
     def _tables(self) -> "Database | None":
         """The database itself, where the store is one and MLflow has its tables where we know them."""
         try:
-            from hit.database import Database  # loads the database part of MLflow, which a server's client lacks
+            from hit.store.database import Database  # loads the database part of MLflow, which a server's client lacks
 
             return Database(self.client.tracking_uri) if Database.reads(self.client.tracking_uri) else None
         except (ImportError, SQLAlchemyError):

@@ -9,9 +9,9 @@ from mlflow import MlflowClient
 from hit.connection import connect, experiment_id
 from hit.processes.identity import process_identity
 from hit.recovery import end_lost
-from hit.run_liveness import is_lost
 from hit.schema import Tag
 from hit.store import Store
+from hit.store.run_liveness import is_lost
 
 HOST, PROCESS = process_identity()
 ODD = ["x:y", "", ":", "-1:5", "0:0", "9" * 30, "9" * 5000 + ":1", "1.5:2", "²:1", "\x00"]
