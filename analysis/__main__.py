@@ -64,9 +64,9 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     from analysis.sentences import summary_lines
     from hit.config import TrainConfig
     from hit.connection import chosen_experiment
+    from hit.delivery.local_state import state_folder
     from hit.errors import StoreError, StoreRefused
     from hit.recovery import recover
-    from hit.state import state_folder
     from hit.tracking import RunWriter
     from hit.ui.run_names import command_name
 

@@ -15,15 +15,15 @@ from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME
 
 from hit.connection import connect, experiment_id
 from hit.connection.store_errors import translated
+from hit.delivery.journal import JOURNAL, Journal, Record
+from hit.delivery.local_state import lock_run, run_folder
+from hit.delivery.ownership import LOST
+from hit.delivery.run_description import RunDescription
 from hit.errors import RunGone, StoreError
 from hit.errors.run_outcomes import RunOutcome
-from hit.journal import JOURNAL, Journal, Record
-from hit.ownership import LOST
-from hit.run_description import RunDescription
 from hit.run_log import tag_record
 from hit.schema import DEFAULT_EXPERIMENT, Tag
 from hit.schema.endings import END_TAGS, end_tags
-from hit.state import lock_run, run_folder
 from hit.undelivered import LocalRun, deliver
 
 _LOG = logging.getLogger(__name__)

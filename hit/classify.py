@@ -94,10 +94,10 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     from hit.config import TrainConfig
     from hit.connection import chosen_experiment
     from hit.datasets import load_once
+    from hit.delivery.local_state import state_folder
     from hit.processes.devices import select_device
     from hit.recovery import recover
     from hit.schema import metric
-    from hit.state import state_folder
 
     stop.check()
     experiment = chosen_experiment(options.experiment)
@@ -143,10 +143,10 @@ def classify(
     from hit.config import TrainConfig
     from hit.connection import chosen_experiment
     from hit.datasets import load_once, log_dataset
+    from hit.delivery.local_state import state_folder
     from hit.processes.devices import select_device, set_threads
     from hit.processes.stop import StopRequest
     from hit.schema import Tag
-    from hit.state import state_folder
     from hit.tracking import RunWriter
     from hit.training.checkpoints import save_weights
     from hit.ui.run_names import command_name

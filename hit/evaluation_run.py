@@ -14,6 +14,7 @@ from hit.commands import program
 from hit.config import TrainConfig
 from hit.data import Dataset
 from hit.datasets import load_once
+from hit.delivery.local_state import state_folder
 from hit.errors import StoreError, shown
 from hit.errors.run_outcomes import RunOutcome
 from hit.measurement import Measurement, evaluator_fingerprint, find_scorers, log_measurement, measure
@@ -25,7 +26,6 @@ from hit.processes.stop import StopRequest
 from hit.schema import WEIGHTS, Kind, Tag
 from hit.schema.experiments import Experiment
 from hit.schema.metric_groups import GROUPS
-from hit.state import state_folder
 from hit.store import Store
 from hit.store.whole_config import whole_config
 from hit.tracking import RunWriter

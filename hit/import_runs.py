@@ -44,11 +44,11 @@ def main(argv: list[str], stop: "StopRequest") -> None:
 
     from hit.config import TrainConfig, machine_fields
     from hit.connection import chosen_experiment
+    from hit.delivery.local_state import state_folder
     from hit.errors import CheckpointError
     from hit.processes.devices import select_device
     from hit.recovery import recover
     from hit.research_import import ImportResult, ImportStatus, find_runs, import_runs
-    from hit.state import state_folder
     from hit.tracking import RunWriter
     from hit.ui.run_names import command_name
 

@@ -11,11 +11,11 @@ import torch
 from hit.config import TrainConfig
 from hit.data import Dataset
 from hit.datasets import log_dataset
+from hit.delivery.local_state import state_folder
 from hit.models import HierarchicalVAE
 from hit.processes.stop import StopRequest
 from hit.schema import CONFIG, DEFAULT_EXPERIMENT, Kind, Tag
 from hit.schema.experiments import Experiment
-from hit.state import state_folder
 from hit.tracking import RunWriter
 from hit.ui.run_names import run_name
 from hit.ui.run_notes import run_note

@@ -52,9 +52,9 @@ def main(argv: list[str], stop: "StopRequest") -> None:
 
     from hit.config import TrainConfig
     from hit.connection import connect
+    from hit.delivery.local_state import state_folder
     from hit.errors import ConfigError, StoreError, shown
     from hit.incomplete_runs import adopted, choose, delivered, dropped, find_incomplete
-    from hit.state import state_folder
     from hit.tracking import RunWriter
 
     asked = {"deliver": options.deliver, "adopt": options.adopt, "drop": options.drop}

@@ -11,10 +11,10 @@ from mlflow.exceptions import MlflowException
 
 from hit.connection import connect
 from hit.connection.store_errors import translated
+from hit.delivery.ownership import LOST, remove_end
 from hit.errors import RunGone, StoreError
 from hit.errors.redaction import redact
 from hit.errors.run_outcomes import RunOutcome
-from hit.ownership import LOST, remove_end
 from hit.schema import Kind, Tag
 from hit.schema.endings import Ending, end_tags
 from hit.schema.experiments import Experiment

@@ -15,9 +15,9 @@ from hit.claims import assert_claim, assert_free
 from hit.connection import experiment_id
 from hit.connection.idempotent_creation import create_run
 from hit.connection.store_errors import translated
+from hit.delivery.ownership import deleted, ownership_tags, remove_end
 from hit.errors import Claimed, RunDeleted, RunGone, StoreAway
 from hit.errors.run_outcomes import RunOutcome
-from hit.ownership import deleted, ownership_tags, remove_end
 from hit.provenance import source_tags
 from hit.schema import Kind, Tag, field_lengths
 from hit.schema.endings import end_tags
@@ -72,7 +72,7 @@ def reserve_run(
 def retake_run(store: Store, experiment: str | Experiment, identity: str, run_id: str) -> None:
     """Make an interrupted run of a model RUNNING and this process's own, until the one that trains it takes it over.
 
-    Call it with the run's folder locked (`hit.state.lock_run`): of two processes that want it, one gets it.
+    Call it with the run's folder locked (`hit.delivery.local_state.lock_run`): of two processes that want it, one gets it.
 
     Args:
         store: the run store.

@@ -24,9 +24,9 @@ from typing import Any
 from filelock import Timeout
 
 from hit.config import TrainConfig, machine_fields
+from hit.delivery.local_state import lock_run, run_folder, state_folder, unlock_run
 from hit.errors import CheckpointError, Claimed, ConfigError, StoreAway, StoreError
 from hit.schema import CONFIG, Kind, Tag
-from hit.state import lock_run, run_folder, state_folder, unlock_run
 from hit.store import Store, config_of
 from hit.tracking import RunWriter
 from hit.training.checkpoints import adopt_checkpoint

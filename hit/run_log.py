@@ -11,10 +11,10 @@ from typing import Any
 
 from hit import schema
 from hit.delivery import Delivery
-from hit.journal import Record
+from hit.delivery.journal import Record
+from hit.delivery.local_state import unwritable, write_whole
 from hit.schema import field_lengths
 from hit.schema.field_lengths import shortened
-from hit.state import unwritable, write_whole
 
 
 class RunLog:

@@ -14,9 +14,9 @@ from mlflow.exceptions import MlflowException
 
 from hit.connection import experiment_id, experiment_of
 from hit.connection.idempotent_creation import create_run
+from hit.delivery.journal import Record
+from hit.delivery.ownership import may_be_written, ownership_tags, take_over, there
 from hit.errors.redaction import redact
-from hit.journal import Record
-from hit.ownership import may_be_written, ownership_tags, take_over, there
 from hit.provenance import packages, source_tags
 from hit.run_log import metric_record, note_record, tag_record
 from hit.schema import SCHEMA_VERSION, Kind, Tag, field_lengths

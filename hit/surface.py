@@ -83,11 +83,11 @@ def main(argv: list[str], stop: "StopRequest") -> None:
 
     from hit.adoption import adopt_unknown
     from hit.connection import chosen_experiment
+    from hit.delivery.local_state import state_folder
     from hit.processes.cpus import worker_count
     from hit.recovery import recover
     from hit.resuming import given_options, is_finished
     from hit.schema import Tag, metric
-    from hit.state import state_folder
     from hit.store import Store
     from hit.surfaces.resuming import assert_same_as_finished, resume_plan
     from hit.surfaces.run import read_surface, surface_run

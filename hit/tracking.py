@@ -15,18 +15,18 @@ from filelock import FileLock, Timeout
 from hit.connection import connect
 from hit.connection.store_errors import is_no_room
 from hit.delivery import Delivery
-from hit.drain import Drain, end_at_once
+from hit.delivery.drain import Drain, end_at_once
+from hit.delivery.journal import Journal
+from hit.delivery.local_state import lock_run, make_writable, run_folder, unlock_run, unwritable
+from hit.delivery.run_description import RunDescription
 from hit.errors import Claimed, Interrupted, RunGone, StoreError, TakenOver
-from hit.journal import Journal
 from hit.processes.stop import StopRequest
-from hit.run_description import RunDescription
 from hit.run_log import RunLog
 from hit.run_start import AmendedRun, NewRun, Note, ResumedRun, RunStart
 from hit.schema import DEFAULT_EXPERIMENT, Kind, Tag, field_lengths
 from hit.schema.endings import END_TAGS, Ending, ending
 from hit.schema.experiments import Experiment
 from hit.schema.field_lengths import shortened
-from hit.state import lock_run, make_writable, run_folder, unlock_run, unwritable
 from hit.ui.views import prepare_page
 
 

@@ -17,11 +17,11 @@ from mlflow import MlflowClient
 from hit.commands import program
 from hit.connection import connect
 from hit.connection.store_errors import translated
-from hit.delivery_queue import DeliveryQueue
+from hit.delivery.delivery_queue import DeliveryQueue
+from hit.delivery.journal import JOURNAL, Journal
+from hit.delivery.local_state import LOCK, is_mark_of, lock_run, unlock_run
+from hit.delivery.run_description import RunDescription
 from hit.errors import RunDeleted, RunGone, StoreAway, StoreError
-from hit.journal import JOURNAL, Journal
-from hit.run_description import RunDescription
-from hit.state import LOCK, is_mark_of, lock_run, unlock_run
 
 _LOG = logging.getLogger(__name__)
 

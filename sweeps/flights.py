@@ -11,15 +11,15 @@ from pathlib import Path
 import pandas as pd
 from filelock import Timeout
 
+from hit.delivery.journal import JOURNAL
+from hit.delivery.local_state import lock_run, run_folder
 from hit.errors import Claimed, RunGone
 from hit.errors.run_outcomes import FINAL, RunOutcome
-from hit.journal import JOURNAL
 from hit.processes.identity import process_identity
 from hit.processes.pool import Outcome
 from hit.reservation import release_run, reserve_run, retake_run, settle_run
 from hit.schema import Tag
 from hit.schema.experiments import Experiment
-from hit.state import lock_run, run_folder
 from hit.store import Store
 from hit.store.frame_types import outcomes
 from hit.ui.run_names import point_name, run_name

@@ -11,6 +11,7 @@ from hit.config import TrainConfig
 from hit.config.early_stopping import EarlyStopping
 from hit.connection import chosen_experiment
 from hit.datasets import load_once
+from hit.delivery.local_state import state_folder
 from hit.errors.run_outcomes import RunOutcome
 from hit.models import check_fit, check_memory
 from hit.processes.cpus import worker_count
@@ -18,7 +19,6 @@ from hit.processes.devices import select_device
 from hit.processes.stop import StopRequest
 from hit.schema import Kind, Tag
 from hit.schema.experiments import Experiment
-from hit.state import state_folder
 from hit.store import Store
 from hit.tracking import RunWriter
 from hit.ui.run_names import command_name

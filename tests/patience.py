@@ -1,6 +1,6 @@
 """Waiting for a store that ends by itself."""
 
-from hit.drain import Drain
+from hit.delivery.drain import Drain
 from hit.processes.stop import StopRequest
 
 

@@ -15,6 +15,7 @@ from hit.config import TrainConfig, machine_fields
 from hit.config.beta_grid import grid_axes
 from hit.data import Dataset
 from hit.datasets import load_once, log_dataset
+from hit.delivery.local_state import state_folder
 from hit.errors import StoreError
 from hit.evaluation.rate_inversion import betas_for
 from hit.models import build_model, check_fit, check_memory
@@ -22,7 +23,6 @@ from hit.models.surface_model import SurfaceModel, condition_on_betas
 from hit.processes.devices import select_device, set_threads
 from hit.processes.stop import StopRequest
 from hit.schema import Kind, Tag
-from hit.state import state_folder
 from hit.store import Store
 from hit.surfaces.cells import TrainedSurface, load_surface, measure_cells
 from hit.surfaces.certificate import certify

@@ -45,7 +45,7 @@ class Training:
     def placed(self) -> "Training":
         """The same with its paths as they are seen from any folder of this machine."""
         from hit.data import NAMES
-        from hit.state import state_folder
+        from hit.delivery.local_state import state_folder
 
         paths: dict[str, Any] = {"state_dir": str(state_folder(self.config))}
         root = self.config.data_root or os.environ.get("HIT_DATA") or "data"

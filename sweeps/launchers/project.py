@@ -20,10 +20,10 @@ from mlflow.exceptions import MlflowException
 
 from hit.connection import connect
 from hit.connection.store_errors import translated
+from hit.delivery.ownership import deleted
 from hit.errors import Claimed, RunGone, StoreAway, StoreError, UserError
 from hit.errors.redaction import redact
 from hit.errors.run_outcomes import RunOutcome
-from hit.ownership import deleted
 from hit.processes.cpus import threads_of_each
 from hit.processes.identity import is_running, pid_of, process_identity
 from hit.processes.pool import Outcome, Patience

@@ -11,12 +11,12 @@ from PIL import Image
 
 from hit.adoption import adopt_unknown
 from hit.connection import connect
+from hit.delivery.local_state import lock_run
 from hit.errors import ConfigError, StoreError
 from hit.processes.stop import StopRequest
 from hit.recover import main
 from hit.schema import Kind, Tag
 from hit.schema.endings import ending
-from hit.state import lock_run
 from hit.tracking import RunWriter
 from hit.undelivered import deliver_undelivered
 from tests.patience import Patience
@@ -123,7 +123,8 @@ def test_an_adoption_that_was_interrupted_makes_no_second_run(bench: Bench, monk
     old = measured(bench)
     with monkeypatch.context() as patch:
         patch.setattr(
-            "hit.run_description.RunDescription.save", lambda *arguments: (_ for _ in ()).throw(KeyboardInterrupt)
+            "hit.delivery.run_description.RunDescription.save",
+            lambda *arguments: (_ for _ in ()).throw(KeyboardInterrupt),
         )
         with pytest.raises(KeyboardInterrupt):
             bench.recover(adopt=old)

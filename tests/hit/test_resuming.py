@@ -172,7 +172,7 @@ def test_under_mlflow_run_what_equals_a_default_was_not_asked_for(
 
 
 def test_a_run_deleted_while_it_trains(trainer: Trainer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hit.delivery._SECONDS_BETWEEN_BATCHES", 0.0)
+    monkeypatch.setattr("hit.delivery.delivery._SECONDS_BETWEEN_BATCHES", 0.0)
 
     class Deletes(StopsAfter):
         def request(self, signal_number: int = 15) -> None:

@@ -174,7 +174,7 @@ def test_what_a_stopped_process_could_not_deliver_the_next_one_does(server: Serv
     run.metrics({"train/rate_1": 7.0}, step=1)
     stop.request()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("hit.drain._SECONDS_WHEN_STOPPED", 0.5)
+        patch.setattr("hit.delivery.drain._SECONDS_WHEN_STOPPED", 0.5)
         with pytest.raises(Interrupted, match="kept in"):
             run.end(ending(Interrupted(15)))
     with pytest.raises(StoreError, match="must answer"):

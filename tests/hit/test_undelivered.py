@@ -8,10 +8,10 @@ from mlflow import MlflowClient
 
 from hit import undelivered
 from hit.connection import connect, experiment_id
-from hit.journal import Journal, Record
-from hit.run_description import RunDescription
+from hit.delivery.journal import Journal, Record
+from hit.delivery.local_state import lock_run
+from hit.delivery.run_description import RunDescription
 from hit.schema import Tag
-from hit.state import lock_run
 from hit.undelivered import deliver_undelivered, find_local_runs
 from tests.stores import new_database
 

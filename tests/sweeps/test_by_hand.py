@@ -19,8 +19,8 @@ pytestmark = pytest.mark.usefixtures("lines")
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     new_database(tmp_path / "store.db")
-    monkeypatch.setattr("hit.delivery._SECONDS_BETWEEN_BATCHES", 0.01)
-    monkeypatch.setattr("hit.delivery.HEARTBEAT_SECONDS", 1.05)
+    monkeypatch.setattr("hit.delivery.delivery._SECONDS_BETWEEN_BATCHES", 0.01)
+    monkeypatch.setattr("hit.delivery.delivery.HEARTBEAT_SECONDS", 1.05)
     monkeypatch.setattr("sweeps.note._SECONDS_BETWEEN_NOTES", 0.0)
     return Bench(tmp_path)
 

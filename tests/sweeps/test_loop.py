@@ -243,7 +243,7 @@ class TestClaims:
         assert (len(active_runs), len(bench.models())) == (0, 0)
 
     def test_an_interrupted_run_that_somebody_writes_to_is_claimed(self, bench: Bench) -> None:
-        from hit.state import lock_run
+        from hit.delivery.local_state import lock_run
 
         active, history = self.interrupted(bench)
         lock = lock_run(bench.folder / "runs" / active.training.run_id)

@@ -11,9 +11,9 @@ from hit import data
 from hit.config import TrainConfig
 from hit.config.options import output_file
 from hit.config.paths import given_path
+from hit.delivery.local_state import state_folder
 from hit.errors import ConfigError
 from hit.research_import import find_runs
-from hit.state import state_folder
 from sweeps.launchers.launcher import Training
 from tests.unreadable import unreadable
 

@@ -10,9 +10,9 @@ from mlflow import MlflowClient
 
 from hit.connection import connect, experiment_id
 from hit.connection.addresses import place, sqlite_path, sqlite_uri, tracking_uri
+from hit.delivery.local_state import is_mark_of, store_mark
 from hit.errors import StoreError
 from hit.schema import Kind
-from hit.state import is_mark_of, store_mark
 from hit.store import Store
 from hit.tracking import RunWriter
 

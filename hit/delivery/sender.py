@@ -18,9 +18,9 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunT
 from PIL import Image
 
 from hit.connection.store_errors import translated
+from hit.delivery.journal import Record
+from hit.delivery.refused_items import described
 from hit.errors import ItemRefused, RunGone
-from hit.journal import Record
-from hit.refused_items import described
 from hit.ui.run_notes import put_note
 
 _PARAMS_A_BATCH = 100

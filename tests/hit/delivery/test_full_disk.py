@@ -85,7 +85,7 @@ def test_what_was_written_before_the_disk_was_full_is_delivered_later(
     uri: str, tmp_path: Path, full: pytest.MonkeyPatch
 ) -> None:
     run = writer(uri, tmp_path / "state").__enter__()
-    full.setattr("hit.delivery_queue.send", lambda *arguments: (_ for _ in ()).throw(StoreError("refused")))
+    full.setattr("hit.delivery.delivery_queue.send", lambda *arguments: (_ for _ in ()).throw(StoreError("refused")))
     run.metrics({"train/rate_1": 1.0}, step=1)
     full.setattr(os, "pwrite", half_a_line)
     with pytest.raises(StoreError, match="kept in"):
@@ -121,14 +121,14 @@ def test_a_json_artifact_leaves_no_half_file(uri: str, tmp_path: Path, full: pyt
 
 
 def test_a_run_that_the_disk_has_no_room_for_at_all(uri: str, tmp_path: Path, full: pytest.MonkeyPatch) -> None:
-    full.setattr("hit.state.tempfile.TemporaryFile", no_room)
+    full.setattr("hit.delivery.local_state.tempfile.TemporaryFile", no_room)
     with pytest.raises(StoreError, match=NO_ROOM):
         writer(uri, tmp_path / "state").__enter__()
     assert MlflowClient(uri).get_experiment_by_name("hit") is None, "no run is left behind"
 
 
 @pytest.mark.parametrize(
-    "at", ["hit.tracking.lock_run", "hit.run_description.RunDescription.save", "hit.tracking.Journal"]
+    "at", ["hit.tracking.lock_run", "hit.delivery.run_description.RunDescription.save", "hit.tracking.Journal"]
 )
 def test_a_disk_that_fills_up_while_the_run_begins(uri: str, tmp_path: Path, full: pytest.MonkeyPatch, at: str) -> None:
     def fails(*arguments: Any) -> None:

@@ -11,11 +11,11 @@ from mlflow import MlflowClient
 
 from hit.commands import program
 from hit.connection.store_errors import translated
-from hit.delivery_queue import DeliveryQueue
-from hit.drain import Drain
+from hit.delivery.delivery_queue import DeliveryQueue
+from hit.delivery.drain import Drain
+from hit.delivery.journal import Journal, Record
+from hit.delivery.ownership import Ownership
 from hit.errors import RunDeleted, RunGone, StoreAway, StoreError, TakenOver
-from hit.journal import Journal, Record
-from hit.ownership import Ownership
 
 _LOG = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ class Delivery(threading.Thread):
 
     Training only appends to the journal: a store that is away costs it nothing. A store that is away is asked again
     and again; one that refuses, or that does not hold the run, once a minute, and that is said at once, in one line;
-    an item that is refused is put aside (`hit.delivery_queue`). A run that is no longer ours, or that somebody has
+    an item that is refused is put aside (`hit.delivery.delivery_queue`). A run that is no longer ours, or that somebody has
     deleted, ends the delivery. The journal stays on disk until the store has it.
 
     Args:

@@ -10,8 +10,8 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from hit.connection import connect, experiment_id
+from hit.delivery.ownership import LOST, Ownership
 from hit.errors import RunDeleted, StoreAway, TakenOver
-from hit.ownership import LOST, Ownership
 from hit.processes.stop import StopRequest
 from hit.recovery import end_lost, mark_lost
 from hit.schema import Kind, Tag
@@ -29,8 +29,8 @@ def uri(tmp_path: Path) -> str:
 
 @pytest.fixture
 def quick_heart(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hit.delivery.HEARTBEAT_SECONDS", 1.05)
-    monkeypatch.setattr("hit.delivery._SECONDS_BETWEEN_BATCHES", 0.01)
+    monkeypatch.setattr("hit.delivery.delivery.HEARTBEAT_SECONDS", 1.05)
+    monkeypatch.setattr("hit.delivery.delivery._SECONDS_BETWEEN_BATCHES", 0.01)
 
 
 def writer(uri: str, folder: Path, *, run_id: str | None = None, **options: Any) -> RunWriter:
@@ -72,7 +72,7 @@ class TestTakenForLost:
         assert Tag.STATUS_REASON not in stored.data.tags
 
     def test_finds_it_so_at_its_very_end(self, uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("hit.delivery.HEARTBEAT_SECONDS", 1000.0)
+        monkeypatch.setattr("hit.delivery.delivery.HEARTBEAT_SECONDS", 1000.0)
         client = connect(uri)
         with writer(uri, tmp_path / "state") as run:
             assert mark_lost(client, client.get_run(run.run_id))

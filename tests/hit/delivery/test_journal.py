@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from hit.delivery.journal import Journal, Record
 from hit.errors import StoreError
-from hit.journal import Journal, Record
 
 pytestmark = pytest.mark.usefixtures("lines")
 

@@ -6,8 +6,8 @@ import json
 from collections.abc import Collection
 from pathlib import Path
 
-from hit.journal import Record, read_record
-from hit.state import unwritable, write_whole
+from hit.delivery.journal import Record, read_record
+from hit.delivery.local_state import unwritable, write_whole
 
 #: Name of the file in the run's folder.
 REFUSED_FILE = "aside.jsonl"

@@ -12,7 +12,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from hit.state import unwritable, write_whole
+from hit.delivery.local_state import unwritable, write_whole
 
 _LOG = logging.getLogger(__name__)
 

@@ -11,8 +11,8 @@ from typing import Any, Self
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from hit.delivery.local_state import store_mark, unwritable, write_whole
 from hit.errors.redaction import redact
-from hit.state import store_mark, unwritable, write_whole
 
 _FILE, _MARK = "run.json", "store"
 
@@ -27,7 +27,7 @@ class RunDescription:
         experiment: name of its experiment.
         started: when it began, milliseconds since 1970.
         address: of its store, without credentials.
-        mark: that tells its store from others (`hit.state.store_mark`).
+        mark: that tells its store from others (`hit.delivery.local_state.store_mark`).
         tags: that it had when it was begun.
         params: that it had when it was begun.
     """

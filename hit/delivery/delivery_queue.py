@@ -12,13 +12,13 @@ from mlflow import MlflowClient
 
 from hit.connection.addresses import sqlite_path
 from hit.connection.store_errors import translated
+from hit.delivery.journal import Journal, Record
+from hit.delivery.ownership import deleted
+from hit.delivery.refused_items import RefusedItems, described
+from hit.delivery.sender import Refused, batch_of, send
 from hit.errors import ItemRefused, RunDeleted, RunGone, StoreAway, StoreError
 from hit.errors.redaction import redact
-from hit.journal import Journal, Record
-from hit.ownership import deleted
-from hit.refused_items import RefusedItems, described
 from hit.schema import SCHEMA_VERSION, Tag
-from hit.sender import Refused, batch_of, send
 
 _LOG = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class DeliveryQueue:
         self._run_id = run_id
         self._limit = _RECORDS_A_BATCH
         self._failures = 0
-        #: The batches (`hit.sender.batch_of`) of what the store failed at last.
+        #: The batches (`hit.delivery.sender.batch_of`) of what the store failed at last.
         self._fails_at: set[str] = set()
         #: Files of a picture that the store has.
         self._done: set[str] = set()

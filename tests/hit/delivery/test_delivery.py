@@ -12,11 +12,11 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException, RestException
 from PIL import Image
 
-from hit import delivery as delivery_module
 from hit.connection import connect, experiment_id
 from hit.delivery import Delivery
+from hit.delivery import delivery as delivery_module
+from hit.delivery.journal import Journal, Record
 from hit.errors import RunDeleted, RunGone, StoreAway, StoreRefused
-from hit.journal import Journal, Record
 from hit.processes.stop import StopRequest
 from hit.schema import Tag
 from tests.faults import FaultyClient, failing, lost_answers

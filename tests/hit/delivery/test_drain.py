@@ -72,7 +72,7 @@ class TestStoreAway:
         def refuses(*_: object, **__: object) -> None:
             raise MlflowException("the server is away", TEMPORARILY_UNAVAILABLE)
 
-        monkeypatch.setattr("hit.drain._SECONDS_WHEN_STOPPED", 0.2)
+        monkeypatch.setattr("hit.delivery.drain._SECONDS_WHEN_STOPPED", 0.2)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(MlflowClient, "log_batch", refuses)
             yield patch
