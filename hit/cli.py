@@ -171,7 +171,7 @@ def _end(run_id: str, kind: Kind, ended: Ending) -> NoReturn:
 
         end_unstarted(run_id, kind, ended)
         if ended.status == "KILLED":
-            from hit.project_status import correct_status_later
+            from hit.tracking.project_status import correct_status_later
 
             correct_status_later(run_id)
     print(redact(ended.line), file=sys.stderr, flush=True)

@@ -8,7 +8,7 @@ import torch
 
 from hit import data
 from hit.data import Dataset
-from hit.run_log import RunLog
+from hit.tracking.run_log import RunLog
 
 
 @lru_cache(maxsize=2)

@@ -31,7 +31,7 @@ class RunRequest:
         name: shown in the UI; empty: what `hit.ui.run_names` makes of the config.
         sweep: run id of the sweep that this run is a child of.
         parent: run id of another run that it is a child of.
-        exclusive: leave the config to another process that trains or has trained it (`hit.claims`).
+        exclusive: leave the config to another process that trains or has trained it (`hit.tracking.claims`).
         tags: further tags.
     """
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from hit.claims import Claim
 from hit.commands import program
 from hit.config import TrainConfig, beta_numbers
 from hit.datasets import load_once
@@ -21,6 +20,7 @@ from hit.processes.stop import StopRequest
 from hit.resuming import CHECKPOINT, Longer, take_earlier_epochs
 from hit.schema import Tag
 from hit.store import Store
+from hit.tracking.claims import Claim
 from hit.training import fit
 from hit.training.loop import Epoch
 from hit.ui.run_notes import run_note

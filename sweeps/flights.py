@@ -17,11 +17,11 @@ from hit.errors import Claimed, RunGone
 from hit.errors.run_outcomes import FINAL, RunOutcome
 from hit.processes.identity import process_identity
 from hit.processes.pool import Outcome
-from hit.reservation import release_run, reserve_run, retake_run, settle_run
 from hit.schema import Tag
 from hit.schema.experiments import Experiment
 from hit.store import Store
 from hit.store.frame_types import outcomes
+from hit.tracking.reservation import release_run, reserve_run, retake_run, settle_run
 from hit.ui.run_names import point_name, run_name
 from sweeps.driver import Proposal
 from sweeps.launchers import Training

@@ -94,7 +94,7 @@ def end_tags(outcome: RunOutcome, reason: str) -> dict[str, str]:
 def outcome_of(run: "Run") -> RunOutcome | None:
     """How a run of the store ended; None where it has not.
 
-    `mlflow run` says FAILED of what ended as KILLED (`hit.project_status`): the tags are right, then.
+    `mlflow run` says FAILED of what ended as KILLED (`hit.tracking.project_status`): the tags are right, then.
     """
     return recorded_outcome(run.data.tags, run.info.status)
 

@@ -168,7 +168,9 @@ def _verdict(child: _Child, client: MlflowClient, run: Run, said: str) -> Outcom
     ended, reason = outcome_of(run), run.data.tags.get(Tag.STATUS_REASON, "")
     if ended is RunOutcome.FINISHED:
         return Outcome(job, ended, run_id)
-    if ended is not None and ended.status == "KILLED" and run.info.status == "FAILED":  # see hit.project_status
+    if (
+        ended is not None and ended.status == "KILLED" and run.info.status == "FAILED"
+    ):  # see hit.tracking.project_status
         client.set_terminated(run_id, status="KILLED", end_time=run.info.end_time)
     if ended is not None and ended is not RunOutcome.FAILED and reason:
         return Outcome(job, ended, reason.removeprefix(Claimed.reason_begins))

@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 
 from hit.processes.stop import StopRequest
-from hit.reservation import reserve_run
 from hit.schema import Kind, Tag
 from hit.store import Store
 from hit.tracking import RunWriter
+from hit.tracking.reservation import reserve_run
 from sweeps.__main__ import parser
 from sweeps.budget import Budget
 from sweeps.definition import definition_hash

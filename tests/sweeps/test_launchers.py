@@ -21,11 +21,11 @@ from hit.errors import ConfigError, Unavailable
 from hit.processes.identity import process_identity
 from hit.processes.pool import Outcome
 from hit.processes.stop import StopRequest
-from hit.reservation import reserve_run
 from hit.schema import Kind, Tag
 from hit.schema.experiments import Experiment
 from hit.store import Store
 from hit.tracking import RunWriter
+from hit.tracking.reservation import reserve_run
 from hit.ui.run_names import run_name
 from sweeps.grid import GridDriver
 from sweeps.launchers import (

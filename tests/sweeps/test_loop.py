@@ -15,10 +15,10 @@ from hit.errors import Claimed, Interrupted, StoreAway, StoreError
 from hit.errors.run_outcomes import RunOutcome
 from hit.processes.pool import Outcome
 from hit.processes.stop import StopRequest
-from hit.reservation import reserve_run
 from hit.schema import Kind, Tag
 from hit.store import Store
 from hit.tracking import RunWriter
+from hit.tracking.reservation import reserve_run
 from sweeps.budget import Budget
 from sweeps.driver import Proposal
 from sweeps.flights import ActiveRun, ActiveRuns

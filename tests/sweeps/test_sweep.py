@@ -10,7 +10,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from hit.claims import assert_claim
 from hit.config import TrainConfig
 from hit.config.beta_grid import BetaGrid
 from hit.errors import Claimed, Interrupted
@@ -18,6 +17,7 @@ from hit.schema import Kind, Tag
 from hit.schema.endings import ending
 from hit.store import Store
 from hit.tracking import RunWriter
+from hit.tracking.claims import assert_claim
 from sweeps.grid import GridDriver
 from tests.benchmarks.chaos import chaos
 from tests.commands import SMALL, Commands, alive, descendants, wait_until

@@ -16,10 +16,10 @@ from hit import model_registry
 from hit.connection import connect, experiment_id, idempotent_creation
 from hit.connection.idempotent_creation import create_run, made_once
 from hit.errors import StoreAway, StoreRefused
-from hit.reservation import reserve_run
 from hit.schema import Kind, Tag
 from hit.store import Store
 from hit.tracking import RunWriter
+from hit.tracking.reservation import reserve_run
 from tests.stores import new_database
 
 

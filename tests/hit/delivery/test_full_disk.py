@@ -128,7 +128,12 @@ def test_a_run_that_the_disk_has_no_room_for_at_all(uri: str, tmp_path: Path, fu
 
 
 @pytest.mark.parametrize(
-    "at", ["hit.tracking.lock_run", "hit.delivery.run_description.RunDescription.save", "hit.tracking.Journal"]
+    "at",
+    [
+        "hit.tracking.run_writer.lock_run",
+        "hit.delivery.run_description.RunDescription.save",
+        "hit.tracking.run_writer.Journal",
+    ],
 )
 def test_a_disk_that_fills_up_while_the_run_begins(uri: str, tmp_path: Path, full: pytest.MonkeyPatch, at: str) -> None:
     def fails(*arguments: Any) -> None:

@@ -144,7 +144,7 @@ def test_what_cannot_be_begun_is_not_left_running(uri: str, tmp_path: Path, monk
     def fails(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("hit.tracking.Journal", fails)
+    monkeypatch.setattr("hit.tracking.run_writer.Journal", fails)
     with pytest.raises(OSError, match="No space"):
         writer(uri, tmp_path / "state").__enter__()
     (run,) = Store(uri).client.search_runs([experiment_id(connect(uri), "hit")])
@@ -202,7 +202,7 @@ def test_a_second_ctrl_c_waits_for_the_run_to_be_there(
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr("hit.tracking.prepare_page", presses)
+    monkeypatch.setattr("hit.tracking.run_writer.prepare_page", presses)
     with pytest.raises(KeyboardInterrupt), StopRequest() as stop:
         writer(uri, tmp_path / "state", stop=stop).__enter__()
     (run,) = Store(uri).client.search_runs([experiment_id(connect(uri), "hit")])

@@ -7,12 +7,12 @@ from mlflow import MlflowClient
 
 from hit.connection import chosen_experiment, experiment_id, experiment_of, found_experiment
 from hit.errors import Claimed, StoreError
-from hit.reservation import reserve_run
 from hit.schema import Kind, Tag
 from hit.schema.experiments import Experiment
 from hit.store import Store
 from hit.store.incremental import HistoryReader
 from hit.tracking import RunWriter
+from hit.tracking.reservation import reserve_run
 from tests.stores import new_database
 
 

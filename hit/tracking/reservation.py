@@ -11,19 +11,19 @@ from mlflow.entities import Param, RunTag
 from mlflow.exceptions import MlflowException
 
 from hit import schema
-from hit.claims import assert_claim, assert_free
 from hit.connection import experiment_id
 from hit.connection.idempotent_creation import create_run
 from hit.connection.store_errors import translated
 from hit.delivery.ownership import deleted, ownership_tags, remove_end
 from hit.errors import Claimed, RunDeleted, RunGone, StoreAway
 from hit.errors.run_outcomes import RunOutcome
-from hit.provenance import source_tags
 from hit.schema import Kind, Tag, field_lengths
 from hit.schema.endings import end_tags
 from hit.schema.experiments import Experiment
 from hit.schema.field_lengths import shortened
 from hit.store import Store
+from hit.tracking.claims import assert_claim, assert_free
+from hit.tracking.provenance import source_tags
 
 _PARAMS_A_BATCH = 100
 

@@ -21,12 +21,12 @@ from hit.delivery.local_state import lock_run, make_writable, run_folder, unlock
 from hit.delivery.run_description import RunDescription
 from hit.errors import Claimed, Interrupted, RunGone, StoreError, TakenOver
 from hit.processes.stop import StopRequest
-from hit.run_log import RunLog
-from hit.run_start import AmendedRun, NewRun, Note, ResumedRun, RunStart
 from hit.schema import DEFAULT_EXPERIMENT, Kind, Tag, field_lengths
 from hit.schema.endings import END_TAGS, Ending, ending
 from hit.schema.experiments import Experiment
 from hit.schema.field_lengths import shortened
+from hit.tracking.run_log import RunLog
+from hit.tracking.run_start import AmendedRun, NewRun, Note, ResumedRun, RunStart
 from hit.ui.views import prepare_page
 
 

@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from hit.provenance import source_tags
 from hit.schema import Tag
+from hit.tracking.provenance import source_tags
 
 VARIABLES = ("LOGNAME", "USER", "LNAME", "USERNAME")
 

@@ -1,4 +1,4 @@
-"""`python -m hit.project_status RUN_ID PID`: say KILLED again, once `mlflow run` (the process PID) has said FAILED.
+"""`python -m hit.tracking.project_status RUN_ID PID`: say KILLED again, once `mlflow run` (the process PID) has said FAILED.
 
 When the command of a project ends, MLflow means to leave a run alone whose status is final. It compares the
 status's name with the numbers of such statuses (`mlflow.projects._maybe_set_run_terminated`), never finds it among
@@ -19,7 +19,7 @@ _POLL_SECONDS = 0.2
 def correct_status_later(run_id: str) -> None:
     """Leave a process behind that does it; it survives this one and its terminal's Ctrl-C."""
     subprocess.Popen(
-        [sys.executable, "-m", "hit.project_status", run_id, str(os.getppid())],
+        [sys.executable, "-m", "hit.tracking.project_status", run_id, str(os.getppid())],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -17,12 +17,12 @@ from hit.connection.idempotent_creation import create_run
 from hit.delivery.journal import Record
 from hit.delivery.ownership import may_be_written, ownership_tags, take_over, there
 from hit.errors.redaction import redact
-from hit.provenance import packages, source_tags
-from hit.run_log import metric_record, note_record, tag_record
 from hit.schema import SCHEMA_VERSION, Kind, Tag, field_lengths
 from hit.schema.endings import Ending, end_tags
 from hit.schema.experiments import Experiment
 from hit.schema.field_lengths import shortened
+from hit.tracking.provenance import packages, source_tags
+from hit.tracking.run_log import metric_record, note_record, tag_record
 
 #: Markdown for the UI, from the status of a run and why it ended so.
 Note = Callable[[str, str], str]
