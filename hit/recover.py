@@ -54,7 +54,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     from hit.connection import connect
     from hit.delivery.local_state import state_folder
     from hit.errors import ConfigError, StoreError, shown
-    from hit.incomplete_runs import adopted, choose, delivered, dropped, find_incomplete
+    from hit.recovery.incomplete_runs import adopted, choose, delivered, dropped, find_incomplete
     from hit.tracking import RunWriter
 
     asked = {"deliver": options.deliver, "adopt": options.adopt, "drop": options.drop}

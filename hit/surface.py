@@ -81,11 +81,11 @@ def main(argv: list[str], stop: "StopRequest") -> None:
 
     from tqdm import tqdm
 
-    from hit.adoption import adopt_unknown
     from hit.connection import chosen_experiment
     from hit.delivery.local_state import state_folder
     from hit.processes.cpus import worker_count
     from hit.recovery import recover
+    from hit.recovery.adoption import adopt_unknown
     from hit.resuming import given_options, is_finished
     from hit.schema import Tag, metric
     from hit.store import Store

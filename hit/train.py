@@ -55,12 +55,12 @@ def main(argv: list[str], stop: "StopRequest") -> None:
 
     from tqdm import tqdm
 
-    from hit.adoption import adopt_unknown
     from hit.connection import chosen_experiment
     from hit.delivery.local_state import state_folder
     from hit.model_run import RunRequest
     from hit.pruning import early_stopper
     from hit.recovery import recover
+    from hit.recovery.adoption import adopt_unknown
     from hit.resuming import Longer, finished_config, given_options, resume_config, resumed
     from hit.schema import Tag, metric
     from hit.store import Store

@@ -17,11 +17,11 @@ from hit.errors import Claimed, Interrupted, StoreAway, StoreError
 from hit.errors.run_outcomes import RunOutcome
 from hit.processes.pool import Outcome
 from hit.processes.stop import StopRequest
+from hit.recovery.undelivered import deliver_undelivered
 from hit.schema.experiments import Experiment
 from hit.store import Store
 from hit.tracking import RunWriter
 from hit.ui.run_names import point_name
-from hit.undelivered import deliver_undelivered
 from sweeps.decisions import Decisions
 from sweeps.driver import Driver, Proposal, with_pending
 from sweeps.flights import ActiveRun, ActiveRuns, last_line

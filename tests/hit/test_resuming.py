@@ -10,7 +10,7 @@ from mlflow.entities import Run
 
 from hit.errors import CheckpointError, ConfigError, Interrupted, RunDeleted
 from hit.processes.stop import StopRequest
-from hit.recovery import deliver_undelivered
+from hit.recovery.recovery import deliver_undelivered
 from hit.schema import Tag
 from hit.train import main
 from tests.commands import SMALL

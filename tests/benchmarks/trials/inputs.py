@@ -53,7 +53,7 @@ def inputs(folder: Path, count: int, rng: random.Random) -> Tally:
     with (
         mock.patch("hit.connection.connect", side_effect=reached),
         mock.patch("hit.store.store.connect", side_effect=reached),
-        mock.patch("hit.recovery.connect", side_effect=reached),
+        mock.patch("hit.recovery.recovery.connect", side_effect=reached),
         contextlib.chdir(folder),
         mock.patch.dict(os.environ, {"HIT_STATE_DIR": str(folder / "state"), "HIT_THREADS": "1"}),
     ):

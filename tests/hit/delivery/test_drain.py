@@ -14,7 +14,7 @@ from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
 from hit.cli import entry_point
 from hit.errors import Diverged
 from hit.processes.stop import StopRequest
-from hit.recovery import deliver_undelivered
+from hit.recovery.recovery import deliver_undelivered
 from hit.schema import Kind, Tag
 from hit.tracking import RunWriter
 from tests.stores import new_database

@@ -11,9 +11,9 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from hit.errors import StoreError
+from hit.recovery.undelivered import deliver_undelivered
 from hit.schema import Kind, Tag
 from hit.tracking import RunWriter
-from hit.undelivered import deliver_undelivered
 from tests.stores import leaving, new_database
 
 NO_ROOM = r"state_dir must have room, got .*: No space left on device"

@@ -16,10 +16,10 @@ from PIL import Image
 from hit.connection import connect, experiment_id
 from hit.errors import Diverged, Interrupted, RunDeleted, StoreError
 from hit.processes.stop import StopRequest
+from hit.recovery.undelivered import deliver_undelivered
 from hit.schema import Kind, Tag
 from hit.schema.endings import ending
 from hit.tracking import RunWriter
-from hit.undelivered import deliver_undelivered
 from tests.stores import Server, leaving, new_database
 
 

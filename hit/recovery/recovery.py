@@ -15,12 +15,12 @@ from hit.delivery.ownership import LOST, remove_end
 from hit.errors import RunGone, StoreError
 from hit.errors.redaction import redact
 from hit.errors.run_outcomes import RunOutcome
+from hit.recovery.undelivered import deliver_undelivered
 from hit.schema import Kind, Tag
 from hit.schema.endings import Ending, end_tags
 from hit.schema.experiments import Experiment
 from hit.store import Store
 from hit.store.run_liveness import is_lost
-from hit.undelivered import deliver_undelivered
 
 
 def recover(state_dir: Path, experiment: str | Experiment, uri: str | None = None) -> None:

@@ -11,13 +11,13 @@ from pathlib import Path
 from filelock import Timeout
 from mlflow import MlflowClient
 
-from hit.adoption import adopt
 from hit.connection.store_errors import translated
 from hit.delivery.journal import Journal, Record
 from hit.delivery.local_state import lock_run
 from hit.delivery.refused_items import RefusedItems
 from hit.errors import ConfigError, RunGone, StoreError, nearest
-from hit.undelivered import LocalRun, deliver, drop, find_local_runs
+from hit.recovery.adoption import adopt
+from hit.recovery.undelivered import LocalRun, deliver, drop, find_local_runs
 
 #: Kind of record → what people call it.
 _WORDS = {"metric": "numbers", "artifact": "artifacts", "image": "artifacts", "param": "params"}

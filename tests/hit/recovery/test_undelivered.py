@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from hit import undelivered
 from hit.connection import connect, experiment_id
 from hit.delivery.journal import Journal, Record
 from hit.delivery.local_state import lock_run
 from hit.delivery.run_description import RunDescription
+from hit.recovery import undelivered
+from hit.recovery.undelivered import deliver_undelivered, find_local_runs
 from hit.schema import Tag
-from hit.undelivered import deliver_undelivered, find_local_runs
 from tests.stores import new_database
 
 pytestmark = pytest.mark.usefixtures("lines")

@@ -21,10 +21,10 @@ from hit.delivery.ownership import LOST
 from hit.delivery.run_description import RunDescription
 from hit.errors import RunGone, StoreError
 from hit.errors.run_outcomes import RunOutcome
+from hit.recovery.undelivered import LocalRun, deliver
 from hit.schema import DEFAULT_EXPERIMENT, Tag
 from hit.schema.endings import END_TAGS, end_tags
 from hit.tracking.run_log import tag_record
-from hit.undelivered import LocalRun, deliver
 
 _LOG = logging.getLogger(__name__)
 

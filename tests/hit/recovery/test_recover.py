@@ -9,16 +9,16 @@ from mlflow import MlflowClient
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from PIL import Image
 
-from hit.adoption import adopt_unknown
 from hit.connection import connect
 from hit.delivery.local_state import lock_run
 from hit.errors import ConfigError, StoreError
 from hit.processes.stop import StopRequest
 from hit.recover import main
+from hit.recovery.adoption import adopt_unknown
+from hit.recovery.undelivered import deliver_undelivered
 from hit.schema import Kind, Tag
 from hit.schema.endings import ending
 from hit.tracking import RunWriter
-from hit.undelivered import deliver_undelivered
 from tests.patience import Patience
 from tests.stores import new_database
 
