@@ -93,10 +93,10 @@ def main(argv: list[str], stop: "StopRequest") -> None:
 
     from hit.config import TrainConfig
     from hit.connection import chosen_experiment
-    from hit.datasets import load_once
     from hit.delivery.local_state import state_folder
     from hit.processes.devices import select_device
     from hit.recovery import recover
+    from hit.runs.datasets import load_once
     from hit.schema import metric
 
     stop.check()
@@ -142,10 +142,10 @@ def classify(
     from hit.classifiers.training import classifier_scores, fit_classifier
     from hit.config import TrainConfig
     from hit.connection import chosen_experiment
-    from hit.datasets import load_once, log_dataset
     from hit.delivery.local_state import state_folder
     from hit.processes.devices import select_device, set_threads
     from hit.processes.stop import StopRequest
+    from hit.runs.datasets import load_once, log_dataset
     from hit.schema import Tag
     from hit.tracking import RunWriter
     from hit.training.checkpoints import save_weights

@@ -48,9 +48,9 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     from hit.connection import chosen_experiment
     from hit.delivery.local_state import state_folder
     from hit.errors import StoreError
-    from hit.evaluation_run import candidates, evaluate_runs
     from hit.processes.cpus import worker_count
     from hit.recovery import recover
+    from hit.runs.evaluation_run import candidates, evaluate_runs
     from hit.store import Store
     from hit.tracking import RunWriter
 

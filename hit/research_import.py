@@ -17,15 +17,15 @@ from hit.config import TrainConfig, machine_fields
 from hit.config.paths import given_path
 from hit.data import Dataset
 from hit.data.torchvision_sets.download import DataRoot
-from hit.datasets import load_once
 from hit.errors import CheckpointError, ConfigError, DataError, Diverged, OutOfMemory, shown
 from hit.errors.run_outcomes import RunOutcome
-from hit.measurement import measure_run
-from hit.model_run import RunRequest, describe_run, model_run
 from hit.models import HierarchicalVAE, build_model
 from hit.processes.devices import select_device, set_threads
 from hit.processes.stop import StopRequest
 from hit.research_code import Unsupported, translate_config, translate_weights
+from hit.runs.datasets import load_once
+from hit.runs.measurement import measure_run
+from hit.runs.model_run import RunRequest, describe_run, model_run
 from hit.schema import DEFAULT_EXPERIMENT, Tag
 from hit.schema.endings import outcome_of
 from hit.schema.experiments import Experiment

@@ -86,12 +86,12 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     from hit.processes.cpus import worker_count
     from hit.recovery import recover
     from hit.recovery.adoption import adopt_unknown
-    from hit.resuming import given_options, is_finished
+    from hit.runs.resuming import given_options, is_finished
+    from hit.runs.training_run import RunProgress
     from hit.schema import Tag, metric
     from hit.store import Store
     from hit.surfaces.resuming import assert_same_as_finished, resume_plan
     from hit.surfaces.run import read_surface, surface_run
-    from hit.training_run import RunProgress
     from hit.ui.run_names import command_name
 
     workers = worker_count(options.workers)

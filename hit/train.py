@@ -57,14 +57,14 @@ def main(argv: list[str], stop: "StopRequest") -> None:
 
     from hit.connection import chosen_experiment
     from hit.delivery.local_state import state_folder
-    from hit.model_run import RunRequest
-    from hit.pruning import early_stopper
     from hit.recovery import recover
     from hit.recovery.adoption import adopt_unknown
-    from hit.resuming import Longer, finished_config, given_options, resume_config, resumed
+    from hit.runs.model_run import RunRequest
+    from hit.runs.pruning import early_stopper
+    from hit.runs.resuming import Longer, finished_config, given_options, resume_config, resumed
+    from hit.runs.training_run import RunProgress, train_run
     from hit.schema import Tag, metric
     from hit.store import Store
-    from hit.training_run import RunProgress, train_run
     from hit.ui.run_names import command_name
     from hit.ui.views import charts_line
 

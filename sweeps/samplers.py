@@ -25,7 +25,7 @@ from scipy.stats import qmc
 
 from analysis.criteria import Objective, non_dominated
 from analysis.surrogate import thinned
-from hit.pruning import quiet_optuna
+from hit.runs.pruning import quiet_optuna
 from sweeps.choosing import Sampler
 from sweeps.searchspace import Dimension
 

@@ -10,19 +10,19 @@ from typing import Any
 from hit.config import TrainConfig
 from hit.config.early_stopping import EarlyStopping
 from hit.connection import chosen_experiment
-from hit.datasets import load_once
 from hit.delivery.local_state import state_folder
 from hit.errors.run_outcomes import RunOutcome
 from hit.models import check_fit, check_memory
 from hit.processes.cpus import worker_count
 from hit.processes.devices import select_device
 from hit.processes.stop import StopRequest
+from hit.runs.datasets import load_once
+from hit.runs.warm_start import find_source
 from hit.schema import Kind, Tag
 from hit.schema.experiments import Experiment
 from hit.store import Store
 from hit.tracking import RunWriter
 from hit.ui.run_names import command_name
-from hit.warm_start import find_source
 from sweeps.budget import Budget
 from sweeps.definition import definition_hash
 from sweeps.driver import Driver

@@ -30,8 +30,8 @@ from hit.processes.stop import SIGNALS, StopRequest, signals_held_back
 #: that has imported it and done nothing else: it is paid once a pool, and not again for a worker in the place of one
 #: that died.
 _PRELOADED = [
-    "hit.training_run",
-    "hit.pruning",
+    "hit.runs.training_run",
+    "hit.runs.pruning",
     "mlflow.store.tracking.sqlalchemy_store",
     "sklearn.datasets",
     "sklearn.linear_model",

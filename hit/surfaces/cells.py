@@ -12,17 +12,17 @@ import torch
 from mlflow.entities import Run
 
 from hit.config import TrainConfig
-from hit.datasets import load_once
 from hit.errors import Diverged, RunDeleted, StoreError
 from hit.errors.run_outcomes import RunOutcome
-from hit.measurement import measure_run
-from hit.model_run import RunRequest, describe_run, model_run
 from hit.models import build_model
 from hit.models.surface_model import SurfaceModel, condition_on_betas, fold
 from hit.processes.devices import select_device, set_threads
 from hit.processes.jobs import run_jobs
 from hit.processes.pool import Job
 from hit.processes.stop import StopRequest
+from hit.runs.datasets import load_once
+from hit.runs.measurement import measure_run
+from hit.runs.model_run import RunRequest, describe_run, model_run
 from hit.schema import Tag
 from hit.store import Store
 from hit.surfaces.plan import SurfacePlan

@@ -14,16 +14,16 @@ from hit.errors import StoreError
 from hit.errors.run_outcomes import RunOutcome
 from hit.evaluation import evaluate_model
 from hit.evaluation.rate_inversion import OutsideSurface, betas_for
-from hit.model_run import RunRequest
 from hit.models.surface_model import SurfaceModel, fold
 from hit.processes.jobs import run_jobs
 from hit.processes.pool import Job
 from hit.processes.stop import StopRequest
+from hit.runs.model_run import RunRequest
+from hit.runs.training_run import train_job
 from hit.schema import Tag
 from hit.store import Store
 from hit.surfaces.plan import SurfacePlan
 from hit.tracking import RunWriter
-from hit.training_run import train_job
 
 #: A dedicated model's rate below this counts as a collapsed layer's, for which no β is looked for, nats per image.
 _COLLAPSED_BELOW = 0.05

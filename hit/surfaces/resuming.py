@@ -11,7 +11,7 @@ from hit.config import TrainConfig, machine_fields
 from hit.config.machine_options import WorkerOptions
 from hit.config.options import defaults
 from hit.delivery.local_state import run_folder, state_folder
-from hit.resuming import differing, nothing_to_resume, refuse, says
+from hit.runs.resuming import differing, nothing_to_resume, refuse, says
 from hit.store import Store
 from hit.surfaces.plan import SurfacePlan
 from hit.surfaces.stored import PLAN_FILE

@@ -14,7 +14,6 @@ from mlflow.entities import Run
 from hit.config import TrainConfig, machine_fields
 from hit.config.beta_grid import grid_axes
 from hit.data import Dataset
-from hit.datasets import load_once, log_dataset
 from hit.delivery.local_state import state_folder
 from hit.errors import StoreError
 from hit.evaluation.rate_inversion import betas_for
@@ -22,6 +21,8 @@ from hit.models import build_model, check_fit, check_memory
 from hit.models.surface_model import SurfaceModel, condition_on_betas
 from hit.processes.devices import select_device, set_threads
 from hit.processes.stop import StopRequest
+from hit.runs.datasets import load_once, log_dataset
+from hit.runs.training_run import RunProgress
 from hit.schema import Kind, Tag
 from hit.store import Store
 from hit.surfaces.cells import TrainedSurface, load_surface, measure_cells
@@ -33,7 +34,6 @@ from hit.training import fit
 from hit.training.beta_sampling import WIDENED_AT
 from hit.training.checkpoints import save_weights
 from hit.training.loop import Epoch
-from hit.training_run import RunProgress
 
 _LOG = logging.getLogger(__name__)
 

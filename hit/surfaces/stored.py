@@ -118,8 +118,8 @@ def expected_rates(
     """
     import torch
 
-    from hit.datasets import load_once
     from hit.processes.devices import select_device
+    from hit.runs.datasets import load_once
     from hit.surfaces.cells import load_surface
 
     with tempfile.TemporaryDirectory() as folder:

@@ -60,7 +60,7 @@ class Training:
 class Launcher(ABC):
     """Trains models, each in its run, and tells how they fare. A context manager: leaving it stops what still runs.
 
-    Wherever it trains them, a sweep comes to the same runs: a model is trained by `hit.training_run.train_run`, which
+    Wherever it trains them, a sweep comes to the same runs: a model is trained by `hit.runs.training_run.train_run`, which
     leaves it to another process that has the better claim to it.
     """
 
@@ -107,12 +107,12 @@ def train(
     stop: StopRequest,
     tell: Callable[[str, int], None],
 ) -> str:
-    """Train one model (`hit.training_run.train_job`), watched by the rules that may end it early; its run's id."""
+    """Train one model (`hit.runs.training_run.train_job`), watched by the rules that may end it early; its run's id."""
     # In the worker: torch and MLflow take seconds to import.
     from hit.config.early_stopping import EarlyStopping
-    from hit.model_run import RunRequest
-    from hit.pruning import early_stopper
-    from hit.training_run import train_job
+    from hit.runs.model_run import RunRequest
+    from hit.runs.pruning import early_stopper
+    from hit.runs.training_run import train_job
 
     options: dict[str, Any] = {}
     if early_stopping:

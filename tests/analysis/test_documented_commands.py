@@ -9,8 +9,8 @@ import pytest
 
 from hit.config import TrainConfig
 from hit.processes.stop import StopRequest
+from hit.runs.training_run import train_run
 from hit.store import Store
-from hit.training_run import train_run
 from tests.commands import SMALL
 from tests.documented_commands import arguments
 from tests.markdown import PAGES, Block, blocks

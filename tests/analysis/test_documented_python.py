@@ -16,7 +16,7 @@ from analysis.query import runs
 from analysis.register import register_all
 from hit.config import TrainConfig
 from hit.data import load
-from hit.training_run import train_run
+from hit.runs.training_run import train_run
 from tests.browser.chromium import executable
 from tests.commands import ROOT
 from tests.frames import grid_frame, paths, with_samples

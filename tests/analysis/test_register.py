@@ -24,10 +24,10 @@ from hit.config import TrainConfig
 from hit.data import load
 from hit.errors import StoreError
 from hit.model_registry import model_name, register_run, registry_word
+from hit.runs.training_run import train_run
 from hit.schema import Kind, Tag
 from hit.store import Store
 from hit.tracking import RunWriter
-from hit.training_run import train_run
 from tests.stores import Server, clean_environment
 
 pytestmark = [

@@ -17,12 +17,12 @@ from mlflow import MlflowClient
 from hit.config import TrainConfig
 from hit.data import Dataset, Split
 from hit.errors import CheckpointError, ConfigError, DataError, UserError
-from hit.evaluation_run import candidates, evaluate_run
 from hit.import_runs import main
 from hit.models import build_model
 from hit.processes.stop import StopRequest
 from hit.research_code import Unsupported, layer_names, translate_config, translate_weights
 from hit.research_import import ImportResult, ImportStatus, find_runs, import_runs, read_config, read_weights
+from hit.runs.evaluation_run import candidates, evaluate_run
 from hit.schema import Kind, Tag
 from hit.store import Store
 
@@ -387,7 +387,7 @@ class TestImport:
         assert measured["test/psnr"] == pytest.approx(-10 * math.log10(squares), rel=1e-5)
         assert "test/bound_holds_reconstruction" not in measured, "its levels do not add up to one"
 
-        monkeypatch.setattr("hit.evaluation_run.load_once", lambda *_: binary_digits)
+        monkeypatch.setattr("hit.runs.evaluation_run.load_once", lambda *_: binary_digits)
         (candidate,) = candidates(store, "hit", run_id=run_id, groups={"latents"})
         machine = {"data_root": "", "device": "cpu", "threads": 1, "state_dir": str(tmp_path / "state")}
         evaluate_run(store, candidate, again=False, stop=StopRequest(), **machine)  # type: ignore[arg-type]

@@ -8,8 +8,8 @@ import pytest
 
 from hit.config import TrainConfig
 from hit.errors import DataError
+from hit.runs.training_run import train_run
 from hit.schema import Tag
-from hit.training_run import train_run
 from tests.commands import SMALL, Commands, alive, descendants, wait_until
 from tests.pictures import large_pictures
 

@@ -23,8 +23,8 @@ from hit.schema import Tag
 SMALL = ("--channels", "4", "--z_dims", "5", "--metrics", "core", "--batch_size", "64", "--epochs", "6")
 _PRELOADED = [
     "hit.train",
-    "hit.training_run",
-    "hit.pruning",
+    "hit.runs.training_run",
+    "hit.runs.pruning",
     "hit.recovery",
     "mlflow.store.tracking.sqlalchemy_store",
     "sklearn.datasets",

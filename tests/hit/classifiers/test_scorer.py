@@ -19,17 +19,17 @@ from hit.data import Dataset, Split
 from hit.errors import CheckpointError, ConfigError, Interrupted, NoScorer, StoreError, Unavailable
 from hit.evaluation import evaluate_model, samples
 from hit.evaluation.samples import measure_generation, scorer_fingerprint
-from hit.evaluation_run import candidates, evaluate_run
-from hit.measurement import Measurement, _report_skipped, find_scorers, measure
 from hit.metrics.generation import GENERATION
 from hit.metrics.inception import InceptionFid
 from hit.models import HierarchicalVAE, build_model
 from hit.processes.stop import StopRequest
+from hit.runs.evaluation_run import candidates, evaluate_run
+from hit.runs.measurement import Measurement, _report_skipped, find_scorers, measure
+from hit.runs.stored_scorer import find_scorer, load_classifier
+from hit.runs.training_run import train_run
 from hit.schema import Tag, is_metric, metric
 from hit.schema.metric_groups import parse_groups
 from hit.store import Store
-from hit.stored_scorer import find_scorer, load_classifier
-from hit.training_run import train_run
 
 pytestmark = pytest.mark.usefixtures("lines")
 
@@ -272,7 +272,7 @@ class TestStore:
             raise Interrupted(signal.SIGTERM)
 
         with monkeypatch.context() as patch:
-            patch.setattr("hit.measurement._log_pictures", stop)
+            patch.setattr("hit.runs.measurement._log_pictures", stop)
             with pytest.raises(Interrupted):
                 train_run(config, uri=uri)
         (run,) = Store(uri).runs("hit")

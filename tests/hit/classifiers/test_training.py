@@ -16,9 +16,9 @@ from hit.config.options import build
 from hit.data import Dataset, Split
 from hit.errors import ConfigError, Diverged, Interrupted
 from hit.processes.stop import StopRequest
+from hit.runs.stored_scorer import load_classifier
 from hit.schema import Kind, Tag
 from hit.store import Store
-from hit.stored_scorer import load_classifier
 from hit.training.loop import Epoch
 
 

@@ -10,11 +10,11 @@ from hit.config import TrainConfig
 from hit.config.early_stopping import EarlyStopping, PrunerRule
 from hit.config.rate_region import RateBound
 from hit.errors import ConfigError, EndedEarly
-from hit.pruning import Trace, early_stopper, prunes
+from hit.runs.pruning import Trace, early_stopper, prunes
+from hit.runs.training_run import train_run
 from hit.schema import Tag
 from hit.store import Store
 from hit.training.rate_bounds import RateBoundStopper
-from hit.training_run import train_run
 
 TINY = TrainConfig(channels=4, z_dims=(5,), metrics="core", batch_size=256, epochs=3)
 

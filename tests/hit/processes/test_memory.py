@@ -9,11 +9,11 @@ from hit.classifiers.training import fit_classifier
 from hit.config import TrainConfig
 from hit.errors import ConfigError, OutOfMemory
 from hit.evaluation import evaluate_model
-from hit.measurement import find_scorers
 from hit.models import build_model, check_memory
 from hit.models.build import _outline
 from hit.models.memory_footprint import step_bytes, weight_bytes
 from hit.processes.memory import as_refusal, memory_is_told, memory_of
+from hit.runs.measurement import find_scorers
 from hit.training import fit
 
 CPU = torch.device("cpu")

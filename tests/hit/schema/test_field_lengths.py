@@ -12,14 +12,14 @@ from mlflow.entities import Run
 
 from hit.config import TrainConfig
 from hit.config.field_types import MOST_LAYERS
-from hit.evaluation_run import candidates, evaluate_run
 from hit.processes.stop import StopRequest
+from hit.runs.evaluation_run import candidates, evaluate_run
+from hit.runs.training_run import train_run
 from hit.schema import CONFIG, Kind, Tag, field_lengths, layer_metrics
 from hit.schema.field_lengths import is_shortened, shortened
 from hit.store import Store
 from hit.tracking import RunWriter
 from hit.tracking.reservation import reserve_run
-from hit.training_run import train_run
 
 AROUND = (-1, 0, 1, 5000)
 

@@ -17,6 +17,7 @@ from hit.evaluation import Evaluation, evaluate_model
 from hit.models import HierarchicalVAE, Pass, build_model
 from hit.models.surface_model import ModulatedLayer, SurfaceModel, condition_on_betas, fold
 from hit.processes.stop import StopRequest
+from hit.runs.training_run import RunProgress
 from hit.schema import Kind, Tag
 from hit.store import Store
 from hit.surfaces.plan import SURFACE_DEFAULTS, SurfacePlan
@@ -27,7 +28,6 @@ from hit.training.beta_sampling import draw_betas, ramp
 from hit.training.checkpoints import load_weights
 from hit.training.loop import Epoch
 from hit.training.objective import objective
-from hit.training_run import RunProgress
 
 GREY, COLOUR = (1, 28, 28), (3, 32, 32)
 SMALL = TrainConfig(channels=4, z_dims=(5,), epochs=4, batch_size=64, learning_rate=3e-3)
@@ -398,5 +398,5 @@ class TestStore:
             bottom, top = next(rates)
             return Evaluation({"test/rate_1": bottom, "test/rate_2": top})
 
-        monkeypatch.setattr("hit.measurement.evaluate_model", measured)
+        monkeypatch.setattr("hit.runs.measurement.evaluate_model", measured)
         assert Store(uri).run(surface_run(plan, uri=uri)).data.tags[Tag.COLLAPSED] == "2"

@@ -13,16 +13,16 @@ from mlflow.entities import Run
 from hit.commands import program
 from hit.config import TrainConfig
 from hit.data import Dataset
-from hit.datasets import load_once
 from hit.delivery.local_state import state_folder
 from hit.errors import StoreError, shown
 from hit.errors.run_outcomes import RunOutcome
-from hit.measurement import Measurement, evaluator_fingerprint, find_scorers, log_measurement, measure
 from hit.models import HierarchicalVAE, build_model, check_fit
 from hit.processes.devices import select_device, set_threads
 from hit.processes.jobs import run_jobs
 from hit.processes.pool import Job, Outcome
 from hit.processes.stop import StopRequest
+from hit.runs.datasets import load_once
+from hit.runs.measurement import Measurement, evaluator_fingerprint, find_scorers, log_measurement, measure
 from hit.schema import WEIGHTS, Kind, Tag
 from hit.schema.experiments import Experiment
 from hit.schema.metric_groups import GROUPS

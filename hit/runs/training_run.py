@@ -10,21 +10,21 @@ from typing import Any
 
 from hit.commands import program
 from hit.config import TrainConfig, beta_numbers
-from hit.datasets import load_once
 from hit.errors import Interrupted
-from hit.measurement import measure_run
-from hit.model_run import RunRequest, describe_run, model_run
 from hit.models import build_model, check_fit, check_memory
 from hit.processes.devices import select_device, set_threads
 from hit.processes.stop import StopRequest
-from hit.resuming import CHECKPOINT, Longer, take_earlier_epochs
+from hit.runs.datasets import load_once
+from hit.runs.measurement import measure_run
+from hit.runs.model_run import RunRequest, describe_run, model_run
+from hit.runs.resuming import CHECKPOINT, Longer, take_earlier_epochs
+from hit.runs.warm_start import find_source, load_source
 from hit.schema import Tag
 from hit.store import Store
 from hit.tracking.claims import Claim
 from hit.training import fit
 from hit.training.loop import Epoch
 from hit.ui.run_notes import run_note
-from hit.warm_start import find_source, load_source
 
 
 @dataclass(frozen=True)

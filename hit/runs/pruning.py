@@ -52,7 +52,7 @@ _MAKERS: dict[str, Callable[[Sequence[float], int], BasePruner]] = {
 def early_stopper(
     rules: EarlyStopping, config: TrainConfig, experiment: str | Experiment, uri: str | None = None
 ) -> Callable[[str, Epoch], None]:
-    """What `hit.training_run.train_run` is to show every epoch of a run to; the last epoch is never judged.
+    """What `hit.runs.training_run.train_run` is to show every epoch of a run to; the last epoch is never judged.
 
     Args:
         rules: when to end it.

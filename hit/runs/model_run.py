@@ -10,10 +10,10 @@ import torch
 
 from hit.config import TrainConfig
 from hit.data import Dataset
-from hit.datasets import log_dataset
 from hit.delivery.local_state import state_folder
 from hit.models import HierarchicalVAE
 from hit.processes.stop import StopRequest
+from hit.runs.datasets import log_dataset
 from hit.schema import CONFIG, DEFAULT_EXPERIMENT, Kind, Tag
 from hit.schema.experiments import Experiment
 from hit.tracking import RunWriter

@@ -9,12 +9,12 @@ import pytest
 
 from hit.config import TrainConfig
 from hit.errors import ConfigError, Interrupted
-from hit.evaluation_run import candidates, evaluate_run
-from hit.model_run import RunRequest
 from hit.processes.stop import StopRequest
+from hit.runs.evaluation_run import candidates, evaluate_run
+from hit.runs.model_run import RunRequest
+from hit.runs.training_run import RunProgress, train_run
 from hit.schema import Tag
 from hit.store import Store
-from hit.training_run import RunProgress, train_run
 
 
 @pytest.fixture(scope="module")

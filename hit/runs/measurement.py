@@ -29,10 +29,10 @@ from hit.metrics import EVALUATOR, Projection, violations
 from hit.metrics.inception import InceptionFid
 from hit.models import HierarchicalVAE
 from hit.processes.memory import memory_is_told
+from hit.runs.stored_scorer import find_scorer
 from hit.schema import Tag
 from hit.schema.metric_groups import GROUPS, parse_groups
 from hit.store import Store
-from hit.stored_scorer import find_scorer
 from hit.tracking import RunWriter
 from hit.training.checkpoints import save_weights
 from hit.ui.run_notes import run_note

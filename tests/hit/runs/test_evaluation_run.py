@@ -10,12 +10,12 @@ import pytest
 
 from hit.config import TrainConfig
 from hit.errors import Claimed, Interrupted
-from hit.evaluation_run import candidates, evaluate_run, evaluate_runs
 from hit.processes.stop import StopRequest
+from hit.runs.evaluation_run import candidates, evaluate_run, evaluate_runs
+from hit.runs.training_run import train_run
 from hit.schema import Tag
 from hit.store import Store
 from hit.tracking import RunWriter
-from hit.training_run import train_run
 from tests.commands import descendants, wait_until
 
 OPTIONS: dict[str, Any] = {"again": False, "data_root": "", "device": "cpu", "threads": 1}

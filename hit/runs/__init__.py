@@ -1,0 +1,1 @@
+"""One run of the store from beginning to end: training, measuring, evaluating, resuming."""
