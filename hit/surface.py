@@ -91,7 +91,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     from hit.schema import Tag, metric
     from hit.store import Store
     from hit.surfaces.resuming import assert_same_as_finished, resume_plan
-    from hit.surfaces.run import read_surface, surface_run
+    from hit.surfaces.surface_run import read_surface, surface_run
     from hit.ui.run_names import command_name
 
     workers = worker_count(options.workers)

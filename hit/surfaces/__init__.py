@@ -1,0 +1,1 @@
+"""Rate surfaces: one model for every β, its cells, and its comparison with dedicated models."""

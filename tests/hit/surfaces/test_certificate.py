@@ -21,7 +21,7 @@ from hit.schema import Kind, Tag
 from hit.store import Store
 from hit.surfaces.certificate import Comparison, compare, summary
 from hit.surfaces.plan import SurfacePlan
-from hit.surfaces.run import _warn_of_collapse, read_surface, surface_run
+from hit.surfaces.surface_run import _warn_of_collapse, read_surface, surface_run
 from hit.training import fit
 from hit.training.loop import Epoch
 
@@ -107,7 +107,7 @@ def test_points_that_are_none_are_refused(text: str) -> None:
 def test_a_surface_is_certified_and_read_off_again(
     digits: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("hit.surfaces.run", "hit.surfaces.cells", "hit.runs.training_run"):
+    for module in ("hit.surfaces.surface_run", "hit.surfaces.cells", "hit.runs.training_run"):
         monkeypatch.setattr(f"{module}.load_once", lambda name, root, device, crop: digits)
     uri = f"sqlite:///{tmp_path}/store.db"
     config = replace(CONFIG, state_dir=str(tmp_path / "state"))

@@ -12,8 +12,8 @@ from hit.errors import ConfigError
 from hit.schema import Kind, Tag
 from hit.store import Store
 from hit.surfaces.plan import SurfacePlan
-from hit.surfaces.run import surface_run
 from hit.surfaces.stored import expected_rates, find_surface
+from hit.surfaces.surface_run import surface_run
 from hit.tracking import RunWriter
 
 DIGEST = "0123"

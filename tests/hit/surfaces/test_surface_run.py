@@ -22,7 +22,7 @@ from hit.schema import Kind, Tag
 from hit.store import Store
 from hit.surfaces.plan import SURFACE_DEFAULTS, SurfacePlan
 from hit.surfaces.resuming import resume_plan
-from hit.surfaces.run import surface_run
+from hit.surfaces.surface_run import surface_run
 from hit.training import fit
 from hit.training.beta_sampling import draw_betas, ramp
 from hit.training.checkpoints import load_weights
@@ -321,7 +321,7 @@ class TestStore:
     def test_a_parent_and_a_child_a_cell(
         self, plan: SurfacePlan, uri: str, digits: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("hit.surfaces.run.COLLAPSED_BELOW", 1e9)  # as if no layer carried anything
+        monkeypatch.setattr("hit.surfaces.surface_run.COLLAPSED_BELOW", 1e9)  # as if no layer carried anything
         run_id = surface_run(plan, uri=uri)
         store, client = Store(uri), MlflowClient(uri)
         parent = store.run(run_id)
