@@ -9,7 +9,7 @@ import pandas as pd
 
 from analysis.recommendation import APPLICATIONS, Recommendation, recommend
 from hit.errors import StoreError
-from hit.model_registry import Registered, register_run
+from hit.serving.model_registry import Registered, register_run
 from hit.store import Store
 
 _LOG = logging.getLogger(__name__)

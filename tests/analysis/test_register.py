@@ -23,9 +23,9 @@ from analysis.register import register, register_all
 from hit.config import TrainConfig
 from hit.data import load
 from hit.errors import StoreError
-from hit.model_registry import model_name, register_run, registry_word
 from hit.runs.training_run import train_run
 from hit.schema import Kind, Tag
+from hit.serving.model_registry import model_name, register_run, registry_word
 from hit.store import Store
 from hit.tracking import RunWriter
 from tests.stores import Server, clean_environment

@@ -12,11 +12,11 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import PERMISSION_DENIED
 
-from hit import model_registry
 from hit.connection import connect, experiment_id, idempotent_creation
 from hit.connection.idempotent_creation import create_run, made_once
 from hit.errors import StoreAway, StoreRefused
 from hit.schema import Kind, Tag
+from hit.serving import model_registry
 from hit.store import Store
 from hit.tracking import RunWriter
 from hit.tracking.reservation import reserve_run

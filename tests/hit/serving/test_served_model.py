@@ -15,10 +15,10 @@ from mlflow.exceptions import MlflowException
 
 from hit.config import TrainConfig
 from hit.errors import UserError
-from hit.model_files import write_model
 from hit.models import HierarchicalVAE, build_model
 from hit.models.surface_model import condition_on_betas, fold
 from hit.serving import ServedModel, load_folder
+from hit.serving.mlflow_model import write_model
 from hit.training.checkpoints import save_weights
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*Any type hint is inferred:UserWarning")
@@ -121,7 +121,7 @@ def test_batches_do_not_show(digits: Served, monkeypatch: pytest.MonkeyPatch) ->
         {"data": None, "params": {"mode": "sample", "count": 3}},
     ]
     whole = [digits.pyfunc.predict(**one) for one in asked]
-    monkeypatch.setattr("hit.serving._BATCH", 2)
+    monkeypatch.setattr("hit.serving.served_model._BATCH", 2)
     for one, expected in zip(asked, whole, strict=True):
         for name, values in digits.pyfunc.predict(**one).items():
             np.testing.assert_allclose(values, expected[name], rtol=1e-4, atol=1e-5)

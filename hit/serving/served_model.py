@@ -1,7 +1,7 @@
 """A trained model behind MLflow's `predict`: it encodes and reconstructs images, decodes latents, and samples.
 
 MLflow loads it by the name of this module (`mlflow.pyfunc.load_model`, `mlflow models serve`) from a folder that holds
-`model.json` and `weights.safetensors`, written by `hit.model_files`: numbers and JSON, nothing that could run.
+`model.json` and `weights.safetensors`, written by `hit.serving.mlflow_model`: numbers and JSON, nothing that could run.
 """
 
 __all__ = ["IMAGES", "ServedModel", "describe", "latent_name", "load_folder"]
@@ -22,7 +22,7 @@ from hit.config import TrainConfig
 from hit.errors import CheckpointError, DataError, UserError, shown
 from hit.models import HierarchicalVAE, build_model
 from hit.processes.devices import select_device
-from hit.served_params import MOST_SAMPLES, ServedParams, refuse_unknown, usual_samples
+from hit.serving.request_params import MOST_SAMPLES, ServedParams, refuse_unknown, usual_samples
 from hit.training.checkpoints import load_weights
 
 IMAGES = "images"
@@ -207,7 +207,7 @@ def latent_name(layer: int) -> str:
 
 
 def load_folder(folder: Path) -> ServedModel:
-    """The model of a folder that `hit.model_files` wrote, on the GPU where there is one.
+    """The model of a folder that `hit.serving.mlflow_model` wrote, on the GPU where there is one.
 
     Raises:
         CheckpointError: a file is missing or damaged, or the weights are of another model.

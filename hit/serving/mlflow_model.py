@@ -18,8 +18,8 @@ from mlflow.types import DataType, ParamSchema, ParamSpec, Schema, TensorSpec
 
 import hit
 from hit.config import TrainConfig, machine_fields
-from hit.served_params import MODES
-from hit.serving import ServedModel, describe, latent_name, load_folder
+from hit.serving.request_params import MODES
+from hit.serving.served_model import ServedModel, describe, latent_name, load_folder
 
 #: Packages whose version decides what a served model answers.
 _DECIDING = ("mlflow", "torch", "torchvision", "numpy", "pandas", "safetensors", "pydantic")

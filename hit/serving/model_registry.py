@@ -19,10 +19,10 @@ from hit.config import TrainConfig
 from hit.connection.idempotent_creation import made_once
 from hit.connection.store_errors import is_there_already, is_unknown, translated
 from hit.errors import StoreError, UserError
-from hit.model_files import write_model
 from hit.runs.warm_start import trained_shape
 from hit.schema import WEIGHTS, Kind, Tag, field_lengths
 from hit.schema.field_lengths import shortened
+from hit.serving.mlflow_model import write_model
 from hit.store import Store, config_of
 
 #: Tags of a run that its registered version has, too.
