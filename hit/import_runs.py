@@ -48,7 +48,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     from hit.errors import CheckpointError
     from hit.processes.devices import select_device
     from hit.recovery import recover
-    from hit.research_import import ImportResult, ImportStatus, find_runs, import_runs
+    from hit.research_code.importer import ImportResult, ImportStatus, find_runs, import_runs
     from hit.tracking import RunWriter
     from hit.ui.run_names import command_name
 

@@ -13,7 +13,7 @@ from hit.config.options import output_file
 from hit.config.paths import given_path
 from hit.delivery.local_state import state_folder
 from hit.errors import ConfigError
-from hit.research_import import find_runs
+from hit.research_code.importer import find_runs
 from sweeps.launchers.launcher import Training
 from tests.unreadable import unreadable
 

@@ -21,7 +21,7 @@ from hit.import_runs import main
 from hit.models import build_model
 from hit.processes.stop import StopRequest
 from hit.research_code import Unsupported, layer_names, translate_config, translate_weights
-from hit.research_import import ImportResult, ImportStatus, find_runs, import_runs, read_config, read_weights
+from hit.research_code.importer import ImportResult, ImportStatus, find_runs, import_runs, read_config, read_weights
 from hit.runs.evaluation_run import candidates, evaluate_run
 from hit.schema import Kind, Tag
 from hit.store import Store
@@ -280,7 +280,7 @@ def binary_digits(monkeypatch: pytest.MonkeyPatch) -> Dataset:
             raise DataError(f"dataset {name!r}: not here")
         return whole.to(device)
 
-    monkeypatch.setattr("hit.research_import.load_once", load)
+    monkeypatch.setattr("hit.research_code.importer.load_once", load)
     return whole
 
 
@@ -402,7 +402,7 @@ class TestImport:
             asked.append(name)
             raise DataError(f"dataset {name!r}: not here")
 
-        monkeypatch.setattr("hit.research_import.load_once", load)
+        monkeypatch.setattr("hit.research_code.importer.load_once", load)
         for name in "abc":
             write_run(tmp_path / "runs" / name)
         results = self.imported(tmp_path)

@@ -22,7 +22,7 @@ from hit.errors.run_outcomes import RunOutcome
 from hit.models import HierarchicalVAE, build_model
 from hit.processes.devices import select_device, set_threads
 from hit.processes.stop import StopRequest
-from hit.research_code import Unsupported, translate_config, translate_weights
+from hit.research_code.translation import Unsupported, translate_config, translate_weights
 from hit.runs.datasets import load_once
 from hit.runs.measurement import measure_run
 from hit.runs.model_run import RunRequest, describe_run, model_run

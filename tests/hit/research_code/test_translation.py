@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hit.config import TrainConfig
 from hit.errors import CheckpointError, ConfigError
 from hit.research_code import translate_config
-from hit.research_import import ImportStatus, find_runs, import_runs, read_config
+from hit.research_code.importer import ImportStatus, find_runs, import_runs, read_config
 from tests.unreadable import unreadable
 
 FLAGS: dict[str, Any] = {
