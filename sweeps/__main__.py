@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def parser() -> Parser:
     """The options of the command."""
-    from sweeps.options import sweep_parser  # needs `analysis`, which may be another one (hit.console)
+    from sweeps.options import sweep_parser  # needs `analysis`, which may be another one (hit.cli.console)
 
     return sweep_parser("sweeps", "Let a driver choose models by what the store holds, train them, each evaluated.")
 

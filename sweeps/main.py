@@ -31,7 +31,7 @@ class PageOptions:
 
 def parser() -> Parser:
     """The options of the command."""
-    from sweeps.options import sweep_parser  # needs `analysis`, which may be another one (hit.console)
+    from sweeps.options import sweep_parser  # needs `analysis`, which may be another one (hit.cli.console)
 
     says = "A small sweep over β on one data set, its evaluation and its report."
     options = sweep_parser("sweeps.main", says, **DEFAULTS)

@@ -74,7 +74,7 @@ def _run(name: str, rest: list[str]) -> NoReturn:
     sys.argv = [f"hit {name}", *rest]
 
     try:
-        from hit.cli import entry_point
+        from hit.cli.parser import entry_point
     except KeyboardInterrupt:  # nothing has begun
         print("interrupted", file=sys.stderr)
         sys.exit(130)

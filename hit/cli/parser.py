@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from typing import Any, NoReturn
 
+from hit.cli.console import refuse_others
 from hit.commands import program
 from hit.config import describe, flat_defaults
 from hit.config.options import defaults, infos
-from hit.console import refuse_others
 from hit.errors import ConfigError, EndsWork, Interrupted, StoreAway, nearest, shown
 from hit.errors.redaction import redact, redact_tracebacks
 from hit.processes.memory import as_refusal

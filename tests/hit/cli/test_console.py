@@ -15,14 +15,14 @@ import pytest
 
 import hit
 from analysis.suggestions import train_commands
+from hit.cli.console import main, refuse_others
 from hit.commands import COMMANDS, program
-from hit.console import main, refuse_others
 from hit.errors import ConfigError
 from hit.processes.pool import Job, WorkerPool
 from tests.commands import ROOT, Commands
 
 #: As the script that pip installs begins: the working directory is not on Python's path.
-SCRIPT = "import sys; sys.path.remove(''); sys.argv[0] = '/usr/bin/hit'; from hit.console import main; main()"
+SCRIPT = "import sys; sys.path.remove(''); sys.argv[0] = '/usr/bin/hit'; from hit.cli.console import main; main()"
 
 
 def said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
@@ -84,7 +84,7 @@ def test_a_help_waits_for_nothing_heavy() -> None:
     """`hit --help` takes a fifth of a second."""
     script = (
         "import sys; sys.argv = ['/usr/bin/hit', {words}]\n"
-        "from hit.console import main\n"
+        "from hit.cli.console import main\n"
         "try: main()\n"
         "except SystemExit: print(*{{'torch', 'mlflow', 'numpy', 'pandas', 'joblib', 'psutil'}} & set(sys.modules))\n"
     )

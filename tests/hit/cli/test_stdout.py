@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hit.console import main
+from hit.cli.console import main
 from tests.commands import SMALL
 from tests.stores import new_database
 

@@ -6,8 +6,8 @@ import sys
 import pytest
 
 from hit.cli import entry_point
+from hit.cli.console import main
 from hit.commands import COMMANDS
-from hit.console import main
 from hit.errors import ConfigError
 from hit.processes.setup import spare_letters
 from hit.schema import Kind
