@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def parser() -> Parser:
     """The options of the command."""
-    from sweeps.options import sweep_parser  # needs `analysis`, which may be another one (hit.cli.console)
+    from sweeps.spec.request import sweep_parser  # needs `analysis`, which may be another one (hit.cli.console)
 
     return sweep_parser("sweeps", "Let a driver choose models by what the store holds, train them, each evaluated.")
 
@@ -24,7 +24,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     """Parse the options, run what the store lacks, print the sweep's run id."""
     parsed = parser().parse(argv)
 
-    from sweeps.options import SweepRequest
+    from sweeps.spec.request import SweepRequest
 
     request = SweepRequest.parse(parsed)
 

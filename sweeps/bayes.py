@@ -13,12 +13,12 @@ from analysis.frame import require
 from analysis.frame import values as numbers
 from hit.errors import ConfigError, StoreError
 from hit.schema import described
-from sweeps.choosing import Sampler
 from sweeps.driver import Driver, Proposal, once
 from sweeps.hypervolume import hypervolume
 from sweeps.matching import comparable
 from sweeps.samplers import Trials, suggest
-from sweeps.searchspace import SearchSpace
+from sweeps.spec.driver_options import Sampler
+from sweeps.spec.search_space import SearchSpace
 
 Floats = npt.NDArray[np.float64]
 

@@ -31,7 +31,7 @@ class PageOptions:
 
 def parser() -> Parser:
     """The options of the command."""
-    from sweeps.options import sweep_parser  # needs `analysis`, which may be another one (hit.cli.console)
+    from sweeps.spec.request import sweep_parser  # needs `analysis`, which may be another one (hit.cli.console)
 
     says = "A small sweep over β on one data set, its evaluation and its report."
     options = sweep_parser("sweeps.main", says, **DEFAULTS)
@@ -43,7 +43,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     """Sweep, report, say where it is."""
     parsed = parser().parse(argv)
 
-    from sweeps.options import SweepRequest
+    from sweeps.spec.request import SweepRequest
 
     request = SweepRequest.parse(parsed)
     page = build(PageOptions, parsed["report"])

@@ -12,11 +12,11 @@ from hit.config.beta_grid import GRID_DEFAULTS
 from hit.config.options import defaults
 from hit.tracking import RunWriter
 from hit.ui.views import run_page
-from sweeps.choosing import ChoosingOptions
 from sweeps.decisions import DECISIONS
-from sweeps.options import SweepOptions
 from sweeps.progress import Standing
-from sweeps.running import RunningOptions
+from sweeps.spec.driver_options import ChoosingOptions
+from sweeps.spec.launch_options import RunningOptions
+from sweeps.spec.request import SweepOptions
 
 _SECONDS_BETWEEN_NOTES = 5.0
 #: Told in any case, and first.

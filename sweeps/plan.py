@@ -12,10 +12,10 @@ from hit.store import Store
 from hit.surfaces.stored import expected_rates, find_surface
 from sweeps.bayes import BayesDriver
 from sweeps.beta_coverage import BetaCoverage
-from sweeps.choosing import Choice
 from sweeps.coverage import TargetCoverage
 from sweeps.driver import Driver
 from sweeps.grid import GridDriver
+from sweeps.spec.driver_options import Choice
 from sweeps.surface_rates import SurfaceRates
 
 

@@ -26,8 +26,8 @@ from scipy.stats import qmc
 from analysis.criteria import Objective, non_dominated
 from analysis.surrogate import thinned
 from hit.runs.pruning import quiet_optuna
-from sweeps.choosing import Sampler
-from sweeps.searchspace import Dimension
+from sweeps.spec.driver_options import Sampler
+from sweeps.spec.search_space import Dimension
 
 Floats = npt.NDArray[np.float64]
 

@@ -21,7 +21,7 @@ class SweepSetting:
         budget: how much it may spend.
         early_stopping: rules that end runs early, as text (`hit.config.early_stopping`).
         best: metric whose best value is told.
-        definition: hash of what the sweep is (`sweeps.definition`): those of one definition share a budget.
+        definition: hash of what the sweep is (`sweeps.spec.definition`): those of one definition share a budget.
         uri: the store.
     """
 

@@ -25,7 +25,7 @@ class Spending:
         store: the run store.
         experiment: name of the experiment.
         sweep: run id of the sweep that asks.
-        definition: its definition (`sweeps.definition`); where it is empty, the sweep is alone.
+        definition: its definition (`sweeps.spec.definition`); where it is empty, the sweep is alone.
     """
 
     def __init__(self, store: Store, experiment: str | Experiment, sweep: str, definition: str) -> None:

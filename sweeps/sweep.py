@@ -24,14 +24,14 @@ from hit.store import Store
 from hit.tracking import RunWriter
 from hit.ui.run_names import command_name
 from sweeps.budget import Budget
-from sweeps.definition import definition_hash
 from sweeps.driver import Driver
 from sweeps.launchers import build_launcher, check_launcher
 from sweeps.loop import run_sweep
-from sweeps.options import SweepOptions, SweepRequest, is_swept
 from sweeps.plan import build_driver, check_logged, find_rates
-from sweeps.running import RunningOptions
 from sweeps.setting import SweepResult, SweepSetting
+from sweeps.spec.definition import definition_hash
+from sweeps.spec.launch_options import RunningOptions
+from sweeps.spec.request import SweepOptions, SweepRequest, is_swept
 
 _LOG = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ class Sweep:
         driver: who chooses the models.
         params: what the sweep's run shows as params.
         best: metric whose best value is told while it runs.
-        definition: hash of what it is (`sweeps.definition`): all starts of a sweep share its budget.
+        definition: hash of what it is (`sweeps.spec.definition`): all starts of a sweep share its budget.
     """
 
     base: TrainConfig

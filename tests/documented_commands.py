@@ -151,7 +151,7 @@ def _check_options(module: str, words: Sequence[str]) -> None:
     parser = _parser(module)
     parsed = parser.parse([str(word) for word in words])
     if module in ("sweeps", "sweeps.main"):
-        from sweeps.options import SweepRequest
+        from sweeps.spec.request import SweepRequest
 
         SweepRequest.parse(parsed)
     for title, options in parser.sources.items():

@@ -21,7 +21,7 @@ from hit.config.early_stopping import EarlyStopping
 from hit.config.options import build, output_file
 from hit.errors import ConfigError, StoreError
 from hit.surfaces.plan import SurfacePlan
-from sweeps.options import SweepRequest
+from sweeps.spec.request import SweepRequest
 from tests.test_project import ENTRY_POINTS
 
 Parsed = Mapping[str, Mapping[str, Any]]

@@ -9,7 +9,7 @@ from sweeps.launchers.inline import InlineLauncher
 from sweeps.launchers.launcher import Launcher
 from sweeps.launchers.pool import PoolLauncher
 from sweeps.launchers.project import ProjectLauncher
-from sweeps.running import RunningOptions
+from sweeps.spec.launch_options import RunningOptions
 
 
 def check_launcher(options: RunningOptions) -> None:

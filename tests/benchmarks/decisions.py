@@ -25,9 +25,9 @@ from hit.connection import connect, experiment_id
 from hit.schema import SCHEMA_VERSION, Kind, Tag, layer_metrics
 from hit.store import Store
 from hit.store.incremental import HistoryReader
-from sweeps.choosing import Choice, ChoosingOptions
 from sweeps.driver import Driver
 from sweeps.plan import build_driver
+from sweeps.spec.driver_options import Choice, ChoosingOptions
 from tests.replay import ACCURACY, BASE, DIGEST, Surface
 from tests.stores import Server
 

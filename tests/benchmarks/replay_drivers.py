@@ -17,11 +17,11 @@ from analysis.criteria import parse_objectives
 from hit.config.beta_grid import BetaGrid
 from hit.config.rate_region import RateRegion
 from sweeps.cells import RegionCells
-from sweeps.choosing import Choice, ChoosingOptions
 from sweeps.driver import Driver
 from sweeps.hypervolume import hypervolume
 from sweeps.landed import finished_rates
 from sweeps.plan import build_driver
+from sweeps.spec.driver_options import Choice, ChoosingOptions
 from tests.benchmarks.record_surface import TABLE
 from tests.replay import ACCURACY, BASE, DIGEST, Laboratory, Surface
 

@@ -6,8 +6,8 @@ import pytest
 
 from hit.config.beta_grid import BetaGrid
 from sweeps.bayes import BayesDriver
-from sweeps.choosing import Choice, ChoosingOptions
 from sweeps.plan import build_driver
+from sweeps.spec.driver_options import Choice, ChoosingOptions
 from tests.replay import ACCURACY, BASE, DIGEST, Laboratory, Surface
 
 SURFACE = Surface.analytic(21)

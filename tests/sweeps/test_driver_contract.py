@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from hit.config.beta_grid import BetaGrid
-from sweeps.choosing import Choice, ChoosingOptions, Sampler
 from sweeps.driver import Driver, with_pending
 from sweeps.plan import build_driver
+from sweeps.spec.driver_options import Choice, ChoosingOptions, Sampler
 from tests.replay import ACCURACY, BASE, DIGEST, Laboratory, Surface
 
 SURFACE = Surface.analytic(7)

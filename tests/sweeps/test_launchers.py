@@ -38,8 +38,8 @@ from sweeps.launchers import (
     check_launcher,
 )
 from sweeps.loop import run_sweep
-from sweeps.running import RunningOptions
 from sweeps.setting import SweepResult, SweepSetting
+from sweeps.spec.launch_options import RunningOptions
 from tests.commands import alive, descendants
 
 BASE = TrainConfig(channels=4, z_dims=(5,), metrics="core", batch_size=256, epochs=2, threads=1)

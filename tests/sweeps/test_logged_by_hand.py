@@ -15,9 +15,9 @@ from hit.errors import ConfigError, StoreError
 from hit.schema import Kind, Tag
 from hit.store import Store
 from sweeps.bayes import BayesDriver
-from sweeps.choosing import Choice, ChoosingOptions
 from sweeps.plan import build_driver, check_logged
 from sweeps.progress import Best
+from sweeps.spec.driver_options import Choice, ChoosingOptions
 from tests.frames import grid_frame
 from tests.replay import BASE, DIGEST, Laboratory, Surface
 

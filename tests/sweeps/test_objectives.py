@@ -6,8 +6,8 @@ import pytest
 from analysis.criteria import non_dominated, parse_constraints
 from hit.config.rate_region import RateRegion
 from hit.errors import ConfigError
-from sweeps.choosing import region_constraints
 from sweeps.hypervolume import hypervolume
+from sweeps.spec.driver_options import region_constraints
 
 
 @pytest.mark.parametrize("dimensions", [1, 2, 3, 4])

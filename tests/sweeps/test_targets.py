@@ -4,7 +4,7 @@ import pytest
 
 from hit.errors import ConfigError
 from sweeps.__main__ import parser
-from sweeps.options import SweepRequest
+from sweeps.spec.request import SweepRequest
 
 
 def request(*words: str) -> SweepRequest:

@@ -16,7 +16,7 @@ from hit.surface import parser as surface_parser
 from hit.surfaces.plan import SurfacePlan
 from sweeps.__main__ import parser as sweep_parser
 from sweeps.main import parser as story_parser
-from sweeps.searchspace import parse_fields
+from sweeps.spec.search_space import parse_fields
 
 #: A value of each field, other than its default; for a model whose every field means something.
 OTHER: dict[str, Any] = {

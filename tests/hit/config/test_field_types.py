@@ -25,7 +25,7 @@ from hit.processes.stop import StopRequest
 from hit.schema import Kind
 from hit.store import Store
 from sweeps.__main__ import parser
-from sweeps.options import SweepRequest, parse_seeds
+from sweeps.spec.request import SweepRequest, parse_seeds
 
 
 @pytest.mark.parametrize(

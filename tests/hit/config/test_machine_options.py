@@ -14,7 +14,7 @@ from hit.import_runs import ImportOptions
 from hit.recover import RecoverOptions
 from hit.surface import SurfaceOptions
 from hit.train import TrainOptions
-from sweeps.options import SweepOptions
+from sweeps.spec.request import SweepOptions
 
 #: Options whose help says more.
 ALSO = {(SurfaceOptions, "workers"), (RecoverOptions, "experiment")}

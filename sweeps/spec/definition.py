@@ -3,7 +3,7 @@
 __all__ = ["definition_hash"]
 
 from hit.schema.hashing import identity_hash
-from sweeps.choosing import Choice
+from sweeps.spec.driver_options import Choice
 
 
 def definition_hash(choice: Choice, early_stopping: str, data_digest: str) -> str:

@@ -17,7 +17,7 @@ from hit.config.field_types import MOST_CELLS, RunId, Text
 from hit.config.rate_region import RateRegion
 from hit.errors import ConfigError, shown
 from hit.schema.metric_groups import parse_groups
-from sweeps.searchspace import Dimension, SearchSpace, parse_fields
+from sweeps.spec.search_space import Dimension, SearchSpace, parse_fields
 
 Sampler = Literal["gp", "tpe", "nsga2", "nsga3", "cmaes", "qmc", "random"]
 

@@ -17,8 +17,8 @@ from hit.config.machine_options import WorkerOptions
 from hit.config.options import build
 from hit.config.rate_targets import TARGET_LAYERED
 from hit.errors import ConfigError, shown
-from sweeps.choosing import Choice, ChoosingOptions
-from sweeps.running import RunningOptions
+from sweeps.spec.driver_options import Choice, ChoosingOptions
+from sweeps.spec.launch_options import RunningOptions
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))

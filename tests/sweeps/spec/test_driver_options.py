@@ -9,8 +9,8 @@ from sweeps.bayes import BayesDriver
 from sweeps.beta_coverage import BetaCoverage
 from sweeps.coverage import TargetCoverage
 from sweeps.grid import GridDriver
-from sweeps.options import SweepRequest
 from sweeps.plan import build_driver
+from sweeps.spec.request import SweepRequest
 
 REGION = ["--region", "rate_1=5:40,rate_2=2:20"]
 
