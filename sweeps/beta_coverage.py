@@ -18,8 +18,8 @@ from sweeps.coverage import resting
 from sweeps.driver import Driver, Proposal, once
 from sweeps.landed import betas_and_rates, betas_of, finished_rates
 from sweeps.matching import comparable
-from sweeps.surface_rates import SurfaceRates, SurfaceSurrogate
-from sweeps.surrogate import RatePredictor, RateSurrogate
+from sweeps.rate_models.from_surface import SurfaceRates, SurfaceSurrogate
+from sweeps.rate_models.gaussian_process import RatePredictor, RateSurrogate
 
 Floats = npt.NDArray[np.float64]
 

@@ -18,7 +18,7 @@ from sweeps.cells import RegionCells
 from sweeps.driver import Driver, Proposal, once
 from sweeps.landed import asked_rates, betas_and_rates, betas_of, finished_rates, measured_rates
 from sweeps.matching import comparable
-from sweeps.surrogate import RateSurrogate
+from sweeps.rate_models.gaussian_process import RateSurrogate
 
 Floats = npt.NDArray[np.float64]
 

@@ -14,7 +14,7 @@ from hit.config.rate_region import RateRegion
 from sweeps.driver import Driver, Proposal, once
 from sweeps.landed import betas_and_rates
 from sweeps.matching import comparable
-from sweeps.surrogate import RateSurrogate
+from sweeps.rate_models.gaussian_process import RateSurrogate
 
 #: A cell is left out where the chance that its rates lie in the region is below this.
 _HARDLY = 0.02

@@ -15,8 +15,8 @@ from sweeps.beta_coverage import BetaCoverage
 from sweeps.coverage import TargetCoverage
 from sweeps.driver import Driver
 from sweeps.grid import GridDriver
+from sweeps.rate_models.from_surface import SurfaceRates
 from sweeps.spec.driver_options import Choice
-from sweeps.surface_rates import SurfaceRates
 
 
 def build_driver(choice: Choice, data_digest: str, surface: SurfaceRates | None = None) -> Driver:

@@ -12,8 +12,8 @@ from sweeps.coverage import TargetCoverage
 from sweeps.driver import Driver
 from sweeps.grid import GridDriver
 from sweeps.landed import betas_and_rates, finished_rates
-from sweeps.surface_rates import SurfaceRates, SurfaceSurrogate
-from sweeps.surrogate import RateSurrogate
+from sweeps.rate_models.from_surface import SurfaceRates, SurfaceSurrogate
+from sweeps.rate_models.gaussian_process import RateSurrogate
 from tests.replay import BASE, DIGEST, Laboratory, Surface
 
 SURFACE = Surface.analytic(21)

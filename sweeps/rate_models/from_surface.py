@@ -11,7 +11,7 @@ import numpy.typing as npt
 from scipy.interpolate import RegularGridInterpolator
 
 from hit.config.beta_grid import BetaGrid
-from sweeps.surrogate import SOFT_FLOOR, RatePredictor, RateSurrogate
+from sweeps.rate_models.gaussian_process import SOFT_FLOOR, RatePredictor, RateSurrogate
 
 Floats = npt.NDArray[np.float64]
 

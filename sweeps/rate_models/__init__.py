@@ -1,0 +1,1 @@
+"""Which rates a model of given β is expected to end with."""
