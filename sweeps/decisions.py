@@ -10,7 +10,7 @@ import pandas as pd
 
 from hit.tracking import RunWriter
 from hit.ui.run_names import run_name
-from sweeps.driver import Proposal
+from sweeps.drivers.driver import Proposal
 
 #: Artifact of a sweep's run.
 DECISIONS = "decisions.json"

@@ -23,7 +23,7 @@ from hit.store import Store
 from hit.store.frame_types import outcomes
 from hit.tracking.reservation import release_run, reserve_run, retake_run, settle_run
 from hit.ui.run_names import point_name, run_name
-from sweeps.driver import Proposal
+from sweeps.drivers.driver import Proposal
 from sweeps.launchers import Training
 
 _SPENT = "interrupted: the budget is spent"

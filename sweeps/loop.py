@@ -23,7 +23,7 @@ from hit.store import Store
 from hit.tracking import RunWriter
 from hit.ui.run_names import point_name
 from sweeps.decisions import Decisions
-from sweeps.driver import Driver, Proposal, with_pending
+from sweeps.drivers.driver import Driver, Proposal, with_pending
 from sweeps.flights import ActiveRun, ActiveRuns, last_line
 from sweeps.launchers import Launcher
 from sweeps.note import SweepNote

@@ -9,7 +9,7 @@ import pandas as pd
 from hit.recovery import end_lost
 from hit.store import Store
 from hit.store.incremental import HistoryReader
-from sweeps.driver import Driver
+from sweeps.drivers.driver import Driver
 from sweeps.progress import Best
 from sweeps.setting import SweepSetting
 from sweeps.spending import Spending

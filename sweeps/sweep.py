@@ -24,10 +24,10 @@ from hit.store import Store
 from hit.tracking import RunWriter
 from hit.ui.run_names import command_name
 from sweeps.budget import Budget
-from sweeps.driver import Driver
+from sweeps.drivers.build import build_driver, check_logged, find_rates
+from sweeps.drivers.driver import Driver
 from sweeps.launchers import build_launcher, check_launcher
 from sweeps.loop import run_sweep
-from sweeps.plan import build_driver, check_logged, find_rates
 from sweeps.setting import SweepResult, SweepSetting
 from sweeps.spec.definition import definition_hash
 from sweeps.spec.launch_options import RunningOptions

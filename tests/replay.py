@@ -16,7 +16,7 @@ from hit.config import TrainConfig
 from hit.config.beta_grid import BetaGrid
 from hit.schema import SCHEMA_VERSION
 from hit.store.records import BASE_COLUMNS
-from sweeps.driver import Driver, Proposal
+from sweeps.drivers.driver import Driver, Proposal
 
 DIGEST = "0123456789abcdef"
 BASE = TrainConfig(channels=4, z_dims=(5,))

@@ -98,7 +98,7 @@ class SearchSpace:
         A search over β leaves out runs whose β was steered, one over targets those that lack one.
 
         Args:
-            rows: runs that `sweeps.matching.comparable` has let through.
+            rows: runs that `sweeps.drivers.comparable_runs.comparable` has let through.
         """
         keep = np.ones(len(rows), bool)
         searched = {one.name for one in self.dimensions}

@@ -25,8 +25,8 @@ from hit.connection import connect, experiment_id
 from hit.schema import SCHEMA_VERSION, Kind, Tag, layer_metrics
 from hit.store import Store
 from hit.store.incremental import HistoryReader
-from sweeps.driver import Driver
-from sweeps.plan import build_driver
+from sweeps.drivers.build import build_driver
+from sweeps.drivers.driver import Driver
 from sweeps.spec.driver_options import Choice, ChoosingOptions
 from tests.replay import ACCURACY, BASE, DIGEST, Surface
 from tests.stores import Server

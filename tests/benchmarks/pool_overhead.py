@@ -21,7 +21,7 @@ from hit.processes.stop import StopRequest
 from hit.schema import Kind
 from hit.store import Store
 from hit.tracking import RunWriter
-from sweeps.grid import GridDriver
+from sweeps.drivers.grid import GridDriver
 from sweeps.launchers import PoolLauncher
 from sweeps.loop import run_sweep
 from sweeps.setting import SweepSetting

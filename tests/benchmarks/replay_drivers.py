@@ -16,11 +16,11 @@ import numpy as np
 from analysis.criteria import parse_objectives
 from hit.config.beta_grid import BetaGrid
 from hit.config.rate_region import RateRegion
-from sweeps.cells import RegionCells
-from sweeps.driver import Driver
-from sweeps.hypervolume import hypervolume
-from sweeps.landed import finished_rates
-from sweeps.plan import build_driver
+from sweeps.drivers.build import build_driver
+from sweeps.drivers.driver import Driver
+from sweeps.drivers.hypervolume import hypervolume
+from sweeps.drivers.region_cells import RegionCells
+from sweeps.drivers.run_rates import finished_rates
 from sweeps.spec.driver_options import Choice, ChoosingOptions
 from tests.benchmarks.record_surface import TABLE
 from tests.replay import ACCURACY, BASE, DIGEST, Laboratory, Surface

@@ -15,10 +15,10 @@ from hit.tracking import RunWriter
 from hit.tracking.reservation import reserve_run
 from sweeps.__main__ import parser
 from sweeps.budget import Budget
-from sweeps.driver import Proposal
+from sweeps.drivers.build import build_driver
+from sweeps.drivers.driver import Proposal
 from sweeps.launchers import Training
 from sweeps.loop import run_sweep
-from sweeps.plan import build_driver
 from sweeps.setting import SweepResult, SweepSetting
 from sweeps.spec.definition import definition_hash
 from sweeps.spec.request import SweepRequest

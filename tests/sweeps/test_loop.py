@@ -20,9 +20,9 @@ from hit.store import Store
 from hit.tracking import RunWriter
 from hit.tracking.reservation import reserve_run
 from sweeps.budget import Budget
-from sweeps.driver import Proposal
+from sweeps.drivers.driver import Proposal
+from sweeps.drivers.grid import GridDriver
 from sweeps.flights import ActiveRun, ActiveRuns
-from sweeps.grid import GridDriver
 from sweeps.launchers import Launcher, Training
 from sweeps.loop import run_sweep
 from sweeps.setting import SweepResult, SweepSetting

@@ -18,7 +18,7 @@ from hit.schema.endings import ending
 from hit.store import Store
 from hit.tracking import RunWriter
 from hit.tracking.claims import assert_claim
-from sweeps.grid import GridDriver
+from sweeps.drivers.grid import GridDriver
 from tests.benchmarks.chaos import chaos
 from tests.commands import SMALL, Commands, alive, descendants, wait_until
 from tests.stores import leaving

@@ -13,7 +13,7 @@ from hit.schema.endings import END_TAGS, end_tags, ending, recorded_outcome
 from hit.store import Store
 from hit.store.frame_types import outcomes
 from hit.tracking import RunOptions, RunWriter
-from sweeps.driver import Driver
+from sweeps.drivers.driver import Driver
 from tests.stores import new_database
 
 

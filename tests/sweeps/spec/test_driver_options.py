@@ -5,11 +5,11 @@ import pytest
 from hit.config.beta_grid import parse_axis
 from hit.errors import ConfigError
 from sweeps.__main__ import parser
-from sweeps.bayes import BayesDriver
-from sweeps.beta_coverage import BetaCoverage
-from sweeps.coverage import TargetCoverage
-from sweeps.grid import GridDriver
-from sweeps.plan import build_driver
+from sweeps.drivers.bayes import BayesDriver
+from sweeps.drivers.build import build_driver
+from sweeps.drivers.coverage_by_betas import BetaCoverage
+from sweeps.drivers.coverage_by_targets import TargetCoverage
+from sweeps.drivers.grid import GridDriver
 from sweeps.spec.request import SweepRequest
 
 REGION = ["--region", "rate_1=5:40,rate_2=2:20"]

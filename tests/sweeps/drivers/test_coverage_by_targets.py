@@ -6,12 +6,12 @@ import pytest
 from hit.config.beta_grid import BetaGrid
 from hit.config.rate_region import RateRegion
 from hit.errors import ConfigError
-from sweeps.beta_coverage import BetaCoverage
-from sweeps.cells import RegionCells
-from sweeps.coverage import TargetCoverage
-from sweeps.driver import Driver
-from sweeps.grid import GridDriver
-from sweeps.landed import betas_and_rates, finished_rates
+from sweeps.drivers.coverage_by_betas import BetaCoverage
+from sweeps.drivers.coverage_by_targets import TargetCoverage
+from sweeps.drivers.driver import Driver
+from sweeps.drivers.grid import GridDriver
+from sweeps.drivers.region_cells import RegionCells
+from sweeps.drivers.run_rates import betas_and_rates, finished_rates
 from sweeps.rate_models.from_surface import SurfaceRates, SurfaceSurrogate
 from sweeps.rate_models.gaussian_process import RateSurrogate
 from tests.replay import BASE, DIGEST, Laboratory, Surface

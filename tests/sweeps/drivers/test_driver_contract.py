@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from hit.config.beta_grid import BetaGrid
-from sweeps.driver import Driver, with_pending
-from sweeps.plan import build_driver
+from sweeps.drivers.build import build_driver
+from sweeps.drivers.driver import Driver, with_pending
 from sweeps.spec.driver_options import Choice, ChoosingOptions, Sampler
 from tests.replay import ACCURACY, BASE, DIGEST, Laboratory, Surface
 

@@ -6,7 +6,7 @@ import pytest
 from analysis.criteria import non_dominated, parse_constraints
 from hit.config.rate_region import RateRegion
 from hit.errors import ConfigError
-from sweeps.hypervolume import hypervolume
+from sweeps.drivers.hypervolume import hypervolume
 from sweeps.spec.driver_options import region_constraints
 
 

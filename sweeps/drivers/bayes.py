@@ -13,10 +13,10 @@ from analysis.frame import require
 from analysis.frame import values as numbers
 from hit.errors import ConfigError, StoreError
 from hit.schema import described
-from sweeps.driver import Driver, Proposal, once
-from sweeps.hypervolume import hypervolume
-from sweeps.matching import comparable
-from sweeps.samplers import Trials, suggest
+from sweeps.drivers.comparable_runs import comparable
+from sweeps.drivers.driver import Driver, Proposal, once
+from sweeps.drivers.hypervolume import hypervolume
+from sweeps.drivers.optuna_samplers import Trials, suggest
 from sweeps.spec.driver_options import Sampler
 from sweeps.spec.search_space import SearchSpace
 
@@ -38,7 +38,7 @@ class BayesDriver(Driver):
         space: what may be varied.
         objectives: one or more.
         constraints: bounds that are to hold.
-        sampler: which sampler; see `sweeps.samplers`.
+        sampler: which sampler; see `sweeps.drivers.optuna_samplers`.
         patience: the goal is reached when so many runs in a row have not improved the hypervolume; 0: never.
         data_digest: of the data set, part of every identity.
 

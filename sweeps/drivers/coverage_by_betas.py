@@ -13,11 +13,11 @@ import pandas as pd
 from hit.config import TrainConfig
 from hit.config.beta_grid import BetaGrid
 from hit.config.rate_region import RateRegion
-from sweeps.cells import RegionCells
-from sweeps.coverage import resting
-from sweeps.driver import Driver, Proposal, once
-from sweeps.landed import betas_and_rates, betas_of, finished_rates
-from sweeps.matching import comparable
+from sweeps.drivers.comparable_runs import comparable
+from sweeps.drivers.coverage_by_targets import resting
+from sweeps.drivers.driver import Driver, Proposal, once
+from sweeps.drivers.region_cells import RegionCells
+from sweeps.drivers.run_rates import betas_and_rates, betas_of, finished_rates
 from sweeps.rate_models.from_surface import SurfaceRates, SurfaceSurrogate
 from sweeps.rate_models.gaussian_process import RatePredictor, RateSurrogate
 

@@ -27,7 +27,7 @@ from hit.store import Store
 from hit.tracking import RunWriter
 from hit.tracking.reservation import reserve_run
 from hit.ui.run_names import run_name
-from sweeps.grid import GridDriver
+from sweeps.drivers.grid import GridDriver
 from sweeps.launchers import (
     InlineLauncher,
     Launcher,

@@ -10,11 +10,11 @@ from hit.schema import is_metric
 from hit.schema.experiments import Experiment
 from hit.store import Store
 from hit.surfaces.stored import expected_rates, find_surface
-from sweeps.bayes import BayesDriver
-from sweeps.beta_coverage import BetaCoverage
-from sweeps.coverage import TargetCoverage
-from sweeps.driver import Driver
-from sweeps.grid import GridDriver
+from sweeps.drivers.bayes import BayesDriver
+from sweeps.drivers.coverage_by_betas import BetaCoverage
+from sweeps.drivers.coverage_by_targets import TargetCoverage
+from sweeps.drivers.driver import Driver
+from sweeps.drivers.grid import GridDriver
 from sweeps.rate_models.from_surface import SurfaceRates
 from sweeps.spec.driver_options import Choice
 

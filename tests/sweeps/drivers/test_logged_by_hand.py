@@ -14,8 +14,8 @@ from hit.connection import connect, experiment_id
 from hit.errors import ConfigError, StoreError
 from hit.schema import Kind, Tag
 from hit.store import Store
-from sweeps.bayes import BayesDriver
-from sweeps.plan import build_driver, check_logged
+from sweeps.drivers.bayes import BayesDriver
+from sweeps.drivers.build import build_driver, check_logged
 from sweeps.progress import Best
 from sweeps.spec.driver_options import Choice, ChoosingOptions
 from tests.frames import grid_frame

@@ -11,9 +11,9 @@ import pandas as pd
 from hit.config import TrainConfig
 from hit.config.beta_grid import BetaGrid
 from hit.config.rate_region import RateRegion
-from sweeps.driver import Driver, Proposal, once
-from sweeps.landed import betas_and_rates
-from sweeps.matching import comparable
+from sweeps.drivers.comparable_runs import comparable
+from sweeps.drivers.driver import Driver, Proposal, once
+from sweeps.drivers.run_rates import betas_and_rates
 from sweeps.rate_models.gaussian_process import RateSurrogate
 
 #: A cell is left out where the chance that its rates lie in the region is below this.

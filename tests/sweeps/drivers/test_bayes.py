@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from hit.config.beta_grid import BetaGrid
-from sweeps.bayes import BayesDriver
-from sweeps.plan import build_driver
+from sweeps.drivers.bayes import BayesDriver
+from sweeps.drivers.build import build_driver
 from sweeps.spec.driver_options import Choice, ChoosingOptions
 from tests.replay import ACCURACY, BASE, DIGEST, Laboratory, Surface
 

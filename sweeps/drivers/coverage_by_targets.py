@@ -14,10 +14,10 @@ from hit.config.rate_region import RateRegion
 from hit.config.rate_targets import RateTargets
 from hit.errors.run_outcomes import RunOutcome
 from hit.store.frame_types import outcomes
-from sweeps.cells import RegionCells
-from sweeps.driver import Driver, Proposal, once
-from sweeps.landed import asked_rates, betas_and_rates, betas_of, finished_rates, measured_rates
-from sweeps.matching import comparable
+from sweeps.drivers.comparable_runs import comparable
+from sweeps.drivers.driver import Driver, Proposal, once
+from sweeps.drivers.region_cells import RegionCells
+from sweeps.drivers.run_rates import asked_rates, betas_and_rates, betas_of, finished_rates, measured_rates
 from sweeps.rate_models.gaussian_process import RateSurrogate
 
 Floats = npt.NDArray[np.float64]
