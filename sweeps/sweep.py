@@ -23,12 +23,12 @@ from hit.schema.experiments import Experiment
 from hit.store import Store
 from hit.tracking import RunWriter
 from hit.ui.run_names import command_name
-from sweeps.budget import Budget
 from sweeps.drivers.build import build_driver, check_logged, find_rates
 from sweeps.drivers.driver import Driver
 from sweeps.launchers import build_launcher, check_launcher
-from sweeps.loop import run_sweep
-from sweeps.setting import SweepResult, SweepSetting
+from sweeps.scheduler.budget import Budget
+from sweeps.scheduler.context import SweepResult, SweepSetting
+from sweeps.scheduler.loop import run_sweep
 from sweeps.spec.definition import definition_hash
 from sweeps.spec.launch_options import RunningOptions
 from sweeps.spec.request import SweepOptions, SweepRequest, is_swept

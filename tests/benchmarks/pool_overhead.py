@@ -23,8 +23,8 @@ from hit.store import Store
 from hit.tracking import RunWriter
 from sweeps.drivers.grid import GridDriver
 from sweeps.launchers import PoolLauncher
-from sweeps.loop import run_sweep
-from sweeps.setting import SweepSetting
+from sweeps.scheduler.context import SweepSetting
+from sweeps.scheduler.loop import run_sweep
 
 
 def main() -> None:

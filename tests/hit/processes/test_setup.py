@@ -104,7 +104,7 @@ class TestLines:
         with show_lines():
             log.debug("unheard")
             log.info("of %d runs %s", 2, "one")
-            logging.getLogger("sweeps.loop").warning("no answer from http://me:hunter2@host:5000")
+            logging.getLogger("sweeps.scheduler.loop").warning("no answer from http://me:hunter2@host:5000")
             logging.getLogger("analysis").info("100 %")
         said = capsys.readouterr()
         assert (said.out, said.err) == ("", "of 2 runs one\nno answer from http://host:5000\n100 %\n")

@@ -16,7 +16,7 @@ from hit.schema import Kind, Tag
 from hit.store import Store
 from sweeps.drivers.bayes import BayesDriver
 from sweeps.drivers.build import build_driver, check_logged
-from sweeps.progress import Best
+from sweeps.scheduler.progress import Best
 from sweeps.spec.driver_options import Choice, ChoosingOptions
 from tests.frames import grid_frame
 from tests.replay import BASE, DIGEST, Laboratory, Surface

@@ -37,8 +37,8 @@ from sweeps.launchers import (
     build_launcher,
     check_launcher,
 )
-from sweeps.loop import run_sweep
-from sweeps.setting import SweepResult, SweepSetting
+from sweeps.scheduler.context import SweepResult, SweepSetting
+from sweeps.scheduler.loop import run_sweep
 from sweeps.spec.launch_options import RunningOptions
 from tests.commands import alive, descendants
 

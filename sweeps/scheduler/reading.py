@@ -10,9 +10,9 @@ from hit.recovery import end_lost
 from hit.store import Store
 from hit.store.incremental import HistoryReader
 from sweeps.drivers.driver import Driver
-from sweeps.progress import Best
-from sweeps.setting import SweepSetting
-from sweeps.spending import Spending
+from sweeps.scheduler.context import SweepSetting
+from sweeps.scheduler.progress import Best
+from sweeps.scheduler.spending import Spending
 
 
 class Reading:

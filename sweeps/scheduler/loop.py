@@ -22,14 +22,14 @@ from hit.schema.experiments import Experiment
 from hit.store import Store
 from hit.tracking import RunWriter
 from hit.ui.run_names import point_name
-from sweeps.decisions import Decisions
 from sweeps.drivers.driver import Driver, Proposal, with_pending
-from sweeps.flights import ActiveRun, ActiveRuns, last_line
 from sweeps.launchers import Launcher
-from sweeps.note import SweepNote
-from sweeps.progress import Standing, SweepProgress
-from sweeps.reading import Reading
-from sweeps.setting import SweepResult, SweepSetting
+from sweeps.scheduler.active_runs import ActiveRun, ActiveRuns, last_line
+from sweeps.scheduler.context import SweepResult, SweepSetting
+from sweeps.scheduler.decision_log import Decisions
+from sweeps.scheduler.note import SweepNote
+from sweeps.scheduler.progress import Standing, SweepProgress
+from sweeps.scheduler.reading import Reading
 
 _LOG = logging.getLogger(__name__)
 

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from tests.sweeps.test_loop import Bench, PaperLauncher
 
 from hit.processes.pool import Outcome
 from hit.schema import Kind, Tag
 from hit.store import Store
 from hit.tracking import RunWriter
-from sweeps.decisions import Decisions
 from sweeps.launchers import Training
-from sweeps.progress import Best
-from tests.sweeps.test_loop import Bench, PaperLauncher
+from sweeps.scheduler.decision_log import Decisions
+from sweeps.scheduler.progress import Best
 
 pytestmark = pytest.mark.usefixtures("lines")
 
@@ -96,7 +96,7 @@ class TestTold:
     def test_lines_without_a_terminal(
         self, bench: Bench, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("sweeps.progress.statistics.mean", lambda seconds: 12.0)
+        monkeypatch.setattr("sweeps.scheduler.progress.statistics.mean", lambda seconds: 12.0)
         bench.sweep(PaperLauncher(bench.store, workers=1))
         lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("sweep: β")]
         assert len(lines) == 4

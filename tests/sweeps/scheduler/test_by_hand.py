@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.sweeps.test_loop import Bench, PaperLauncher
 
 from hit.errors import RunDeleted, StoreError
 from hit.errors.run_outcomes import RunOutcome
@@ -11,7 +12,6 @@ from hit.processes.pool import Outcome
 from hit.schema import Tag
 from sweeps.launchers import Training
 from tests.stores import new_database
-from tests.sweeps.test_loop import Bench, PaperLauncher
 
 pytestmark = pytest.mark.usefixtures("lines")
 
@@ -21,7 +21,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     new_database(tmp_path / "store.db")
     monkeypatch.setattr("hit.delivery.delivery._SECONDS_BETWEEN_BATCHES", 0.01)
     monkeypatch.setattr("hit.delivery.delivery.HEARTBEAT_SECONDS", 1.05)
-    monkeypatch.setattr("sweeps.note._SECONDS_BETWEEN_NOTES", 0.0)
+    monkeypatch.setattr("sweeps.scheduler.note._SECONDS_BETWEEN_NOTES", 0.0)
     return Bench(tmp_path)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hit.schema.experiments import Experiment
-from sweeps.budget import Budget
+from sweeps.scheduler.budget import Budget
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from tests.sweeps.test_loop import DIGEST, Bench, PaperLauncher
 
 from hit.processes.stop import StopRequest
 from hit.schema import Kind, Tag
@@ -14,15 +15,14 @@ from hit.store import Store
 from hit.tracking import RunWriter
 from hit.tracking.reservation import reserve_run
 from sweeps.__main__ import parser
-from sweeps.budget import Budget
 from sweeps.drivers.build import build_driver
 from sweeps.drivers.driver import Proposal
 from sweeps.launchers import Training
-from sweeps.loop import run_sweep
-from sweeps.setting import SweepResult, SweepSetting
+from sweeps.scheduler.budget import Budget
+from sweeps.scheduler.context import SweepResult, SweepSetting
+from sweeps.scheduler.loop import run_sweep
 from sweeps.spec.definition import definition_hash
 from sweeps.spec.request import SweepRequest
-from tests.sweeps.test_loop import DIGEST, Bench, PaperLauncher
 
 pytestmark = pytest.mark.usefixtures("lines")
 
@@ -164,7 +164,7 @@ class TestAtOnce:
                 starts.store.client.set_terminated(run_id)
 
         monkeypatch.setattr(starts.driver, "propose", after_them)
-        monkeypatch.setattr("sweeps.loop.time.sleep", they_end)
+        monkeypatch.setattr("sweeps.scheduler.loop.time.sleep", they_end)
         assert starts.start(4) == (1, "the budget of 4 runs is spent, 3 of them by other starts of this sweep")
         assert len(starts.models()) == 4
         assert "another start of this sweep has spent the budget" in capsys.readouterr().err
@@ -180,7 +180,7 @@ class TestAtOnce:
                 starts.store.client.set_tag(run_id, Tag.STATUS_REASON, "lost: its process is gone")
                 starts.store.client.set_terminated(run_id, status="FAILED")
 
-        monkeypatch.setattr("sweeps.loop.time.sleep", they_are_lost)
+        monkeypatch.setattr("sweeps.scheduler.loop.time.sleep", they_are_lost)
         assert starts.start(3)[0] == 2
         assert "waiting for 2 runs of other processes" in capsys.readouterr().err
 

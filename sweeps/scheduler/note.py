@@ -12,8 +12,8 @@ from hit.config.beta_grid import GRID_DEFAULTS
 from hit.config.options import defaults
 from hit.tracking import RunWriter
 from hit.ui.views import run_page
-from sweeps.decisions import DECISIONS
-from sweeps.progress import Standing
+from sweeps.scheduler.decision_log import DECISIONS
+from sweeps.scheduler.progress import Standing
 from sweeps.spec.driver_options import ChoosingOptions
 from sweeps.spec.launch_options import RunningOptions
 from sweeps.spec.request import SweepOptions

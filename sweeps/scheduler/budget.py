@@ -12,7 +12,7 @@ class Budget:
     """Bounds on a sweep; it ends, too, when its driver has nothing left to propose.
 
     Attributes:
-        runs: so many are started at most, by all starts of the sweep (`sweeps.spending`); 0: no bound.
+        runs: so many are started at most, by all starts of the sweep (`sweeps.scheduler.spending`); 0: no bound.
         hours: none is started after so many hours; 0: no bound. Those that run then are finished.
         began: `time.monotonic()` of this start of the sweep.
     """

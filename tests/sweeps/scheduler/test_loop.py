@@ -19,13 +19,13 @@ from hit.schema import Kind, Tag
 from hit.store import Store
 from hit.tracking import RunWriter
 from hit.tracking.reservation import reserve_run
-from sweeps.budget import Budget
 from sweeps.drivers.driver import Proposal
 from sweeps.drivers.grid import GridDriver
-from sweeps.flights import ActiveRun, ActiveRuns
 from sweeps.launchers import Launcher, Training
-from sweeps.loop import run_sweep
-from sweeps.setting import SweepResult, SweepSetting
+from sweeps.scheduler.active_runs import ActiveRun, ActiveRuns
+from sweeps.scheduler.budget import Budget
+from sweeps.scheduler.context import SweepResult, SweepSetting
+from sweeps.scheduler.loop import run_sweep
 from tests.stores import new_database
 
 DIGEST = "0123"

@@ -1,0 +1,1 @@
+"""The loop around a driver: runs under way, budgets, decisions, and progress."""
