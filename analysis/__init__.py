@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from analysis import figures
     from analysis.frame import replicates
     from analysis.query import Query, histories, runs
-    from analysis.recommendation import recommend
+    from analysis.recommendation.recommender import recommend
 
 #: Public name → the module that has it; `figures` is one itself.
 _HOMES = {
     "Query": "analysis.query",
     "figures": "analysis.figures",
     "histories": "analysis.query",
-    "recommend": "analysis.recommendation",
+    "recommend": "analysis.recommendation.recommender",
     "replicates": "analysis.frame",
     "runs": "analysis.query",
 }

@@ -55,13 +55,13 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     options = build(ReportOptions, parser().parse(argv)["report"])
     output_file(options.output)
 
-    from analysis.applications import applications
+    from analysis.recommendation.applications import applications
 
     asked = applications(options.application, options.constraints)
     wanted = [one.name for one in asked]
 
     from analysis.publish import Selection, publish
-    from analysis.sentences import summary_lines
+    from analysis.recommendation.text import summary_lines
     from hit.config import TrainConfig
     from hit.connection import chosen_experiment
     from hit.delivery.local_state import state_folder

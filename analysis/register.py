@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from analysis.recommendation import APPLICATIONS, Recommendation, recommend
+from analysis.recommendation.recommender import APPLICATIONS, Recommendation, recommend
 from hit.errors import StoreError
 from hit.serving.model_registry import Registered, register_run
 from hit.store import Store

@@ -23,8 +23,8 @@ from markupsafe import Markup
 from analysis import style
 from analysis.comparable import beta_names
 from analysis.frame import column, layers, rate_name, values
-from analysis.recommendation import Recommendation
-from analysis.region import LEVEL
+from analysis.recommendation.optimum import LEVEL
+from analysis.recommendation.recommender import Recommendation
 from hit import schema
 from hit.ui.views import run_page
 

@@ -164,7 +164,7 @@ def _check_options(module: str, words: Sequence[str]) -> None:
             if name.startswith("grid_"):
                 parse_axis(name, text)
         if "application" in values:
-            from analysis.applications import applications
+            from analysis.recommendation.applications import applications
 
             applications(values["application"], values.get("constraints", ""))
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import analysis.__main__ as report
 import sweeps.__main__
 import sweeps.main
-from analysis.applications import applications
+from analysis.recommendation.applications import applications
 from hit import classify, evaluate, import_runs, recover, surface, train
 from hit.cli import CONFIG, Parser
 from hit.config import TrainConfig

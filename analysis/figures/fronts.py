@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike, NDArray
 
 from analysis import style
-from analysis.criteria import non_dominated
+from analysis.recommendation.objectives import non_dominated
 from hit import schema
 
 Array = NDArray[np.float64]

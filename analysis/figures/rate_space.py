@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from analysis import style
 from analysis.figures import marks, totals
 from analysis.frame import layers, one_dataset, require, values
-from analysis.recommendation import APPLICATIONS, Recommendation, recommend
+from analysis.recommendation.recommender import APPLICATIONS, Recommendation, recommend
 from analysis.style import Theme
 from hit.errors import StoreError
 

@@ -17,7 +17,7 @@ from analysis.figures import marks, rate_space
 from analysis.figures.multiples import default_metrics
 from analysis.figures.scales import spans_decades
 from analysis.frame import column, finished, layers, rate_name, values
-from analysis.recommendation import Recommendation
+from analysis.recommendation.recommender import Recommendation
 from analysis.report.packing import Pool
 from hit import schema
 from hit.errors import StoreError

@@ -14,7 +14,7 @@ from analysis import figures, style
 from analysis.comparable import Setting
 from analysis.figures.multiples import default_metrics
 from analysis.frame import finished, one_dataset, values
-from analysis.recommendation import Recommendation, application
+from analysis.recommendation.recommender import Recommendation, application
 from analysis.report.packing import Pool, embedded
 from analysis.suggestions import evaluate_command
 from hit import schema

@@ -21,7 +21,7 @@ from plotly.offline import get_plotlyjs
 
 from analysis import style, tables
 from analysis.comparable import settings
-from analysis.recommendation import APPLICATIONS, application
+from analysis.recommendation.recommender import APPLICATIONS, application
 from analysis.report.galleries import Histories
 from analysis.report.packing import embedded
 from analysis.report.section import section

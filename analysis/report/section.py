@@ -11,7 +11,7 @@ from markupsafe import Markup
 from analysis import tables
 from analysis.comparable import Setting
 from analysis.frame import finished, measured_by
-from analysis.recommendation import Recommendation, recommend
+from analysis.recommendation.recommender import Recommendation, recommend
 from analysis.report.explorer import Explorer, data, explorer
 from analysis.report.galleries import Gallery, Histories, galleries
 from analysis.report.packing import Pool, embedded

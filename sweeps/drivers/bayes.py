@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from analysis.criteria import Constraint, Objective
 from analysis.frame import require
 from analysis.frame import values as numbers
+from analysis.recommendation.objectives import Constraint, Objective
 from hit.errors import ConfigError, StoreError
 from hit.schema import described
 from sweeps.drivers.comparable_runs import comparable

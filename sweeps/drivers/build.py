@@ -4,7 +4,7 @@ __all__ = ["build_driver", "check_logged", "find_rates"]
 
 from collections.abc import Callable
 
-from analysis.criteria import measured_metrics
+from analysis.recommendation.objectives import measured_metrics
 from hit.errors import ConfigError, nearest, shown
 from hit.schema import is_metric
 from hit.schema.experiments import Experiment

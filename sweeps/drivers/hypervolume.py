@@ -5,7 +5,7 @@ __all__ = ["hypervolume"]
 import numpy as np
 import numpy.typing as npt
 
-from analysis.criteria import non_dominated
+from analysis.recommendation.objectives import non_dominated
 
 Floats = npt.NDArray[np.float64]
 

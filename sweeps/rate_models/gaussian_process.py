@@ -12,7 +12,7 @@ from scipy.stats import qmc
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
-from analysis.surrogate import learned_kernel, thinned
+from analysis.recommendation.metric_surrogate import learned_kernel, thinned
 
 Floats = npt.NDArray[np.float64]
 

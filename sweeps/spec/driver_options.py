@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass as options_dataclass
 
-from analysis.criteria import Constraint, Objective, parse_constraints, parse_objectives
+from analysis.recommendation.objectives import Constraint, Objective, parse_constraints, parse_objectives
 from hit.config import TrainConfig
 from hit.config.beta_grid import BetaGrid, parse_axis
 from hit.config.field_types import MOST_CELLS, RunId, Text

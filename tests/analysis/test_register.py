@@ -18,7 +18,7 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from analysis.recommendation import recommend
+from analysis.recommendation.recommender import recommend
 from analysis.register import register, register_all
 from hit.config import TrainConfig
 from hit.data import load

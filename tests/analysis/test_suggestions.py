@@ -6,7 +6,7 @@ import shlex
 import pandas as pd
 import pytest
 
-from analysis.recommendation import recommend
+from analysis.recommendation.recommender import recommend
 from analysis.suggestions import (
     EXPERIMENT,
     classify_command,

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis.criteria import parse_objectives
+from analysis.recommendation.objectives import parse_objectives
 from hit.config.beta_grid import BetaGrid
 from hit.config.rate_region import RateRegion
 from sweeps.drivers.build import build_driver

@@ -11,7 +11,7 @@ import pytest
 
 from analysis import bounds, style
 from analysis.figures import beta_heatmap, marks, metric_against_rate, rate_space, targets
-from analysis.recommendation import APPLICATIONS, recommend
+from analysis.recommendation.recommender import APPLICATIONS, recommend
 from hit import schema
 from hit.config.rate_region import RateRegion
 from hit.errors import StoreError

@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 from plotly.offline import get_plotlyjs
 
-from analysis.recommendation import recommend
+from analysis.recommendation.recommender import recommend
 from analysis.report import build, page, write
 from analysis.style import number
 from analysis.tables import target_row

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from analysis.criteria import non_dominated, parse_constraints
+from analysis.recommendation.objectives import non_dominated, parse_constraints
 from hit.config.rate_region import RateRegion
 from hit.errors import ConfigError
 from sweeps.drivers.hypervolume import hypervolume

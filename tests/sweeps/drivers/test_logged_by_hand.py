@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analysis.applications import application
-from analysis.criteria import Objective, parse_objectives
 from analysis.frame import require
-from analysis.recommendation import recommend
-from analysis.sentences import summary_lines
+from analysis.recommendation.applications import application
+from analysis.recommendation.objectives import Objective, parse_objectives
+from analysis.recommendation.recommender import recommend
+from analysis.recommendation.text import summary_lines
 from hit.connection import connect, experiment_id
 from hit.errors import ConfigError, StoreError
 from hit.schema import Kind, Tag

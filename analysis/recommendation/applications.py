@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from analysis.criteria import (
+from analysis.frame import values
+from analysis.recommendation.objectives import (
     Constraint,
     Objective,
     measured_metrics,
@@ -16,7 +17,6 @@ from analysis.criteria import (
     parse_constraints,
     parse_objectives,
 )
-from analysis.frame import values
 from hit import schema
 from hit.errors import ConfigError, StoreError, nearest, shown
 from hit.schema.metric_groups import GROUPS

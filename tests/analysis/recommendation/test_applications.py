@@ -2,7 +2,7 @@
 
 import pytest
 
-from analysis.applications import APPLICATIONS, application, applications
+from analysis.recommendation.applications import APPLICATIONS, application, applications
 from hit.errors import ConfigError, StoreError, UserError
 
 

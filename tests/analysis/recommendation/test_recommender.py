@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.applications import applications
-from analysis.recommendation import APPLICATIONS, application, recommend
-from analysis.sentences import recommendation_lines, summary_lines
+from analysis.recommendation.applications import applications
+from analysis.recommendation.recommender import APPLICATIONS, application, recommend
+from analysis.recommendation.text import recommendation_lines, summary_lines
 from hit import schema
 from hit.errors import StoreError
 

@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from analysis.criteria import Constraint, Objective
 from analysis.frame import rate_name, values
-from analysis.surrogate import Reach, Surrogate
+from analysis.recommendation.metric_surrogate import Reach, Surrogate
+from analysis.recommendation.objectives import Constraint, Objective
 from hit.config.rate_region import RateRegion
 
 Floats = npt.NDArray[np.float64]

@@ -1,0 +1,1 @@
+"""Which run, and which region of rate space, serves an application best."""
