@@ -20,8 +20,8 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from analysis import style
 from analysis.comparable import beta_names
+from analysis.figures import style
 from analysis.frame import column, layers, rate_name, values
 from analysis.recommendation.optimum import LEVEL
 from analysis.recommendation.recommender import Recommendation

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from analysis import style
+from analysis.figures import style
 from analysis.frame import finished, values
 from analysis.tables import run_link
 from hit import schema

@@ -3,13 +3,13 @@
 from analysis.figures.against_rate import metric_against_rate
 from analysis.figures.beside_dedicated import surface_beside_dedicated
 from analysis.figures.heatmap import beta_heatmap
-from analysis.figures.height import rate_space_3d, three_metrics
 from analysis.figures.multiples import small_multiples
 from analysis.figures.parallel import parallel_coordinates
-from analysis.figures.paths import training_paths
 from analysis.figures.rate_space import rate_space, targets
-from analysis.figures.saving import save
+from analysis.figures.save import save
 from analysis.figures.scales import logarithmic
+from analysis.figures.three_d import rate_space_3d, three_metrics
+from analysis.figures.training_paths import training_paths
 
 __all__ = [
     "beta_heatmap",

@@ -7,10 +7,10 @@ import re
 import pandas as pd
 import plotly.graph_objects as go
 
-from analysis import bounds, style
-from analysis.figures import fronts, marks
+from analysis import bounds
+from analysis.figures import common, pareto, style
+from analysis.figures.style import Theme
 from analysis.frame import layers, one_dataset, rate_name, require, values
-from analysis.style import Theme
 
 _OF_LATENT = re.compile(r"test/(accuracy_\w+?|mi)_z([1-9][0-9]*)(_sampled)?\Z")
 
@@ -37,24 +37,24 @@ def metric_against_rate(frame: pd.DataFrame, metric: str, *, theme: Theme = "lig
     rows = require(frame, metric, *(rate_name(above) for above in range(layer, count + 1)))
     x, y = bounds.information_bound(rows, layer), values(rows, metric)
     sampled = values(rows, f"{metric}_sampled").dropna()
-    shades, axis = marks.ratio_colors(rows)
+    shades, axis = common.ratio_colors(rows)
     title, y_title = f"{style.title_of(metric)} against rate", style.wrapped(metric, 32)
     series = [(metric, y, "circle")]
     entries = []
     if len(sampled):
         series.append((f"{metric}_sampled", sampled, "diamond-open"))
-        entries = [marks.legend_entry("on means", "circle"), marks.legend_entry("on samples", "diamond-open")]
+        entries = [common.legend_entry("on means", "circle"), common.legend_entry("on samples", "diamond-open")]
         title, y_title = title.replace(" on means", ""), y_title.replace(" on means", "")
-    figure = marks.blank(title, dataset, theme, x=_rate_title(layer, count), y=y_title, colors=axis, rates="x")
+    figure = common.blank(title, dataset, theme, x=_rate_title(layer, count), y=y_title, colors=axis, rates="x")
     if of_latent:
         figure.add_traces(_bound(rows, layer, accuracy=of_latent[1] != "mi"))
     last, best, _ = series[-1]
-    figure.add_traces(fronts.front_lines(x[best.index], best, last))
+    figure.add_traces(pareto.front_lines(x[best.index], best, last))
     for name, scores, symbol in series:
         here = scores.index
         marker = {"color": shades[here], "coloraxis": "coloraxis", "symbol": symbol}
-        figure.add_trace(marks.points(rows.loc[here], x[here], scores, name, marker, name))
-    return figure.add_traces([*entries, *marks.symbols(rows, x, y, along_x=True)])
+        figure.add_trace(common.points(rows.loc[here], x[here], scores, name, marker, name))
+    return figure.add_traces([*entries, *common.symbols(rows, x, y, along_x=True)])
 
 
 def _rate_title(layer: int, count: int) -> str:

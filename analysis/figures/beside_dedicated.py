@@ -5,11 +5,10 @@ __all__ = ["surface_beside_dedicated"]
 import pandas as pd
 import plotly.graph_objects as go
 
-from analysis import style
 from analysis.comparable import beta_names
-from analysis.figures import marks, totals
+from analysis.figures import common, style, totals
+from analysis.figures.style import Theme
 from analysis.frame import column, layers, one_dataset, require, values
-from analysis.style import Theme
 from analysis.suggestions import surface_command
 from hit.errors import StoreError
 
@@ -33,7 +32,7 @@ def surface_beside_dedicated(
             surfaces.
     """
     dataset, count = one_dataset(frame), layers(frame)
-    across, up = marks.plane(count, pair)
+    across, up = common.plane(count, pair)
     rows = require(frame, across, up, color_metric)
     parents = column(rows, "amortised")
     cells, dedicated = rows[parents.notna()], rows[parents.isna()]
@@ -41,14 +40,14 @@ def surface_beside_dedicated(
         raise StoreError(
             f"frame must hold the cells of one surface (`{surface_command(frame)}`), got {parents.nunique()}"
         )
-    figure = marks.blank(
+    figure = common.blank(
         "A surface beside models trained for one β",
         dataset,
         theme,
         x=style.label(across),
         y=style.label(up),
-        colors=marks.coloraxis(color_metric),
-        rates=marks.rate_axes(count),
+        colors=common.coloraxis(color_metric),
+        rates=common.rate_axes(count),
     )
     totals.equal_totals(figure, values(rows, across), values(rows, up), totals.total_name(count, pair))
     for name in beta_names(count):
@@ -66,8 +65,8 @@ def surface_beside_dedicated(
             "size": size,
             "line": line,
         }
-        figure.add_trace(marks.points(group, values(group, across), values(group, up), name, marker, color_metric))
-        figure.add_trace(marks.legend_entry(name, symbol))
+        figure.add_trace(common.points(group, values(group, across), values(group, up), name, marker, color_metric))
+        figure.add_trace(common.legend_entry(name, symbol))
     return figure
 
 

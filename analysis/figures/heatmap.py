@@ -8,11 +8,11 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from analysis import bounds, style
+from analysis import bounds
 from analysis.comparable import beta_names
-from analysis.figures import marks
+from analysis.figures import common, style
+from analysis.figures.style import Theme
 from analysis.frame import column, layers, one_dataset, require, values
-from analysis.style import Theme
 from hit import schema
 
 #: Up to so many cells a side have room for their number, and for their label.
@@ -40,7 +40,7 @@ def beta_heatmap(
     """
     dataset = one_dataset(frame)
     count = layers(frame)
-    first, second = marks.pair_of(count, pair)
+    first, second = common.pair_of(count, pair)
     x_name, y_name = f"beta_{first}", f"beta_{second}"
     rows, tried = require(frame, metric, *beta_names(count)), frame.dropna(subset=[x_name, y_name])
     held = []
@@ -50,13 +50,13 @@ def beta_heatmap(
             rows, tried = rows[_rounded(rows, name) == value], tried[_rounded(tried, name) == value]
             held.append(f" at {style.label(name)} = {style.number(value)}")
     betas = style.label(x_name) if count == 1 else f"({style.label(x_name)}, {style.label(y_name)})"
-    figure = marks.blank(
+    figure = common.blank(
         f"{style.title_of(metric)} over {betas}{''.join(held)}",
         dataset,
         theme,
         x=style.label(x_name),
         y=style.label(metric if count == 1 else y_name),
-        colors=None if count == 1 else marks.coloraxis(metric),
+        colors=None if count == 1 else common.coloraxis(metric),
     )
     x, y = _rounded(rows, x_name), _rounded(rows, y_name)
     if count == 1:
@@ -138,7 +138,7 @@ def _add_marks(figure: go.Figure, cells: list[tuple[float, float]], name: str, m
 
 def _add_points(figure: go.Figure, rows: pd.DataFrame, x: pd.Series, y: pd.Series, metric: str) -> None:
     marker = {"color": values(rows, metric), "coloraxis": "coloraxis", "symbol": "square", "size": 11}
-    figure.add_traces([marks.points(rows, x, y, "run", marker, metric), *marks.symbols(rows, x, y)])
+    figure.add_traces([common.points(rows, x, y, "run", marker, metric), *common.symbols(rows, x, y)])
     figure.update_layout(xaxis=_scale(x), yaxis=_scale(y))
 
 
@@ -149,8 +149,8 @@ def _add_curve(figure: go.Figure, rows: pd.DataFrame, x: pd.Series, metric: str)
     figure.add_traces(
         [
             go.Scatter(x=means.index, y=means, mode="lines", name="mean", line=line, hoverinfo="skip"),
-            marks.points(rows, x, scores, "run", line, metric),
-            *marks.symbols(rows, x, scores),
+            common.points(rows, x, scores, "run", line, metric),
+            *common.symbols(rows, x, scores),
         ]
     )
     figure.update_layout(xaxis=_scale(x))

@@ -9,11 +9,11 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from analysis import bounds, style
+from analysis import bounds
 from analysis.comparable import all_equal
-from analysis.figures import marks
+from analysis.figures import common, style
+from analysis.figures.style import Theme
 from analysis.frame import finished, layers, one_dataset, require, values
-from analysis.style import Theme
 from hit import schema
 from hit.errors import StoreError
 from hit.schema.metric_groups import GROUPS
@@ -45,7 +45,7 @@ def small_multiples(
         StoreError: several data sets, or no finished run has the rates or one of the metrics.
     """
     dataset, count = one_dataset(frame), layers(frame)
-    across, up = marks.plane(count, pair)
+    across, up = common.plane(count, pair)
     require(frame, across, up)
     names = list(metrics) if metrics is not None else default_metrics(frame)
     if not names:
@@ -78,7 +78,7 @@ def small_multiples(
         height=whole,
         margin={"t": _ABOVE, "b": _BELOW},
         showlegend=False,
-        meta={"panels": len(names), "rates": marks.rate_axes(count)},
+        meta={"panels": len(names), "rates": common.rate_axes(count)},
     )
     figure.update_xaxes(title_font_size=12, tickfont_size=10)
     figure.update_yaxes(title_font_size=12, tickfont_size=10)
@@ -119,4 +119,4 @@ def _panel(frame: pd.DataFrame, across: str, up: str, name: str) -> tuple[go.Sca
     if level:
         ends += f", chance {style.number(level, 2)}"
     title = f"{heading}<br><span style='font-size:10px'>{ends}</span>"
-    return marks.points(rows, x, y, "run", marker, name), [ring] if len(unit) else [], title
+    return common.points(rows, x, y, "run", marker, name), [ring] if len(unit) else [], title

@@ -10,11 +10,10 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from analysis import style
 from analysis.comparable import beta_names
-from analysis.figures import marks
+from analysis.figures import common, style
+from analysis.figures.style import Theme
 from analysis.frame import finished, layers, one_dataset, rate_name, require, values
-from analysis.style import Theme
 
 _DOWNSTREAM = ("test/psnr", "test/accuracy_svm_rbf_z{L}_sampled", "test/mi_z{L}", "sample/inception_score", "test/elbo")
 
@@ -42,7 +41,7 @@ def parallel_coordinates(
     shade = color or (downstream[0] if downstream else rates[-1])
     rows = require(frame, *given, *rates, *dict.fromkeys([*downstream, shade]))
     axes = [*(_beta_axis(rows, name) for name in given), *(_axis(rows, name) for name in [*rates, *downstream])]
-    scale = marks.coloraxis(shade)
+    scale = common.coloraxis(shade)
     lines = go.Parcoords(
         dimensions=axes,
         ids=rows["run_id"].astype(str),
@@ -53,7 +52,7 @@ def parallel_coordinates(
         labelside="top",
         name="run",
     )
-    figure = marks.blank("βs, rates and what they are good for", dataset, theme, x="", y="", colors=scale)
+    figure = common.blank("βs, rates and what they are good for", dataset, theme, x="", y="", colors=scale)
     figure.update_layout(xaxis=None, yaxis=None, margin={"t": 110, "l": 60})
     return figure.add_trace(lines)
 

@@ -8,11 +8,10 @@ from contextlib import suppress
 import pandas as pd
 import plotly.graph_objects as go
 
-from analysis import style
-from analysis.figures import marks, totals
+from analysis.figures import common, style, totals
+from analysis.figures.style import Theme
 from analysis.frame import layers, one_dataset, require, values
 from analysis.recommendation.recommender import APPLICATIONS, Recommendation, recommend
-from analysis.style import Theme
 from hit.errors import StoreError
 
 
@@ -34,21 +33,21 @@ def rate_space(
         StoreError: several data sets, or no finished run has the metric and the rates.
     """
     dataset, count = one_dataset(frame), layers(frame)
-    across, up = marks.plane(count, pair)
+    across, up = common.plane(count, pair)
     rows = require(frame, across, up, color_metric)
     x, y = values(rows, across), values(rows, up)
-    figure = marks.blank(
+    figure = common.blank(
         f"{style.title_of(color_metric)} over {'rate and distortion' if count == 1 else 'rate space'}",
         dataset,
         theme,
         x=style.label(across),
         y=style.label(up),
-        colors=marks.coloraxis(color_metric),
-        rates=marks.rate_axes(count),
+        colors=common.coloraxis(color_metric),
+        rates=common.rate_axes(count),
     )
     totals.equal_totals(figure, x, y, totals.total_name(count, pair))
     marker = {"color": values(rows, color_metric), "coloraxis": "coloraxis"}
-    return figure.add_traces([marks.points(rows, x, y, "run", marker, color_metric), *marks.symbols(rows, x, y)])
+    return figure.add_traces([common.points(rows, x, y, "run", marker, color_metric), *common.symbols(rows, x, y)])
 
 
 def targets(
@@ -71,21 +70,21 @@ def targets(
         StoreError: several data sets, or no finished run has the rates.
     """
     dataset, count = one_dataset(frame), layers(frame)
-    across, up = marks.plane(count, pair)
+    across, up = common.plane(count, pair)
     rows = require(frame, across, up)
     if recommendations is None:
         recommendations = _found(frame)
     x, y = values(rows, across), values(rows, up)
     titles = style.label(across), style.label(up)
-    figure = marks.blank(
-        "Which region to target", dataset, theme, x=titles[0], y=titles[1], rates=marks.rate_axes(count)
+    figure = common.blank(
+        "Which region to target", dataset, theme, x=titles[0], y=titles[1], rates=common.rate_axes(count)
     )
     totals.equal_totals(figure, x, y, totals.total_name(count, pair))
-    figure.add_trace(marks.points(rows, x, y, "run", {"color": style.MUTED, "size": 6, "opacity": 0.6}))
+    figure.add_trace(common.points(rows, x, y, "run", {"color": style.MUTED, "size": 6, "opacity": 0.6}))
     for index, found in enumerate(recommendations):
         color, symbol = style.CATEGORIES[index % len(style.CATEGORIES)]
         if count > 1:
-            outline_x, outline_y = marks.region_outline(found.region, marks.pair_of(count, pair))
+            outline_x, outline_y = common.region_outline(found.region, common.pair_of(count, pair))
             line = {"color": color, "width": 2}
             fill = {"fill": "toself", "fillcolor": f"{color}40", "hoverinfo": "skip", "showlegend": False}
             figure.add_trace(go.Scatter(x=outline_x, y=outline_y, mode="lines", line=line, **fill))
@@ -94,7 +93,7 @@ def targets(
         best = found.run.to_frame().T
         marker = {"color": color, "symbol": symbol, "size": 14, "line": {"width": 1.5, "color": "#ffffff"}}
         where = values(best, across), values(best, up)
-        point = marks.points(best, *where, found.application.name, marker, found.metric.name)
+        point = common.points(best, *where, found.application.name, marker, found.metric.name)
         figure.add_trace(point.update(showlegend=True))
     return figure
 

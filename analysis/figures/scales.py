@@ -12,7 +12,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from analysis import style
+from analysis.figures import style
 from analysis.figures.totals import LABEL, round_steps
 from analysis.frame import values
 

@@ -7,8 +7,8 @@ import math
 import pandas as pd
 import plotly.graph_objects as go
 
-from analysis import style
-from analysis.figures.marks import pair_of
+from analysis.figures import style
+from analysis.figures.common import pair_of
 
 #: Where a label stands beside the upper or left end of its line: without a ground, which would hide runs.
 LABEL = {

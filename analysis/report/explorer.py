@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from analysis import style, tables
+from analysis import tables
 from analysis.comparable import beta_names
-from analysis.figures import marks, rate_space
+from analysis.figures import common, rate_space, style
 from analysis.figures.multiples import default_metrics
 from analysis.figures.scales import spans_decades
 from analysis.frame import column, finished, layers, rate_name, values
@@ -60,7 +60,7 @@ def explorer(frame: pd.DataFrame, found: Sequence[Recommendation], pool: Pool) -
     """
     count = layers(frame)
     names = sorted(default_metrics(frame), key=lambda name: name != "test/psnr") or ["test/rate"]
-    axes = marks.plane(count, None)
+    axes = common.plane(count, None)
     try:
         figure = rate_space(frame, names[0])
     except StoreError:
@@ -122,7 +122,7 @@ def _outline(found: Recommendation, count: int) -> dict[str, list[float] | None]
     """The region's outline; of one layer, whose region has no say in the distortion, no y."""
     if count == 1:
         return {"x": [found.region.low[0], found.region.high[0]], "y": None}
-    x, y = marks.region_outline(found.region, marks.pair_of(count, None))
+    x, y = common.region_outline(found.region, common.pair_of(count, None))
     # Lines of equal total are curves on logarithmic axes.
     share = np.linspace(0, 1, _PARTS, endpoint=False)
     along = [

@@ -10,8 +10,9 @@ import pandas as pd
 import plotly.graph_objects as go
 from markupsafe import Markup
 
-from analysis import figures, style
+from analysis import figures
 from analysis.comparable import Setting
+from analysis.figures import style
 from analysis.figures.multiples import default_metrics
 from analysis.frame import finished, one_dataset, values
 from analysis.recommendation.recommender import Recommendation, application
@@ -169,6 +170,6 @@ def _gallery(heading: str, text: str, shape: str, frame: pd.DataFrame, pool: Poo
 
 def _picture(name: str, figure: go.Figure, dataset: str, pool: Pool) -> Picture:
     title = str(figure.layout.title.text).removesuffix(style.titled("", dataset))  # the section names it
-    heading = Markup(title)  # noqa: S704 - made inert by analysis.style
+    heading = Markup(title)  # noqa: S704 - made inert by analysis.figures.style
     broad = any(trace.type == "parcoords" for trace in figure.data)
     return Picture(heading, heading.striptags(), name.replace("/", "-"), broad, embedded(pool.figures(figure)))

@@ -19,8 +19,9 @@ import pandas as pd
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from analysis import style, tables
+from analysis import tables
 from analysis.comparable import settings
+from analysis.figures import style
 from analysis.recommendation.recommender import APPLICATIONS, application
 from analysis.report.galleries import Histories
 from analysis.report.packing import embedded

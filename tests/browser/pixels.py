@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 from plotly.colors import sample_colorscale, unlabel_rgb
 
-from analysis import style
+from analysis.figures import style
 
 #: Where a plot of the page draws runs, as [left, top, width, height] in its own pixels: not its colour bar, not its
 #: legend. One box a panel.

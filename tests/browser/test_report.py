@@ -8,9 +8,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from analysis.figures.style import number
 from analysis.recommendation.recommender import recommend
 from analysis.report import write
-from analysis.style import number
 from tests.frames import drawing, grid_frame, paths, with_samples
 
 OpenTab = Callable[..., Any]

@@ -1,4 +1,4 @@
-// Numbers for people (analysis.style.number, in this language), and texts that Plotly shows and does not obey.
+// Numbers for people (analysis.figures.style.number, in this language), and texts that Plotly shows and does not obey.
 
 function number(value, digits = 4) {
   if (value === null || value === undefined || !Number.isFinite(value)) return "–";

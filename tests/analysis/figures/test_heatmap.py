@@ -8,8 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
-from analysis import style
-from analysis.figures import beta_heatmap
+from analysis.figures import beta_heatmap, style
 
 MakeFrame = Callable[..., pd.DataFrame]
 

@@ -4,8 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import style
-from analysis.figures import parallel_coordinates, small_multiples, training_paths
+from analysis.figures import parallel_coordinates, small_multiples, style, training_paths
 from hit.errors import StoreError
 from tests.frames import grid_frame, paths, with_samples
 

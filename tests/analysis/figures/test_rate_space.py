@@ -9,8 +9,8 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
-from analysis import bounds, style
-from analysis.figures import beta_heatmap, marks, metric_against_rate, rate_space, targets
+from analysis import bounds
+from analysis.figures import beta_heatmap, common, metric_against_rate, rate_space, style, targets
 from analysis.recommendation.recommender import APPLICATIONS, recommend
 from hit import schema
 from hit.config.rate_region import RateRegion
@@ -144,7 +144,7 @@ def test_the_number_of_classes_is_read_off_the_stored_bounds(grid: pd.DataFrame,
 
 def test_a_beta_of_zero_has_the_colour_at_the_end(grid: pd.DataFrame) -> None:
     grid.loc[grid["beta_2"] < 0.2, "beta_2"] = 0.0
-    shades, axis = marks.ratio_colors(grid)
+    shades, axis = common.ratio_colors(grid)
     assert shades[grid["beta_2"] == 0].tolist() == [axis["cmin"]] * 5
     assert np.isfinite(shades).all()
 
@@ -160,14 +160,14 @@ def test_targets_show_a_region_and_a_run_for_each_application(grid: pd.DataFrame
 
 
 def test_a_region_is_a_box_cut_at_its_total_rates() -> None:
-    x, y = marks.region_outline(RateRegion((0.0, 0.0), (4.0, 2.0), total_low=1.0, total_high=5.0), (1, 2))
+    x, y = common.region_outline(RateRegion((0.0, 0.0), (4.0, 2.0), total_low=1.0, total_high=5.0), (1, 2))
     corners = {(round(a, 9), round(b, 9)) for a, b in zip(x, y, strict=True)}
     assert corners == {(1, 0), (4, 0), (4, 1), (3, 2), (0, 2), (0, 1)}
     assert (x[0], y[0]) == (x[-1], y[-1])
 
 
 def test_a_region_of_one_run_is_its_point() -> None:
-    x, y = marks.region_outline(RateRegion((3.0, 2.0), (3.0, 2.0), total_low=5.0, total_high=5.0), (1, 2))
+    x, y = common.region_outline(RateRegion((3.0, 2.0), (3.0, 2.0), total_low=5.0, total_high=5.0), (1, 2))
     assert set(zip(x, y, strict=True)) == {(3.0, 2.0)}
 
 

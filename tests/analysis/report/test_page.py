@@ -17,9 +17,9 @@ import pandas as pd
 import pytest
 from plotly.offline import get_plotlyjs
 
+from analysis.figures.style import number
 from analysis.recommendation.recommender import recommend
 from analysis.report import build, page, write
-from analysis.style import number
 from analysis.tables import target_row
 from hit.errors import StoreError
 from hit.metrics.bounds import accuracy_bound

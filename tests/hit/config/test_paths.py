@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis.figures.saving import save
+from analysis.figures.save import save
 from hit import data
 from hit.config import TrainConfig
 from hit.config.options import output_file

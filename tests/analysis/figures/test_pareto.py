@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.figures.fronts import convex_hull, front_lines, pareto_front
+from analysis.figures.pareto import convex_hull, front_lines, pareto_front
 
 #: Few different values, so that ties are common.
 POINTS = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=1, max_size=12)

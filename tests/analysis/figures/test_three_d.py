@@ -7,8 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
-from analysis import style
-from analysis.figures import rate_space, rate_space_3d, three_metrics
+from analysis.figures import rate_space, rate_space_3d, style, three_metrics
 from hit.errors import StoreError
 from tests.frames import grid_frame, with_samples
 

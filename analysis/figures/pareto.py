@@ -6,7 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike, NDArray
 
-from analysis import style
+from analysis.figures import style
 from analysis.recommendation.objectives import non_dominated
 from hit import schema
 

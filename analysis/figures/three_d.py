@@ -9,11 +9,10 @@ import pandas as pd
 import plotly.graph_objects as go
 from scipy.spatial import Delaunay, QhullError
 
-from analysis import style
 from analysis.comparable import all_equal
-from analysis.figures import marks, totals
+from analysis.figures import common, style, totals
+from analysis.figures.style import Theme
 from analysis.frame import finished, layers, one_dataset, require, values
-from analysis.style import Theme
 
 _CAMERA = {"eye": {"x": -1.5, "y": -1.65, "z": 0.9}, "center": {"x": 0.0, "y": 0.0, "z": -0.12}}
 _DOT = 3.5
@@ -37,13 +36,13 @@ def rate_space_3d(
         StoreError: several data sets, or no finished run has the metric and the rates.
     """
     dataset, count = one_dataset(frame), layers(frame)
-    across, up = marks.plane(count, pair)
+    across, up = common.plane(count, pair)
     rows = require(frame, across, up, metric)
     x, y, z = values(rows, across), values(rows, up), values(rows, metric)
     title = f"{style.title_of(metric)} as height over {'rate and distortion' if count == 1 else 'rate space'}"
-    figure = _scene(title, dataset, theme, across, up, metric, marks.coloraxis(metric))
+    figure = _scene(title, dataset, theme, across, up, metric, common.coloraxis(metric))
     place = [x, y, z]
-    figure.update_layout(meta={"rates": marks.rate_axes(count)})
+    figure.update_layout(meta={"rates": common.rate_axes(count)})
     figure.add_trace(_floor(x, y, z, totals.total_name(count, pair)))
     return figure.add_traces([*_sheet(rows, place, z), _dots(rows, place, z, metric), *_symbols(rows, place)])
 
@@ -70,7 +69,7 @@ def three_metrics(
     names = metrics or _three(frame, count)
     rows = require(frame, *names)
     place = [values(rows, name) for name in names]
-    shades, axis = marks.ratio_colors(rows)
+    shades, axis = common.ratio_colors(rows)
     title = ", ".join(style.title_of(name) if at == 0 else style.short(name) for at, name in enumerate(names))
     figure = _scene(title, dataset, theme, *names, axis)
     dots = _dots(rows, place, shades, *names)
@@ -97,7 +96,7 @@ def _scene(title: str, dataset: str, theme: Theme, x: str, y: str, z: str, color
         f"{axis}axis": {"title": {"text": style.wrapped(name, 14), "font": {"size": 12}}, "tickfont": {"size": 10}}
         for axis, name in zip("xyz", (x, y, z), strict=True)
     }
-    figure = marks.blank(title, dataset, theme, x="", y="", colors=colors)
+    figure = common.blank(title, dataset, theme, x="", y="", colors=colors)
     figure.update_layout(xaxis=None, yaxis=None)
     figure.update_layout(margin={"l": 16, "r": 0, "t": 48, "b": 36})
     return figure.update_layout(scene={**axes, "camera": _CAMERA, "aspectratio": {"x": 1.1, "y": 1.1, "z": 0.75}})
@@ -108,13 +107,13 @@ def _dots(rows: pd.DataFrame, place: list[pd.Series], shades: pd.Series, *says: 
     marker = {"color": shades, "coloraxis": "coloraxis", "size": _DOT, "line": {"width": 0}}
     ids = rows["run_id"].astype(str)
     look = {"mode": "markers", "name": "run", "marker": marker, "showlegend": False}
-    return go.Scatter3d(x=x, y=y, z=z, ids=ids, **look, **marks.hover(rows, *says))
+    return go.Scatter3d(x=x, y=y, z=z, ids=ids, **look, **common.hover(rows, *says))
 
 
 def _sheet(rows: pd.DataFrame, place: list[pd.Series], shades: pd.Series) -> list[go.Mesh3d]:
     """Triangles between runs that are neighbours in β; none where the βs lie on a line."""
     count = layers(rows)
-    betas = [values(rows, f"beta_{layer}") for layer in marks.pair_of(count, None)]
+    betas = [values(rows, f"beta_{layer}") for layer in common.pair_of(count, None)]
     if count == 1 or not all((beta > 0).all() for beta in betas):
         return []
     try:
@@ -164,11 +163,11 @@ def _symbols(rows: pd.DataFrame, place: list[pd.Series]) -> list[go.Scatter3d]:
             {"color": style.EQUAL, "width": 4},
             {"symbol": "circle-open", "size": 2 * _DOT, "color": style.EQUAL},
         )
-        traces.append(_marks(x, y, z, marks.equal_name(count), mode="lines+markers", line=line, marker=marker))
+        traces.append(_marks(x, y, z, common.equal_name(count), mode="lines+markers", line=line, marker=marker))
     if len(unit):
         x, y, z = (axis[unit] for axis in place)
         marker = {"symbol": "diamond-open", "size": 3 * _DOT, "color": style.EQUAL}
-        traces.append(_marks(x, y, z, marks.unit_name(count), mode="markers", marker=marker))
+        traces.append(_marks(x, y, z, common.unit_name(count), mode="markers", marker=marker))
     return traces
 
 

@@ -9,11 +9,10 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.colors import sample_colorscale
 
-from analysis import style
 from analysis.comparable import beta_names
-from analysis.figures import marks, totals
+from analysis.figures import common, style, totals
+from analysis.figures.style import Theme
 from analysis.frame import column, layers, one_dataset, values
-from analysis.style import Theme
 from hit.errors import StoreError
 
 #: Lines are coloured in so many steps, since a line of Plotly's has one colour.
@@ -47,13 +46,13 @@ def training_paths(
         frame, dataset, count = _runs(histories), "", max(1, _layers(histories))
     else:
         dataset, count = one_dataset(frame), layers(frame)
-    across, up = (name.replace("test/", "train/") for name in marks.plane(count, pair))
+    across, up = (name.replace("test/", "train/") for name in common.plane(count, pair))
     paths = _paths(histories, frame, across, up)
     known = frame[frame["run_id"].isin(paths["run_id"])].reset_index(drop=True)
-    shades, axis = marks.ratio_colors(known) if beta_names(count)[-1] in known else (None, None)
+    shades, axis = common.ratio_colors(known) if beta_names(count)[-1] in known else (None, None)
     title = "How runs move through " + ("rate and distortion" if count == 1 else "rate space")
     titles = style.label(across), style.label(up)
-    figure = marks.blank(title, dataset, theme, x=titles[0], y=titles[1], colors=axis, rates=marks.rate_axes(count))
+    figure = common.blank(title, dataset, theme, x=titles[0], y=titles[1], colors=axis, rates=common.rate_axes(count))
     ends = paths.drop_duplicates("run_id", keep="last").set_index("run_id").loc[known["run_id"]]
     x, y = (pd.Series(ends[name].to_numpy(), index=known.index) for name in (across, up))
     totals.equal_totals(figure, values(paths, across), values(paths, up), totals.total_name(count, pair))
@@ -67,8 +66,8 @@ def training_paths(
         (failed, "failed", "x", style.FAILED),
     ):
         if chosen.any():
-            figure.add_trace(marks.points(known[chosen], x[chosen], y[chosen], name, marker))
-            figure.add_trace(marks.legend_entry(name, symbol))
+            figure.add_trace(common.points(known[chosen], x[chosen], y[chosen], name, marker))
+            figure.add_trace(common.legend_entry(name, symbol))
     return figure
 
 
