@@ -11,14 +11,14 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from analysis import tables
 from analysis.comparable import beta_names
 from analysis.figures import common, rate_space, style
 from analysis.figures.multiples import default_metrics
 from analysis.figures.scales import spans_decades
 from analysis.frame import column, finished, layers, rate_name, values
 from analysis.recommendation.recommender import Recommendation
-from analysis.report.packing import Pool
+from analysis.report import tables
+from analysis.report.array_pool import Pool
 from hit import schema
 from hit.errors import StoreError
 

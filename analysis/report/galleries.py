@@ -16,7 +16,7 @@ from analysis.figures import style
 from analysis.figures.multiples import default_metrics
 from analysis.frame import finished, one_dataset, values
 from analysis.recommendation.recommender import Recommendation, application
-from analysis.report.packing import Pool, embedded
+from analysis.report.array_pool import Pool, embedded
 from analysis.suggestions import evaluate_command
 from hit import schema
 from hit.errors import StoreError

@@ -19,12 +19,12 @@ import pandas as pd
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from analysis import tables
 from analysis.comparable import settings
 from analysis.figures import style
 from analysis.recommendation.recommender import APPLICATIONS, application
+from analysis.report import tables
+from analysis.report.array_pool import embedded
 from analysis.report.galleries import Histories
-from analysis.report.packing import embedded
 from analysis.report.section import section
 from analysis.report.thumbnails import ROOM, Reader
 from analysis.suggestions import experiment_of, train_commands

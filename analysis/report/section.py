@@ -8,16 +8,16 @@ from dataclasses import dataclass
 import pandas as pd
 from markupsafe import Markup
 
-from analysis import tables
 from analysis.comparable import Setting
 from analysis.frame import finished, measured_by
 from analysis.recommendation.recommender import Recommendation, recommend
+from analysis.report import tables
+from analysis.report.array_pool import Pool, embedded
+from analysis.report.bound_checks import Verdict, verdict
 from analysis.report.explorer import Explorer, data, explorer
 from analysis.report.galleries import Gallery, Histories, galleries
-from analysis.report.packing import Pool, embedded
 from analysis.report.thumbnails import PICTURES, Reader, chosen, thumbnails
 from analysis.suggestions import evaluate_command
-from analysis.verdicts import Verdict, verdict
 from hit.errors import StoreError
 from hit.schema.metric_groups import GROUPS
 

@@ -20,7 +20,7 @@ from plotly.offline import get_plotlyjs
 from analysis.figures.style import number
 from analysis.recommendation.recommender import recommend
 from analysis.report import build, page, write
-from analysis.tables import target_row
+from analysis.report.tables import target_row
 from hit.errors import StoreError
 from hit.metrics.bounds import accuracy_bound
 from hit.schema import PROBES

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from analysis.figures import style
 from analysis.frame import finished, values
-from analysis.tables import run_link
+from analysis.report.tables import run_link
 from hit import schema
 
 _SAMPLED = re.compile(r"test/accuracy_\w+_z([1-9][0-9]*)_sampled\Z")

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.figures import beta_heatmap, metric_against_rate, rate_space
-from analysis.report.packing import Pool, embedded
+from analysis.report.array_pool import Pool, embedded
 
 
 def array(pool: Pool, packed: dict[str, int]) -> Any:
