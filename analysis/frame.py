@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.earlier_runs import derived_layers
-from analysis.suggestions import classify_command, evaluate_command, experiment_of, train_commands
+from analysis.suggested_commands import classify_command, evaluate_command, experiment_of, train_commands
 from hit import schema
 from hit.errors import StoreError, nearest, shown
 from hit.schema.metric_groups import GROUPS

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from analysis.frame import layers
-from analysis.suggestions import EXPERIMENT, train_commands
+from analysis.suggested_commands import EXPERIMENT, train_commands
 from hit import schema
 from hit.errors import StoreError, nearest, shown
 from hit.schema.experiments import Experiment

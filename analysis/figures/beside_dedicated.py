@@ -5,11 +5,11 @@ __all__ = ["surface_beside_dedicated"]
 import pandas as pd
 import plotly.graph_objects as go
 
-from analysis.comparable import beta_names
 from analysis.figures import common, style, totals
 from analysis.figures.style import Theme
 from analysis.frame import column, layers, one_dataset, require, values
-from analysis.suggestions import surface_command
+from analysis.settings import beta_names
+from analysis.suggested_commands import surface_command
 from hit.errors import StoreError
 
 

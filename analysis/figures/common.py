@@ -23,9 +23,9 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from analysis.comparable import all_equal, beta_names
 from analysis.figures import style
 from analysis.frame import column, layers, rate_name, values
+from analysis.settings import all_equal, beta_names
 from hit import schema
 from hit.config.rate_region import RateRegion
 from hit.errors import StoreError

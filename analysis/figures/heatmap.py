@@ -9,10 +9,10 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from analysis import bounds
-from analysis.comparable import beta_names
 from analysis.figures import common, style
 from analysis.figures.style import Theme
 from analysis.frame import column, layers, one_dataset, require, values
+from analysis.settings import beta_names
 from hit import schema
 
 #: Up to so many cells a side have room for their number, and for their label.

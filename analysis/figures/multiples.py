@@ -10,10 +10,10 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from analysis import bounds
-from analysis.comparable import all_equal
 from analysis.figures import common, style
 from analysis.figures.style import Theme
 from analysis.frame import finished, layers, one_dataset, require, values
+from analysis.settings import all_equal
 from hit import schema
 from hit.errors import StoreError
 from hit.schema.metric_groups import GROUPS

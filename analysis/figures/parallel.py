@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from analysis.comparable import beta_names
 from analysis.figures import common, style
 from analysis.figures.style import Theme
 from analysis.frame import finished, layers, one_dataset, rate_name, require, values
+from analysis.settings import beta_names
 
 _DOWNSTREAM = ("test/psnr", "test/accuracy_svm_rbf_z{L}_sampled", "test/mi_z{L}", "sample/inception_score", "test/elbo")
 

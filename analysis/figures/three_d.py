@@ -9,10 +9,10 @@ import pandas as pd
 import plotly.graph_objects as go
 from scipy.spatial import Delaunay, QhullError
 
-from analysis.comparable import all_equal
 from analysis.figures import common, style, totals
 from analysis.figures.style import Theme
 from analysis.frame import finished, layers, one_dataset, require, values
+from analysis.settings import all_equal
 
 _CAMERA = {"eye": {"x": -1.5, "y": -1.65, "z": 0.9}, "center": {"x": 0.0, "y": 0.0, "z": -0.12}}
 _DOT = 3.5

@@ -9,10 +9,10 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.colors import sample_colorscale
 
-from analysis.comparable import beta_names
 from analysis.figures import common, style, totals
 from analysis.figures.style import Theme
 from analysis.frame import column, layers, one_dataset, values
+from analysis.settings import beta_names
 from hit.errors import StoreError
 
 #: Lines are coloured in so many steps, since a line of Plotly's has one colour.

@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 
 from analysis.bounds import chance
-from analysis.comparable import all_equal
 from analysis.frame import layers, one_dataset, rate_name, require, values
 from analysis.recommendation.applications import APPLICATIONS, Application, application
 from analysis.recommendation.objectives import Constraint, Objective, non_dominated
 from analysis.recommendation.optimum import Estimate, estimate, span
-from analysis.suggestions import search_command
+from analysis.settings import all_equal
+from analysis.suggested_commands import search_command
 from hit import schema
 from hit.config.rate_region import RateRegion
 from hit.errors import StoreError

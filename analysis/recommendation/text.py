@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from analysis.comparable import beta_names, settings
 from analysis.frame import finished, rate_name
 from analysis.recommendation.applications import Application
 from analysis.recommendation.optimum import LEVEL, fewest
 from analysis.recommendation.recommender import Recommendation, recommend
+from analysis.settings import beta_names, settings
 from hit import schema
 from hit.errors import StoreError, UserError
 

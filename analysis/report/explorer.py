@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from analysis.comparable import beta_names
 from analysis.figures import common, rate_space, style
 from analysis.figures.multiples import default_metrics
 from analysis.figures.scales import spans_decades
@@ -19,6 +18,7 @@ from analysis.frame import column, finished, layers, rate_name, values
 from analysis.recommendation.recommender import Recommendation
 from analysis.report import tables
 from analysis.report.array_pool import Pool
+from analysis.settings import beta_names
 from hit import schema
 from hit.errors import StoreError
 

@@ -11,13 +11,13 @@ import plotly.graph_objects as go
 from markupsafe import Markup
 
 from analysis import figures
-from analysis.comparable import Setting
 from analysis.figures import style
 from analysis.figures.multiples import default_metrics
 from analysis.frame import finished, one_dataset, values
 from analysis.recommendation.recommender import Recommendation, application
 from analysis.report.array_pool import Pool, embedded
-from analysis.suggestions import evaluate_command
+from analysis.settings import Setting
+from analysis.suggested_commands import evaluate_command
 from hit import schema
 from hit.errors import StoreError
 from hit.schema.metric_groups import optional_group

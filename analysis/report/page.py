@@ -19,7 +19,6 @@ import pandas as pd
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from analysis.comparable import settings
 from analysis.figures import style
 from analysis.recommendation.recommender import APPLICATIONS, application
 from analysis.report import tables
@@ -27,7 +26,8 @@ from analysis.report.array_pool import embedded
 from analysis.report.galleries import Histories
 from analysis.report.section import section
 from analysis.report.thumbnails import ROOM, Reader
-from analysis.suggestions import experiment_of, train_commands
+from analysis.settings import settings
+from analysis.suggested_commands import experiment_of, train_commands
 from hit.errors import StoreError
 
 #: Where `make ui` serves the MLflow UI.

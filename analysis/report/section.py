@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import pandas as pd
 from markupsafe import Markup
 
-from analysis.comparable import Setting
 from analysis.frame import finished, measured_by
 from analysis.recommendation.recommender import Recommendation, recommend
 from analysis.report import tables
@@ -17,7 +16,8 @@ from analysis.report.bound_checks import Verdict, verdict
 from analysis.report.explorer import Explorer, data, explorer
 from analysis.report.galleries import Gallery, Histories, galleries
 from analysis.report.thumbnails import PICTURES, Reader, chosen, thumbnails
-from analysis.suggestions import evaluate_command
+from analysis.settings import Setting
+from analysis.suggested_commands import evaluate_command
 from hit.errors import StoreError
 from hit.schema.metric_groups import GROUPS
 

@@ -20,11 +20,11 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from analysis.comparable import beta_names
 from analysis.figures import style
 from analysis.frame import column, layers, rate_name, values
 from analysis.recommendation.optimum import LEVEL
 from analysis.recommendation.recommender import Recommendation
+from analysis.settings import beta_names
 from hit import schema
 from hit.ui.views import run_page
 

@@ -14,7 +14,7 @@ from types import ModuleType
 import pytest
 
 import hit
-from analysis.suggestions import train_commands
+from analysis.suggested_commands import train_commands
 from hit.cli.console import main, refuse_others
 from hit.commands import COMMANDS, program
 from hit.errors import ConfigError

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from analysis.comparable import _FIELDS
+from analysis.settings import _FIELDS
 from hit.config import TrainConfig, flat_defaults, machine_fields
 from hit.config.field_roles import MEANINGS, NEUTRAL, ROLES, Role, fields_of, meaningless, role_of
 from hit.config.options import infos

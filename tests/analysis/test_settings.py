@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pandas as pd
 import pytest
 
-from analysis.comparable import all_equal, settings
+from analysis.settings import all_equal, settings
 
 MakeFrame = Callable[..., pd.DataFrame]
 

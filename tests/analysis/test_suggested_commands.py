@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from analysis.recommendation.recommender import recommend
-from analysis.suggestions import (
+from analysis.suggested_commands import (
     EXPERIMENT,
     classify_command,
     evaluate_command,
