@@ -29,10 +29,11 @@ ui: $(VENV)/.run ## the MLflow UI on the store, at 127.0.0.1:5000
 bench: $(VENV)/.dev ## the benchmarks: they print, and assert nothing about time
 	pytest tests/benchmarks --benchmark-enable --benchmark-only -s
 
-lint: $(VENV)/.dev ## ruff and mypy
+lint: $(VENV)/.dev ## ruff, mypy, and the layers
 	ruff check .
 	ruff format --check .
 	mypy
+	lint-imports --no-logo
 
 format: $(VENV)/.dev ## let ruff put things in order
 	ruff check --fix .

@@ -51,7 +51,7 @@ class ClassifyOptions(MachineOptions):
     seed: Annotated[Seed, Field(description="seeds weights, batches and augmentation")] = 0
 
     def training(self) -> dict[str, Any]:
-        """The fields that decide the result, but for network and data: arguments of `hit.classifiers.training.fit_classifier`."""
+        """The fields that decide the result, but for network and data: arguments of `fit_classifier`."""
         names = ("epochs", "batch_size", "learning_rate", "augmentation", "seed")
         return {name: getattr(self, name) for name in names}
 

@@ -106,14 +106,7 @@ def test_what_a_console_shows_is_what_is_said(tmp_path: Path) -> None:
         assert (ended.stdout + ended.stderr).splitlines() == lines
 
 
-def _named_by(page: Path) -> object:
-    """What is to be looked for: CONTRIBUTING and the design name modules where they are about to be moved to."""
-    coming = page.name in ("CONTRIBUTING.md", "design.md")
-    marks = [pytest.mark.xfail(strict=False, reason="until the modules have moved: then take this mark away")]
-    return pytest.param(page, id=_name(page), marks=marks if coming else [])
-
-
-@pytest.mark.parametrize("page", [_named_by(page) for page in PAGES if page.name != "CHANGELOG.md"])
+@pytest.mark.parametrize("page", [page for page in PAGES if page.name != "CHANGELOG.md"], ids=_name)
 def test_every_file_and_module_that_a_page_names_exists(page: Path) -> None:
     missing = []
     for span in spans(page):

@@ -35,8 +35,8 @@ class Delivery(threading.Thread):
 
     Training only appends to the journal: a store that is away costs it nothing. A store that is away is asked again
     and again; one that refuses, or that does not hold the run, once a minute, and that is said at once, in one line;
-    an item that is refused is put aside (`hit.delivery.delivery_queue`). A run that is no longer ours, or that somebody has
-    deleted, ends the delivery. The journal stays on disk until the store has it.
+    an item that is refused is put aside (`hit.delivery.delivery_queue`). A run that is no longer ours, or that
+    somebody has deleted, ends the delivery. The journal stays on disk until the store has it.
 
     Args:
         client: of the run's store.

@@ -72,9 +72,10 @@ def evaluate_model(
         model: on the device of the data; its weights and its mode stay as they are.
         dataset: its test split is used, N × C × H × W images of the shape that the model was built for.
         betas: β_1 … β_L of the objective; without them `test/objective` is left out.
-        groups: names of `hit.schema.metric_groups`: core (rates, distortion, PSNR), latents (information, accuracies and their
-            bounds; it takes a minute for 10,000 images), generation (needs `scorer`), inception (the FID, which takes a
-            download). Core and latents are one pass over the test set, so that latents bring core with them.
+        groups: names of `hit.schema.metric_groups`: core (rates, distortion, PSNR), latents (information, accuracies
+            and their bounds; it takes a minute for 10,000 images), generation (needs `scorer`), inception (the FID,
+            which takes a download). Core and latents are one pass over the test set, so that latents bring core with
+            them.
         scorer: the classifier that scores samples, trained on the same data, on the same device.
         fid: fresh; made here where it is absent and asked for.
         check: called between measurements; raises to stop.

@@ -1,5 +1,8 @@
-"""Trained models as MLflow models: made, registered, and served."""
+"""Trained models as MLflow models: made, registered, and served.
 
-__all__ = ["IMAGES", "ServedModel", "describe", "latent_name", "load_folder"]
+Registered models name this package as their loader, which is asked for `_load_pyfunc`: both names stay.
+"""
 
-from hit.serving.served_model import IMAGES, ServedModel, describe, latent_name, load_folder
+__all__ = ["IMAGES", "ServedModel", "_load_pyfunc", "describe", "latent_name", "load_folder"]
+
+from hit.serving.served_model import IMAGES, ServedModel, _load_pyfunc, describe, latent_name, load_folder

@@ -2,4 +2,5 @@
 
 __all__ = ["Point", "Store", "config_of", "is_lost", "to_frame"]
 
-from hit.store.store import Point, Store, config_of, is_lost, to_frame
+from hit.store.store import Point, Store, is_lost, to_frame
+from hit.store.whole_config import config_of

@@ -1,6 +1,6 @@
 """The run store, read: typed, paged, a row a run. Nothing here writes."""
 
-__all__ = ["Point", "Store", "config_of", "is_lost", "to_frame"]
+__all__ = ["Point", "Store", "is_lost", "to_frame"]
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, partial
@@ -12,8 +12,6 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
-from hit.config import flat_defaults
-from hit.config.field_roles import is_layered
 from hit.config.field_types import MOST_CLAUSES, clauses
 from hit.connection import connect, found_experiment
 from hit.connection.store_errors import translated
@@ -23,7 +21,7 @@ from hit.schema import DEFAULT_EXPERIMENT, Kind, Tag
 from hit.schema.experiments import Experiment
 from hit.store.filters import refusal
 from hit.store.metric_history import Point, from_server, one_by_one
-from hit.store.records import Records, as_typed
+from hit.store.records import Records
 from hit.store.run_liveness import is_lost
 
 if TYPE_CHECKING:
@@ -291,12 +289,3 @@ def to_frame(runs: Sequence[Run]) -> pd.DataFrame:
     targets is the one that it ended with.
     """
     return Records.of(runs).frame()
-
-
-def config_of(run: Run) -> dict[str, Any]:
-    """The flat config of a run, as it was asked for."""
-    known = flat_defaults()
-    flat = {name: as_typed(text) for name, text in run.data.params.items() if name in known or is_layered(name)}
-    if flat.get("model") == "vae":  # `mlflow run` once logged its default of β_2 for models of one layer, too
-        flat.pop("beta_2", None)
-    return flat

@@ -1,6 +1,6 @@
-"""The config of a run of the store, with what was too long for its params."""
+"""The config of a run of the store: as its params have it, and with what was too long for them."""
 
-__all__ = ["whole_config"]
+__all__ = ["config_of", "whole_config"]
 
 import json
 import tempfile
@@ -9,14 +9,26 @@ from typing import Any
 
 from mlflow.entities import Run
 
+from hit.config import flat_defaults
+from hit.config.field_roles import is_layered
 from hit.errors import StoreError
 from hit.schema import CONFIG
 from hit.schema.field_lengths import is_shortened
-from hit.store.store import Store, config_of
+from hit.store.records import as_typed
+from hit.store.store import Store
+
+
+def config_of(run: Run) -> dict[str, Any]:
+    """The flat config of a run, as it was asked for."""
+    known = flat_defaults()
+    flat = {name: as_typed(text) for name, text in run.data.params.items() if name in known or is_layered(name)}
+    if flat.get("model") == "vae":  # `mlflow run` once logged its default of β_2 for models of one layer, too
+        flat.pop("beta_2", None)
+    return flat
 
 
 def whole_config(store: Store, run: Run) -> dict[str, Any]:
-    """`hit.store.config_of`, where need be with values from the run's config.json.
+    """`config_of`, where need be with values from the run's config.json.
 
     Raises:
         StoreError: it is needed, and is missing or damaged.

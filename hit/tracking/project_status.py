@@ -1,4 +1,4 @@
-"""`python -m hit.tracking.project_status RUN_ID PID`: say KILLED again, once `mlflow run` (the process PID) has said FAILED.
+"""`python -m hit.tracking.project_status RUN_ID PID`: say KILLED again, once `mlflow run` (PID) has said FAILED.
 
 When the command of a project ends, MLflow means to leave a run alone whose status is final. It compares the
 status's name with the numbers of such statuses (`mlflow.projects._maybe_set_run_terminated`), never finds it among

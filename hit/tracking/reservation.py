@@ -72,7 +72,8 @@ def reserve_run(
 def retake_run(store: Store, experiment: str | Experiment, identity: str, run_id: str) -> None:
     """Make an interrupted run of a model RUNNING and this process's own, until the one that trains it takes it over.
 
-    Call it with the run's folder locked (`hit.delivery.local_state.lock_run`): of two processes that want it, one gets it.
+    Call it with the run's folder locked (`hit.delivery.local_state.lock_run`): of two processes that want it,
+    one gets it.
 
     Args:
         store: the run store.

@@ -37,7 +37,8 @@ class RunLog:
     def params(self, values: Mapping[str, Any]) -> None:
         """Log params. MLflow keeps the first value of a key: what `mlflow run` logged as typed stays.
 
-        A value that is longer than stores take is shortened (`hit.schema.field_lengths`); the whole is in `long_params.json`.
+        A value that is longer than stores take is shortened (`hit.schema.field_lengths`); the whole is in
+        `long_params.json`.
         """
         texts = {key: str(value) for key, value in values.items() if key not in self._known_params}
         short = {key: shortened(text, field_lengths.PARAM) for key, text in texts.items()}

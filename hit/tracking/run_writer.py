@@ -58,8 +58,8 @@ class RunWriter(RunLog):
     """One run, from its first param to its end: `begin`, `take_over` or `amend` say which.
 
     A context manager: the store is not asked before the block is entered, and how the block ends is how the run ends.
-    Normally: FINISHED; else as the error says (`hit.schema.endings`), with the reason in a tag. `Claimed`: taken back, unless
-    it was taken over. A run that is another process's by now, or deleted, is left alone.
+    Normally: FINISHED; else as the error says (`hit.schema.endings`), with the reason in a tag. `Claimed`: taken back,
+    unless it was taken over. A run that is another process's by now, or deleted, is left alone.
     Everything goes through a journal on local disk, so that neither a crash nor a store that is away
     loses a number; leaving the block waits until the store has it all.
 

@@ -60,8 +60,8 @@ class Training:
 class Launcher(ABC):
     """Trains models, each in its run, and tells how they fare. A context manager: leaving it stops what still runs.
 
-    Wherever it trains them, a sweep comes to the same runs: a model is trained by `hit.runs.training_run.train_run`, which
-    leaves it to another process that has the better claim to it.
+    Wherever it trains them, a sweep comes to the same runs: a model is trained by `hit.runs.training_run.train_run`,
+    which leaves it to another process that has the better claim to it.
     """
 
     @property

@@ -53,8 +53,8 @@ class _Child:
 class ProjectLauncher(Launcher):
     """`mlflow run . -e train --run-id …`: the run is the one that was made for it.
 
-    A child that outlives this process notices and stops: it watches it (`hit.processes.stop.WATCHED`), since `mlflow run`
-    in between would not.
+    A child that outlives this process notices and stops: it watches it (`hit.processes.stop.WATCHED`), since
+    `mlflow run` in between would not.
 
     Args:
         workers: children at once; they divide the machine's threads.

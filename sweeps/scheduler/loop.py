@@ -3,7 +3,6 @@
 __all__ = ["run_sweep"]
 
 import contextlib
-import logging
 import math
 import sys
 import time
@@ -13,7 +12,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from hit.connection import experiment_id
-from hit.errors import Claimed, Interrupted, StoreAway, StoreError
+from hit.errors import Claimed, Interrupted, StoreError
 from hit.errors.run_outcomes import RunOutcome
 from hit.processes.pool import Outcome
 from hit.processes.stop import StopRequest
@@ -30,10 +29,8 @@ from sweeps.scheduler.decision_log import Decisions
 from sweeps.scheduler.note import SweepNote
 from sweeps.scheduler.progress import Standing, SweepProgress
 from sweeps.scheduler.reading import Reading
+from sweeps.scheduler.waiting import SECONDS_BETWEEN_QUESTIONS, wait_for_store
 
-_LOG = logging.getLogger(__name__)
-
-_SECONDS_BETWEEN_QUESTIONS = 2.0
 #: What other processes have come to is asked for so often while there is room for another run.
 _SECONDS_BETWEEN_READINGS = 10.0
 
@@ -139,7 +136,7 @@ class _Sweep:
         if elsewhere:
             self._tell_waiting(elsewhere)
             self._patiently(self._active.end_strays)
-        time.sleep(_SECONDS_BETWEEN_QUESTIONS if elsewhere else 0.2)
+        time.sleep(SECONDS_BETWEEN_QUESTIONS if elsewhere else 0.2)
         self._read()
         return ""
 
@@ -246,23 +243,8 @@ class _Sweep:
         self._run.check()
 
     def _patiently(self, ask: Callable[[], AnswerT]) -> AnswerT:
-        """What the store answers; one that is away is waited for: the children go on meanwhile.
-
-        Raises:
-            Interrupted: `stop` was requested.
-            RunDeleted: the sweep's own run is deleted.
-            StoreError: the store refuses.
-        """
-        told = False
-        while True:
-            self._check()
-            try:
-                return ask()
-            except StoreAway as error:
-                if not told:
-                    _LOG.warning("waiting for the store: %s", error)
-                told = True
-                time.sleep(_SECONDS_BETWEEN_QUESTIONS)
+        """What the store answers; one that is away is waited for: the children go on meanwhile."""
+        return wait_for_store(ask, self._check)
 
     @property
     def _spent(self) -> int:

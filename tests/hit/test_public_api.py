@@ -38,7 +38,7 @@ def test_every_name_is_there_and_listed(name: str) -> None:
 
 
 def test_modules_are_imported_by_the_same_words() -> None:
-    for name in ("schema", "stop", "data", "config", "train", "surface", "evaluate"):
+    for name in ("schema", "processes", "data", "config", "train", "surface", "evaluate"):
         namespace: dict[str, Any] = {}
         exec(f"from hit import {name}", namespace)
         assert namespace[name] is importlib.import_module(f"hit.{name}")

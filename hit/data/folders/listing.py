@@ -33,9 +33,9 @@ class Listing:
 def list_folder(folder: Path) -> Listing:
     """The image files of `folder/train/<class>/…` and `folder/test/<class>/…`, or of `folder/<class>/…`.
 
-    `hit.data.folders.split_folders` says how splits may be called. Classes are numbered in the order of their names; names that
-    are the same text in other bytes (é as one character or as two) are one name. `hit.data.folders.walking` says which
-    files count, at any depth below their class.
+    `hit.data.folders.split_folders` says how splits may be called. Classes are numbered in the order of their names;
+    names that are the same text in other bytes (é as one character or as two) are one name.
+    `hit.data.folders.walking` says which files count, at any depth below their class.
 
     Raises:
         DataError: an empty folder, a class of the test images without training images, a file of two classes or

@@ -25,6 +25,7 @@ from hit.models import HierarchicalVAE, build_model
 from hit.processes.stop import StopRequest
 from hit.runs.evaluation_run import candidates, evaluate_run
 from hit.runs.measurement import Measurement, _report_skipped, find_scorers, measure
+from hit.runs.model_run import RunRequest
 from hit.runs.stored_scorer import find_scorer, load_classifier
 from hit.runs.training_run import train_run
 from hit.schema import Tag, is_metric, metric
@@ -278,7 +279,7 @@ class TestStore:
         (run,) = Store(uri).runs("hit")
         assert f"{Tag.SKIPPED}.generation" in run.data.tags
         self.trained(tmp_path, epochs=2)
-        train_run(config, uri=uri, run_id=run.info.run_id)
+        train_run(config, RunRequest(run_id=run.info.run_id), uri=uri)
         run = Store(uri).run(run.info.run_id)
         assert "sample/inception_score" in run.data.metrics
         assert f"{Tag.SKIPPED}.generation" not in run.data.tags

@@ -46,7 +46,7 @@ def test_every_layer_is_measured_under_declared_names(digits: Dataset, config: d
     model = untrained(digits, **config)
     found = evaluate_model(model, digits, (1.0,) * model.layers, {"latents"})
     measured, projections = found.metrics, found.projections
-    assert {metric(name).group for name in measured} == {"latents"}
+    assert {metric(name).group for name in measured} == {"core", "latents"}
     assert list(projections) == list(range(1, model.layers + 1))
     for layer in projections:
         assert len(projections[layer].coordinates) == len(digits.test)
