@@ -2,4 +2,5 @@
 
 __all__ = ["CONFIG", "Parser", "entry_point"]
 
-from hit.cli.parser import CONFIG, Parser, entry_point
+from hit.cli.command import entry_point
+from hit.cli.parser import CONFIG, Parser

@@ -1,25 +1,16 @@
-"""What all entry points share: options from the config's fields, one-line errors, signals."""
+"""Command lines made from options dataclasses and the config's fields."""
 
-__all__ = ["CONFIG", "Parser", "entry_point"]
+__all__ = ["CONFIG", "Parser"]
 
 import argparse
-import os
-import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any, NoReturn
 
-from hit.cli.console import refuse_others
 from hit.commands import program
 from hit.config import describe, flat_defaults
 from hit.config.options import defaults, infos
-from hit.errors import ConfigError, EndsWork, Interrupted, StoreAway, nearest, shown
-from hit.errors.redaction import redact, redact_tracebacks
-from hit.processes.memory import as_refusal
-from hit.processes.setup import process_settings, spare_letters
-from hit.processes.stop import WATCHED, StopRequest
-from hit.schema import Kind
-from hit.schema.endings import Ending, ending
+from hit.errors import ConfigError, nearest, shown
 
 CONFIG = "model and training"
 #: Stands for the value of an option that was not typed.
@@ -124,55 +115,3 @@ class Parser(argparse.ArgumentParser):
         self._groups[title] = list(values)
         for name, value in values.items():
             group.add_argument(f"--{name}", default=value, metavar=type(value).__name__, help=helps[name] or " ")
-
-
-def entry_point(main: Callable[[list[str], StopRequest], None], kind: Kind) -> NoReturn:
-    """Run `main(argv, stop)` as a command: a user's mistake is one line and exit code 2.
-
-    A run of this kind that `mlflow run` made for us and that we could not begin ends as FAILED with that line.
-    """
-    spare_letters()
-    run_id = os.environ.get("MLFLOW_RUN_ID", "")
-    redact_tracebacks()
-    with process_settings(), StopRequest(watch_parent=bool(run_id), watch=os.environ.get(WATCHED)) as stop:
-        try:
-            _run(main, stop)
-        except (EndsWork, KeyboardInterrupt) as error:
-            with stop.whole(ends=True):
-                _end(run_id, kind, _stopped(error, stop))
-    sys.exit(0)
-
-
-def _run(main: Callable[[list[str], StopRequest], None], stop: StopRequest) -> None:
-    try:
-        main(sys.argv[1:], stop)
-    except ImportError:
-        refuse_others()
-        raise
-    except (OSError, MemoryError, RuntimeError) as error:
-        refusal = as_refusal(error)
-        if refusal is None:
-            raise
-        raise refusal from None
-
-
-def _stopped(error: BaseException, stop: StopRequest) -> Ending:
-    """How the command ends; a store that is away is no mistake of somebody who has asked to stop."""
-    if stop.requested and isinstance(error, StoreAway):
-        stopped = Interrupted(stop.signal_number)
-        stopped.add_note(str(error))
-        return ending(stopped)
-    return ending(error)
-
-
-def _end(run_id: str, kind: Kind, ended: Ending) -> NoReturn:
-    if run_id:
-        from hit.recovery import end_unstarted  # MLflow takes seconds to import
-
-        end_unstarted(run_id, kind, ended)
-        if ended.status == "KILLED":
-            from hit.tracking.project_status import correct_status_later
-
-            correct_status_later(run_id)
-    print(redact(ended.line), file=sys.stderr, flush=True)
-    sys.exit(ended.exit_code)

@@ -15,7 +15,8 @@ import pytest
 
 import hit
 from analysis.suggested_commands import train_commands
-from hit.cli.console import main, refuse_others
+from hit.cli.console import main
+from hit.cli.shadowing import refuse_others
 from hit.commands import COMMANDS, program
 from hit.errors import ConfigError
 from hit.processes.pool import Job, WorkerPool
