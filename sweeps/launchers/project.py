@@ -1,6 +1,6 @@
 """Models trained by `mlflow run` children, each in an environment of its own."""
 
-__all__ = ["ENV_MANAGERS", "ProjectLauncher"]
+__all__ = ["ProjectLauncher"]
 
 import contextlib
 import os
@@ -33,8 +33,6 @@ from hit.schema import Tag
 from hit.schema.endings import outcome_of
 from hit.schema.experiments import Experiment
 from sweeps.launchers.launcher import Launcher, Training
-
-ENV_MANAGERS = ("local", "virtualenv", "uv", "conda")
 
 _ROOT = Path(__file__).resolve().parent.parent.parent
 _POLL_SECONDS = 0.2
