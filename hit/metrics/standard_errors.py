@@ -25,7 +25,7 @@ def accuracy_error(accuracy: ArrayLike, points: ArrayLike) -> NDArray[np.float64
         NaN where an input is.
 
     >>> accuracy_error([0.9, 1.0], 72).round(4).tolist()
-    [0.0358, 0.0132]
+    [0.0362, 0.0133]
     """
     share, count = np.asarray(accuracy, float), np.asarray(points, float)
     likely = (share * count + 1) / (count + 2)
