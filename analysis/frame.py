@@ -4,6 +4,7 @@ __all__ = [
     "column",
     "errors",
     "finished",
+    "images_scored",
     "layers",
     "measured_by",
     "one_dataset",
@@ -62,11 +63,15 @@ def errors(frame: pd.DataFrame, name: str) -> pd.Series:
     accuracies of latents, from the number of images that these rest on.
     """
     known = values(frame, schema.error_of(name))
-    if _OF_PROBE.match(name):
-        points = values(frame, "test/held_out")
-        share = values(frame, name).clip(0, 1)
-        known = known.fillna(pd.Series(accuracy_error(share, points.where(points > 0)), index=frame.index))
+    binomial = accuracy_error(values(frame, name).clip(0, 1), images_scored(frame, name))
+    known = known.fillna(pd.Series(binomial, index=frame.index))
     return known.where(values(frame, name).notna())
+
+
+def images_scored(frame: pd.DataFrame, name: str) -> pd.Series:
+    """How many test images the accuracy `name` of each run rests on; NaN for what is no accuracy of a latent."""
+    points = values(frame, "test/held_out") if _OF_PROBE.match(name) else values(frame, "")
+    return points.where((points > 0) & values(frame, name).notna())
 
 
 def measured_by(frame: pd.DataFrame, evaluator: schema.Tag) -> pd.Series:
