@@ -2,7 +2,9 @@
 
 __all__ = [
     "column",
+    "errors",
     "finished",
+    "images_scored",
     "layers",
     "measured_by",
     "one_dataset",
@@ -12,6 +14,7 @@ __all__ = [
     "values",
 ]
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -21,8 +24,11 @@ from analysis.earlier_runs import derived_layers
 from analysis.suggested_commands import classify_command, evaluate_command, experiment_of, train_commands
 from hit import schema
 from hit.errors import StoreError, nearest, shown
+from hit.metrics.standard_errors import accuracy_error
 from hit.schema.metric_groups import GROUPS
 
+#: Accuracies of classifiers on latents.
+_OF_PROBE = re.compile(rf"test/accuracy_({'|'.join(schema.PROBES)})_z[1-9][0-9]*(_sampled)?\Z")
 _COLUMN_OF = {tag: name for name, tag in schema.TAG_COLUMNS.items()}
 
 
@@ -48,6 +54,24 @@ def values(frame: pd.DataFrame, name: str) -> pd.Series:
     """The column `name` as floats; what is missing or not finite is NaN."""
     numbers = pd.to_numeric(column(frame, name), errors="coerce").astype(float)
     return numbers.where(np.isfinite(numbers))
+
+
+def errors(frame: pd.DataFrame, name: str) -> pd.Series:
+    """Standard errors of the column `name`, in its unit, as floats; NaN where none is known.
+
+    They are the metric's own (`hit.schema.error_of`). Runs of versions that logged none have a binomial one of
+    accuracies of latents, from the number of images that these rest on.
+    """
+    known = values(frame, schema.error_of(name))
+    binomial = accuracy_error(values(frame, name).clip(0, 1), images_scored(frame, name))
+    known = known.fillna(pd.Series(binomial, index=frame.index))
+    return known.where(values(frame, name).notna())
+
+
+def images_scored(frame: pd.DataFrame, name: str) -> pd.Series:
+    """How many test images the accuracy `name` of each run rests on; NaN for what is no accuracy of a latent."""
+    points = values(frame, "test/held_out") if _OF_PROBE.match(name) else values(frame, "")
+    return points.where((points > 0) & values(frame, name).notna())
 
 
 def measured_by(frame: pd.DataFrame, evaluator: schema.Tag) -> pd.Series:

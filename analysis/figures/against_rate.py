@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from analysis import bounds
 from analysis.figures import common, pareto, style
 from analysis.figures.style import Theme
-from analysis.frame import layers, one_dataset, rate_name, require, values
+from analysis.frame import errors, layers, one_dataset, rate_name, require, values
 
 _OF_LATENT = re.compile(r"test/(accuracy_\w+?|mi)_z([1-9][0-9]*)(_sampled)?\Z")
 
@@ -21,7 +21,9 @@ def metric_against_rate(frame: pd.DataFrame, metric: str, *, theme: Theme = "lig
     That rate is the total R; for an accuracy of z_l and for I(y; z_l) it is R_l + … + R_L. The line is
     then the bound: f(α) ≤ R for accuracies (see `hit.metrics.bounds`), min(R, H(y)) for I(y; z_l).
     It holds for classifiers that see samples of z_l: these are drawn as diamonds beside those on means.
-    The best runs (on samples, where there are) are marked by their Pareto front and its convex hull.
+    The best runs (on samples, where there are) are marked by their Pareto front and its convex hull. Bars are of one
+    standard error, as far as they are known: it is that of other test images, and as all runs share theirs, they
+    differ by less than it from each other.
 
     Args:
         frame: runs of one data set.
@@ -53,7 +55,8 @@ def metric_against_rate(frame: pd.DataFrame, metric: str, *, theme: Theme = "lig
     for name, scores, symbol in series:
         here = scores.index
         marker = {"color": shades[here], "coloraxis": "coloraxis", "symbol": symbol}
-        figure.add_trace(common.points(rows.loc[here], x[here], scores, name, marker, name))
+        runs = common.points(rows.loc[here], x[here], scores, name, marker, name)
+        figure.add_trace(runs.update(error_y=style.error_bars(errors(rows.loc[here], name))))
     return figure.add_traces([*entries, *common.symbols(rows, x, y, along_x=True)])
 
 

@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 
 from analysis.figures import common, style, totals
 from analysis.figures.style import Theme
-from analysis.frame import column, layers, one_dataset, require, values
+from analysis.frame import column, errors, layers, one_dataset, require, values
 from analysis.settings import beta_names
 from analysis.suggested_commands import surface_command
 from hit.errors import StoreError
@@ -19,7 +19,8 @@ def surface_beside_dedicated(
     """Cells that one amortised model was read off at, and dedicated models, in the plane of two rates.
 
     Thin lines join the surface's cells of equal β_l: the grid of β as it lies in rate space. A diamond is a model
-    trained for its β alone, joined by a dotted line to the surface's cell at the same β. One metric colours both.
+    trained for its β alone, joined by a dotted line to the surface's cell at the same β; its bars are of one standard
+    error over the test images, as far as it is known. One metric colours both.
 
     Args:
         frame: runs of one data set, of a surface (column `amortised`) and dedicated ones.
@@ -65,7 +66,12 @@ def surface_beside_dedicated(
             "size": size,
             "line": line,
         }
-        figure.add_trace(common.points(group, values(group, across), values(group, up), name, marker, color_metric))
+        runs = common.points(group, values(group, across), values(group, up), name, marker, color_metric)
+        if group is dedicated:
+            runs.update(
+                **{f"error_{axis}": style.error_bars(errors(group, one)) for axis, one in (("x", across), ("y", up))}
+            )
+        figure.add_trace(runs)
         figure.add_trace(common.legend_entry(name, symbol))
     return figure
 

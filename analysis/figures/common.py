@@ -24,7 +24,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from analysis.figures import style
-from analysis.frame import column, layers, rate_name, values
+from analysis.frame import column, errors, layers, rate_name, values
 from analysis.settings import all_equal, beta_names
 from hit import schema
 from hit.config.rate_region import RateRegion
@@ -94,15 +94,16 @@ def points(
 def hover(frame: pd.DataFrame, *names: str) -> dict[str, Any]:
     """What a run says under the pointer: its name, βs, rates, distortion, and the metrics `names`.
 
-    As properties of a trace. The words stand once, in the template; each run adds its numbers, whose columns
-    `meta` names.
+    Each metric has its standard error with it, where that is known. As properties of a trace: the words stand once, in
+    the template; each run adds its numbers, whose columns `meta` names.
     """
     count = layers(frame)
     rates = [rate_name(layer) for layer in range(1, count + 1)]
     totals = ["test/rate"] if count > 1 else []
     shown = list(dict.fromkeys([*rates, *totals, "test/distortion", *names]))
     titles = column(frame, "run_name").where(column(frame, "run_name").notna(), frame["run_id"])
-    columns = [map(style.number, values(frame, name)) for name in [*beta_names(count), *shown]]
+    columns = [map(style.number, values(frame, name)) for name in beta_names(count)]
+    columns += [map(style.with_error, values(frame, name), errors(frame, name)) for name in shown]
     betas = [f"{style.label(name)} = %{{customdata[{at}]}}" for at, name in enumerate(beta_names(count), start=1)]
     lines = ["<b>%{customdata[0]}</b>", ", ".join(betas)]
     for at, name in enumerate(shown, start=count + 1):

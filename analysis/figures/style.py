@@ -15,6 +15,7 @@ __all__ = [
     "THEMES",
     "Theme",
     "colorbar",
+    "error_bars",
     "inert",
     "label",
     "margin",
@@ -26,6 +27,7 @@ __all__ = [
     "text_on",
     "title_of",
     "titled",
+    "with_error",
     "wrapped",
 ]
 
@@ -36,6 +38,7 @@ import textwrap
 from functools import cache
 from typing import Any, Literal
 
+import pandas as pd
 import plotly.graph_objects as go
 
 from hit import schema
@@ -263,6 +266,20 @@ def margin(error: float) -> str:
     ('0.04', '0.0004', '12')
     """
     return _plain(error, 2)
+
+
+def with_error(value: float, error: float) -> str:
+    """A number for people with its standard error, where that is known.
+
+    >>> with_error(0.8561, 0.0213), with_error(0.8561, math.nan)
+    ('0.8561 ± 0.02', '0.8561')
+    """
+    return f"{number(value)} ± {margin(error)}" if error > 0 else number(value)
+
+
+def error_bars(errors: pd.Series) -> dict[str, Any] | None:
+    """Thin bars of one standard error each; None where none is known."""
+    return {"array": errors, "thickness": 1, "width": 0, "color": MUTED} if errors.notna().any() else None
 
 
 def _plain(value: float, digits: int) -> str:

@@ -14,7 +14,7 @@ from markupsafe import Markup
 from analysis.figures import common, rate_space, style
 from analysis.figures.multiples import default_metrics
 from analysis.figures.scales import spans_decades
-from analysis.frame import column, finished, layers, rate_name, values
+from analysis.frame import column, errors, finished, layers, rate_name, values
 from analysis.recommendation.recommender import Recommendation
 from analysis.report import tables
 from analysis.report.array_pool import Pool
@@ -80,8 +80,12 @@ def explorer(frame: pd.DataFrame, found: Sequence[Recommendation], pool: Pool) -
 
 
 def data(frame: pd.DataFrame, pool: Pool) -> dict[str, Any]:
-    """The runs as columns: names, states and starts as texts, every metric and β that a run has as numbers."""
+    """The runs as columns: names, states and starts as texts, every metric and β that a run has as numbers.
+
+    Standard errors stand apart, those of metrics that a run tells under the pointer.
+    """
     names = [str(name) for name in frame.columns if schema.is_metric(str(name))]
+    names = [name for name in names if name not in {schema.error_of(one) for one in names}]
     known = {name: numbers for name in names if (numbers := values(frame, name)).notna().any()}
     moments = pd.to_datetime(column(frame, "start_time"), utc=True)
     titles = column(frame, "run_name").where(column(frame, "run_name").notna(), frame["run_id"])
@@ -93,10 +97,17 @@ def data(frame: pd.DataFrame, pool: Pool) -> dict[str, Any]:
         "statuses": column(frame, "status").astype(str).str.lower().tolist(),
         "starts": ["" if pd.isna(at) else f"{at:%Y-%m-%d %H:%M}" for at in moments],
         "columns": {name: pool.numbers(numbers) for name, numbers in known.items()},
+        "errors": {name: pool.numbers(error) for name, error in _errors(frame, count).items() if name in known},
         "metrics": {name: _declaration(name) for name in known},
         "told": [name for name in [*beta_names(count), *_told(count)] if name in known],
         "table": tables.run_columns(frame),
     }
+
+
+def _errors(frame: pd.DataFrame, count: int) -> dict[str, pd.Series]:
+    """Standard errors of what runs tell, as far as they are known."""
+    names = dict.fromkeys([*_told(count), *default_metrics(frame)])
+    return {name: error for name in names if (error := errors(frame, name)).notna().any()}
 
 
 def _declaration(name: str) -> dict[str, Any]:

@@ -8,10 +8,12 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F
 
+from hit import schema
 from hit.classifiers.augmentation import augment
 from hit.classifiers.networks import Classifier
 from hit.data import LabelledImages, labelled_batches
 from hit.errors import Diverged
+from hit.metrics.standard_errors import accuracy_error, mean_error
 from hit.processes.memory import memory_is_told
 from hit.randomness import generator
 from hit.training.learning_rate import warmup_cosine
@@ -102,7 +104,7 @@ def fit_classifier(
 def classifier_scores(
     model: Classifier, test: LabelledImages, *, check: Callable[[], None] = lambda: None
 ) -> dict[str, float]:
-    """`test/cross_entropy` (nats per image) and `test/accuracy` (fraction) over a split.
+    """`test/cross_entropy` (nats per image) and `test/accuracy` (fraction) over a split, with their standard errors.
 
     Args:
         model: on its device.
@@ -113,13 +115,19 @@ def classifier_scores(
         Diverged: the cross-entropy is not finite.
     """
     sums = torch.zeros(2, dtype=torch.float64, device=test.device)
+    losses = []
     with torch.no_grad():
         for images, labels in labelled_batches(test, _SCORED):
             check()
             logits = model(model.prepare(images))
             right = (logits.argmax(1) == labels).sum()
+            losses.append(F.cross_entropy(logits, labels, reduction="none"))
             sums += torch.stack([F.cross_entropy(logits, labels, reduction="sum"), right])
     cross_entropy, accuracy = (sums / len(test)).tolist()
     if not math.isfinite(cross_entropy):
         raise Diverged("test/cross_entropy of the trained classifier is not finite")
-    return {"test/cross_entropy": cross_entropy, "test/accuracy": accuracy}
+    scores = {"test/cross_entropy": cross_entropy, "test/accuracy": accuracy}
+    errors = mean_error(torch.cat(losses).cpu().numpy()), float(accuracy_error(accuracy, len(test)))
+    return scores | {
+        schema.error_of(name): error for name, error in zip(scores, errors, strict=True) if error is not None
+    }

@@ -11,6 +11,7 @@ from hashlib import blake2b
 import torch
 from torch import Tensor
 
+from hit import schema
 from hit.classifiers.scorer import SampleScorer
 from hit.data import Dataset, batches
 from hit.distributions import DiagonalGaussian, LatentDistribution
@@ -24,8 +25,9 @@ from hit.metrics import (
     bits_per_dim,
     check_reconstruction,
     entropy,
-    held_out,
+    mean_error,
     principal_components,
+    scored_points,
     squared_error,
 )
 from hit.metrics.inception import InceptionFid
@@ -65,8 +67,9 @@ def evaluate_model(
     """Measure a trained model on the test set; nothing is read from a store or written to one.
 
     Rates and distortion are means over the test set with one sample a point, drawn by a seed of their own: the same
-    model gives the same numbers. PSNR is that of reconstructions from posterior means. What does not exist is absent:
-    the PSNR of a perfect reconstruction, the probes of a test set of a handful of points.
+    model gives the same numbers; their standard errors are over the images. PSNR is that of reconstructions from
+    posterior means. What does not exist is absent: the PSNR of a perfect reconstruction, the probes of a test set of a
+    handful of points.
 
     Args:
         model: on the device of the data; its weights and its mode stay as they are.
@@ -147,7 +150,7 @@ def _measure_test_set(
     if latents:
         labels = dataset.test.labels.cpu()
         measured["test/label_entropy"] = entropy(labels)
-        measured["test/held_out"] = float(held_out(len(labels)))
+        measured["test/held_out"] = float(scored_points(len(labels)))
         for layer in layers:
             check()
             projection = projections[layer.number] = principal_components(layer.means.numpy())
@@ -166,7 +169,7 @@ def _pass_over_test_set(
     generator = torch.Generator(device).manual_seed(EVALUATOR.sample_seed)
     rates = torch.zeros(model.layers, dtype=torch.float64)
     distortion = 0.0
-    negative_elbos, digests = [], []
+    rates_of_images, distortions, digests = [], [], []
     error = SquaredError()
     parts: list[list[tuple[Tensor, ...]]] = [[] for _ in range(model.layers)]
     families: tuple[type[LatentDistribution], ...] = ()
@@ -179,7 +182,8 @@ def _pass_over_test_set(
         means = model(x, sample=False, evidence=evidence)
         rates += torch.stack([rate.double().sum() for rate in sampled.rates]).cpu()
         distortion += sampled.distortion.double().sum().item()
-        negative_elbos.append(sampled.distortion.double().cpu() + sum(rate.double().cpu() for rate in sampled.rates))
+        rates_of_images.append(torch.stack([rate.double() for rate in sampled.rates], 1).cpu())
+        distortions.append(sampled.distortion.double().cpu())
         if model.likelihood.discrete:
             digests += [blake2b(image.numpy(), digest_size=7).digest() for image in x.cpu()]
         error = error + squared_error(x, model.reconstruct(means))
@@ -189,12 +193,15 @@ def _pass_over_test_set(
             parts[layer].append(tuple(tensor.flatten(1).cpu() for tensor in tensors))
     count = len(dataset.test)
     core = _core_metrics((rates / count).tolist(), distortion / count, betas, channels * height * width)
+    core |= _core_errors(torch.cat(rates_of_images), torch.cat(distortions), betas, channels * height * width)
     if error.psnr is not None:
         core["test/psnr"] = error.psnr
+    if error.psnr_error is not None:
+        core[schema.error_of("test/psnr")] = error.psnr_error
     if digests:
         images = torch.tensor([int.from_bytes(digest) for digest in digests])  # the same number, the same image
-        spread = float(torch.cat(negative_elbos).std()) if count > 1 else 0.0
-        kept = check_reconstruction(-core["test/elbo"], spread / math.sqrt(count), entropy(images))
+        elbo_error = core.get(schema.error_of("test/elbo"), 0.0)
+        kept = check_reconstruction(-core["test/elbo"], elbo_error, entropy(images))
         core["test/bound_slack_reconstruction"] = kept.slack
         core["test/bound_holds_reconstruction"] = float(kept.holds)
     layers = []
@@ -214,3 +221,22 @@ def _core_metrics(rates: list[float], distortion: float, betas: Sequence[float] 
     if betas is not None:
         core["test/objective"] = distortion + sum(beta * value for beta, value in zip(betas, rates, strict=True))
     return core | {"test/bits_per_dim": bits_per_dim(distortion + rate, dims)}
+
+
+def _core_errors(rates: Tensor, distortion: Tensor, betas: Sequence[float] | None, dims: int) -> dict[str, float]:
+    """Standard errors over the images of the same metrics; none of one image.
+
+    Args:
+        rates: of every image, N × L.
+        distortion: of every image, N.
+        betas, dims: as for the metrics.
+    """
+    rate = rates.sum(1)
+    images = {f"test/rate_{layer}": one for layer, one in enumerate(rates.T, start=1)}
+    images |= {"test/rate": rate, "test/distortion": distortion, "test/elbo": -distortion - rate}
+    if betas is not None:
+        images["test/objective"] = distortion + rates @ torch.tensor(betas, dtype=torch.float64)
+    errors = {name: mean_error(values.numpy()) for name, values in images.items()}
+    if (error := errors["test/elbo"]) is not None:
+        errors["test/bits_per_dim"] = bits_per_dim(error, dims)
+    return {schema.error_of(name): error for name, error in errors.items() if error is not None}

@@ -9,18 +9,20 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from hit import schema
 from hit.distributions import DiagonalGaussian
 from hit.metrics import (
     EVALUATOR,
     BoundCheck,
     accuracies,
     accuracy_bound,
+    accuracy_error,
     categorical_information_density,
     check_accuracy,
     check_accuracy_from_information,
     check_information,
     entropy,
-    held_out,
+    independent_points,
     information_density,
     mixed_ksg,
 )
@@ -74,17 +76,17 @@ def measure_layer(
         check()
         some = slice(EVALUATOR.ksg_points)
         measured[f"test/mi_ksg_z{number}"] = mixed_ksg(layer.samples[some], labels[some])
-    best_sampled = -math.inf
+    points, best_sampled = independent_points(len(labels)), -math.inf
     for suffix, features in (("", layer.means), ("_sampled", layer.samples)):
         check()
         for probe, accuracy in accuracies(features.numpy(), labels.numpy(), threads=torch.get_num_threads()).items():
-            measured[f"test/accuracy_{probe}_z{number}{suffix}"] = accuracy
+            name = f"test/accuracy_{probe}_z{number}{suffix}"
+            measured |= {name: accuracy, schema.error_of(name): float(accuracy_error(accuracy, points))}
             if suffix:
                 best_sampled = max(best_sampled, accuracy)
     kept = check_information(information, error, layer.rate, label_entropy, bias)
     checks = {"mi_": kept if layer.top else BoundCheck(kept.slack, math.inf)}
     if math.isfinite(best_sampled):
-        points = max(1, held_out(len(labels)))
         checks[""] = check_accuracy(best_sampled, layer.rate, label_entropy, classes, points)
         checks["accuracy_mi_"] = check_accuracy_from_information(
             best_sampled, information - bias, error, label_entropy, classes, points

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
+from hit import schema
 from hit.classifiers.scorer import SampleScorer, images_per_batch
 from hit.data import Dataset, batches, labelled_batches
 from hit.errors import Diverged
-from hit.metrics import check_generation
+from hit.metrics import accuracy_error, check_generation
 from hit.metrics.generation import (
     GENERATION,
     frechet_distance,
@@ -63,11 +64,11 @@ def measure_generation(
     fake = torch.cat([features for features, _ in seen])
     score = inception_score(torch.cat([logits for _, logits in seen]).softmax(1))
     measured = {
-        "sample/inception_score": score.score,
-        "sample/diversity": score.diversity,
-        "sample/sharpness": score.sharpness,
+        **_with_error("sample/inception_score", score.score, score.score_error),
+        **_with_error("sample/diversity", score.diversity, score.diversity_error),
+        **_with_error("sample/sharpness", score.sharpness, score.sharpness_error),
         "sample/fid_classifier": frechet_distance(real, fake),
-        "test/original_accuracy": original_accuracy,
+        **_share("test/original_accuracy", original_accuracy, len(dataset.test)),
         **_reconstructions(model, dataset, scorer, check),
     }
     checks = check_generation(score.score, score.diversity, score.sharpness, dataset.classes)
@@ -130,6 +131,15 @@ def _reconstructions(model: HierarchicalVAE, dataset: Dataset, scorer: SampleSco
         predictions.append(logits.softmax(1))
         right += int((logits.argmax(1) == labels).sum())
     return {
-        "test/reconstruction_accuracy": right / len(dataset.test),
-        "test/prediction_entropy": prediction_entropy(torch.cat(predictions)),
+        **_share("test/reconstruction_accuracy", right / len(dataset.test), len(dataset.test)),
+        **_with_error("test/prediction_entropy", *prediction_entropy(torch.cat(predictions))),
     }
+
+
+def _share(name: str, accuracy: float, images: int) -> dict[str, float]:
+    return _with_error(name, accuracy, float(accuracy_error(accuracy, images)))
+
+
+def _with_error(name: str, value: float, error: float | None) -> dict[str, float]:
+    """A metric and its standard error, where there is one."""
+    return {name: value} if error is None else {name: value, schema.error_of(name): error}

@@ -8,6 +8,7 @@ __all__ = [
     "SquaredError",
     "accuracies",
     "accuracy_bound",
+    "accuracy_error",
     "bits_per_dim",
     "categorical_information_density",
     "check_accuracy",
@@ -16,11 +17,13 @@ __all__ = [
     "check_information",
     "check_reconstruction",
     "entropy",
-    "held_out",
+    "independent_points",
     "information_density",
     "information_needed",
+    "mean_error",
     "mixed_ksg",
     "principal_components",
+    "scored_points",
     "squared_error",
     "violations",
 ]
@@ -42,6 +45,7 @@ from hit.metrics.information import (
     information_density,
 )
 from hit.metrics.mixed_ksg import mixed_ksg
-from hit.metrics.probes import accuracies, held_out
+from hit.metrics.probes import accuracies, independent_points, scored_points
 from hit.metrics.projection import Projection, principal_components
 from hit.metrics.reconstruction import SquaredError, bits_per_dim, squared_error
+from hit.metrics.standard_errors import accuracy_error, mean_error

@@ -43,7 +43,7 @@ class BoundCheck:
         return self.slack >= -self.tolerance
 
 
-def check_accuracy(accuracy: float, rate: float, label_entropy: float, classes: int, held_out: int) -> BoundCheck:
+def check_accuracy(accuracy: float, rate: float, label_entropy: float, classes: int, points: float) -> BoundCheck:
     """α ≤ f⁻¹(R_l + … + R_L) for a classifier of samples z_l: see `hit.metrics.accuracy_bound`.
 
     The label is a function of x, so that I(y; z_l) ≤ I(x; z_l) ≤ I(x; z_l, …, z_L) ≤ R_l + … + R_L. It holds
@@ -54,14 +54,14 @@ def check_accuracy(accuracy: float, rate: float, label_entropy: float, classes: 
         rate: R_l + … + R_L, nats per image.
         label_entropy: H(y), nats.
         classes: M.
-        held_out: points that the accuracy was measured on; three binomial standard errors are forgiven.
+        points: independent ones that the accuracy rests on; three binomial standard errors are forgiven.
     """
     bound = accuracy_bound(rate, label_entropy, classes)
-    return BoundCheck(bound - accuracy, _binomial(bound, held_out))
+    return BoundCheck(bound - accuracy, _binomial(bound, points))
 
 
 def check_accuracy_from_information(
-    accuracy: float, information: float, error: float, label_entropy: float, classes: int, held_out: int
+    accuracy: float, information: float, error: float, label_entropy: float, classes: int, points: float
 ) -> BoundCheck:
     """α ≤ f⁻¹(I(y; z_l)) for a classifier of samples z_l, a closer bound than that of the rate.
 
@@ -70,13 +70,13 @@ def check_accuracy_from_information(
     Args:
         information: I(y; z_l) as estimated, nats.
         error: its standard error, three of which are forgiven, and three binomial ones of the accuracy.
-        accuracy, label_entropy, classes, held_out: as in `check_accuracy`.
+        accuracy, label_entropy, classes, points: as in `check_accuracy`.
     """
     bound, widest = (
         accuracy_bound(max(value, 0.0), label_entropy, classes)
         for value in (information, information + _STANDARD_ERRORS * error)
     )
-    return BoundCheck(bound - accuracy, widest - bound + _binomial(widest, held_out))
+    return BoundCheck(bound - accuracy, widest - bound + _binomial(widest, points))
 
 
 def check_information(
@@ -156,5 +156,5 @@ def _broken(name: str, value: float) -> bool:
     return name.startswith("test/bound_holds_") and value == 0
 
 
-def _binomial(accuracy: float, points: int) -> float:
+def _binomial(accuracy: float, points: float) -> float:
     return _STANDARD_ERRORS * math.sqrt(accuracy * (1 - accuracy) / points)

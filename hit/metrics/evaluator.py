@@ -21,8 +21,11 @@ class Evaluator:
 
     Args:
         protocol: raised by hand whenever a measurement in this package changes what it returns.
-        split_seed: seed of the permutation of the points before the probes' split.
+        split_seed: seed of the permutation of the points before the probes' split, or before the folds.
         held_out: fraction of the points that the probes are scored on, the last ones of the permutation.
+        folds: parts of a small test set, each of which is scored by probes that are fitted on the others.
+        cross_validated: a test set of fewer points counts as small. At so many points all folds together take about
+            as long as the one fit to 10,000 points.
         sample_seed: seed of the draws z ~ q(z|x) that the information and the sampled accuracies are measured on.
         samples: draws a point.
         probes: names of the classifiers.
@@ -35,6 +38,8 @@ class Evaluator:
     protocol: int = 1
     split_seed: int = 42
     held_out: float = 0.2
+    folds: int = 5
+    cross_validated: int = 5000
     sample_seed: int = 0
     samples: int = 1
     probes: tuple[str, ...] = tuple(PROBES)
@@ -42,9 +47,22 @@ class Evaluator:
     ksg_neighbours: int = 5
     scikit_learn: str = _minor("scikit-learn")
 
-    def fingerprint(self) -> str:
-        """Twelve hexadecimal digits that change with any field (tag `hit.evaluator`)."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:12]
+    def cross_validates(self, points: int) -> bool:
+        """Whether a test set of so many points is cross-validated, rather than split once."""
+        return points < self.cross_validated
+
+    def fingerprint(self, points: int) -> str:
+        """Twelve hexadecimal digits that change with any field that decides a score (tag `hit.evaluator`).
+
+        Args:
+            points: of the test set. That of large ones is what it was before small ones were cross-validated.
+
+        >>> EVALUATOR.fingerprint(360) == EVALUATOR.fingerprint(10_000)
+        False
+        """
+        unused = {"cross_validated"} | ({"held_out"} if self.cross_validates(points) else {"folds"})
+        deciding = {name: value for name, value in asdict(self).items() if name not in unused}
+        return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()[:12]
 
 
 #: The evaluator of this installation.

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from hit.metrics.evaluator import EVALUATOR
+from hit.metrics.standard_errors import mean_error
 
 _ROWS = 1000  # of a matrix of distances that are held at a time
 
@@ -64,11 +65,16 @@ class InceptionScore:
         score: diversity × sharpness within each split, from 1 to M.
         diversity: exp H(mean prediction), from 1 to M.
         sharpness: exp(−mean H(prediction)), from 1/M to 1.
+        score_error, diversity_error, sharpness_error: their standard errors, from the spread of the splits, whose
+            samples are independent; None of one split.
     """
 
     score: float
     diversity: float
     sharpness: float
+    score_error: float | None = None
+    diversity_error: float | None = None
+    sharpness_error: float | None = None
 
 
 def inception_score(probabilities: Tensor, splits: int = GENERATION.splits) -> InceptionScore:
@@ -86,8 +92,9 @@ def inception_score(probabilities: Tensor, splits: int = GENERATION.splits) -> I
     Raises:
         ValueError: another shape, or fewer samples than splits.
 
-    >>> inception_score(torch.eye(4), splits=1)
-    InceptionScore(score=4.0, diversity=4.0, sharpness=1.0)
+    >>> found = inception_score(torch.eye(4), splits=1)
+    >>> found.score, found.diversity, found.sharpness, found.score_error
+    (4.0, 4.0, 1.0, None)
     """
     if probabilities.ndim != 2 or not 1 <= splits <= len(probabilities):
         raise ValueError(
@@ -100,16 +107,19 @@ def inception_score(probabilities: Tensor, splits: int = GENERATION.splits) -> I
         ]
     )
     diversity, sharpness = factors.mean(0).tolist()
-    return InceptionScore(factors.prod(1).mean().item(), diversity, sharpness)
+    scores = factors.prod(1)
+    errors = (mean_error(values.cpu().numpy()) for values in (scores, *factors.T))
+    return InceptionScore(scores.mean().item(), diversity, sharpness, *errors)
 
 
-def prediction_entropy(probabilities: Tensor) -> float:
-    """E H(p(y|x)), nats: how unsure the classifier is of an image, on average.
+def prediction_entropy(probabilities: Tensor) -> tuple[float, float | None]:
+    """E H(p(y|x)), nats, and its standard error: how unsure the classifier is of an image, on average.
 
     Args:
         probabilities: N × M, rows that sum to one.
     """
-    return _entropy(probabilities.double()).mean().item()
+    entropies = _entropy(probabilities.double())
+    return entropies.mean().item(), mean_error(entropies.cpu().numpy())
 
 
 def frechet_distance(real: Tensor, fake: Tensor) -> float:
@@ -118,7 +128,8 @@ def frechet_distance(real: Tensor, fake: Tensor) -> float:
         ‖μ − μ'‖² + tr(Σ + Σ' − 2 (Σ Σ')^½)
 
     Heusel et al. 2017 (https://arxiv.org/abs/1706.08500). With Inception features it is the FID. It is
-    biased upwards by the number of images, so that only distances from as many compare.
+    biased upwards by the number of images, so that only distances from as many compare. For the same reason there
+    is no standard error of it: parts of the samples, and samples drawn anew from them, have another bias.
 
     Args:
         real: features of images of the data, N × d.
@@ -169,7 +180,8 @@ def neighbourhoods(real: Tensor, fake: Tensor, neighbours: int = GENERATION.neig
 
     https://arxiv.org/abs/1904.06991 and https://arxiv.org/abs/2002.09797, whose k = 5 all four take here.
     torchmetrics has none of them; the `prdc` package of the second paper has not changed since 2020.
-    The cost is three matrices of distances, of which some rows are held at a time.
+    The cost is three matrices of distances, of which some rows are held at a time. None has a standard error:
+    images share their neighbours, so that neither those of the data nor the samples count as independent.
 
     Args:
         real: features of images of the data, N × d.

@@ -12,6 +12,12 @@ from torch import Tensor
 class SquaredError:
     """Sum of squared errors over `count` numbers; batches add up.
 
+    Attributes:
+        total: Σ (x − x̂)².
+        count: how many numbers.
+        images: how many images they are of, N, each of as many.
+        squares: Σ_n e_n² of the images' own sums e_n.
+
     >>> batches = [SquaredError(0.03, 2), SquaredError(0.01, 2)]
     >>> sum(batches, start=SquaredError()).psnr
     20.0
@@ -19,9 +25,16 @@ class SquaredError:
 
     total: float = 0.0
     count: int = 0
+    images: int = 0
+    squares: float = 0.0
 
     def __add__(self, other: "SquaredError") -> "SquaredError":
-        return SquaredError(self.total + other.total, self.count + other.count)
+        return SquaredError(
+            self.total + other.total,
+            self.count + other.count,
+            self.images + other.images,
+            self.squares + other.squares,
+        )
 
     @property
     def mean(self) -> float | None:
@@ -37,12 +50,27 @@ class SquaredError:
         """
         return -10.0 * math.log10(self.mean) if self.mean else None
 
+    @property
+    def psnr_error(self) -> float | None:
+        """Standard error of `psnr` over independent images, dB; None where there is none, or fewer than two images.
+
+        By the delta method: 10 / ln 10 times the relative standard error of the mean squared error,
+
+            sqrt((Σ e_n² − N ē²) / (N − 1) / N) / ē.
+        """
+        if self.images < 2 or not self.mean:
+            return None
+        mean = self.total / self.images
+        variance = max(0.0, self.squares - self.images * mean**2) / (self.images - 1)
+        error = 10.0 / math.log(10.0) * math.sqrt(variance / self.images) / mean
+        return error if math.isfinite(error) else None
+
 
 def squared_error(images: Tensor, reconstruction: Tensor) -> SquaredError:
     """Σ (x − x̂)² over a batch, to be added up over the batches of a set.
 
     Args:
-        images: x in [0, 1], any shape.
+        images: x in [0, 1], N × any shape.
         reconstruction: x̂, of the same shape.
 
     Raises:
@@ -52,8 +80,9 @@ def squared_error(images: Tensor, reconstruction: Tensor) -> SquaredError:
         raise ValueError(f"expected a reconstruction of shape {tuple(images.shape)}, got {tuple(reconstruction.shape)}")
     if not (images.is_floating_point() and reconstruction.is_floating_point()):
         raise ValueError(f"expected floats in [0, 1], got {images.dtype} and {reconstruction.dtype}")
-    total = (images.detach().double() - reconstruction.detach().double()).square_().sum()
-    return SquaredError(float(total), images.numel())
+    squares = (images.detach().double() - reconstruction.detach().double()).square_()
+    of_images = squares.flatten(1).sum(1) if squares.ndim > 1 else squares
+    return SquaredError(float(squares.sum()), images.numel(), len(images), float(of_images.square().sum()))
 
 
 def bits_per_dim(negative_elbo: float, dims: int) -> float:

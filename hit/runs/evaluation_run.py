@@ -22,7 +22,14 @@ from hit.processes.jobs import run_jobs
 from hit.processes.pool import Job, Outcome
 from hit.processes.stop import StopRequest
 from hit.runs.datasets import load_once
-from hit.runs.measurement import Measurement, evaluator_fingerprint, find_scorers, log_measurement, measure
+from hit.runs.measurement import (
+    EVALUATED_BY_DATA,
+    Measurement,
+    evaluator_fingerprint,
+    find_scorers,
+    log_measurement,
+    measure,
+)
 from hit.schema import WEIGHTS, Kind, Tag
 from hit.schema.experiments import Experiment
 from hit.schema.metric_groups import GROUPS
@@ -153,8 +160,13 @@ def evaluate_run(
     dataset = _load_data(run, config)
     groups = candidate.groups
     scorers = find_scorers(groups, dataset, store)
-    if not again and _has(run, "generation", evaluator_fingerprint("generation", scorers.classifier)):
-        groups -= {"generation"}
+    if not again:
+        points = len(dataset.test)
+        groups -= {
+            group
+            for group in EVALUATED_BY_DATA
+            if _has(run, group, evaluator_fingerprint(group, points, scorers.classifier))
+        }
     if not groups:
         return Measurement()
     with RunWriter.amend(
@@ -222,9 +234,11 @@ def _candidate(run: Run, asked: frozenset[str], again: bool) -> Candidate:
             f"(`{program('hit.train')} --resume {run.info.run_id}` goes on)"
         )
         return Candidate(run, skip=skip)
-    # Which classifier scores the run's samples today depends on its data, which are not loaded yet.
+    # The data are not loaded yet.
     groups = frozenset(
-        group for group in asked if again or group == "generation" or not _has(run, group, evaluator_fingerprint(group))
+        group
+        for group in asked
+        if again or group in EVALUATED_BY_DATA or not _has(run, group, evaluator_fingerprint(group))
     )
     return Candidate(run, groups, "" if groups else _ALREADY)
 

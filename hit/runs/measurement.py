@@ -1,6 +1,7 @@
 """A model measured and what was found written to its run: numbers, who measured them, what could not be, pictures."""
 
 __all__ = [
+    "EVALUATED_BY_DATA",
     "Measurement",
     "Scorers",
     "evaluator_fingerprint",
@@ -83,19 +84,24 @@ class Measurement:
         return "; ".join(said + [f"{group} not measured: {why}" for group, why in self.skipped.items()])
 
 
-def evaluator_fingerprint(group: str, classifier: SampleScorer | None = None) -> str | None:
+#: Groups whose evaluator depends on the data: on the classifier of them, or on how many test images there are.
+EVALUATED_BY_DATA = ("latents", "generation")
+
+
+def evaluator_fingerprint(group: str, points: int | None = None, classifier: SampleScorer | None = None) -> str | None:
     """What tells a group's numbers from those that do not compare, as its tag says (`Group.evaluator`).
 
     Args:
         group: its name.
+        points: test images, where they are known.
         classifier: that scores samples, where it is known.
 
     Returns:
-        None where nobody but the model decides, or the classifier does that is not known.
+        None where nobody but the model decides, or what decides is not known.
     """
     match group:
-        case "latents":
-            return EVALUATOR.fingerprint()
+        case "latents" if points is not None:
+            return EVALUATOR.fingerprint(points)
         case "generation" if classifier is not None:
             return scorer_fingerprint(classifier)
         case "inception":
@@ -155,7 +161,7 @@ def measure(
         metrics |= config.targets.relative_errors("test", metrics)
     tags: dict[str, str] = {_skipped_tag(group): why for group, why in skipped.items()}
     for group in measured:
-        fingerprint = evaluator_fingerprint(group, scorers.classifier)
+        fingerprint = evaluator_fingerprint(group, len(dataset.test), scorers.classifier)
         if (tag := GROUPS[group].evaluator) is not None and fingerprint is not None:
             tags[tag] = fingerprint
     if "generation" in measured and scorers.classifier is not None:

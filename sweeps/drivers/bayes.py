@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from analysis.frame import require
+from analysis.frame import errors, require
 from analysis.frame import values as numbers
 from analysis.recommendation.objectives import Constraint, Objective
 from hit.errors import ConfigError, StoreError
@@ -119,9 +119,12 @@ class BayesDriver(Driver):
         trials = self._trials(history)
         if not trials.feasible.any():
             return self._unmet(trials)
-        feasible = trials.values[trials.feasible] * self._signs
-        best = zip(self._objectives, feasible.min(0) * self._signs, strict=True)
-        told = [f"{described(one.name).label} {value:.4g} {described(one.name).unit}".rstrip() for one, value in best]
+        values, known = trials.values[trials.feasible], trials.errors[trials.feasible]
+        best = (values * self._signs).argmin(0)
+        told = [
+            f"{described(one.name).label} {_told(values[run, at], known[run, at])} {described(one.name).unit}".rstrip()
+            for at, (one, run) in enumerate(zip(self._objectives, best, strict=True))
+        ]
         return f"best{' of each' if len(told) > 1 else ''} so far: {', '.join(told)}"
 
     @property
@@ -171,8 +174,14 @@ class BayesDriver(Driver):
         return Trials(
             params=[known[place] for place in complete["place"]],
             values=table[:, :split],
+            errors=np.column_stack([errors(complete, one.name) for one in self._objectives]),
             excess=np.column_stack(excess) if excess else np.empty((len(complete), 0)),
             pending=[known[place] for place in running["place"]],
             failed=[known[place] for place in failed["place"]],
             seen=len(rows),
         )
+
+
+def _told(value: float, error: float) -> str:
+    """A number with its standard error, where that is known."""
+    return f"{value:.4g} ± {error:.1g}" if error > 0 else f"{value:.4g}"

@@ -45,6 +45,7 @@ class Trials:
     Attributes:
         params: values of the dimensions of finished runs that have all objectives.
         values: objectives of these runs, N×D, in their own units.
+        errors: their standard errors, NaN where they are not known. They are told, and no sampler is given them.
         excess: by how much each constraint is broken, N×K; 0 or less where it is kept.
         pending: values of the dimensions of runs on their way.
         failed: the same of runs that failed or diverged.
@@ -53,6 +54,7 @@ class Trials:
 
     params: list[dict[str, Any]]
     values: Floats
+    errors: Floats
     excess: Floats
     pending: list[dict[str, Any]]
     failed: list[dict[str, Any]]
@@ -68,6 +70,11 @@ def suggest(
     sampler: Sampler, trials: Trials, objectives: tuple[Objective, ...], dimensions: tuple[Dimension, ...]
 ) -> Iterator[tuple[dict[str, Any], bool]]:
     """Suggestions without end, each taking those before it as on their way; and whether the sampler made it.
+
+    No sampler is told how certain an objective is. Optuna's take one number a trial; `GPSampler` alone has a noise: one
+    for all trials, with a lower bound, learned from them unless it is said to be zero. Standard errors of metrics are
+    no such bound: they are those of other test images, which runs that are measured on the same images share in part.
+    What parts runs of one place, their seeds and the draws of their latents, the process learns.
 
     Until there are a few runs a dimension, and for `qmc`, suggestions are points of a Sobol sequence.
 

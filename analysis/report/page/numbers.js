@@ -15,6 +15,12 @@ function number(value, digits = 4) {
   return text.replace("-", "−");
 }
 
+// What stands after ± (analysis.figures.style.margin): never a bound.
+function margin(error) {
+  const text = number(error, 2);
+  return /^[<>]/.test(text) ? error.toFixed(-Math.floor(Math.log10(error))) : text;
+}
+
 function fixed(value, decimals) {
   if (!Number.isFinite(value)) return "–";
   return decimals === null ? number(value) : value.toFixed(decimals).replace("-", "−");

@@ -114,6 +114,9 @@ class Picture {
       if (flat) {
         if (mask) trace.selectedpoints = Array.from(rows.keys()).filter((at) => mask[rows[at]]);
         trace.unselected = { marker: { opacity: 0.08 } };
+        for (const bars of [trace.error_x, trace.error_y]) {
+          if (mask && bars) bars.array = Array.from(bars.array, (error, at) => (mask[rows[at]] ? error : null));
+        }
       } else if (mask) {
         trace.x = Array.from(trace.x, (value, at) => (mask[rows[at]] ? value : null));
       }

@@ -43,11 +43,14 @@ class Section {
     return packed ? this.array(packed.pool) : null;
   }
 
-  // A column as texts for people.
+  // A column as texts for people, with standard errors where they are known.
   told(name) {
     if (!this.texts.has(name)) {
       const column = this.column(name);
-      this.texts.set(name, column ? Array.from(column, (value) => number(value)) : Array(this.size).fill("–"));
+      const packed = this.data.errors[name];
+      const errors = packed ? this.array(packed.pool) : null;
+      const text = (value, row) => number(value) + (errors?.[row] > 0 ? ` ± ${margin(errors[row])}` : "");
+      this.texts.set(name, column ? Array.from(column, text) : Array(this.size).fill("–"));
     }
     return this.texts.get(name);
   }

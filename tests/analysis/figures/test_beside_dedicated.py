@@ -48,3 +48,11 @@ def test_grid_lines_change_one_beta_at_a_time(both: pd.DataFrame) -> None:
 def test_cells_of_no_surface_or_of_two_are_refused(both: pd.DataFrame, parents: object) -> None:
     with pytest.raises(StoreError, match=r"cells of one surface \(`python -m hit\.surface --dataset \w+`\), got [02]"):
         surface_beside_dedicated(both.assign(amortised=parents))
+
+
+def test_dedicated_models_have_bars_of_their_standard_errors(both: pd.DataFrame) -> None:
+    both = both.assign(**{"test/rate_1_standard_error": 0.5})
+    drawn = {one.name: one for one in surface_beside_dedicated(both).data if one.ids is not None}
+    assert list(drawn["trained for its β"].error_x.array) == [0.5] * 3
+    assert drawn["trained for its β"].error_y.array is None
+    assert drawn["read off the surface"].error_x.array is None

@@ -80,6 +80,25 @@ def test_a_run_says_its_numbers_under_the_pointer(grid: pd.DataFrame) -> None:
     assert "PSNR = %{customdata[7]} dB" in runs.hovertemplate
 
 
+def test_standard_errors_are_told_and_drawn_where_they_are_known(grid: pd.DataFrame) -> None:
+    grid["test/psnr_standard_error"] = 0.1234
+    grid.loc[7, "test/psnr_standard_error"] = np.nan
+    runs = trace(rate_space(grid, "test/psnr"), "run")
+    assert runs.customdata[6][7] == f"{style.number(grid['test/psnr'][6])} ± 0.12"
+    assert runs.customdata[7][7] == style.number(grid["test/psnr"][7])
+    drawn = trace(metric_against_rate(grid, "test/psnr"), "test/psnr")
+    np.testing.assert_array_equal(drawn.error_y.array, grid["test/psnr_standard_error"])
+    assert trace(metric_against_rate(grid, "test/distortion"), "test/distortion").error_y.array is None
+
+
+def test_accuracies_have_the_errors_of_the_images_that_they_rest_on(grid: pd.DataFrame) -> None:
+    name = "test/accuracy_svm_rbf_z2"
+    grid = grid.assign(**{name: 0.5, f"{name}_sampled": 0.4, "test/held_out": 72.0})
+    figure = metric_against_rate(grid, name)
+    for drawn in (trace(figure, name), trace(figure, f"{name}_sampled")):
+        assert np.all((drawn.error_y.array > 0.05) & (drawn.error_y.array < 0.06))
+
+
 def test_names_from_the_store_are_inert(grid: pd.DataFrame) -> None:
     grid["run_name"] = '<a href="javascript:alert(1)">x</a>'
     grid["dataset"] = "<b>d</b>"

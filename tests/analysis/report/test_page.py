@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import json
-import math
 import re
 import stat
 from collections.abc import Callable, Iterator
@@ -22,6 +21,7 @@ from analysis.recommendation.recommender import recommend
 from analysis.report import build, page, write
 from analysis.report.tables import target_row
 from hit.errors import StoreError
+from hit.metrics import accuracy_error
 from hit.metrics.bounds import accuracy_bound
 from hit.schema import PROBES
 
@@ -112,8 +112,8 @@ def test_the_table_names_the_best_run_of_each_application(grid: pd.DataFrame, pa
 
 def test_an_accuracy_states_its_standard_error(grid: pd.DataFrame) -> None:
     found = recommend(grid.assign(**{"test/held_out": 72.0}), "representation")
-    error = math.sqrt(found.value * (1 - found.value) / 72)
-    assert f"± {number(error, 2)}" in target_row(found, "").value
+    error = float(accuracy_error(found.value, 72))
+    assert f"± {number(error, 2)} (on 72 test images)" in target_row(found, "").value
     assert "±" not in target_row(recommend(grid, "representation"), "").value, "not without the number of images"
     assert "±" not in target_row(recommend(grid.assign(**{"test/held_out": 72.0}), "reconstruction"), "").value
     assert found.gain is not None
@@ -340,6 +340,18 @@ def test_the_table_of_runs_has_a_column_for_each_number(grid: pd.DataFrame) -> N
     assert named[:5] == ["beta_1", "beta_2", "seed", "test/rate_1", "test/rate_2"]
     heads = [attributes for tag, attributes in page.elements if tag == "th"]
     assert len(heads) == 7 + 4 + 3 + len(named), "of recommendations (7, and one a row) and of runs"
+
+
+def test_heads_tell_standard_errors_and_images(grid: pd.DataFrame) -> None:
+    name = "test/accuracy_svm_rbf_z2"
+    grid = grid.assign(**{name: 0.5, "test/held_out": 360.0, f"{name}_standard_error": 0.03})
+    page = Page(build(grid))
+    assert "on means (± up to 0.03, on 360 test images)" in page.text
+    (section,) = page.sections
+    np.testing.assert_allclose(unpacked(section, section["errors"][name]), 0.03, rtol=1e-6)
+    assert f"{name}_standard_error" not in section["columns"]
+    grid.loc[0, "test/held_out"] = 72.0
+    assert "on 72 to 360 test images" in Page(build(grid)).text
 
 
 def test_both_themes_travel_with_the_page(whole: str) -> None:

@@ -28,7 +28,7 @@ from hit.runs.measurement import Measurement, _report_skipped, find_scorers, mea
 from hit.runs.model_run import RunRequest
 from hit.runs.stored_scorer import find_scorer, load_classifier
 from hit.runs.training_run import train_run
-from hit.schema import Tag, is_metric, metric
+from hit.schema import Tag, error_of, is_metric, metric
 from hit.schema.metric_groups import parse_groups
 from hit.store import Store
 
@@ -94,7 +94,8 @@ class TestMeasurement:
         expected |= {"test/reconstruction_accuracy", "test/prediction_entropy", "test/original_accuracy"}
         scores = ("inception_score", "diversity", "sharpness")
         expected |= {f"test/bound_{what}_{score}" for what in ("slack", "holds") for score in scores}
-        assert set(found) == expected
+        assert {name for name in found if not name.endswith("_standard_error")} == expected
+        assert {error_of(name) for name in expected} - {""} == set(found) - expected
         assert all(found[f"test/bound_holds_{score}"] == 1 for score in scores)
         assert all(map(is_metric, found))
         assert found["sample/inception_score"] == pytest.approx(

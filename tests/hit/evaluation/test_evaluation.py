@@ -1,5 +1,6 @@
 """One call measures a model: what it gives by default, and what it refuses."""
 
+import math
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from hit.data import Dataset
 from hit.errors import ConfigError
 from hit.evaluation import evaluate_model
 from hit.models import HierarchicalVAE, build_model
-from hit.schema import is_metric
+from hit.schema import error_of, is_metric
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +32,18 @@ def test_one_line_measures_rates_distortion_and_psnr(model: HierarchicalVAE, dig
     again = evaluate_model(model, digits, (0.5, 2.0)).metrics
     weighed = 0.5 * again["test/rate_1"] + 2 * again["test/rate_2"]
     assert again.pop("test/objective") == pytest.approx(again["test/distortion"] + weighed, rel=1e-12)
+    assert again.pop("test/objective_standard_error") > 0
     assert again | {"test/seconds": 0} == measured | {"test/seconds": 0}
+
+
+def test_what_is_a_mean_over_the_test_images_has_its_standard_error(digits: Dataset, model: HierarchicalVAE) -> None:
+    measured = evaluate_model(model, digits, (0.5, 2.0), {"latents"}).metrics
+    with_errors = [name for name in measured if error_of(name)]
+    assert {"test/rate_1", "test/elbo", "test/psnr", "test/accuracy_knn_z1", "test/mi_z2"} < set(with_errors)
+    for name in with_errors:
+        assert measured[error_of(name)] > 0, name
+    bits = measured["test/elbo_standard_error"] / (28 * 28 * math.log(2))
+    assert measured["test/bits_per_dim_standard_error"] == pytest.approx(bits)
 
 
 @pytest.mark.parametrize(

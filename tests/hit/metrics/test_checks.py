@@ -24,18 +24,18 @@ LN10 = math.log(10)
 @given(st.floats(0.1, 1.0), st.floats(0, 1))
 def test_an_accuracy_keeps_the_bound_of_a_rate_exactly_if_the_rate_is_what_it_needs(alpha: float, more: float) -> None:
     needed = information_needed(alpha, LN10, 10)
-    assert check_accuracy(alpha, needed + more, LN10, 10, held_out=10**12).slack >= -2e-7
+    assert check_accuracy(alpha, needed + more, LN10, 10, points=10**12).slack >= -2e-7
     assert check_accuracy_from_information(alpha, needed + more, 0.0, LN10, 10, 10**12).slack >= -2e-7
 
 
 def test_an_accuracy_that_its_rate_does_not_allow() -> None:
     bound = accuracy_bound(0.06, LN10, 10)
-    broken = check_accuracy(0.61, 0.06, LN10, 10, held_out=2000)
+    broken = check_accuracy(0.61, 0.06, LN10, 10, points=2000)
     assert broken.slack == pytest.approx(bound - 0.61)
     assert not broken.holds
     chance = math.sqrt(bound * (1 - bound) / 2000)
-    assert check_accuracy(bound + 2.9 * chance, 0.06, LN10, 10, held_out=2000).holds
-    assert not check_accuracy(bound + 3.1 * chance, 0.06, LN10, 10, held_out=2000).holds
+    assert check_accuracy(bound + 2.9 * chance, 0.06, LN10, 10, points=2000).holds
+    assert not check_accuracy(bound + 3.1 * chance, 0.06, LN10, 10, points=2000).holds
     assert not check_accuracy_from_information(0.61, 0.06, 0.01, LN10, 10, 2000).holds
     assert check_accuracy_from_information(0.61, 0.06, 0.5, LN10, 10, 2000).holds
 

@@ -57,6 +57,14 @@ class TestInceptionScore:
         assert once.score == pytest.approx(once.diversity * once.sharpness)
         assert 1 <= once.score <= 6
 
+    def test_errors_are_the_spread_of_scores_of_other_samples(self) -> None:
+        scores = [inception_score(normal(seed, 500, 6).softmax(1)) for seed in range(100)]
+        spread = float(torch.tensor([one.score for one in scores], dtype=torch.float64).std())
+        told = float(torch.tensor([one.score_error for one in scores], dtype=torch.float64).square().mean().sqrt())
+        assert told == pytest.approx(spread, rel=0.25)
+        alone = inception_score(normal(0, 20, 6).softmax(1), splits=1)
+        assert (alone.score_error, alone.diversity_error, alone.sharpness_error) == (None, None, None)
+
     @pytest.mark.parametrize("shape", [(4, 3), (20,)])
     def test_what_it_cannot_take(self, shape: tuple[int, ...]) -> None:
         with pytest.raises(ValueError, match="at least 5 samples"):
@@ -64,7 +72,9 @@ class TestInceptionScore:
 
 
 def test_entropy_of_predictions() -> None:
-    assert prediction_entropy(torch.tensor([[0.5, 0.5], [1.0, 0.0]])) == pytest.approx(0.5 * math.log(2))
+    mean, error = prediction_entropy(torch.tensor([[0.5, 0.5], [1.0, 0.0]]))
+    assert (mean, error) == pytest.approx((0.5 * math.log(2), 0.5 * math.log(2)))
+    assert prediction_entropy(torch.tensor([[0.5, 0.5]]))[1] is None
 
 
 class TestFrechetDistance:

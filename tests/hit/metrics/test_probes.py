@@ -3,6 +3,7 @@
 import math
 import re
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from sklearn.svm import SVC
 
 from hit.metrics import EVALUATOR, accuracies
 from hit.metrics import probes as probes_module
-from hit.metrics.probes import split
+from hit.metrics.probes import folds, independent_points, scored_points, split
 from hit.schema import PROBES
 
 Array = NDArray[np.float64]
@@ -36,29 +37,72 @@ def test_split_is_that_of_the_research_code() -> None:
     assert (len(fitted), len(held_out)) == (83, 20)
 
 
-def test_scores_are_those_of_scikit_learn_on_small_features() -> None:
-    features, labels = blobs()
-    features *= 0.05  # where C = 1 is a strong prior, and scaling up would show
-    fitted, held_out = split(len(features))
-    features -= features[fitted].mean(axis=0)
-    expected = {
-        name: classifier.fit(features[fitted], labels[fitted]).score(features[held_out], labels[held_out])
+@pytest.fixture
+def one_split(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small test sets are split once, as large ones are."""
+    monkeypatch.setattr(probes_module, "EVALUATOR", replace(EVALUATOR, cross_validated=0))
+
+
+def of_scikit_learn(features: Array, labels: NDArray[np.int64], parts: list[tuple[NDArray[np.intp], ...]]) -> Any:
+    right = dict.fromkeys(PROBES, 0.0)
+    for fitted, scored in parts:
+        centred = features - features[fitted].mean(axis=0)
         for name, classifier in {
             "logistic": LogisticRegression(max_iter=1000),
             "svm_rbf": SVC(),
             "svm_linear": SVC(kernel="linear"),
             "knn": KNeighborsClassifier(5),
-        }.items()
-    }
+        }.items():
+            classifier.fit(centred[fitted], labels[fitted])
+            right[name] += np.sum(classifier.predict(centred[scored]) == labels[scored])
+    return {name: count / sum(len(scored) for _, scored in parts) for name, count in right.items()}
+
+
+def test_scores_of_one_split_are_those_of_scikit_learn_on_small_features(one_split: None) -> None:
+    features, labels = blobs()
+    features *= 0.05  # where C = 1 is a strong prior, and scaling up would show
+    expected = of_scikit_learn(features, labels, [split(len(features))])
     assert accuracies(features, labels) == expected
     assert len(set(expected.values())) > 2  # or an exchange of names would not show
+
+
+def test_small_test_sets_are_cross_validated() -> None:
+    features, labels = blobs()
+    features *= 0.05
+    expected = of_scikit_learn(features, labels, folds(labels))
+    assert accuracies(features, labels) == expected
+    assert len(set(expected.values())) > 2
+
+
+def test_large_test_sets_are_split_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    features, labels = blobs()
+    monkeypatch.setattr(probes_module, "EVALUATOR", replace(EVALUATOR, cross_validated=300))
+    assert accuracies(features, labels) == of_scikit_learn(features, labels, [split(300)])
+
+
+@pytest.mark.parametrize("points", [5, 13, 360])
+def test_every_point_is_scored_once_in_folds_that_share_the_classes(points: int) -> None:
+    labels = np.random.default_rng(0).integers(4, size=points)
+    parts = folds(labels)
+    assert sorted(np.concatenate([scored for _, scored in parts]).tolist()) == list(range(points))
+    assert {len(scored) for _, scored in parts} <= {points // 5, -(-points // 5)}
+    for fitted, scored in parts:
+        assert sorted([*fitted, *scored]) == list(range(points))
+        counts = np.bincount(labels[scored], minlength=4)
+        assert (np.abs(counts - np.bincount(labels, minlength=4) / 5) < 1).all()
+
+
+def test_an_accuracy_rests_on_fewer_independent_points_than_are_scored_in_folds() -> None:
+    assert (scored_points(360), scored_points(10_000), scored_points(4)) == (360, 2000, 0)
+    assert 200 < independent_points(360) < 300
+    assert independent_points(10_000) == 2000
 
 
 def test_handwritten_digits() -> None:
     features, labels = load_digits(return_X_y=True)
     scores = accuracies(features, labels)
     assert list(scores) == list(PROBES)
-    expected = {"logistic": 0.953, "svm_rbf": 0.992, "svm_linear": 0.969, "knn": 0.983}
+    expected = {"logistic": 0.963, "svm_rbf": 0.988, "svm_linear": 0.980, "knn": 0.986}
     assert scores == {name: pytest.approx(score, abs=0.01) for name, score in expected.items()}
 
 
@@ -100,8 +144,7 @@ def test_noise_scores_as_chance() -> None:
 
 def test_collapsed_features_bet_on_the_most_frequent_class() -> None:
     labels = np.array([0] * 70 + [1] * 30)
-    held_out = split(100)[1]
-    assert accuracies(np.full((100, 3), 0.1), labels) == dict.fromkeys(PROBES, float(np.mean(labels[held_out] == 0)))
+    assert accuracies(np.full((100, 3), 0.1), labels) == dict.fromkeys(PROBES, 0.7)
 
 
 def test_nearly_collapsed_features_are_measured() -> None:
@@ -113,8 +156,8 @@ def test_nearly_collapsed_features_are_measured() -> None:
 def test_one_class_among_the_fitted_points() -> None:
     features = np.random.default_rng(0).normal(size=(20, 3))
     labels = np.zeros(20, dtype=np.int64)
-    labels[split(20)[1][0]] = 1
-    assert accuracies(features, labels) == dict.fromkeys(PROBES, 0.75)
+    labels[3] = 1  # in its fold, nothing but zeros is fitted
+    assert accuracies(features, labels)["knn"] == 0.95
 
 
 @pytest.mark.parametrize("points", range(12))
@@ -143,24 +186,29 @@ def test_labels_that_do_not_fit_are_refused() -> None:
         accuracies(np.zeros((10, 2)), np.zeros(9))
 
 
-def test_fingerprint_changes_with_every_field() -> None:
+@pytest.mark.parametrize("points", [360, 10_000])
+def test_fingerprint_changes_with_every_field_that_decides(points: int) -> None:
     changed = {
         "protocol": EVALUATOR.protocol + 1,
         "split_seed": 43,
-        "held_out": 0.25,
         "sample_seed": 1,
         "samples": 2,
         "probes": ("knn",),
         "ksg_points": 100,
         "ksg_neighbours": 3,
         "scikit_learn": "0.0",
+        **({"folds": 10} if points == 360 else {"held_out": 0.25}),
     }
-    assert set(changed) == set(EVALUATOR.__dataclass_fields__)
-    others = {replace(EVALUATOR, **{name: value}).fingerprint() for name, value in changed.items()}
-    assert len(others | {EVALUATOR.fingerprint()}) == len(changed) + 1
-    assert re.fullmatch("[0-9a-f]{12}", EVALUATOR.fingerprint())
+    decided_by_points = {"cross_validated", "held_out" if points == 360 else "folds"}
+    assert set(changed) == set(EVALUATOR.__dataclass_fields__) - decided_by_points
+    others = {replace(EVALUATOR, **{name: value}).fingerprint(points) for name, value in changed.items()}
+    assert len(others | {EVALUATOR.fingerprint(points)}) == len(changed) + 1
+    assert re.fullmatch("[0-9a-f]{12}", EVALUATOR.fingerprint(points))
+    assert EVALUATOR.fingerprint(points) == EVALUATOR.fingerprint(points + 1)
 
 
 def test_fingerprint_is_the_same_everywhere() -> None:
     # Scores in the store carry it: it changes only where the protocol does.
-    assert replace(EVALUATOR, scikit_learn="1.9").fingerprint() == "36295244f27a"
+    known = replace(EVALUATOR, scikit_learn="1.9")
+    assert known.fingerprint(10_000) == "36295244f27a"  # as before small test sets were cross-validated
+    assert known.fingerprint(360) == "cc7884b8bca3"

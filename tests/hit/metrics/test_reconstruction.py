@@ -28,7 +28,25 @@ def test_batches_add_up_to_the_set() -> None:
     parts = [squared_error(x, r) for x, r in zip(images.split(10), reconstruction.split(10), strict=True)]
     total = sum(parts, start=SquaredError())
     assert total.count == images.numel()
-    assert total.psnr == pytest.approx(squared_error(images, reconstruction).psnr, abs=1e-12)
+    whole = squared_error(images, reconstruction)
+    assert total.psnr == pytest.approx(whole.psnr, abs=1e-12)
+    assert total.psnr_error == pytest.approx(whole.psnr_error, rel=1e-9)
+
+
+def test_the_error_of_a_psnr_is_its_spread_over_sets_of_images() -> None:
+    generator = torch.Generator().manual_seed(0)
+    drawn = []
+    for _ in range(300):
+        scale = 0.05 + 0.1 * torch.rand(50, 1, 1, 1, generator=generator)
+        drawn.append(squared_error(torch.zeros(50, 1, 4, 4), scale * torch.randn(50, 1, 4, 4, generator=generator)))
+    spread = torch.tensor([one.psnr for one in drawn]).std()
+    assert float(torch.tensor([one.psnr_error for one in drawn]).mean()) == pytest.approx(float(spread), rel=0.15)
+
+
+def test_one_image_has_no_error() -> None:
+    assert squared_error(torch.zeros(1, 1, 4, 4), torch.ones(1, 1, 4, 4)).psnr_error is None
+    alike = squared_error(torch.zeros(3, 1, 4, 4), torch.full((3, 1, 4, 4), 0.3))
+    assert alike.psnr_error == pytest.approx(0.0, abs=1e-6)
 
 
 def test_many_small_errors_are_not_lost() -> None:

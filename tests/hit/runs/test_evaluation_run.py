@@ -10,6 +10,7 @@ import pytest
 
 from hit.config import TrainConfig
 from hit.errors import Claimed, Interrupted
+from hit.metrics import EVALUATOR
 from hit.processes.stop import StopRequest
 from hit.runs.evaluation_run import candidates, evaluate_run, evaluate_runs
 from hit.runs.training_run import train_run
@@ -54,6 +55,12 @@ def test_every_run_in_parallel_then_none_again(trained: tuple[Store, Path, list[
     )
     assert len(again) == 3
     assert all("measured already" in one.text and not one.failed for one in again)
+    # as measured before small test sets were cross-validated
+    store.client.set_tag(runs[0], Tag.EVALUATOR, EVALUATOR.fingerprint(10_000))
+    (earlier,) = candidates(store, "hit", run_id=runs[0], groups={"latents"})
+    measured = evaluate_run(store, earlier, stop=StopRequest(), **OPTIONS, state_dir=str(state))
+    assert measured.groups == {"latents"}
+    assert store.run(runs[0]).data.tags[Tag.EVALUATOR] == EVALUATOR.fingerprint(360) != EVALUATOR.fingerprint(10_000)
 
 
 def test_the_store_is_asked_once_for_a_classifier(

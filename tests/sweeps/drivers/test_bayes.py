@@ -1,12 +1,18 @@
 """The bayes driver learns from the history, says what it cannot do yet, and knows when to stop."""
 
+import re
+
 import numpy as np
+import optuna
 import pandas as pd
 import pytest
+from optuna.distributions import FloatDistribution
+from optuna.trial import create_trial
 
 from hit.config.beta_grid import BetaGrid
 from sweeps.drivers.bayes import BayesDriver
 from sweeps.drivers.build import build_driver
+from sweeps.drivers.optuna_samplers import _QuickGPSampler
 from sweeps.spec.driver_options import Choice, ChoosingOptions
 from tests.replay import ACCURACY, BASE, DIGEST, Laboratory, Surface
 
@@ -89,3 +95,25 @@ def test_fields_that_do_not_go_together_are_not_proposed() -> None:
         ("dense", "gumbel_softmax"),
         ("conv", "gaussian"),
     }
+
+
+def test_the_best_so_far_is_told_with_its_standard_error() -> None:
+    found = history(16).history
+    asked = driver("tpe", objectives=f"test/psnr,{ACCURACY}=max")
+    assert "±" not in asked.situation(found)
+    found = found.assign(**{"test/psnr_standard_error": 0.123, "test/held_out": 360.0})
+    told = driver("tpe", objectives=f"test/psnr,{ACCURACY}=max").situation(found)
+    assert re.search(r"PSNR [0-9.]+ ± 0\.1 dB, accuracy .* [0-9.]+ ± 0\.0[0-9]", told), told
+
+
+def test_the_gaussian_process_learns_what_parts_runs_of_one_place() -> None:
+    chance = np.random.default_rng(0)
+    at = chance.random(60)
+    scores = np.sin(3 * at) + 0.1 * chance.normal(size=60)
+    study = optuna.create_study(sampler=(sampler := _QuickGPSampler(0)))
+    distributions = {"x": FloatDistribution(0, 1)}
+    for x, score in zip(at, scores, strict=True):
+        study.add_trial(create_trial(params={"x": x}, distributions=distributions, values=[score]))
+    study.ask(distributions)
+    (process,) = sampler._gprs_cache_list
+    assert float(process.noise_var) ** 0.5 * scores.std() == pytest.approx(0.1, rel=0.3)
