@@ -3,6 +3,7 @@
 __all__ = [
     "column",
     "finished",
+    "group_names",
     "layers",
     "measured_by",
     "one_dataset",
@@ -112,6 +113,12 @@ def one_dataset(frame: pd.DataFrame) -> str:
     return str(names[0]) if len(names) else ""
 
 
+def group_names(frame: pd.DataFrame) -> pd.Series:
+    """What runs that differ in their seed alone have in common (`hit.group`); a run without it stands for itself."""
+    known = column(frame, "group")
+    return known.where(known.notna(), frame["run_id"]).rename("group")
+
+
 def replicates(frame: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
     """Finished runs that differ in their seed alone, as one row: mean, spread and count of each metric.
 
@@ -124,7 +131,7 @@ def replicates(frame: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
         StoreError: no run has finished, or no finished run has one of the metrics.
     """
     rows = finished(frame)
-    groups = column(rows, "group").where(column(rows, "group").notna(), rows["run_id"]).rename("group")
+    groups = group_names(rows)
     statistics = {
         (name, statistic): values(rows, name).where(rows["run_id"].isin(known)).groupby(groups).agg(how)
         for name, known in {name: require(frame, name)["run_id"] for name in metrics}.items()

@@ -83,6 +83,8 @@ def data(frame: pd.DataFrame, pool: Pool) -> dict[str, Any]:
     """The runs as columns: names, states and starts as texts, every metric and β that a run has as numbers."""
     names = [str(name) for name in frame.columns if schema.is_metric(str(name))]
     known = {name: numbers for name in names if (numbers := values(frame, name)).notna().any()}
+    seeds = common.seed_counts(finished(frame)).reindex(frame.index)
+    counted = {common.SEEDS: pool.numbers(seeds)} if seeds.max() > 1 else {}
     moments = pd.to_datetime(column(frame, "start_time"), utc=True)
     titles = column(frame, "run_name").where(column(frame, "run_name").notna(), frame["run_id"])
     count = layers(frame)
@@ -92,7 +94,7 @@ def data(frame: pd.DataFrame, pool: Pool) -> dict[str, Any]:
         "experiments": column(frame, "experiment_id").fillna("").astype(str).tolist(),
         "statuses": column(frame, "status").astype(str).str.lower().tolist(),
         "starts": ["" if pd.isna(at) else f"{at:%Y-%m-%d %H:%M}" for at in moments],
-        "columns": {name: pool.numbers(numbers) for name, numbers in known.items()},
+        "columns": {name: pool.numbers(numbers) for name, numbers in known.items()} | counted,
         "metrics": {name: _declaration(name) for name in known},
         "told": [name for name in [*beta_names(count), *_told(count)] if name in known],
         "table": tables.run_columns(frame),
