@@ -105,7 +105,7 @@ def grouped(frame: pd.DataFrame, *columns: pd.Series) -> pd.DataFrame:
     """Runs that differ in their seed alone as one row: mean and spread of each column, and how many seeds.
 
     The index is the group. Columns are pairs (place, statistic): `table[0, "mean"]` is the mean of the first column
-    given, `table[0, "spread"]` its sample standard deviation, NaN of a single run; `table["seeds", "count"]` is how many.
+    given, `table[0, "spread"]` its sample standard deviation, NaN of a single run; `table["seeds", "count"]` how many.
 
     Args:
         frame: finished runs.
