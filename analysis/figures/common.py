@@ -112,12 +112,13 @@ def grouped(frame: pd.DataFrame, *columns: pd.Series) -> pd.DataFrame:
         columns: numbers of these runs, which may be made of several metrics.
     """
     groups = group_names(frame)
-    found = {
+    found: dict[tuple[int | str, str], pd.Series] = {
         (place, statistic): numbers.groupby(groups).agg(how)
         for place, numbers in enumerate(columns)
         for statistic, how in (("mean", "mean"), ("spread", "std"))
     }
-    return pd.DataFrame({**found, ("seeds", "count"): groups.groupby(groups).size()})
+    found["seeds", "count"] = groups.groupby(groups).size()
+    return pd.DataFrame(found)
 
 
 def seed_counts(frame: pd.DataFrame) -> pd.Series:
@@ -220,7 +221,7 @@ def symbols(frame: pd.DataFrame, x: pd.Series, y: pd.Series, *, along_x: bool = 
         equal = frame[all_equal(frame, count)]
         along = x[equal.index] if along_x else values(equal, "beta_1")
         rings = grouped(equal, x[equal.index], y[equal.index], along)
-        rings = rings.sort_values((2, "mean"), kind="stable")
+        rings = rings.iloc[rings[2, "mean"].to_numpy().argsort(kind="stable")]
         if len(rings):
             traces.append(
                 go.Scatter(
