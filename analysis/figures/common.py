@@ -29,7 +29,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from analysis.figures import style
-from analysis.frame import column, group_names, layers, rate_name, values
+from analysis.frame import column, grouped, layers, rate_name, seed_counts, values
 from analysis.settings import all_equal, beta_names
 from hit import schema
 from hit.config.rate_region import RateRegion
@@ -99,32 +99,6 @@ def points(
     return go.Scatter(
         x=x, y=y, mode="markers", name=name, marker=marker, showlegend=False, ids=frame["run_id"].astype(str), **says
     )
-
-
-def grouped(frame: pd.DataFrame, *columns: pd.Series) -> pd.DataFrame:
-    """Runs that differ in their seed alone as one row: mean and spread of each column, and how many seeds.
-
-    The index is the group. Columns are pairs (place, statistic): `table[0, "mean"]` is the mean of the first column
-    given, `table[0, "spread"]` its sample standard deviation, NaN of a single run; `table["seeds", "count"]` how many.
-
-    Args:
-        frame: finished runs.
-        columns: numbers of these runs, which may be made of several metrics.
-    """
-    groups = group_names(frame)
-    found: dict[tuple[int | str, str], pd.Series] = {
-        (place, statistic): numbers.groupby(groups).agg(how)
-        for place, numbers in enumerate(columns)
-        for statistic, how in (("mean", "mean"), ("spread", "std"))
-    }
-    found["seeds", "count"] = groups.groupby(groups).size()
-    return pd.DataFrame(found)
-
-
-def seed_counts(frame: pd.DataFrame) -> pd.Series:
-    """How many of these runs differ from each in their seed alone, itself among them."""
-    groups = group_names(frame)
-    return groups.map(groups.value_counts())
 
 
 def seed_means(frame: pd.DataFrame, x: pd.Series, y: pd.Series, *metrics: str) -> list[go.Scatter]:
