@@ -4,6 +4,8 @@ __all__ = [
     "column",
     "errors",
     "finished",
+    "group_names",
+    "grouped",
     "images_scored",
     "layers",
     "measured_by",
@@ -11,6 +13,7 @@ __all__ = [
     "rate_name",
     "replicates",
     "require",
+    "seed_counts",
     "values",
 ]
 
@@ -136,6 +139,38 @@ def one_dataset(frame: pd.DataFrame) -> str:
     return str(names[0]) if len(names) else ""
 
 
+def group_names(frame: pd.DataFrame) -> pd.Series:
+    """What runs that differ in their seed alone have in common (`hit.group`); a run without it stands for itself."""
+    known = column(frame, "group")
+    return known.where(known.notna(), frame["run_id"]).rename("group")
+
+
+def grouped(frame: pd.DataFrame, *columns: pd.Series) -> pd.DataFrame:
+    """Runs that differ in their seed alone as one row: mean and spread of each column, and how many seeds.
+
+    The index is the group. Columns are pairs (place, statistic): `table[0, "mean"]` is the mean of the first column
+    given, `table[0, "spread"]` its sample standard deviation, NaN of a single run; `table["seeds", "count"]` how many.
+
+    Args:
+        frame: finished runs.
+        columns: numbers of these runs, which may be made of several metrics.
+    """
+    groups = group_names(frame)
+    found: dict[tuple[int | str, str], pd.Series] = {
+        (place, statistic): numbers.groupby(groups).agg(how)
+        for place, numbers in enumerate(columns)
+        for statistic, how in (("mean", "mean"), ("spread", "std"))
+    }
+    found["seeds", "count"] = groups.groupby(groups).size()
+    return pd.DataFrame(found)
+
+
+def seed_counts(frame: pd.DataFrame) -> pd.Series:
+    """How many of these runs differ from each in their seed alone, itself among them."""
+    groups = group_names(frame)
+    return groups.map(groups.value_counts())
+
+
 def replicates(frame: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
     """Finished runs that differ in their seed alone, as one row: mean, spread and count of each metric.
 
@@ -148,7 +183,7 @@ def replicates(frame: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
         StoreError: no run has finished, or no finished run has one of the metrics.
     """
     rows = finished(frame)
-    groups = column(rows, "group").where(column(rows, "group").notna(), rows["run_id"]).rename("group")
+    groups = group_names(rows)
     statistics = {
         (name, statistic): values(rows, name).where(rows["run_id"].isin(known)).groupby(groups).agg(how)
         for name, known in {name: require(frame, name)["run_id"] for name in metrics}.items()

@@ -2,10 +2,12 @@
 
 __all__ = [
     "EXPERIMENT",
+    "ENOUGH_SEEDS",
     "classify_command",
     "evaluate_command",
     "experiment_of",
     "search_command",
+    "seeds_command",
     "surface_command",
     "train_commands",
 ]
@@ -13,12 +15,14 @@ __all__ = [
 import re
 import shlex
 from collections.abc import Collection
+from itertools import islice
 
 import pandas as pd
 
 from hit.commands import program
 from hit.config import flat_defaults
-from hit.config.field_roles import Role, role_of
+from hit.config.field_roles import BETA, Role, role_of
+from hit.config.rate_targets import TARGET
 from hit.schema import DEFAULT_EXPERIMENT
 from hit.schema.metric_groups import optional_group
 from hit.surfaces.plan import SURFACE_DEFAULTS
@@ -28,6 +32,8 @@ EXPERIMENT = "experiment"
 #: What a sweep for constraints varies, or has values of its own for.
 _CHOSEN = frozenset({Role.MACHINE, Role.RATES, Role.SEED, Role.START})
 _SEARCH_BUDGET = 40
+#: Seeds of a model that tell a spread, if a rough one.
+ENOUGH_SEEDS = 3
 
 
 def experiment_of(frame: pd.DataFrame) -> str:
@@ -73,6 +79,29 @@ def search_command(frame: pd.DataFrame, constraints: str) -> str:
         f'{program("sweeps")} --driver bayes --constraints "{constraints}" --budget {_SEARCH_BUDGET}'
         f"{_experiment(frame)}{_data_root(frame)}{_alike(frame)}"
     )
+
+
+def seeds_command(frame: pd.DataFrame, run: pd.Series, known: Collection[int]) -> str:
+    """The sweep that trains further seeds of the model of a run, until there are three; '' where it is no config.
+
+    Args:
+        frame: the run's neighbours, which know their experiment.
+        run: its row of the frame.
+        known: seeds that are there, which are not trained again.
+    """
+    if not pd.isna(run.get("amortised")):  # read off a surface
+        return ""
+    row = frame.loc[frame["run_id"] == run["run_id"]]
+    row.attrs = frame.attrs
+    targets = [str(name) for name in row if TARGET.match(str(name)) and not pd.isna(run[name])]
+    asked = "".join(f" --{name} {run[name]:g}" for name in targets)
+    if not targets:
+        names = sorted(str(name) for name in row if BETA.match(str(name)) and not pd.isna(run[name]))
+        asked = "".join(f" --grid_{name.removeprefix('beta_')} {float(run[name])!r}" for name in names)
+    further = (seed for seed in range(ENOUGH_SEEDS + max(known, default=0) + 1) if seed not in known)
+    seeds = sorted([*known, *islice(further, max(0, ENOUGH_SEEDS - len(known)))])
+    command = f"{program('sweeps')} --seeds {','.join(map(str, seeds))}{asked}"
+    return f"{command}{_alike(row)}{_experiment(row)}{_data_root(row)}"
 
 
 def _experiment(frame: pd.DataFrame) -> str:

@@ -57,7 +57,8 @@ def metric_against_rate(frame: pd.DataFrame, metric: str, *, theme: Theme = "lig
         marker = {"color": shades[here], "coloraxis": "coloraxis", "symbol": symbol}
         runs = common.points(rows.loc[here], x[here], scores, name, marker, name)
         figure.add_trace(runs.update(error_y=style.error_bars(errors(rows.loc[here], name))))
-    return figure.add_traces([*entries, *common.symbols(rows, x, y, along_x=True)])
+    means = common.seed_means(rows.loc[best.index], x[best.index], best, last)
+    return figure.add_traces([*entries, *means, *common.symbols(rows, x, y, along_x=True)])
 
 
 def _rate_title(layer: int, count: int) -> str:

@@ -1,9 +1,12 @@
 """What the pictures share: an empty sheet, the points of runs, what they say, and the guides behind them."""
 
 __all__ = [
+    "SEEDS",
+    "SEED_MEAN",
     "blank",
     "coloraxis",
     "equal_name",
+    "grouped",
     "hover",
     "legend_entry",
     "pair_of",
@@ -12,6 +15,8 @@ __all__ = [
     "rate_axes",
     "ratio_colors",
     "region_outline",
+    "seed_counts",
+    "seed_means",
     "symbols",
     "unit_name",
 ]
@@ -24,13 +29,18 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from analysis.figures import style
-from analysis.frame import column, errors, layers, rate_name, values
+from analysis.frame import column, errors, grouped, layers, rate_name, seed_counts, values
 from analysis.settings import all_equal, beta_names
 from hit import schema
 from hit.config.rate_region import RateRegion
 from hit.errors import StoreError
 
 Point = tuple[float, float]
+
+#: How legends call the marks of models that were trained with several seeds.
+SEED_MEAN = "mean ± spread of seeds"
+#: Name of the column that says how many seeds a model was trained with.
+SEEDS = "seeds"
 
 
 def pair_of(count: int, pair: tuple[int, int] | None) -> tuple[int, int]:
@@ -91,24 +101,79 @@ def points(
     )
 
 
+def seed_means(frame: pd.DataFrame, x: pd.Series, y: pd.Series, *metrics: str) -> list[go.Scatter]:
+    """A mark for each model that was trained with several seeds: the mean of its runs, with bars of one spread.
+
+    It says under the pointer how many seeds there are, and mean ± spread of rates, distortion and `metrics`. No trace
+    where every model has one run, whose spread nobody knows.
+    """
+    several = seed_counts(frame) > 1
+    if not several.any():
+        return []
+    rows = frame[several]
+    table = grouped(rows, x[rows.index], y[rows.index])
+    bars = {"thickness": 1.3, "width": 3, "color": style.MUTED}
+    return [
+        go.Scatter(
+            x=table[0, "mean"],
+            y=table[1, "mean"],
+            error_x={"array": table[0, "spread"], **bars},
+            error_y={"array": table[1, "spread"], **bars},
+            mode="markers",
+            name=SEED_MEAN,
+            marker={"symbol": "diamond-tall-open", "size": 10, "color": style.MUTED, "line": {"width": 1.8}},
+            hovertext=_means_said(rows, metrics),
+            hoverinfo="text",
+        )
+    ]
+
+
+def _means_said(rows: pd.DataFrame, metrics: tuple[str, ...]) -> list[str]:
+    """What the mark of each group says, in the order of the groups."""
+    names, betas = _shown(rows, metrics), beta_names(layers(rows))
+    table = grouped(rows, *(values(rows, name) for name in [*betas, *names]))
+    said = []
+    for _, row in table.iterrows():
+        given = [f"{style.label(name)} = {style.number(row[at, 'mean'])}" for at, name in enumerate(betas)]
+        lines = [f"<b>mean ± spread of {row['seeds', 'count']:.0f} seeds</b>", ", ".join(given)]
+        for at, name in enumerate(names, start=len(betas)):
+            if not pd.isna(row[at, "mean"]):
+                declared = schema.described(name)
+                spread = f" ± {style.margin(row[at, 'spread'])}" if not pd.isna(row[at, "spread"]) else ""
+                told = f"{style.markup(declared.label)} = {style.number(row[at, 'mean'])}{spread} {declared.unit}"
+                lines.append(told.rstrip())
+        said.append("<br>".join(lines))
+    return said
+
+
+def _shown(frame: pd.DataFrame, names: tuple[str, ...]) -> list[str]:
+    """Metrics that a run says under the pointer."""
+    count = layers(frame)
+    rates = [rate_name(layer) for layer in range(1, count + 1)]
+    return list(dict.fromkeys([*rates, *(["test/rate"] if count > 1 else []), "test/distortion", *names]))
+
+
 def hover(frame: pd.DataFrame, *names: str) -> dict[str, Any]:
     """What a run says under the pointer: its name, βs, rates, distortion, and the metrics `names`.
 
     Each metric has its standard error with it, where that is known. As properties of a trace: the words stand once, in
     the template; each run adds its numbers, whose columns `meta` names.
     """
-    count = layers(frame)
-    rates = [rate_name(layer) for layer in range(1, count + 1)]
-    totals = ["test/rate"] if count > 1 else []
-    shown = list(dict.fromkeys([*rates, *totals, "test/distortion", *names]))
+    count, shown, seeds = layers(frame), _shown(frame, names), seed_counts(frame)
     titles = column(frame, "run_name").where(column(frame, "run_name").notna(), frame["run_id"])
-    columns = [map(style.number, values(frame, name)) for name in beta_names(count)]
-    columns += [map(style.with_error, values(frame, name), errors(frame, name)) for name in shown]
+    columns = [
+        *([*map(style.number, values(frame, name))] for name in beta_names(count)),
+        *([*map(style.with_error, values(frame, name), errors(frame, name))] for name in shown),
+    ]
     betas = [f"{style.label(name)} = %{{customdata[{at}]}}" for at, name in enumerate(beta_names(count), start=1)]
     lines = ["<b>%{customdata[0]}</b>", ", ".join(betas)]
     for at, name in enumerate(shown, start=count + 1):
         declared = schema.metric(name)
         lines.append(f"{style.markup(declared.label)} = %{{customdata[{at}]}} {declared.unit}".rstrip())
+    if len(seeds) and seeds.max() > 1:
+        shown = [*shown, SEEDS]
+        columns.append([*map(style.number, seeds.astype(float))])
+        lines.append(f"seeds of this model: %{{customdata[{len(columns)}]}}")
     return {
         "customdata": list(zip(map(style.inert, titles.astype(str)), *columns, strict=True)),
         "hovertemplate": "<br>".join(lines) + "<extra></extra>",
@@ -123,17 +188,22 @@ def legend_entry(name: str, symbol: str) -> go.Scatter:
 
 
 def symbols(frame: pd.DataFrame, x: pd.Series, y: pd.Series, *, along_x: bool = False) -> list[go.Scatter]:
-    """Rings around the runs whose βs are all equal, joined in the order of β or of x, and a star at β = 1."""
+    """Rings around the runs whose βs are all equal, joined in the order of β or of x, and a star at β = 1.
+
+    Those of a model with several seeds stand at the mean of its runs.
+    """
     count = layers(frame)
     traces = []
     if count > 1:
         equal = frame[all_equal(frame, count)]
-        order = (x[equal.index] if along_x else values(equal, "beta_1")).sort_values().index
-        if len(order):
+        along = x[equal.index] if along_x else values(equal, "beta_1")
+        rings = grouped(equal, x[equal.index], y[equal.index], along)
+        rings = rings.iloc[rings[2, "mean"].to_numpy().argsort(kind="stable")]
+        if len(rings):
             traces.append(
                 go.Scatter(
-                    x=x[order],
-                    y=y[order],
+                    x=rings[0, "mean"],
+                    y=rings[1, "mean"],
                     mode="lines+markers",
                     name=equal_name(count),
                     line={"color": style.EQUAL, "width": 1.2},
@@ -144,7 +214,8 @@ def symbols(frame: pd.DataFrame, x: pd.Series, y: pd.Series, *, along_x: bool = 
     unit = frame.index[all_equal(frame, count, to=1.0)]
     if len(unit):
         star = {"name": unit_name(count), "marker": style.STAR, "hoverinfo": "skip"}
-        traces.append(go.Scatter(x=x[unit], y=y[unit], mode="markers", **star))
+        one = grouped(frame.loc[unit], x[unit], y[unit])
+        traces.append(go.Scatter(x=one[0, "mean"], y=one[1, "mean"], mode="markers", **star))
     return traces
 
 

@@ -138,7 +138,8 @@ def _add_marks(figure: go.Figure, cells: list[tuple[float, float]], name: str, m
 
 def _add_points(figure: go.Figure, rows: pd.DataFrame, x: pd.Series, y: pd.Series, metric: str) -> None:
     marker = {"color": values(rows, metric), "coloraxis": "coloraxis", "symbol": "square", "size": 11}
-    figure.add_traces([common.points(rows, x, y, "run", marker, metric), *common.symbols(rows, x, y)])
+    marks = [*common.seed_means(rows, x, y, metric), *common.symbols(rows, x, y)]
+    figure.add_traces([common.points(rows, x, y, "run", marker, metric), *marks])
     figure.update_layout(xaxis=_scale(x), yaxis=_scale(y))
 
 
@@ -150,6 +151,7 @@ def _add_curve(figure: go.Figure, rows: pd.DataFrame, x: pd.Series, metric: str)
         [
             go.Scatter(x=means.index, y=means, mode="lines", name="mean", line=line, hoverinfo="skip"),
             common.points(rows, x, scores, "run", line, metric),
+            *common.seed_means(rows, x, scores, metric),
             *common.symbols(rows, x, scores),
         ]
     )

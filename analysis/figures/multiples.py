@@ -59,8 +59,8 @@ def small_multiples(
     figure = make_subplots(
         height, _COLUMNS, shared_xaxes="all", shared_yaxes="all", subplot_titles=titles, vertical_spacing=gap
     )
-    for at, (points, ring, _) in enumerate(panels):
-        figure.add_traces([points, *ring], at // _COLUMNS + 1, at % _COLUMNS + 1)
+    for at, (points, marks, _) in enumerate(panels):
+        figure.add_traces([points, *marks], at // _COLUMNS + 1, at % _COLUMNS + 1)
     for at in range(height * _COLUMNS):
         place = {"row": at // _COLUMNS + 1, "col": at % _COLUMNS + 1}
         there, below = at < len(names), at + _COLUMNS < len(names)
@@ -101,7 +101,10 @@ def default_metrics(frame: pd.DataFrame) -> list[str]:
 
 
 def _panel(frame: pd.DataFrame, across: str, up: str, name: str) -> tuple[go.Scatter, list[go.Scatter], str]:
-    """The runs, the ring at β = 1, and a title with both ends of the scale."""
+    """The runs, the ring at β = 1 with the marks of models of several seeds, and a title with both ends of the scale.
+
+    The ends are those of runs; a model's mean and spread stand at its mark.
+    """
     rows = require(frame, across, up, name)
     x, y, score = values(rows, across), values(rows, up), values(rows, name)
     low, high = float(score.min()), float(score.max())
@@ -119,4 +122,5 @@ def _panel(frame: pd.DataFrame, across: str, up: str, name: str) -> tuple[go.Sca
     if level:
         ends += f", chance {style.number(level, 2)}"
     title = f"{heading}<br><span style='font-size:10px'>{ends}</span>"
-    return common.points(rows, x, y, "run", marker, name), [ring] if len(unit) else [], title
+    marks = [ring] if len(unit) else []
+    return common.points(rows, x, y, "run", marker, name), [*marks, *common.seed_means(rows, x, y, name)], title

@@ -47,7 +47,8 @@ def rate_space(
     )
     totals.equal_totals(figure, x, y, totals.total_name(count, pair))
     marker = {"color": values(rows, color_metric), "coloraxis": "coloraxis"}
-    return figure.add_traces([common.points(rows, x, y, "run", marker, color_metric), *common.symbols(rows, x, y)])
+    marks = [*common.seed_means(rows, x, y, color_metric), *common.symbols(rows, x, y)]
+    return figure.add_traces([common.points(rows, x, y, "run", marker, color_metric), *marks])
 
 
 def targets(

@@ -87,6 +87,8 @@ def data(frame: pd.DataFrame, pool: Pool) -> dict[str, Any]:
     names = [str(name) for name in frame.columns if schema.is_metric(str(name))]
     names = [name for name in names if name not in {schema.error_of(one) for one in names}]
     known = {name: numbers for name in names if (numbers := values(frame, name)).notna().any()}
+    seeds = common.seed_counts(finished(frame)).reindex(frame.index)
+    counted = {common.SEEDS: pool.numbers(seeds)} if seeds.max() > 1 else {}
     moments = pd.to_datetime(column(frame, "start_time"), utc=True)
     titles = column(frame, "run_name").where(column(frame, "run_name").notna(), frame["run_id"])
     count = layers(frame)
@@ -96,7 +98,7 @@ def data(frame: pd.DataFrame, pool: Pool) -> dict[str, Any]:
         "experiments": column(frame, "experiment_id").fillna("").astype(str).tolist(),
         "statuses": column(frame, "status").astype(str).str.lower().tolist(),
         "starts": ["" if pd.isna(at) else f"{at:%Y-%m-%d %H:%M}" for at in moments],
-        "columns": {name: pool.numbers(numbers) for name, numbers in known.items()},
+        "columns": {name: pool.numbers(numbers) for name, numbers in known.items()} | counted,
         "errors": {name: pool.numbers(error) for name, error in _errors(frame, count).items() if name in known},
         "metrics": {name: _declaration(name) for name in known},
         "told": [name for name in [*beta_names(count), *_told(count)] if name in known],

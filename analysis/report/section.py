@@ -15,6 +15,7 @@ from analysis.report.array_pool import Pool, embedded
 from analysis.report.bound_checks import Verdict, verdict
 from analysis.report.explorer import Explorer, data, explorer
 from analysis.report.galleries import Gallery, Histories, galleries
+from analysis.report.replication import Replication, replication
 from analysis.report.thumbnails import PICTURES, Reader, chosen, thumbnails
 from analysis.settings import Setting
 from analysis.suggested_commands import evaluate_command
@@ -33,6 +34,7 @@ class Section:
         anchor, title, details: of the setting.
         finished, total: numbers of runs.
         targets: the table of recommendations, in the order of `explorer.applications`.
+        replication: which of them rest on one seed; None where there are none.
         notes: sentences on what is missing.
         explorer: rate space, which a reader explores; None where it has too few runs.
         galleries: the other pictures.
@@ -49,6 +51,7 @@ class Section:
     finished: int
     total: int
     targets: list[tables.TargetRow]
+    replication: Replication | None
     notes: list[str]
     explorer: Explorer | None
     galleries: list[Gallery]
@@ -103,6 +106,7 @@ def section(
         finished=len(done),
         total=len(frame),
         targets=[tables.target_row(one, base_url) for one in found],
+        replication=replication(frame, found, base_url),
         notes=notes,
         explorer=shown,
         galleries=drawn,

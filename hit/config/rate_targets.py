@@ -3,6 +3,7 @@
 __all__ = [
     "BETA_HIGH",
     "BETA_LOW",
+    "FAR_ABOVE",
     "MISSED_ABOVE",
     "TARGET",
     "TARGET_DEFAULTS",
@@ -36,6 +37,8 @@ TARGET_LAYERED = ("target_rate_", "max_rate_")
 BETA_LOW, BETA_HIGH = 1e-4, 1e4
 #: A target is missed where the rate's relative error is above this.
 MISSED_ABOVE = 0.05
+#: One that is missed by more than this was out of reach in the epochs that there were, wherever β is.
+FAR_ABOVE = 0.5
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from hit.config import TrainConfig
-from hit.config.rate_targets import BETA_HIGH, BETA_LOW
+from hit.config.rate_targets import BETA_HIGH, BETA_LOW, FAR_ABOVE
 from hit.errors import ConfigError
 from hit.training.learning_rate import step_size
 from hit.training.objective import warmup_factor
@@ -254,29 +254,29 @@ class RateController:
         return self._config.targets.relative_errors("train", unseen)
 
     def infeasible(self, metrics: Mapping[str, float]) -> str:
-        """Which targets are missed with β at a bound, and by how much; '' where none is.
+        """Which targets are missed with β at a bound, or by more than half, and by how much; '' where none is.
+
+        A rate that is far from its target has not answered β in the epochs that there were, wherever β is.
 
         Args:
             metrics: of the test set, by schema names.
         """
         targets = self._config.targets
-        bounds = {
-            name: bound
-            for name, bound in zip(self._names(), saturated(self.plan, self.state), strict=True)
-            if bound is not None
-        }
+        bounds = dict(zip(self._names(), saturated(self.plan, self.state), strict=True))
+        betas = dict(zip(self._names(), self.resting_betas, strict=False))
         missed = targets.missed(metrics)
         faults = []
-        for (asked, nats), name in zip(
-            targets.to_flat().items(), targets.relative_errors("test", metrics), strict=True
-        ):
-            if name in bounds and asked in missed:
-                rate = name.replace("rate_error", "rate")
-                moved = f"beta_{name.rpartition('_')[2]}" if name[-1].isdigit() else "every β that it moves"
-                faults.append(
-                    f"{asked}={nats:g} is missed by {missed[asked]:+.1%}: {rate} is {metrics[rate]:.4g} nats "
-                    f"with {moved} at its bound of {bounds[name]:g}"
-                )
+        errors = targets.relative_errors("test", metrics)
+        for (asked, nats), name in zip(targets.to_flat().items(), errors, strict=True):
+            bound = bounds[name]
+            if asked not in missed or (bound is None and abs(missed[asked]) <= FAR_ABOVE):
+                continue
+            rate = name.replace("rate_error", "rate")
+            moved = f"beta_{name.rpartition('_')[2]}" if name in betas else "every β that it moves"
+            within = f"within its bounds{f', at {betas[name]:.3g}' if name in betas else ''}"
+            where = f"with {moved} {within if bound is None else f'at its bound of {bound:g}'}"
+            said = f"{rate} is {metrics[rate]:.4g} nats {where}"
+            faults.append(f"{asked}={nats:g} is missed by {missed[asked]:+.1%}: {said}")
         return "; ".join(faults)
 
     def tensors(self) -> dict[str, Tensor]:

@@ -3,7 +3,9 @@
 __all__ = ["build_driver", "check_logged", "find_rates"]
 
 from collections.abc import Callable
+from dataclasses import replace
 
+from analysis.recommendation.applications import applications
 from analysis.recommendation.objectives import measured_metrics
 from hit.errors import ConfigError, nearest, shown
 from hit.schema import is_metric
@@ -14,13 +16,15 @@ from sweeps.drivers.bayes import BayesDriver
 from sweeps.drivers.coverage_by_betas import BetaCoverage
 from sweeps.drivers.coverage_by_targets import TargetCoverage
 from sweeps.drivers.driver import Driver
+from sweeps.drivers.further_seeds import FurtherSeeds
 from sweeps.drivers.grid import GridDriver
+from sweeps.drivers.leading_models import objective_application
 from sweeps.rate_models.from_surface import SurfaceRates
 from sweeps.spec.driver_options import Choice
 
 
 def build_driver(choice: Choice, data_digest: str, surface: SurfaceRates | None = None) -> Driver:
-    """A driver is one class and one case here.
+    """A driver is one class and one case in `_inner`; around it, what proposes further seeds.
 
     Args:
         choice: checked.
@@ -30,6 +34,22 @@ def build_driver(choice: Choice, data_digest: str, surface: SurfaceRates | None 
     Raises:
         ConfigError: a driver cannot do what is asked of it.
     """
+    inner = _inner(choice, data_digest, surface)
+    if not choice.further_seeds:
+        return inner
+    searches = choice.driver == "bayes"
+    wanted = (
+        [objective_application(one, choice.constraints) for one in choice.objectives]
+        if searches
+        else applications(choice.application)
+    )
+    region = None if searches else choice.region
+    share = choice.further_seeds
+    base = replace(choice.base, seed=choice.seeds[0]) if choice.driver == "grid" else choice.base
+    return FurtherSeeds(inner, base, wanted, share, data_digest, region, searches=searches)
+
+
+def _inner(choice: Choice, data_digest: str, surface: SurfaceRates | None) -> Driver:
     match choice.driver:
         case "bayes":
             assert choice.space is not None

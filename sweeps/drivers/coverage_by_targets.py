@@ -11,7 +11,7 @@ import pandas as pd
 
 from hit.config import TrainConfig
 from hit.config.rate_region import RateRegion
-from hit.config.rate_targets import RateTargets
+from hit.config.rate_targets import FAR_ABOVE, RateTargets
 from hit.errors.run_outcomes import RunOutcome
 from hit.store.frame_types import outcomes
 from sweeps.drivers.comparable_runs import comparable
@@ -26,6 +26,8 @@ Floats = npt.NDArray[np.float64]
 _TRIES = 3
 #: How many earlier runs tell by how much test rates differ from their targets, and by how much at most.
 _WITNESSES, _LARGEST_BIAS = 5, 1.25
+#: Targets whose rates differ by less are the same: where the one was missed, so will the other be.
+_SAME = 0.02
 _RUNS_A_LAYER = 4
 
 
@@ -33,9 +35,11 @@ class TargetCoverage(Driver):
     """Asks for the middle of the empty cell that is farthest from every run, and so on, until no cell is empty.
 
     A cell holds every run that landed in it, whoever made it and however. Runs on their way count where they
-    are bound for. A cell is out of reach, and left empty, where a run that was asked for it was tagged infeasible
-    or diverged, or where several landed elsewhere. Rates of the test set differ from those of training, by which
-    runs steer: targets are corrected by what the nearest earlier runs ended with.
+    are bound for. A cell is out of reach, and left empty, where a run that was asked for it was tagged infeasible,
+    missed a target by more than half, or diverged, or where several landed elsewhere. Rates of the test set differ from
+    those of training, by which runs steer: targets are corrected, within their cell, by what the nearest earlier runs
+    ended with that came near theirs. A target that was missed is not tried again, nor is one within 2 % of it: its cell
+    is left empty, too.
 
     Args:
         base: the config of every run but for its targets; β is where it starts.
@@ -69,14 +73,14 @@ class TargetCoverage(Driver):
         closed, missed = self._tried(rows)
         interrupted = self._interrupted(rows, taken)
         points = np.concatenate([points, self._cells.aims[closed]])
-        targets, measured = self._steered(rows)
+        steered = self._steered(rows)
         proposals: list[Proposal] = []
         left = ~filled & ~closed
         while len(proposals) < n and left.any():
             gaps = np.where(left, self._cells.gaps(points), -1.0)
             cell = int(gaps.argmax())
             left[cell] = False
-            config = interrupted.get(cell) or self._aimed(self._cells.aims[cell], targets, measured)
+            config = interrupted.get(cell) or self._config(self._target(cell, *steered))
             identity = config.identity(self._digest)
             if identity in taken:
                 continue
@@ -100,16 +104,25 @@ class TargetCoverage(Driver):
 
     def _tried(self, rows: pd.DataFrame) -> tuple[npt.NDArray[np.bool_], Counter[int]]:
         """Which cells are out of reach, and how many runs that were asked for a cell ended elsewhere."""
-        aimed_at = self._cells.of(asked_rates(rows, self._base.layers))
+        layers = self._base.layers
+        asked = asked_rates(rows, layers)
+        aimed_at = self._cells.of(asked)
         ended = (rows["status"] == "FINISHED").to_numpy(bool)
         diverged = outcomes(rows) == RunOutcome.DIVERGED
-        out_of_reach = (rows["infeasible"].notna() & ended | diverged).to_numpy(bool)
+        far = (np.abs(measured_rates(rows, layers) / asked - 1) > FAR_ABOVE).any(1)
+        tagged = rows["infeasible"].notna().to_numpy(bool)
+        out_of_reach = ((tagged | far) & ended) | diverged.to_numpy(bool)
         closed = np.zeros(len(self._cells), bool)
         closed[aimed_at[out_of_reach & (aimed_at >= 0)]] = True
         missed = Counter(aimed_at[ended & (aimed_at >= 0)].tolist())
+        held = self._cells.holding(finished_rates(rows, layers))
+        steered = self._steered(rows)
         for cell, times in missed.items():
-            closed[cell] |= times >= _TRIES
-        return closed & ~self._cells.holding(finished_rates(rows, self._base.layers)), missed
+            if not (held[cell] or closed[cell]):
+                before = asked[ended & (aimed_at == cell)]
+                again = np.abs(before / self._target(cell, *steered) - 1).max(1) < _SAME
+                closed[cell] = times >= _TRIES or bool(again.any())
+        return closed & ~held, missed
 
     def _interrupted(self, rows: pd.DataFrame, taken: set[str]) -> dict[int, TrainConfig]:
         """Cell → the config of a run that was asked for it and did not end well: it can go on."""
@@ -123,18 +136,24 @@ class TargetCoverage(Driver):
 
     def _steered(self, rows: pd.DataFrame) -> tuple[Floats, Floats]:
         """Targets, and rates that they led to, of the runs that had one for every layer and came near, N×L each."""
-        near = rows[rows["infeasible"].isna()]
-        asked, ended = asked_rates(near, self._base.layers), measured_rates(near, self._base.layers)
-        known = np.isfinite(asked).all(1) & np.isfinite(ended).all(1)
-        return asked[known], ended[known]
+        asked, ended = asked_rates(rows, self._base.layers), measured_rates(rows, self._base.layers)
+        # What is farther off has missed its target, and says nothing of how test rates differ from those of training.
+        near = (np.abs(np.log(ended / asked)) <= np.log(_LARGEST_BIAS)).all(1) & rows["infeasible"].isna().to_numpy(
+            bool
+        )
+        return asked[near], ended[near]
 
-    def _aimed(self, aim: Floats, targets: Floats, measured: Floats) -> TrainConfig:
-        bias = np.ones_like(aim)
-        if len(targets):
-            region = self._cells.region
-            near = np.abs(region.scaled(targets) - region.scaled(aim)).max(1).argsort(kind="stable")[:_WITNESSES]
-            bias = np.clip(np.median(measured[near] / targets[near], axis=0), 1 / _LARGEST_BIAS, _LARGEST_BIAS)
-        return self._config(aim / bias)
+    def _target(self, cell: int, targets: Floats, measured: Floats) -> Floats:
+        """The rates to ask for so that a run lands in the middle of the cell: in the cell themselves, so that a run is
+        known by them to be meant for it. A cell that was tried before is corrected by its own runs."""
+        aim: Floats = self._cells.aims[cell]
+        if not len(targets):
+            return aim
+        own = np.flatnonzero(self._cells.of(targets) == cell)
+        region = self._cells.region
+        distances = np.abs(region.scaled(targets) - region.scaled(aim)).max(1)
+        witnesses = own if len(own) else distances.argsort(kind="stable")[:_WITNESSES]
+        return self._cells.confined(cell, aim / np.median(measured[witnesses] / targets[witnesses], axis=0))
 
     def _config(self, rates: Floats) -> TrainConfig:
         named = {f"target_rate_{layer}": float(f"{rate:.4g}") for layer, rate in enumerate(rates, start=1)}

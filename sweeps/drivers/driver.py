@@ -125,7 +125,7 @@ def with_pending(history: pd.DataFrame, pending: Iterable[Proposal], data_digest
     known = set(history.loc[told, "config_hash"])
     rows = [
         {name: value for name, value in one.config.to_flat().items() if name in history or TARGET.match(name)}
-        | {"run_id": f"pending {one.identity}", "config_hash": one.identity}
+        | {"run_id": f"pending {one.identity}", "config_hash": one.identity, "group": one.config.group(data_digest)}
         | {"data_digest": data_digest, "kind": Kind.TRAIN.value, "status": "RUNNING"}
         for one in pending
         if one.identity not in known

@@ -18,6 +18,8 @@ _MOST_CELLS = 10_000
 _POINTS_A_CELL = 256
 #: A cell that a bound on R leaves less than this share of is covered by its neighbours.
 _SLIVER = 0.25
+#: What is confined to a cell keeps so far from its sides, in sides: targets are rounded.
+_EDGE = 0.02
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +86,14 @@ class RegionCells:
         place = np.minimum((scaled * self.sides + 1e-12).astype(np.intp), self.sides - 1)
         weights = self.sides ** np.arange(self.region.layers)[::-1]
         return np.where(inside, self.numbers[place @ weights], -1)
+
+    def confined(self, cell: int, rates: Floats) -> Floats:
+        """The rates of a cell that are nearest to these, L; the cell's aim where a bound on R cuts them off."""
+        corner = np.floor(self.region.scaled(self.aims[cell]) * self.sides + 1e-12)
+        inset = np.array([_EDGE, 1 - _EDGE])[:, None]
+        low, high = self.region.unscaled((corner + inset) / self.sides)
+        found = np.clip(rates, low, high)
+        return found if self.of(found) == cell else self.aims[cell]
 
     def holding(self, rates: Floats) -> npt.NDArray[np.bool_]:
         """Which cells hold one of these rates, C."""

@@ -5,7 +5,7 @@ __all__ = ["Choice", "ChoosingOptions", "Sampler", "region_constraints"]
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass as options_dataclass
@@ -76,6 +76,24 @@ class ChoosingOptions:
         ),
     ] = 0
 
+    further_seeds: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=1,
+            description="as many further seeds, as a share of the models, of those that answers rest on; with several "
+            "seeds, or 0: none",
+        ),
+    ] = 0.25
+    application: Annotated[
+        Text,
+        Field(
+            min_length=1,
+            description="of grid and coverage: what the report is to say, as its application; the best models for it, "
+            "of all and with equal β, get the further seeds",
+        ),
+    ] = "all"
+
     def proposes_rates(self, driver: str) -> bool:
         """Whether this driver is to propose rate targets rather than β."""
         return self.over == "rates" or (self.over == "auto" and driver == "coverage")
@@ -99,6 +117,8 @@ class Choice:
         constraints: of a search, those of the region included.
         sampler: of a search.
         patience: of a search.
+        further_seeds: share of the models; see `sweeps.drivers.further_seeds`.
+        application: what the best models for get them, as `analysis.recommendation.applications` takes it.
     """
 
     driver: str
@@ -114,6 +134,8 @@ class Choice:
     constraints: tuple[Constraint, ...] = ()
     sampler: Sampler = ChoosingOptions.sampler
     patience: int = ChoosingOptions.patience
+    further_seeds: float = 0.0
+    application: str = "all"
 
     @classmethod
     def check(
@@ -136,6 +158,8 @@ class Choice:
         surface = options.surface.strip() or "none"
         if surface not in ("auto", "none") and (driver != "coverage" or rates):
             raise ConfigError(f"surface must be auto or none unless driver=coverage and over=betas, got {surface!r}")
+        further: dict[str, Any] = {"further_seeds": options.further_seeds if len(seeds) == 1 else 0.0}
+        further["application"] = _checked_application(options.application)
         if driver == "grid":
             if options.over == "rates":
                 raise ConfigError("over must be betas for driver=grid, got 'rates'")
@@ -144,7 +168,7 @@ class Choice:
                     f"grid and seeds must make at most {MOST_CELLS} models, "
                     f"got {len(grid)} cells and {len(seeds)} seeds"
                 )
-            return cls(driver=driver, base=base, grid=grid, seeds=tuple(seeds), region=region)
+            return cls(driver=driver, base=base, grid=grid, seeds=tuple(seeds), region=region, **further)
         if len(seeds) > 1:
             raise ConfigError(f"seeds must be one for driver={driver}, got {','.join(map(str, seeds))}")
         base = replace(base, seed=seeds[0])
@@ -170,9 +194,14 @@ class Choice:
                     f"grid must have few axes of several values for driver=coverage and over=betas (at most "
                     f"{MOST_CELLS} candidates), got {len(grid)} candidates"
                 )
-            return cls(
-                driver=driver, base=base, grid=grid, region=region, rates=rates, hole=options.hole, surface=surface
-            )
+            own: dict[str, Any] = {
+                "grid": grid,
+                "region": region,
+                "rates": rates,
+                "hole": options.hole,
+                "surface": surface,
+            }
+            return cls(driver=driver, base=base, **own, **further)
         groups = parse_groups(base.metrics) | {"core"}
         inner = _targets(region) if rates and region else _betas(grid)
         base = base if rates else replace(base, betas=tuple(axis[0] for axis in grid.axes))
@@ -185,6 +214,7 @@ class Choice:
             grid=grid,
             region=region,
             rates=rates,
+            further_seeds=options.further_seeds,
             space=SearchSpace(base, dimensions),
             objectives=parse_objectives(options.objectives, base.layers, groups),
             constraints=(
@@ -204,6 +234,15 @@ def region_constraints(region: RateRegion) -> list[Constraint]:
         for end, upper in ((bound.low, False), (bound.high, True))
         if (math.isfinite(end) if upper else end > 0)
     ]
+
+
+def _checked_application(text: str) -> str:
+    """What the report is to say, once it is known that it can."""
+    if text.strip() != ChoosingOptions.application:
+        from analysis.recommendation.applications import applications  # takes torch with it
+
+        applications(text)
+    return text
 
 
 def _example(layers: int) -> str:

@@ -43,7 +43,9 @@ def site(tmp_path_factory: pytest.TempPathFactory, browser: Any) -> Iterator[Sit
     """A sweep by the command, and the UI; not begun where there is no browser."""
     folder = tmp_path_factory.mktemp("ui")
     commands = Commands(folder)
-    swept = commands.run("sweeps", *SMALL, "--metrics", "core,latents", "--epochs", "1", "--workers", "2")
+    swept = commands.run(
+        "sweeps", *SMALL, "--metrics", "core,latents", "--epochs", "1", "--workers", "2", "--further_seeds", "0"
+    )
     assert swept.returncode == 0, swept.stderr[-2000:]
     sweep = swept.stdout.strip().splitlines()[-1]
     run = commands.client.get_run(sweep)

@@ -192,7 +192,20 @@ class TestInfeasible:
     def test_a_target_that_is_met_is_none(self) -> None:
         controller, _ = run(config(target_rate_1=30), Plant([20, 15], [0.8, 0.8]))
         assert controller.infeasible({"test/rate_1": 30.1, "test/rate_2": 1, "test/rate": 31}) == ""
-        assert controller.infeasible({"test/rate_1": 60, "test/rate_2": 1, "test/rate": 61}) == "", "β is at no bound"
+        assert controller.infeasible({"test/rate_1": 40, "test/rate_2": 1, "test/rate": 41}) == "", "β is at no bound"
+
+    def test_a_target_that_is_missed_by_far_is_one_wherever_beta_is(self) -> None:
+        controller, _ = run(config(target_rate_1=30), Plant([20, 15], [0.8, 0.8]))
+        said = controller.infeasible({"test/rate_1": 3, "test/rate_2": 1, "test/rate": 4})
+        assert said.startswith("target_rate_1=30 is missed by -90.0%: test/rate_1 is 3 nats with ")
+        assert said.endswith(f"beta_1 within its bounds, at {controller.resting_betas[0]:.3g}")
+        total, _ = run(config(target_rate=30), Plant([20, 15], [0.8, 0.8]))
+        said = total.infeasible({"test/rate_1": 1, "test/rate_2": 1, "test/rate": 2})
+        assert said.endswith("with every β that it moves within its bounds")
+
+    def test_an_upper_bound_that_is_kept_by_far_is_none(self) -> None:
+        controller, _ = run(config(max_rate_1=30), Plant([20, 15], [0.8, 0.8]))
+        assert controller.infeasible({"test/rate_1": 3, "test/rate_2": 1, "test/rate": 4}) == ""
 
 
 class TestTargets:

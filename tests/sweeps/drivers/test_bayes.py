@@ -20,7 +20,9 @@ SURFACE = Surface.analytic(21)
 
 
 def driver(sampler: str = "tpe", **options: object) -> BayesDriver:
-    choice = Choice.check("bayes", ChoosingOptions(sampler=sampler, **options), BASE, SURFACE.grid, (0,))  # type: ignore[arg-type]
+    choice = Choice.check(
+        "bayes", ChoosingOptions(sampler=sampler, further_seeds=0, **options), BASE, SURFACE.grid, (0,)
+    )  # type: ignore[arg-type]
     built = build_driver(choice, DIGEST)
     assert isinstance(built, BayesDriver)
     return built

@@ -168,6 +168,59 @@ def test_what_is_out_of_reach_is_left_empty(over: str) -> None:
     assert driver.propose(lab.history, 5) == []
 
 
+class TestMisses:
+    """Runs that end far from what they were asked for."""
+
+    region = RateRegion.parse("rate_1=5:45,rate_2=1:18", 2)
+    cells = RegionCells.cut(region, 0.2)
+
+    def ran(self, ratios: dict[int, tuple[float, float]], rounds: int = 12, at_once: int = 1) -> Laboratory:
+        """A sweep whose n-th run ends with these shares of its targets, all others with their targets."""
+        lab = Laboratory(SURFACE)
+        for _ in range(rounds):
+            for proposal in TargetCoverage(BASE, self.region, 0.2, DIGEST).propose(lab.history, at_once):
+                asked = np.array(list(proposal.config.targets.to_flat().values()))
+                assert self.region.contains(asked), "targets lie in the region"
+                row = lab.begin(proposal)
+                lab.finish(row, proposal.config)
+                one, two = asked * ratios.get(len(lab.rows) - 1, (1.0, 1.0))
+                row |= {"test/rate_1": one, "test/rate_2": two, "test/rate": one + two, "infeasible": None}
+        return lab
+
+    @pytest.mark.parametrize("share", [0.1, 0.6, 0.78, 0.85])
+    def test_targets_stay_in_the_region_after_misses(self, share: float) -> None:
+        lab = self.ran(dict.fromkeys(range(60), (share, share)), rounds=60)
+        asked = lab.history[["target_rate_1", "target_rate_2"]].to_numpy(float)
+        assert self.region.contains(asked).all()
+        assert (self.cells.of(asked) >= 0).all(), "each is known to be meant for a cell"
+        assert TargetCoverage(BASE, self.region, 0.2, DIGEST).propose(lab.history, 1) == []
+
+    def test_a_target_that_was_missed_by_far_is_not_tried_again(self) -> None:
+        lab = self.ran({0: (0.1, 1.0), 1: (1.0, 1.8)}, rounds=40)
+        cells = self.cells.of(lab.history[["target_rate_1", "target_rate_2"]].to_numpy(float)).tolist()
+        assert cells.count(cells[0]) == cells.count(cells[1]) == 1
+        assert len(lab.rows) == 25
+
+    def test_nor_one_like_it(self) -> None:
+        lab = self.ran(dict.fromkeys(range(80), (0.7, 0.7)), rounds=80)
+        asked = lab.history[["target_rate_1", "target_rate_2"]].to_numpy(float)
+        apart = np.abs(asked[:, None] / asked[None] - 1).max(-1) + np.eye(len(asked))
+        assert apart.min() > 0.02
+
+    def test_what_was_missed_by_far_corrects_no_other_target(self) -> None:
+        lab = self.ran({0: (0.1, 0.1)}, rounds=2)
+        _, second = (np.array([row["target_rate_1"], row["target_rate_2"]]) for row in lab.rows)
+        np.testing.assert_allclose(second, self.cells.aims[self.cells.of(second)], rtol=1e-3)
+
+    def test_a_near_miss_is_corrected_by_its_own_run(self) -> None:
+        edge = int(self.cells.of(np.array([6.0, 2.0])))
+        asked = np.full((1, 2), [9.0, 2.7])
+        driver = TargetCoverage(BASE, self.region, 0.2, DIGEST)
+        target = driver._target(edge, asked, asked * 0.9)
+        np.testing.assert_allclose(target, np.minimum(self.cells.aims[edge] / 0.9, target))
+        assert self.cells.of(target) == edge
+
+
 def test_a_run_that_was_killed_goes_on_with_its_own_targets() -> None:
     lab = Laboratory(SURFACE)
     driver = TargetCoverage(BASE, REGION, 0.2, DIGEST)

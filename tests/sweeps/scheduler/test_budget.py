@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from tests.sweeps.test_loop import DIGEST, Bench, PaperLauncher
 
 from hit.processes.stop import StopRequest
 from hit.schema import Kind, Tag
@@ -23,6 +22,7 @@ from sweeps.scheduler.context import SweepResult, SweepSetting
 from sweeps.scheduler.loop import run_sweep
 from sweeps.spec.definition import definition_hash
 from sweeps.spec.request import SweepRequest
+from tests.sweeps.scheduler.test_loop import DIGEST, Bench, PaperLauncher
 
 pytestmark = pytest.mark.usefixtures("lines")
 

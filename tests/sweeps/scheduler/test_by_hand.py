@@ -4,7 +4,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.sweeps.test_loop import Bench, PaperLauncher
 
 from hit.errors import RunDeleted, StoreError
 from hit.errors.run_outcomes import RunOutcome
@@ -12,6 +11,7 @@ from hit.processes.pool import Outcome
 from hit.schema import Tag
 from sweeps.launchers import Training
 from tests.stores import new_database
+from tests.sweeps.scheduler.test_loop import Bench, PaperLauncher
 
 pytestmark = pytest.mark.usefixtures("lines")
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from tests.sweeps.test_loop import Bench, PaperLauncher
 
 from hit.processes.pool import Outcome
 from hit.schema import Kind, Tag
@@ -16,6 +15,7 @@ from hit.tracking import RunWriter
 from sweeps.launchers import Training
 from sweeps.scheduler.decision_log import Decisions
 from sweeps.scheduler.progress import Best
+from tests.sweeps.scheduler.test_loop import Bench, PaperLauncher
 
 pytestmark = pytest.mark.usefixtures("lines")
 
