@@ -1,6 +1,6 @@
 """A metric over rate space as a Gaussian process, which says what runs would give that nobody has trained."""
 
-__all__ = ["Reach", "Surrogate", "learned_kernel", "thinned"]
+__all__ = ["Surrogate", "learned_kernel"]
 
 import warnings
 from dataclasses import dataclass
@@ -12,14 +12,12 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, DotProduct, Matern, WhiteKernel
 
+from analysis.recommendation.reach import seen, spread_and_drawn
+
 Floats = npt.NDArray[np.float64]
 
-#: Rates are seen as log(R + this), nats: a layer that has collapsed is flat rather than without bottom.
-_SOFT_FLOOR = 1.0
 #: Runs that the kernel's scales are learned from, and that predictions rest on; more cost time and add little.
 _LEARNED, _CONDITIONED = 150, 500
-#: Points between runs.
-_BETWEEN = 300
 #: Kernels that a surrogate averages over, those that are tried for it, and how far from the likeliest (in logs).
 _KERNELS, _TRIED, _STEP = 8, 60, 0.6
 #: Variance of a run about the process, as a share of that of all runs: of few runs one may learn that there is none.
@@ -59,12 +57,12 @@ class Surrogate:
             rates: R_l ≥ 0, nats per image, N×L.
             metric: its values, finite, N.
         """
-        kept = _spread_and_drawn(_seen(rates), _CONDITIONED)
-        seen, outputs = _seen(rates[kept]), metric[kept]
-        centre, scale = seen.mean(0), np.maximum(seen.std(0), 1e-3)
+        kept = spread_and_drawn(seen(rates), _CONDITIONED)
+        logs, outputs = seen(rates[kept]), metric[kept]
+        centre, scale = logs.mean(0), np.maximum(logs.std(0), 1e-3)
         mean, deviation = float(outputs.mean()), max(float(outputs.std()), 1e-12)
-        inputs, outputs = (seen - centre) / scale, (outputs - mean) / deviation
-        few = _spread_and_drawn(inputs, _LEARNED)
+        inputs, outputs = (logs - centre) / scale, (outputs - mean) / deviation
+        few = spread_and_drawn(inputs, _LEARNED)
         curved = ConstantKernel(1.0, (1e-2, 1e2)) * Matern(
             length_scale=[_SMOOTH] * inputs.shape[1], length_scale_bounds=(0.2, 20.0), nu=2.5
         )
@@ -109,32 +107,7 @@ class Surrogate:
         return np.asarray(self.mean + self.deviation * np.concatenate(drawn))
 
     def _inputs(self, rates: Floats) -> Floats:
-        return (_seen(rates) - self.centre) / self.scale
-
-
-@dataclass(frozen=True, eq=False)
-class Reach:
-    """Points of rate space that the runs can speak for: the runs themselves, and what lies between neighbours.
-
-    Attributes:
-        points: nats per image, M×L.
-    """
-
-    points: Floats
-
-    @classmethod
-    def of(cls, rates: Floats) -> "Reach":
-        """Of runs with these rates, nats per image, N×L."""
-        own = np.unique(rates[_spread_and_drawn(_seen(rates), _BETWEEN)], axis=0)
-        return cls(np.concatenate([own, _between(own, np.arange(len(own)))]))
-
-    def finer(self, promising: npt.NDArray[np.intp]) -> "Reach":
-        """The same with more points, around some of them.
-
-        Args:
-            promising: their indices.
-        """
-        return Reach(np.concatenate([self.points, _between(self.points, promising)]))
+        return (seen(rates) - self.centre) / self.scale
 
 
 def learned_kernel(start: Any, inputs: Floats, outputs: Floats) -> Any:
@@ -148,41 +121,6 @@ def learned_kernel(start: Any, inputs: Floats, outputs: Floats) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         return GaussianProcessRegressor(start, random_state=0).fit(inputs, outputs).kernel_
-
-
-def thinned(points: Floats, limit: int) -> npt.NDArray[np.intp]:
-    """Indices of at most `limit` points that lie as far apart as can be: each is the farthest from those before it.
-
-    Args:
-        points: N×L.
-        limit: how many are kept.
-    """
-    if len(points) <= limit:
-        return np.arange(len(points))
-    spread = np.maximum(np.ptp(points, axis=0), 1e-12)
-    scaled = points / spread
-    chosen = [0]
-    distance = np.full(len(points), np.inf)
-    while len(chosen) < limit:
-        distance = np.minimum(distance, ((scaled - scaled[chosen[-1]]) ** 2).sum(1))
-        chosen.append(int(distance.argmax()))
-    return np.sort(np.array(chosen))
-
-
-def _between(points: Floats, starts: npt.NDArray[np.intp]) -> Floats:
-    """Points on the way from some points to near ones, at random."""
-    if len(points) < 2:
-        return points[:0]
-    seen = _seen(points)
-    scaled = (seen - seen.mean(0)) / np.maximum(seen.std(0), 1e-3)
-    squares = ((scaled[starts][:, None] - scaled) ** 2).sum(-1)
-    near = squares.argsort(axis=1)[:, 1 : 1 + max(3, 2 * seen.shape[1])]  # of a grid, those beside it
-    chance = np.random.default_rng(0)
-    place = chance.integers(len(starts), size=_BETWEEN)
-    second, third = (seen[near[place, chance.integers(near.shape[1], size=_BETWEEN)]] for _ in range(2))
-    first = seen[starts[place]]
-    share = chance.dirichlet([1.0, 1.0, 1.0], _BETWEEN)
-    return _unseen(first * share[:, :1] + second * share[:, 1:2] + third * share[:, 2:])
 
 
 def _likely(likeliest: Any, inputs: Floats, outputs: Floats) -> list[Any]:
@@ -202,27 +140,9 @@ def _likely(likeliest: Any, inputs: Floats, outputs: Floats) -> list[Any]:
     return [likeliest.clone_with_theta(thetas[place]) for place in drawn]
 
 
-def _spread_and_drawn(points: Floats, limit: int) -> npt.NDArray[np.intp]:
-    """Indices of at most `limit` points: half far apart, which show the shape, half by chance, which show the noise."""
-    if len(points) <= limit:
-        return np.arange(len(points))
-    apart = thinned(points, limit // 2)
-    others = np.setdiff1d(np.arange(len(points)), apart)
-    drawn = np.random.default_rng(0).choice(others, limit - len(apart), replace=False)
-    return np.sort(np.concatenate([apart, drawn]))
-
-
 def _explained(process: GaussianProcessRegressor, outputs: Floats) -> float:
     """1 − Σ (left-out error)² / Σ (outputs − mean)², by the closed form of Rasmussen and Williams, section 5.4.2."""
     inverse = np.linalg.solve(process.L_.T, np.linalg.solve(process.L_, np.eye(len(outputs))))
     errors = process.alpha_.ravel() / np.diag(inverse)
     total = float(((outputs - outputs.mean()) ** 2).sum())
     return 1 - float((errors**2).sum()) / total if total > 0 else 0.0
-
-
-def _seen(rates: Floats) -> Floats:
-    return np.log(np.maximum(rates, 0) + _SOFT_FLOOR)
-
-
-def _unseen(seen: Floats) -> Floats:
-    return np.maximum(np.exp(seen) - _SOFT_FLOOR, 0.0)

@@ -12,8 +12,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from analysis.frame import rate_name, values
-from analysis.recommendation.metric_surrogate import Reach, Surrogate
+from analysis.recommendation.metric_surrogate import Surrogate
 from analysis.recommendation.objectives import Constraint, Objective
+from analysis.recommendation.reach import Reach
 from hit.config.rate_region import RateRegion
 
 Floats = npt.NDArray[np.float64]

@@ -41,25 +41,23 @@ _COLUMNS = {
 }
 
 
-def write_table(path: Path, experiment: str, *, seeds: bool = False) -> int:
+def write_table(path: Path, experiment: str) -> int:
     """One row a finished run of the protocol, β to six digits and what was measured to five; how many.
 
     Args:
         path: of the table.
         experiment: name of the experiment.
-        seeds: whether the table says the seed of each run, too.
     """
     frame = Store().history(experiment, where="attributes.status = 'FINISHED'")
-    columns = {"seed": "seed", **_COLUMNS} if seeds else _COLUMNS
-    rows = frame[list(columns.values())].astype(float).sort_values(["beta_1", "beta_2", *(["seed"] if seeds else [])])
+    rows = frame[list(_COLUMNS.values())].sort_values(["beta_1", "beta_2"])
     path.parent.mkdir(exist_ok=True)
     with path.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns)
+        writer.writerow(_COLUMNS)
         writer.writerows(
             [
-                f"{value:.6g}" if name.startswith("beta") or name == "seed" else f"{value:.5g}"
-                for name, value in zip(columns, row, strict=True)
+                f"{value:.6g}" if name.startswith("beta") else f"{value:.5g}"
+                for name, value in zip(_COLUMNS, row, strict=True)
             ]
             for row in rows.itertuples(index=False)
         )
