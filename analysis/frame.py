@@ -2,6 +2,7 @@
 
 __all__ = [
     "column",
+    "errors",
     "finished",
     "layers",
     "measured_by",
@@ -12,6 +13,7 @@ __all__ = [
     "values",
 ]
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -21,8 +23,11 @@ from analysis.earlier_runs import derived_layers
 from analysis.suggested_commands import classify_command, evaluate_command, experiment_of, train_commands
 from hit import schema
 from hit.errors import StoreError, nearest, shown
+from hit.metrics.standard_errors import accuracy_error
 from hit.schema.metric_groups import GROUPS
 
+#: Accuracies of classifiers on latents.
+_OF_PROBE = re.compile(rf"test/accuracy_({'|'.join(schema.PROBES)})_z[1-9][0-9]*(_sampled)?\Z")
 _COLUMN_OF = {tag: name for name, tag in schema.TAG_COLUMNS.items()}
 
 
@@ -48,6 +53,20 @@ def values(frame: pd.DataFrame, name: str) -> pd.Series:
     """The column `name` as floats; what is missing or not finite is NaN."""
     numbers = pd.to_numeric(column(frame, name), errors="coerce").astype(float)
     return numbers.where(np.isfinite(numbers))
+
+
+def errors(frame: pd.DataFrame, name: str) -> pd.Series:
+    """Standard errors of the column `name`, in its unit, as floats; NaN where none is known.
+
+    They are the metric's own (`hit.schema.error_of`). Runs of versions that logged none have a binomial one of
+    accuracies of latents, from the number of images that these rest on.
+    """
+    known = values(frame, schema.error_of(name))
+    if _OF_PROBE.match(name):
+        points = values(frame, "test/held_out")
+        share = values(frame, name).clip(0, 1)
+        known = known.fillna(pd.Series(accuracy_error(share, points.where(points > 0)), index=frame.index))
+    return known.where(values(frame, name).notna())
 
 
 def measured_by(frame: pd.DataFrame, evaluator: schema.Tag) -> pd.Series:

@@ -23,8 +23,8 @@ from hit.commands import command_of
 from hit.config import BETA, TrainConfig
 from hit.config.field_types import MOST_TEXT
 from hit.config.options import infos
+from hit.schema.metric_declaration import GROUP_TITLES, Metric
 from hit.schema.metric_groups import ALL, GROUPS
-from hit.schema.metrics import GROUP_TITLES, Metric
 from hit.schema.metrics import METRICS as DECLARED
 
 ROOT = Path(__file__).resolve().parent.parent

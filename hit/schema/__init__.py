@@ -12,10 +12,12 @@ __all__ = [
     "Metric",
     "Tag",
     "described",
+    "error_of",
     "is_metric",
     "layer_metrics",
     "metric",
 ]
 
-from hit.schema.metrics import Direction, Metric, described, is_metric, layer_metrics, metric
+from hit.schema.metric_declaration import Direction, Metric
+from hit.schema.metrics import described, error_of, is_metric, layer_metrics, metric
 from hit.schema.names import CONFIG, DEFAULT_EXPERIMENT, PROBES, SCHEMA_VERSION, TAG_COLUMNS, WEIGHTS, Kind, Tag

@@ -8,7 +8,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-from hit.schema.metrics import METRICS, MetricGroup, described
+from hit.schema.metric_declaration import MetricGroup
+from hit.schema.metrics import METRICS, described
 from hit.schema.names import Tag
 
 

@@ -1,83 +1,20 @@
-"""The metrics of the run store, each declared once: name, unit, direction, label, and who measures it."""
+"""The metrics of the run store, each declared once, and what is declared of a name."""
 
 __all__ = [
-    "GROUP_TITLES",
     "METRICS",
-    "Direction",
-    "Metric",
-    "MetricGroup",
     "described",
+    "error_of",
     "is_metric",
     "layer_metrics",
     "metric",
 ]
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache, partial
-from typing import Literal
 
+from hit.schema.metric_declaration import Metric
 from hit.schema.names import PROBES, Tag
-
-Direction = Literal["minimize", "maximize"]
-MetricGroup = Literal[
-    "config",
-    "training",
-    "core",
-    "latents",
-    "generation",
-    "inception",
-    "classifier",
-    "certificate",
-    "analysis",
-    "sweep",
-    "by_hand",
-]
-
-#: Group → what its metrics tell. Which of them an evaluation can be asked for says `hit.schema.metric_groups`.
-GROUP_TITLES: dict[MetricGroup, str] = {
-    "config": "What a run was given, as numbers that MLflow can compare (its params are texts)",
-    "training": "Training, once an epoch",
-    "core": "The model on the test set",
-    "latents": "What the latents tell of the class",
-    "generation": "Samples and reconstructions, as the classifier of the data set sees them",
-    "inception": "Samples, as the Inception network sees them",
-    "classifier": "The classifier of a data set",
-    "certificate": "A surface beside models that were trained for one β each",
-    "analysis": "What the analysis makes of several metrics of a run, relative to other runs; never logged",
-    "sweep": "Sweeps",
-    "by_hand": "What a person has logged",
-}
-
-
-@dataclass(frozen=True)
-class Metric:
-    """One declared metric: logging, sweep objectives, tables and axes read this and nothing else.
-
-    `{l}` in a declared name or label stands for the layer, counted from 1.
-
-    Attributes:
-        name: in the store.
-        unit: empty for a pure number.
-        direction: None where neither more nor less is better as such (a rate is a price and a capacity at once).
-        label: for figures and tables.
-        group: what it is measured with.
-        evaluator: the tag that says who measured it; scores of different evaluators do not compare. None where
-            nobody but the model and its data decide.
-    """
-
-    name: str
-    unit: str
-    direction: Direction | None
-    label: str
-    group: MetricGroup
-    evaluator: Tag | None = None
-
-    @property
-    def axis(self) -> str:
-        """Label with unit, for an axis or a table's head."""
-        return f"{self.label} [{self.unit}]" if self.unit else self.label
-
 
 _config = partial(Metric, group="config")
 _training = partial(Metric, group="training")
@@ -92,15 +29,22 @@ _analysis = partial(Metric, group="analysis")
 _sweep = partial(Metric, group="sweep")
 
 
+def _with_error(measured: Metric) -> tuple[Metric, Metric]:
+    """A metric, and its standard error as a metric of its own."""
+    error = f"{measured.name}_standard_error"
+    label = f"standard error of {measured.label}"
+    return replace(measured, error=error), replace(measured, name=error, direction=None, label=label)
+
+
 def _probe_metrics() -> list[Metric]:
     return [
         declared
         for probe, label in PROBES.items()
-        for declared in (
-            _scored(f"test/accuracy_{probe}_z{{l}}", "", "maximize", f"accuracy of z_{{l}}, {label} on means"),
+        for suffix, features in (("", "means"), ("_sampled", "samples"))
+        for declared in _with_error(
             _scored(
-                f"test/accuracy_{probe}_z{{l}}_sampled", "", "maximize", f"accuracy of z_{{l}}, {label} on samples"
-            ),
+                f"test/accuracy_{probe}_z{{l}}{suffix}", "", "maximize", f"accuracy of z_{{l}}, {label} on {features}"
+            )
         )
     ]
 
@@ -158,16 +102,16 @@ METRICS = (
     _training("train/temperature", "", None, "temperature of the Gumbel-softmax"),
     _training("train/seconds", "s", "minimize", "seconds an epoch"),
     # the model on the test set
-    _core("test/rate_{l}", "nats per image", None, "R_{l}"),
-    _core("test/rate", "nats per image", None, "total rate R"),
+    *_with_error(_core("test/rate_{l}", "nats per image", None, "R_{l}")),
+    *_with_error(_core("test/rate", "nats per image", None, "total rate R")),
     _core("test/rate_error_{l}", "", None, "R_{l} relative to its target, minus 1"),
     _core("test/rate_error", "", None, "R relative to its target, minus 1"),
-    _core("test/distortion", "nats per image", "minimize", "distortion D"),
-    _core("test/elbo", "nats per image", "maximize", "ELBO"),
-    _core("test/objective", "nats per image", "minimize", "objective D + Σ β_l R_l"),
-    _core("test/bits_per_dim", "bits per dimension", "minimize", "−ELBO"),
-    _core("test/psnr", "dB", "maximize", "PSNR"),
-    _scored("test/mi_z{l}", "nats", "maximize", "I(y; z_{l})"),
+    *_with_error(_core("test/distortion", "nats per image", "minimize", "distortion D")),
+    *_with_error(_core("test/elbo", "nats per image", "maximize", "ELBO")),
+    *_with_error(_core("test/objective", "nats per image", "minimize", "objective D + Σ β_l R_l")),
+    *_with_error(_core("test/bits_per_dim", "bits per dimension", "minimize", "−ELBO")),
+    *_with_error(_core("test/psnr", "dB", "maximize", "PSNR")),
+    _scored("test/mi_z{l}", "nats", "maximize", "I(y; z_{l})", error="test/mi_error_z{l}"),
     _scored("test/mi_error_z{l}", "nats", None, "standard error of I(y; z_{l})"),
     _scored("test/mi_ksg_z{l}", "nats", "maximize", "I(y; z_{l}) by Mixed-KSG"),
     *_share_metrics(),
@@ -187,9 +131,9 @@ METRICS = (
     *_generation_bounds(),
     _core("test/seconds", "s", "minimize", "seconds of the evaluation"),
     # samples and reconstructions, as the classifier of the data set sees them
-    _judged("sample/inception_score", "", "maximize", "inception score"),
-    _judged("sample/diversity", "", "maximize", "diversity of samples"),
-    _judged("sample/sharpness", "", "maximize", "sharpness of samples"),
+    *_with_error(_judged("sample/inception_score", "", "maximize", "inception score")),
+    *_with_error(_judged("sample/diversity", "", "maximize", "diversity of samples")),
+    *_with_error(_judged("sample/sharpness", "", "maximize", "sharpness of samples")),
     _judged("sample/fid_classifier", "", "minimize", "Fréchet distance, classifier's features"),
     Metric("sample/fid_inception", "", "minimize", "FID, Inception features", "inception", Tag.INCEPTION),
     _judged("sample/precision", "", "maximize", "precision of samples"),
@@ -197,14 +141,18 @@ METRICS = (
     _judged("sample/density", "", "maximize", "density of samples"),
     _judged("sample/coverage", "", "maximize", "coverage of samples"),
     Metric("sample/seconds", "s", "minimize", "seconds of scoring samples and reconstructions", "generation"),
-    _judged("test/reconstruction_accuracy", "", "maximize", "accuracy of the classifier on reconstructions"),
-    _judged("test/prediction_entropy", "nats", "minimize", "H(prediction) of the classifier on reconstructions"),
-    _judged("test/original_accuracy", "", None, "accuracy of the classifier on the images themselves"),
+    *_with_error(
+        _judged("test/reconstruction_accuracy", "", "maximize", "accuracy of the classifier on reconstructions")
+    ),
+    *_with_error(
+        _judged("test/prediction_entropy", "nats", "minimize", "H(prediction) of the classifier on reconstructions")
+    ),
+    *_with_error(_judged("test/original_accuracy", "", None, "accuracy of the classifier on the images themselves")),
     # the classifier of a data set
     _classifier("train/cross_entropy", "nats per image", "minimize", "training cross-entropy"),
     _classifier("train/accuracy", "", "maximize", "training accuracy"),
-    _classifier("test/cross_entropy", "nats per image", "minimize", "cross-entropy"),
-    _classifier("test/accuracy", "", "maximize", "accuracy of the classifier"),
+    *_with_error(_classifier("test/cross_entropy", "nats per image", "minimize", "cross-entropy")),
+    *_with_error(_classifier("test/accuracy", "", "maximize", "accuracy of the classifier")),
     # a surface beside models that were trained for one β each
     _certificate(
         "certificate/objective_gap", "", "minimize", "objective at equal β, surface over dedicated models, mean"
@@ -247,7 +195,8 @@ def metric(name: str) -> Metric:
         return _PLAIN[name]
     for pattern, declared in _LAYERED:
         if match := pattern.match(name):
-            return replace(declared, name=name, label=declared.label.replace("{l}", match["l"]))
+            label, error = (text.replace("{l}", match["l"]) for text in (declared.label, declared.error))
+            return replace(declared, name=name, label=label, error=error)
     raise KeyError(f"metric {name!r} is not declared in hit.schema")
 
 
@@ -267,6 +216,15 @@ def described(name: str) -> Metric:
     'taste'
     """
     return metric(name) if is_metric(name) else Metric(name, "", None, name, "by_hand")
+
+
+def error_of(name: str) -> str:
+    """Name of the metric that is the standard error of `name`; empty where it has none.
+
+    >>> error_of("test/psnr"), error_of("test/mi_z2"), error_of("taste")
+    ('test/psnr_standard_error', 'test/mi_error_z2', '')
+    """
+    return described(name).error
 
 
 def layer_metrics(layers: int) -> list[Metric]:

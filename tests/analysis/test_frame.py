@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.frame import finished, layers, one_dataset, replicates, require, values
+from analysis.frame import errors, finished, layers, one_dataset, replicates, require, values
 from hit.errors import StoreError
 
 MakeFrame = Callable[..., pd.DataFrame]
@@ -44,6 +44,31 @@ def test_values_turn_infinities_and_texts_into_missing() -> None:
     assert values(frame, "x").tolist()[::4] == [1.5, 2.0]
     assert values(frame, "x").isna().tolist() == [False, True, True, True, False, True]
     assert values(frame, "y").isna().all()
+
+
+def test_errors_are_a_metrics_own(grid: pd.DataFrame) -> None:
+    grid["test/psnr_standard_error"] = 0.2
+    grid.loc[1, "test/psnr"] = np.nan
+    assert errors(grid, "test/psnr").isna().tolist()[:3] == [False, True, False]
+    assert errors(grid, "test/psnr")[0] == 0.2
+    assert errors(grid, "test/distortion").isna().all()
+    assert errors(grid, "analysis/score").isna().all()
+    assert errors(grid, "taste").isna().all()
+
+
+def test_errors_of_accuracies_of_earlier_versions_are_binomial(grid: pd.DataFrame) -> None:
+    name = "test/accuracy_knn_z2_sampled"
+    grid = grid.assign(**{name: 0.9, "test/held_out": 72.0}).astype({name: float})
+    grid.loc[1, f"{name}_standard_error"] = 0.01
+    grid.loc[2, "test/held_out"] = np.nan
+    grid.loc[3, name] = np.nan
+    grid.loc[4, name] = 1.0
+    found = errors(grid, name).tolist()
+    assert found[0] == pytest.approx((0.9 * 0.1 / 72) ** 0.5, rel=0.05)
+    assert found[1] == 0.01
+    assert np.isnan(found[2:4]).all()
+    assert 0 < found[4] < found[0], "all right of 72 is not without an error"
+    assert errors(grid, "test/accuracy_bound_rate_z2").isna().all()
 
 
 def test_require_keeps_finished_rows_that_have_all_metrics(grid: pd.DataFrame) -> None:
