@@ -17,11 +17,16 @@ _SOFT_FLOOR = 1.0
 _CORNERS, _BETWEEN = 300, 400
 #: Simplices of more layers are too many to cut.
 _CUT = 4
+#: Runs that are expected in a ball around a point of a pocket, which holds none.
+_POCKET = 10
 
 
 @dataclass(frozen=True, eq=False)
 class Reach:
     """The runs themselves, and points in their convex hull in log(R_l + 1): in the simplices between neighbours.
+
+    Not in pockets of the hull that models do not reach: a point is left out where so many of the runs would be expected
+    nearer to it than the nearest one is, if they lay equally dense, that none of them is there by chance.
 
     Attributes:
         points: nats per image, M×L.
@@ -33,7 +38,8 @@ class Reach:
     def of(cls, rates: Floats) -> "Reach":
         """Of runs with these rates, nats per image, N×L."""
         own = np.unique(rates[spread_and_drawn(seen(rates), _CORNERS)], axis=0)
-        return cls(np.concatenate([own, _within(own)]))
+        points = _within(own)
+        return cls(np.concatenate([own, points[~_in_pockets(seen(points), seen(own))]]))
 
     def finer(self, promising: Indices) -> "Reach":
         """The same with more points, between some of them and those near to them.
@@ -99,10 +105,30 @@ def _within(rates: Floats) -> Floats:
     except QhullError:  # all in one plane: a layer that is collapsed in every run, say
         return _near(rates, np.arange(len(rates)))
     sizes = np.abs(np.linalg.det(corners[:, 1:] - corners[:, :1]))
-    shares = 0.5 * sizes / max(sizes.sum(), 1e-300) + 0.5 / len(sizes)
-    drawn = corners[chance.choice(len(corners), _BETWEEN, p=shares / shares.sum())]
+    drawn = corners[
+        np.concatenate(
+            [
+                chance.choice(len(corners), _BETWEEN // 2, p=sizes / sizes.sum()),
+                chance.integers(len(corners), size=_BETWEEN - _BETWEEN // 2),
+            ]
+        )
+    ]
     weights = chance.dirichlet(np.ones(layers + 1), _BETWEEN)
     return rates_of((drawn * weights[:, :, None]).sum(1))
+
+
+def _in_pockets(points: Floats, runs: Floats) -> npt.NDArray[np.bool_]:
+    """Which of the points, of which half lie equally dense in the hull, no model seems to reach."""
+    scale = np.maximum(runs.std(0), 1e-3)
+    even = points[: len(points) // 2] / scale
+    nearest = _squares(points / scale, runs / scale).min(1)
+    share = (_squares(points / scale, even) < nearest[:, None]).mean(1)
+    return np.asarray(share * len(runs) > _POCKET)
+
+
+def _squares(some: Floats, others: Floats) -> Floats:
+    """Squared distances."""
+    return np.asarray(((some[:, None] - others) ** 2).sum(-1))
 
 
 def _near(rates: Floats, starts: Indices) -> Floats:
@@ -111,8 +137,7 @@ def _near(rates: Floats, starts: Indices) -> Floats:
         return rates[:0]
     logs = seen(rates)
     scaled = (logs - logs.mean(0)) / np.maximum(logs.std(0), 1e-3)
-    squares = ((scaled[starts][:, None] - scaled) ** 2).sum(-1)
-    near = squares.argsort(axis=1)[:, 1 : 1 + max(3, 4 * logs.shape[1])]
+    near = _squares(scaled[starts], scaled).argsort(axis=1)[:, 1 : 1 + max(3, 4 * logs.shape[1])]
     chance = np.random.default_rng(0)
     place = chance.integers(len(starts), size=_BETWEEN)
     second, third = (logs[near[place, chance.integers(near.shape[1], size=_BETWEEN)]] for _ in range(2))

@@ -4,9 +4,10 @@
 one, two and three layers, from 16, 40 and 100 runs drawn at random 200 times each; it takes an hour or two on one core.
 `--draws 25` takes a tenth of it. Then it prints what a recommendation costs at 441 and at 10,000 runs.
 
-Held is the share of draws whose region holds the true optimum within the hull of the runs; lost, the share of the
-true range that the best point of the region loses (median, and what nine draws of ten stay below); size, the region's
-share of the hull in log(R + 1); open, the share of draws whose region is told to say nothing.
+Held is the share of draws whose region holds the true optimum within the hull of the runs (of the digits, the best
+cell of the grid; "between", the best point between neighbouring cells); lost, the share of the true range that the best
+point of the region loses (median, and what nine draws of ten stay below); size, the region's share of the hull in
+log(R + 1); open, the share of draws whose region is told to say nothing.
 """
 
 __all__ = ["main"]
@@ -34,6 +35,8 @@ APPLICATIONS = (
 #: Noise of one run of a hill that is 1 high.
 HILLS = {"hill, L = 1": Hill(1, 0.05), "hill, L = 2": Hill(2, 0.03), "hill, L = 3": Hill(3, 0.05)}
 
+_BETWEEN = RecordedDigits(between=True)
+
 
 def cases() -> Iterator[tuple[str, KnownSurface, Application]]:
     """Title, surface and application."""
@@ -46,7 +49,8 @@ def cases() -> Iterator[tuple[str, KnownSurface, Application]]:
 
 def replay(surface: KnownSurface, asked: Application, runs: int, draws: int) -> dict[str, float]:
     """What became of `draws` sets of `runs` runs."""
-    held, lost, size, opened, seconds = [], [], [], [], []
+    held, between, lost, size, opened, seconds = [], [], [], [], [], []
+    finer = _BETWEEN if isinstance(surface, RecordedDigits) else surface
     for seed in range(draws):
         frame = surface.draw(runs, seed)
         truth = surface.truth(frame, asked)
@@ -58,7 +62,9 @@ def replay(surface: KnownSurface, asked: Application, runs: int, draws: int) -> 
         if found.estimate is None:
             continue
         held.append(bool(found.region.contains(truth.optimum, 1e-6)))
-        lost.append(truth.lost(found.region.contains(truth.points, 1e-6)))
+        continuous = finer.truth(frame, asked)
+        between.append(bool(found.region.contains(continuous.optimum, 1e-6)))
+        lost.append(continuous.lost(found.region.contains(continuous.points, 1e-6)))
         rates = frame[[f"test/rate_{layer}" for layer in range(1, found.region.layers + 1)]].to_numpy(float)
         size.append(float(found.region.contains(uniform_in_hull(rates, 500)).mean()))
         opened.append(bool(getattr(found, "is_open", False)))
@@ -67,6 +73,7 @@ def replay(surface: KnownSurface, asked: Application, runs: int, draws: int) -> 
     return {
         "draws": len(held),
         "held": float(np.mean(held)),
+        "between": float(np.mean(between)),
         "lost, median": float(np.median(lost)),
         "lost, 90 %": float(np.quantile(lost, 0.9)),
         "size": float(np.median(size)),
@@ -92,14 +99,14 @@ def main() -> None:
     parser.add_argument("--only", default="", help="cases whose title holds this text")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
-    names = ("draws", "held", "lost, median", "lost, 90 %", "size", "open", "seconds")
-    print(f"{'':36}{'runs':>5}{''.join(f'{name:>14}' for name in names)}")
+    names = ("draws", "held", "between", "lost, median", "lost, 90 %", "size", "open", "seconds")
+    print(f"{'':36}{'runs':>5}{''.join(f'{name:>13}' for name in names)}")
     for title, surface, asked in cases():
         if options.only not in title:
             continue
         for runs in map(int, options.runs.split(",")):
             row = replay(surface, asked, runs, options.draws)
-            numbers = "".join(f"{row[name]:14.3g}" if name in row else f"{'':14}" for name in names)
+            numbers = "".join(f"{row[name]:13.3g}" if name in row else f"{'':13}" for name in names)
             print(f"{title:36}{runs:5}{numbers}", flush=True)
     for runs, seconds in costs():
         print(f"{runs} runs: {seconds:.2f} s of CPU time a recommendation")
