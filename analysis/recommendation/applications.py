@@ -5,25 +5,21 @@ __all__ = ["APPLICATIONS", "DISTANCE", "SCORE", "Application", "application", "a
 import math
 from dataclasses import dataclass, replace
 
-import numpy as np
 import pandas as pd
 
-from analysis.frame import values
 from analysis.recommendation.objectives import (
     Constraint,
     Objective,
     measured_metrics,
-    non_dominated,
     parse_constraints,
     parse_objectives,
 )
+from analysis.recommendation.scores import BalanceScore, Score, SingleScore, WeightedScore
 from hit import schema
 from hit.errors import ConfigError, StoreError, nearest, shown
 from hit.schema.metric_groups import GROUPS
 
 SCORE, DISTANCE = "analysis/score", "analysis/distance"
-#: Of a trade-off, so that of two runs that are equally far from the best, the one that is better in more wins.
-_SUM = 1e-3
 #: Names are checked before the runs are read, whose number of layers is not known then.
 _MANY_LAYERS = 9
 #: Of the weights of metrics, in either direction.
@@ -71,27 +67,18 @@ class Application:
         own = [name for name, _ in self.weights] or [one.name for one in self.objectives]
         return [*(own or [self.metric_of(count).name]), *(one.name for one in self.constraints)]
 
-    def score(self, rows: pd.DataFrame, allowed: pd.Series, count: int) -> pd.Series:
-        """The metric of each run; a combination is made relative to the others.
+    def score(self, rows: pd.DataFrame, count: int) -> Score:
+        """How runs and points are compared; a combination is made relative to these runs.
 
         Args:
             rows: runs that have every metric.
-            allowed: which of them are candidates, one or more.
             count: L.
         """
         if self.weights:
-            total = pd.Series(0.0, index=rows.index)
-            for name, weight in self.weights:
-                numbers = values(rows, name)
-                total += weight * (numbers - numbers.mean()) / max(float(numbers.std(ddof=0)), 1e-12)
-            return total
+            return WeightedScore.over(dict(self.weights), rows)
         if self.objectives:
-            costs = np.column_stack([one.sign * values(rows, one.name) for one in self.objectives])
-            front = costs[allowed.to_numpy(bool)]
-            front = front[non_dominated(front)]
-            away = (costs - front.min(0)) / np.maximum(np.ptp(front, axis=0), 1e-12)
-            return pd.Series(away.max(1) + _SUM * away.sum(1), index=rows.index)
-        return values(rows, self.metric_of(count).name)
+            return BalanceScore(self.objectives)
+        return SingleScore(self.metric_of(count).name, self.direction_of(count))
 
     def constrained(self, constraints: tuple[Constraint, ...]) -> "Application":
         """The same with further constraints."""

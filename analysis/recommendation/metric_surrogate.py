@@ -1,6 +1,6 @@
-"""A metric over rate space as a Gaussian process, which says what runs would give that nobody has trained."""
+"""A metric over some space as a Gaussian process, which says what runs would give that nobody has trained."""
 
-__all__ = ["Reach", "Surrogate", "learned_kernel", "thinned"]
+__all__ = ["Surrogate", "learned_kernel"]
 
 import warnings
 from dataclasses import dataclass
@@ -12,32 +12,34 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, DotProduct, Matern, WhiteKernel
 
+from analysis.recommendation.measurement_noise import MeasurementNoise
+from analysis.recommendation.reach import spread_and_drawn
+
 Floats = npt.NDArray[np.float64]
 
-#: Rates are seen as log(R + this), nats: a layer that has collapsed is flat rather than without bottom.
-_SOFT_FLOOR = 1.0
 #: Runs that the kernel's scales are learned from, and that predictions rest on; more cost time and add little.
 _LEARNED, _CONDITIONED = 150, 500
-#: Points between runs.
-_BETWEEN = 300
-#: Kernels that a surrogate averages over, those that are tried for it, and how far from the likeliest (in logs).
-_KERNELS, _TRIED, _STEP = 8, 60, 0.6
+#: Kernels that a surrogate averages over, those that are tried for it, and how far from the likeliest (in logs), by
+#: Student's t with so many degrees of freedom, whose tails reach what a normal distribution would miss.
+_KERNELS, _TRIED, _STEP, _FREEDOM = 12, 96, 0.6, 4
 #: Variance of a run about the process, as a share of that of all runs: of few runs one may learn that there is none.
 _LEAST_NOISE = 3e-4
-#: Metrics are smooth: prior median of a length scale, in standard deviations of log rates, and its spread in logs.
+#: Metrics are smooth: prior median of a length scale, in standard deviations of the inputs, and its spread in logs.
 _SMOOTH, _SMOOTH_STEP = 1.5, 0.6
+#: Runs are noisy: prior median of a run's own variance, as a share of that of all runs, and its spread in logs.
+_NOISE, _NOISE_STEP = 5e-3, 1.2
 
 
 @dataclass(frozen=True, eq=False)
 class Surrogate:
-    """A metric m as a function of (R_1, …, R_L): a plane in log(R_l + 1) and a Gaussian process, with a run's noise.
+    """A metric m as a function of a point: a plane and a Gaussian process, with a run's noise.
 
     The processes differ in their scales and their noise, which few runs leave uncertain: they are drawn from the
     posterior of these about the likeliest ones, by importance sampling.
 
     Attributes:
         processes: of the standardised metric without the noise.
-        centre, scale: of the inputs, L each.
+        centre, scale: of the inputs, D each.
         mean, deviation: of the metric over the runs, in its unit.
         noise: standard deviation of one run about the process, in the metric's unit, learned from all of them.
         explained: share of the metric's variance that runs left out one by one are predicted with; at most 1.
@@ -52,89 +54,61 @@ class Surrogate:
     explained: float
 
     @classmethod
-    def fit(cls, rates: Floats, metric: Floats) -> "Surrogate":
+    def fit(cls, points: Floats, metric: Floats, errors: Floats | None = None) -> "Surrogate":
         """From runs.
 
         Args:
-            rates: R_l ≥ 0, nats per image, N×L.
+            points: where they are, such as log(R_l + 1), N×D.
             metric: its values, finite, N.
+            errors: their standard errors, N; NaN where none is known.
         """
-        kept = _spread_and_drawn(_seen(rates), _CONDITIONED)
-        seen, outputs = _seen(rates[kept]), metric[kept]
-        centre, scale = seen.mean(0), np.maximum(seen.std(0), 1e-3)
+        kept = spread_and_drawn(points, _CONDITIONED)
+        points, outputs = points[kept], metric[kept]
+        centre, scale = points.mean(0), np.maximum(points.std(0), 1e-3)
         mean, deviation = float(outputs.mean()), max(float(outputs.std()), 1e-12)
-        inputs, outputs = (seen - centre) / scale, (outputs - mean) / deviation
-        few = _spread_and_drawn(inputs, _LEARNED)
-        curved = ConstantKernel(1.0, (1e-2, 1e2)) * Matern(
-            length_scale=[_SMOOTH] * inputs.shape[1], length_scale_bounds=(0.2, 20.0), nu=2.5
-        )
-        inclined = ConstantKernel(1.0, (1e-3, 1e1)) * DotProduct(sigma_0=1.0, sigma_0_bounds="fixed")
-        start = curved + inclined + WhiteKernel(1e-2, (_LEAST_NOISE, 2.0))
-        likeliest = learned_kernel(start, inputs[few], outputs[few])
+        inputs, outputs = (points - centre) / scale, (outputs - mean) / deviation
+        known = np.zeros(len(kept)) if errors is None else np.nan_to_num(errors[kept] / deviation)
+        few = spread_and_drawn(inputs, _LEARNED)
+        likeliest = learned_kernel(_start(inputs.shape[1], known[few]), inputs[few], outputs[few])
         processes = [
-            GaussianProcessRegressor(kernel.k1, alpha=kernel.k2.noise_level + 1e-8, optimizer=None).fit(inputs, outputs)
-            for kernel in _likely(likeliest, inputs[few], outputs[few])
+            _process(kernel, known, inputs, outputs) for kernel in _likely(likeliest, inputs[few], outputs[few])
         ]
-        noise = float(np.mean([one.alpha for one in processes])) ** 0.5
+        noise = float(np.mean([np.mean(one.alpha) for one in processes])) ** 0.5
         explained = float(np.mean([_explained(one, outputs) for one in processes]))
         return cls(tuple(processes), centre, scale, mean, deviation, noise * deviation, explained)
 
-    def predict(self, rates: Floats) -> tuple[Floats, Floats]:
+    def predict(self, points: Floats) -> tuple[Floats, Floats]:
         """Mean and standard error of the metric without a run's noise, M each.
 
         Args:
-            rates: nats per image, M×L.
+            points: M×D.
         """
-        inputs = self._inputs(rates)
+        inputs = self._inputs(points)
         found = [one.predict(inputs, return_std=True) for one in self.processes]
         means, errors = np.stack([mean for mean, _ in found]), np.stack([error for _, error in found])
         error = np.sqrt((errors**2).mean(0) + means.var(0))
         return self.mean + self.deviation * means.mean(0), self.deviation * error
 
-    def draws(self, rates: Floats, count: int, seed: int = 0) -> Floats:
-        """Functions that the runs allow, each at all these rates, count×M: the same for the same runs and seed.
+    def draws(self, points: Floats, count: int, seed: int = 0) -> Floats:
+        """Functions that the runs allow, each at all these points, count×M: the same for the same runs and seed.
 
         Args:
-            rates: nats per image, M×L.
+            points: M×D.
             count: how many functions.
             seed: metrics that are drawn independently of each other have different ones.
         """
-        inputs, chance = self._inputs(rates), np.random.default_rng(seed)
-        drawn = []
+        inputs, chance = self._inputs(points), np.random.default_rng(seed)
+        drawn = np.empty((count, len(inputs)))
         for number, process in enumerate(self.processes):
+            mine = slice(number, count, len(self.processes))
             mean, covariance = process.predict(inputs, return_cov=True)
-            root = np.linalg.cholesky(covariance + 1e-6 * np.eye(len(mean)))
-            normal = chance.standard_normal((len(range(number, count, len(self.processes))), len(mean)))
-            drawn.append(mean + normal @ root.T)
-        return np.asarray(self.mean + self.deviation * np.concatenate(drawn))
+            covariance[np.diag_indices_from(covariance)] += 1e-6
+            root = np.linalg.cholesky(covariance)
+            drawn[mine] = mean + chance.standard_normal((len(drawn[mine]), len(mean))) @ root.T
+        return np.asarray(self.mean + self.deviation * drawn)
 
-    def _inputs(self, rates: Floats) -> Floats:
-        return (_seen(rates) - self.centre) / self.scale
-
-
-@dataclass(frozen=True, eq=False)
-class Reach:
-    """Points of rate space that the runs can speak for: the runs themselves, and what lies between neighbours.
-
-    Attributes:
-        points: nats per image, M×L.
-    """
-
-    points: Floats
-
-    @classmethod
-    def of(cls, rates: Floats) -> "Reach":
-        """Of runs with these rates, nats per image, N×L."""
-        own = np.unique(rates[_spread_and_drawn(_seen(rates), _BETWEEN)], axis=0)
-        return cls(np.concatenate([own, _between(own, np.arange(len(own)))]))
-
-    def finer(self, promising: npt.NDArray[np.intp]) -> "Reach":
-        """The same with more points, around some of them.
-
-        Args:
-            promising: their indices.
-        """
-        return Reach(np.concatenate([self.points, _between(self.points, promising)]))
+    def _inputs(self, points: Floats) -> Floats:
+        return (points - self.centre) / self.scale
 
 
 def learned_kernel(start: Any, inputs: Floats, outputs: Floats) -> Any:
@@ -150,66 +124,46 @@ def learned_kernel(start: Any, inputs: Floats, outputs: Floats) -> Any:
         return GaussianProcessRegressor(start, random_state=0).fit(inputs, outputs).kernel_
 
 
-def thinned(points: Floats, limit: int) -> npt.NDArray[np.intp]:
-    """Indices of at most `limit` points that lie as far apart as can be: each is the farthest from those before it.
-
-    Args:
-        points: N×L.
-        limit: how many are kept.
-    """
-    if len(points) <= limit:
-        return np.arange(len(points))
-    spread = np.maximum(np.ptp(points, axis=0), 1e-12)
-    scaled = points / spread
-    chosen = [0]
-    distance = np.full(len(points), np.inf)
-    while len(chosen) < limit:
-        distance = np.minimum(distance, ((scaled - scaled[chosen[-1]]) ** 2).sum(1))
-        chosen.append(int(distance.argmax()))
-    return np.sort(np.array(chosen))
+def _start(dimensions: int, errors: Floats) -> Any:
+    """Signal + spread (+ measurement), in this order."""
+    curved = ConstantKernel(1.0, (1e-2, 1e2)) * Matern(
+        length_scale=[_SMOOTH] * dimensions, length_scale_bounds=(0.2, 20.0), nu=2.5
+    )
+    inclined = ConstantKernel(1.0, (1e-3, 1e1)) * DotProduct(sigma_0=1.0, sigma_0_bounds="fixed")
+    start = (curved + inclined) + WhiteKernel(1e-2, (_LEAST_NOISE, 2.0))
+    return start + MeasurementNoise(errors) if errors.any() else start
 
 
-def _between(points: Floats, starts: npt.NDArray[np.intp]) -> Floats:
-    """Points on the way from some points to near ones, at random."""
-    if len(points) < 2:
-        return points[:0]
-    seen = _seen(points)
-    scaled = (seen - seen.mean(0)) / np.maximum(seen.std(0), 1e-3)
-    squares = ((scaled[starts][:, None] - scaled) ** 2).sum(-1)
-    near = squares.argsort(axis=1)[:, 1 : 1 + max(3, 2 * seen.shape[1])]  # of a grid, those beside it
-    chance = np.random.default_rng(0)
-    place = chance.integers(len(starts), size=_BETWEEN)
-    second, third = (seen[near[place, chance.integers(near.shape[1], size=_BETWEEN)]] for _ in range(2))
-    first = seen[starts[place]]
-    share = chance.dirichlet([1.0, 1.0, 1.0], _BETWEEN)
-    return _unseen(first * share[:, :1] + second * share[:, 1:2] + third * share[:, 2:])
+def _process(kernel: Any, errors: Floats, inputs: Floats, outputs: Floats) -> GaussianProcessRegressor:
+    """Of a kernel as `_start` makes it, its noise as that of the runs."""
+    share = 0.0
+    if isinstance(kernel.k2, MeasurementNoise):
+        share, kernel = kernel.k2.share, kernel.k1
+    alpha = kernel.k2.noise_level + share * errors**2 + 1e-8
+    return GaussianProcessRegressor(kernel.k1, alpha=alpha, optimizer=None).fit(inputs, outputs)
 
 
 def _likely(likeliest: Any, inputs: Floats, outputs: Floats) -> list[Any]:
-    """Kernels drawn in proportion to how likely they make the outputs, and how smooth; few runs allow many."""
+    """Kernels drawn in proportion to how likely they make the outputs, how smooth, how noisy; few runs allow many."""
     chance = np.random.default_rng(0)
     regressor = GaussianProcessRegressor(likeliest, optimizer=None).fit(inputs, outputs)
     low, high = likeliest.bounds.T
-    steps = chance.normal(0, _STEP, (_TRIED, len(likeliest.theta)))
-    thetas = np.clip(likeliest.theta + np.concatenate([0 * steps[:1], steps]), low, high)
+    count = len(likeliest.theta)
+    steps = chance.standard_normal((_TRIED, count)) / np.sqrt(chance.chisquare(_FREEDOM, (_TRIED, 1)) / _FREEDOM)
+    steps[0] = 0
+    thetas = np.clip(likeliest.theta + _STEP * steps, low, high)
     # Likelihood times prior, over the density that the thetas were drawn with.
     logs = np.array([regressor.log_marginal_likelihood(theta) for theta in thetas])
     lengths = thetas[:, 1 : 1 + inputs.shape[1]]
     logs -= 0.5 * (((lengths - np.log(_SMOOTH)) / _SMOOTH_STEP) ** 2).sum(1)
-    logs[1:] += 0.5 * ((steps / _STEP) ** 2).sum(1)
-    shares = np.exp(np.minimum(logs - logs.max(), 0))
-    drawn = chance.choice(len(thetas), size=_KERNELS, p=shares / shares.sum())
-    return [likeliest.clone_with_theta(thetas[place]) for place in drawn]
-
-
-def _spread_and_drawn(points: Floats, limit: int) -> npt.NDArray[np.intp]:
-    """Indices of at most `limit` points: half far apart, which show the shape, half by chance, which show the noise."""
-    if len(points) <= limit:
-        return np.arange(len(points))
-    apart = thinned(points, limit // 2)
-    others = np.setdiff1d(np.arange(len(points)), apart)
-    drawn = np.random.default_rng(0).choice(others, limit - len(apart), replace=False)
-    return np.sort(np.concatenate([apart, drawn]))
+    noises = thetas[:, 2 + inputs.shape[1]]
+    logs -= 0.5 * ((noises - np.log(_NOISE)) / _NOISE_STEP) ** 2
+    logs += 0.5 * (_FREEDOM + count) * np.log1p((steps**2).sum(1) / _FREEDOM)
+    shares = np.exp(logs - logs.max())
+    # Systematic resampling: every kernel as often as its share says, but for one.
+    ends = np.cumsum(shares / shares.sum())
+    drawn = np.searchsorted(ends, (np.arange(_KERNELS) + chance.random()) / _KERNELS)
+    return [likeliest.clone_with_theta(thetas[min(place, _TRIED - 1)]) for place in drawn]
 
 
 def _explained(process: GaussianProcessRegressor, outputs: Floats) -> float:
@@ -218,11 +172,3 @@ def _explained(process: GaussianProcessRegressor, outputs: Floats) -> float:
     errors = process.alpha_.ravel() / np.diag(inverse)
     total = float(((outputs - outputs.mean()) ** 2).sum())
     return 1 - float((errors**2).sum()) / total if total > 0 else 0.0
-
-
-def _seen(rates: Floats) -> Floats:
-    return np.log(np.maximum(rates, 0) + _SOFT_FLOOR)
-
-
-def _unseen(seen: Floats) -> Floats:
-    return np.maximum(np.exp(seen) - _SOFT_FLOOR, 0.0)

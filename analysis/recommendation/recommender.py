@@ -6,13 +6,16 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from analysis.bounds import chance
-from analysis.frame import layers, one_dataset, rate_name, require, values
+from analysis.frame import errors, layers, one_dataset, rate_name, require, values
 from analysis.recommendation.applications import APPLICATIONS, Application, application
-from analysis.recommendation.objectives import Constraint, Objective, non_dominated
-from analysis.recommendation.optimum import Estimate, estimate, span
+from analysis.recommendation.gain import Gain, expected_gain
+from analysis.recommendation.objectives import Constraint, non_dominated
+from analysis.recommendation.optimum import Estimate, estimate, fewest, span
+from analysis.recommendation.scores import Score
 from analysis.settings import all_equal
 from analysis.suggested_commands import search_command
 from hit import schema
@@ -40,8 +43,8 @@ class Recommendation:
         mean, spread, count: over the runs that differ from it in their seed alone; the spread is
             the sample standard deviation, None for a single run.
         region: where the best models lie: by `estimate`, or around the best few runs where there is none.
-        estimate: what a Gaussian process over all measured runs says of the optimum, its score, and the gain of
-            free β, with standard errors; None where runs are too few, or none is likely to keep the constraints.
+        estimate: what a Gaussian process over all measured runs says of the optimum and its score, with standard
+            errors; None where runs are too few, or none is likely to keep the constraints.
         front: for a trade-off, the runs that no other is at least as good as in all and better in one, the best
             first; else None.
         candidates: how many runs were compared.
@@ -52,6 +55,9 @@ class Recommendation:
         gain: how much better `value` is than `equal_value`, in the metric's unit, never negative;
             None without an equal run, and for models of one layer, whose βs are always equal.
         gain_error: standard error of the gain by the spread of replicates of both runs; None where either has none.
+        expected_gain: what free β gain as means over seeds, with an interval; None where different β are too few, or
+            none are equal.
+        worst: the score of the worst candidate.
         chance: what a latent without information reaches, below `value`; None for scores that are not of a latent.
         min_psnr: the PSNR in dB that candidates reach, None where none was asked for.
     """
@@ -76,14 +82,24 @@ class Recommendation:
     front: pd.DataFrame | None = None
     gain_error: float | None = None
     chance: float | None = None
+    expected_gain: Gain | None = None
+    worst: float | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the region covers so much of what the runs reach that it says little."""
+        return self.estimate is not None and self.estimate.is_open
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether all candidates have the same score, several of them: none is better than another."""
+        return self.candidates > 1 and self.value == self.worst
 
     @property
     def standard_error(self) -> float | None:
-        """Of an accuracy, from the number of test images that it rests on; None for other scores."""
-        points = self.run.get("test/held_out")
-        if "accuracy" not in self.metric.name or points is None or not points > 0:
-            return None
-        return math.sqrt(self.value * (1 - self.value) / float(points))
+        """Of the best run's score as it was measured, such as that of an accuracy on so many images, if it is known."""
+        error = float(errors(self.run.to_frame().T, self.metric.name).iloc[0])
+        return error if math.isfinite(error) else None
 
     @property
     def near_chance(self) -> bool:
@@ -122,8 +138,8 @@ def recommend(frame: pd.DataFrame, target: str | Application, *, min_psnr: float
     allowed = _allowed(measured, bounds)
     if not allowed.any():
         raise StoreError(_unmet(measured, bounds, min_psnr))
-    score = target.score(measured, allowed, count)
-    measured = measured.assign(**{metric.name: score})
+    score = target.score(measured, count)
+    measured = measured.assign(**{metric.name: _scored(score, measured, allowed)})
     ranked = _ranked(measured[allowed], metric.name, direction)
     equal = ranked[all_equal(ranked, count)]
     best, value = ranked.iloc[0], float(values(ranked, metric.name).iloc[0])
@@ -133,7 +149,7 @@ def recommend(frame: pd.DataFrame, target: str | Application, *, min_psnr: float
     equal_value = None if equal.empty else float(values(equal, metric.name).iloc[0])
     few = ranked.head(min(_BEST_FEW, max(2, len(ranked) // 4)))
     scores = values(_replicates_of(best, measured), metric.name)
-    found = estimate(measured, count, Objective(metric.name, direction), bounds, _equal_line(measured, count))
+    found = estimate(measured, count, score, bounds, [float(best[name]) for name in rates])
     region = found.box if found else span(few, rates)
     held = region.contains(np.column_stack([values(ranked, name) for name in rates]), _ROUNDING)
     return Recommendation(
@@ -157,6 +173,8 @@ def recommend(frame: pd.DataFrame, target: str | Application, *, min_psnr: float
         front=_front(target, ranked),
         chance=level,
         gain_error=None if equal.empty or count == 1 else _gain_error(best, equal.iloc[0], measured, metric.name),
+        worst=float(values(ranked, metric.name).iloc[-1]),
+        expected_gain=expected_gain(measured, count, score, bounds, fewest(count)),
     )
 
 
@@ -204,10 +222,10 @@ def _unmet(rows: pd.DataFrame, bounds: tuple[Constraint, ...], min_psnr: float |
     )
 
 
-def _equal_line(rows: pd.DataFrame, count: int) -> pd.DataFrame:
-    """The runs whose βs are equal, in the order of β; of one layer there is nothing to compare."""
-    equal = rows[all_equal(rows, count)] if count > 1 else rows.iloc[:0]
-    return equal.sort_values("beta_1", kind="stable")
+def _scored(score: Score, rows: pd.DataFrame, allowed: pd.Series) -> npt.NDArray[np.float64]:
+    """Of every run."""
+    metrics = {name: values(rows, name).to_numpy(float)[None] for name in score.names}
+    return np.asarray(score.of(metrics, allowed.to_numpy(bool)[None])[0])
 
 
 def _front(target: Application, ranked: pd.DataFrame) -> pd.DataFrame | None:

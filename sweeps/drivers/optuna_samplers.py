@@ -23,8 +23,8 @@ from optuna.samplers import (
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from scipy.stats import qmc
 
-from analysis.recommendation.metric_surrogate import thinned
 from analysis.recommendation.objectives import Objective, non_dominated
+from analysis.recommendation.reach import thinned
 from hit.runs.pruning import quiet_optuna
 from sweeps.spec.driver_options import Sampler
 from sweeps.spec.search_space import Dimension

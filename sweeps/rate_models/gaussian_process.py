@@ -12,7 +12,8 @@ from scipy.stats import qmc
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
-from analysis.recommendation.metric_surrogate import learned_kernel, thinned
+from analysis.recommendation.metric_surrogate import learned_kernel
+from analysis.recommendation.reach import thinned
 
 Floats = npt.NDArray[np.float64]
 

@@ -5,9 +5,10 @@ import numpy.typing as npt
 import pandas as pd
 import pytest
 
-from analysis.recommendation.metric_surrogate import Reach, Surrogate
+from analysis.recommendation.metric_surrogate import Surrogate
 from analysis.recommendation.objectives import Constraint, Objective
 from analysis.recommendation.optimum import LEVEL, Estimate, estimate, fewest
+from analysis.recommendation.reach import Reach
 
 Floats = npt.NDArray[np.float64]
 _UNIT = 3.2

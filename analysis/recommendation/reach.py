@@ -1,0 +1,146 @@
+"""Points of rate space that runs can speak for, and how rates are seen: in logs."""
+
+__all__ = ["Reach", "rates_of", "seen", "spread_and_drawn", "thinned"]
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.spatial import Delaunay, QhullError
+
+Floats = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.intp]
+
+#: Rates are seen as log(R + this), nats: a layer that has collapsed is flat rather than without bottom.
+_SOFT_FLOOR = 1.0
+#: Runs whose hull is cut into simplices, and points in it; again as many about what is promising.
+_CORNERS, _BETWEEN = 300, 400
+#: Simplices of more layers are too many to cut.
+_CUT = 4
+#: Runs that are expected in a ball around a point of a pocket, which holds none.
+_POCKET = 10
+
+
+@dataclass(frozen=True, eq=False)
+class Reach:
+    """The runs themselves, and points in their convex hull in log(R_l + 1): in the simplices between neighbours.
+
+    Not in pockets of the hull that models do not reach: a point is left out where so many of the runs would be expected
+    nearer to it than the nearest one is, if they lay equally dense, that none of them is there by chance.
+
+    Attributes:
+        points: nats per image, M×L.
+    """
+
+    points: Floats
+
+    @classmethod
+    def of(cls, rates: Floats) -> "Reach":
+        """Of runs with these rates, nats per image, N×L."""
+        own = np.unique(rates[spread_and_drawn(seen(rates), _CORNERS)], axis=0)
+        points = _within(own)
+        return cls(np.concatenate([own, points[~_in_pockets(seen(points), seen(own))]]))
+
+    def finer(self, promising: Indices) -> "Reach":
+        """The same with more points, between some of them and those near to them.
+
+        Args:
+            promising: their indices.
+        """
+        return Reach(np.concatenate([self.points, _near(self.points, promising)]))
+
+
+def seen(rates: Floats) -> Floats:
+    """log(R + 1), of any shape."""
+    return np.log(np.maximum(rates, 0) + _SOFT_FLOOR)
+
+
+def rates_of(logs: Floats) -> Floats:
+    """Inverts `seen`: nats per image."""
+    return np.maximum(np.exp(logs) - _SOFT_FLOOR, 0.0)
+
+
+def thinned(points: Floats, limit: int) -> Indices:
+    """Indices of at most `limit` points that lie as far apart as can be: each is the farthest from those before it.
+
+    Args:
+        points: N×L.
+        limit: how many are kept.
+    """
+    if len(points) <= limit:
+        return np.arange(len(points))
+    spread = np.maximum(np.ptp(points, axis=0), 1e-12)
+    scaled = points / spread
+    chosen = [0]
+    distance = np.full(len(points), np.inf)
+    while len(chosen) < limit:
+        distance = np.minimum(distance, ((scaled - scaled[chosen[-1]]) ** 2).sum(1))
+        chosen.append(int(distance.argmax()))
+    return np.sort(np.array(chosen))
+
+
+def spread_and_drawn(points: Floats, limit: int) -> Indices:
+    """Indices of at most `limit` points: half far apart, which show the shape, half by chance, which show the noise."""
+    if len(points) <= limit:
+        return np.arange(len(points))
+    apart = thinned(points, limit // 2)
+    others = np.setdiff1d(np.arange(len(points)), apart)
+    drawn = np.random.default_rng(0).choice(others, limit - len(apart), replace=False)
+    return np.sort(np.concatenate([apart, drawn]))
+
+
+def _within(rates: Floats) -> Floats:
+    """Points within the hull: half of them equally many everywhere, half where the runs are dense."""
+    logs, layers = seen(rates), rates.shape[1]
+    if layers > _CUT or len(rates) < layers + 2:
+        return _near(rates, np.arange(len(rates)))
+    chance = np.random.default_rng(0)
+    if layers == 1:
+        ends = np.sort(logs[:, 0])
+        place = chance.integers(len(ends) - 1, size=_BETWEEN // 2)
+        dense = ends[place] + chance.random(_BETWEEN // 2) * np.diff(ends)[place]
+        return rates_of(np.concatenate([np.linspace(ends[0], ends[-1], _BETWEEN // 2), dense])[:, None])
+    try:
+        corners = logs[Delaunay(logs).simplices]
+    except QhullError:  # all in one plane: a layer that is collapsed in every run, say
+        return _near(rates, np.arange(len(rates)))
+    sizes = np.abs(np.linalg.det(corners[:, 1:] - corners[:, :1]))
+    drawn = corners[
+        np.concatenate(
+            [
+                chance.choice(len(corners), _BETWEEN // 2, p=sizes / sizes.sum()),
+                chance.integers(len(corners), size=_BETWEEN - _BETWEEN // 2),
+            ]
+        )
+    ]
+    weights = chance.dirichlet(np.ones(layers + 1), _BETWEEN)
+    return rates_of((drawn * weights[:, :, None]).sum(1))
+
+
+def _in_pockets(points: Floats, runs: Floats) -> npt.NDArray[np.bool_]:
+    """Which of the points, of which half lie equally dense in the hull, no model seems to reach."""
+    scale = np.maximum(runs.std(0), 1e-3)
+    even = points[: len(points) // 2] / scale
+    nearest = _squares(points / scale, runs / scale).min(1)
+    share = (_squares(points / scale, even) < nearest[:, None]).mean(1)
+    return np.asarray(share * len(runs) > _POCKET)
+
+
+def _squares(some: Floats, others: Floats) -> Floats:
+    """Squared distances."""
+    return np.asarray(((some[:, None] - others) ** 2).sum(-1))
+
+
+def _near(rates: Floats, starts: Indices) -> Floats:
+    """Points on the way from some points to near ones, at random."""
+    if len(rates) < 2:
+        return rates[:0]
+    logs = seen(rates)
+    scaled = (logs - logs.mean(0)) / np.maximum(logs.std(0), 1e-3)
+    near = _squares(scaled[starts], scaled).argsort(axis=1)[:, 1 : 1 + max(3, 4 * logs.shape[1])]
+    chance = np.random.default_rng(0)
+    place = chance.integers(len(starts), size=_BETWEEN)
+    second, third = (logs[near[place, chance.integers(near.shape[1], size=_BETWEEN)]] for _ in range(2))
+    first = logs[starts[place]]
+    share = chance.dirichlet([1.0, 1.0, 1.0], _BETWEEN)
+    return rates_of(first * share[:, :1] + second * share[:, 1:2] + third * share[:, 2:])
