@@ -1,6 +1,6 @@
 """Which run, and which region of rate space, serves an application best."""
 
-__all__ = ["APPLICATIONS", "Application", "Estimate", "Recommendation", "application", "recommend"]
+__all__ = ["APPLICATIONS", "Application", "Estimate", "Recommendation", "application", "recommend", "scored"]
 
 import math
 from dataclasses import dataclass
@@ -139,7 +139,7 @@ def recommend(frame: pd.DataFrame, target: str | Application, *, min_psnr: float
     if not allowed.any():
         raise StoreError(_unmet(measured, bounds, min_psnr))
     score = target.score(measured, count)
-    measured = measured.assign(**{metric.name: _scored(score, measured, allowed)})
+    measured = measured.assign(**{metric.name: scored(score, measured, allowed)})
     ranked = _ranked(measured[allowed], metric.name, direction)
     equal = ranked[all_equal(ranked, count)]
     best, value = ranked.iloc[0], float(values(ranked, metric.name).iloc[0])
@@ -222,7 +222,7 @@ def _unmet(rows: pd.DataFrame, bounds: tuple[Constraint, ...], min_psnr: float |
     )
 
 
-def _scored(score: Score, rows: pd.DataFrame, allowed: pd.Series) -> npt.NDArray[np.float64]:
+def scored(score: Score, rows: pd.DataFrame, allowed: pd.Series) -> npt.NDArray[np.float64]:
     """Of every run."""
     metrics = {name: values(rows, name).to_numpy(float)[None] for name in score.names}
     return np.asarray(score.of(metrics, allowed.to_numpy(bool)[None])[0])

@@ -13,7 +13,7 @@ from analysis.bounds import chance
 from analysis.frame import group_names, require, values
 from analysis.recommendation.applications import SCORE, Application
 from analysis.recommendation.objectives import Constraint, Objective
-from analysis.recommendation.recommender import PSNR_TOLERANCE
+from analysis.recommendation.recommender import PSNR_TOLERANCE, scored
 from analysis.settings import all_equal, beta_names
 from hit.errors import StoreError
 
@@ -66,8 +66,8 @@ class Ranking:
         allowed = groups.map(_allowed(measured, groups, application))
         if not allowed.any():
             return None
-        sign = 1 if application.direction_of(count) == "minimize" else -1
-        costs = sign * application.score(measured, allowed, count)
+        score = application.score(measured, count)
+        costs = pd.Series(-score.sign * scored(score, measured, allowed), index=measured.index)
         noise = _pooled(costs, groups)
         means = costs[allowed].groupby(groups[allowed]).mean().sort_values(kind="stable")
         if not (application.objectives or application.weights):
