@@ -339,7 +339,8 @@ def test_the_table_of_runs_has_a_column_for_each_number(grid: pd.DataFrame) -> N
     named = [column["name"] for column in section["table"]]
     assert named[:5] == ["beta_1", "beta_2", "seed", "test/rate_1", "test/rate_2"]
     heads = [attributes for tag, attributes in page.elements if tag == "th"]
-    assert len(heads) == 7 + 4 + 3 + len(named), "of recommendations (7, and one a row) and of runs"
+    recommended, seeds = 7 + 4, 4 + 4  # columns, and one a row
+    assert len(heads) == recommended + seeds + 3 + len(named), "of recommendations, of seeds and of runs"
 
 
 def test_heads_tell_standard_errors_and_images(grid: pd.DataFrame) -> None:
