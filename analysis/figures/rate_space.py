@@ -2,9 +2,11 @@
 
 __all__ = ["rate_space", "targets"]
 
+import itertools
 from collections.abc import Sequence
 from contextlib import suppress
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
@@ -13,6 +15,9 @@ from analysis.figures.style import Theme
 from analysis.frame import layers, one_dataset, require, values
 from analysis.recommendation.recommender import APPLICATIONS, Recommendation, recommend
 from hit.errors import StoreError
+
+#: Of each side of a region's outline.
+_PARTS = 20
 
 
 def rate_space(
@@ -58,7 +63,9 @@ def targets(
     pair: tuple[int, int] | None = None,
     theme: Theme = "light",
 ) -> go.Figure:
-    """Rate space with, for each application, its best run and the region that its best few span.
+    """Rate space with, for each application, its best run and the region to target.
+
+    A region that is open, since it covers most of what the runs reach, is a dashed outline.
 
     Args:
         frame: runs of one data set.
@@ -86,17 +93,27 @@ def targets(
         color, symbol = style.CATEGORIES[index % len(style.CATEGORIES)]
         if count > 1:
             outline_x, outline_y = common.region_outline(found.region, common.pair_of(count, pair))
-            line = {"color": color, "width": 2}
-            fill = {"fill": "toself", "fillcolor": f"{color}40", "hoverinfo": "skip", "showlegend": False}
-            figure.add_trace(go.Scatter(x=outline_x, y=outline_y, mode="lines", line=line, **fill))
+            line = {"color": color, "width": 2, "dash": "dash" if found.is_open else "solid"}
+            fill = {} if found.is_open else {"fill": "toself", "fillcolor": f"{color}40"}
+            outline = {"hoverinfo": "skip", "showlegend": False, "line": line, **fill}
+            figure.add_trace(go.Scatter(x=_parted(outline_x), y=_parted(outline_y), mode="lines", **outline))
         else:  # a region of one rate has no say in the distortion
-            figure.add_vrect(found.region.low[0], found.region.high[0], fillcolor=color, opacity=0.25, line_width=0)
+            look = {"opacity": 1, "line_width": 2, "line_dash": "dash", "line_color": color}
+            look = look if found.is_open else {"opacity": 0.25, "line_width": 0, "fillcolor": color}
+            figure.add_vrect(found.region.low[0], found.region.high[0], **look)
         best = found.run.to_frame().T
         marker = {"color": color, "symbol": symbol, "size": 14, "line": {"width": 1.5, "color": "#ffffff"}}
         where = values(best, across), values(best, up)
-        point = common.points(best, *where, found.application.name, marker, found.metric.name)
+        name = f"{found.application.name} (open)" if found.is_open else found.application.name
+        point = common.points(best, *where, name, marker, found.metric.name)
         figure.add_trace(point.update(showlegend=True))
     return figure
+
+
+def _parted(ends: list[float]) -> list[float]:
+    """The sides of an outline in parts: lines of equal total are curves on logarithmic axes."""
+    parts = [np.linspace(start, end, _PARTS, endpoint=False) for start, end in itertools.pairwise(ends)]
+    return [*map(float, np.concatenate(parts)), ends[-1]] if parts else ends
 
 
 def _found(frame: pd.DataFrame) -> list[Recommendation]:

@@ -1,4 +1,8 @@
-"""What free β gain over equal β, as means over seeds: a run at given β lands at rates and scores that vary."""
+"""What free β gain over equal β, as means over seeds: a run at given β lands at rates and scores that vary.
+
+Runs of one seed share its initial weights and the order of its batches, and their luck is common to near β: of such
+runs no process can learn how seeds differ, and no interval is given.
+"""
 
 __all__ = ["Gain", "expected_gain"]
 
@@ -9,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy.stats import t as student
 
-from analysis.frame import column, errors, values
+from analysis.frame import errors, values
 from analysis.recommendation.metric_surrogate import Surrogate
 from analysis.recommendation.objectives import Constraint
 from analysis.recommendation.reach import rates_of, seen, thinned
@@ -22,6 +27,8 @@ Floats = npt.NDArray[np.float64]
 _DRAWS = 600
 #: Of the interval: as much is left out below as above.
 _LEVEL = 0.9
+#: Runs of fewer seeds, or of which one has more than this share, do not show how seeds differ.
+_SEEDS, _MOST_OF_ONE = 3, 0.5
 #: Different β that are looked at beside the equal ones.
 _CELLS = 300
 
@@ -32,24 +39,27 @@ class Gain:
 
     Attributes:
         value: in the score's unit; below 0 where equal β are expected to be better than any others.
-        low, high: of the interval that holds it with a probability of 90 %, as far as the process can tell.
+        low, high: of the interval that holds it with a probability of 90 %: by the runs that are replicates where both
+            β have some (Welch), else by the process where seeds are mixed; None where (nearly) all runs have one seed.
         betas, equal_betas: which β are compared, β_1 to β_L.
-        spread: standard deviation of a run's score between seeds; how much of it is measurement is not told apart.
-        replicates: how many of the runs differ in their seed alone from another one; of 0, the spread is a guess, from
-            how much runs at near β differ.
+        replicates: of the two of them together, where both have two or more; else 0.
     """
 
     value: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     betas: tuple[float, ...]
     equal_betas: tuple[float, ...]
-    spread: float
     replicates: int
 
 
 def expected_gain(
-    rows: pd.DataFrame, layers: int, score: Score, constraints: Sequence[Constraint], fewest: int
+    rows: pd.DataFrame,
+    layers: int,
+    score: Score,
+    constraints: Sequence[Constraint],
+    fewest: int,
+    between: tuple[Sequence[float], Sequence[float]] | None = None,
 ) -> Gain | None:
     """By Gaussian processes of every metric over log β; None where there are too few different β, or no equal ones.
 
@@ -59,6 +69,7 @@ def expected_gain(
         score: what is to become larger or smaller.
         constraints: bounds on metrics, which the β that are compared keep in the mean.
         fewest: how many different β it takes.
+        between: which β are compared, both of them trained; by default the best, and the best equal ones.
     """
     betas = np.column_stack([values(rows, name) for name in beta_names(layers)])
     usable = np.isfinite(betas).all(1) & (betas > 0).all(1)
@@ -72,7 +83,7 @@ def expected_gain(
     others = np.flatnonzero(~equal)
     kept = np.concatenate([np.flatnonzero(equal)[:_CELLS], others[thinned(cells[others], _CELLS)]])
     cells, first, equal = cells[kept], first[kept], equal[kept]
-    drawn, noises = _draws(list(dict.fromkeys([*score.names, *(one.name for one in constraints)])), rows, betas, cells)
+    drawn = _draws(list(dict.fromkeys([*score.names, *(one.name for one in constraints)])), rows, betas, cells)
     allowed = np.ones((_DRAWS, len(cells)), bool)
     for one in constraints:
         allowed &= one.excess(drawn[one.name]) <= 0
@@ -84,33 +95,50 @@ def expected_gain(
     if not np.isfinite(expected[equal]).any():
         return None
     best, other = int(expected.argmax()), int(np.where(equal, expected, -np.inf).argmax())
+    if between is not None:
+        best, other = (int(np.abs(cells - np.log(own)).sum(1).argmin()) for own in between)
     differences = worth[:, best] - worth[:, other]
-    low, high = np.quantile(differences, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2])
-    groups = column(rows, "group").where(column(rows, "group").notna(), rows["run_id"])
-    return Gain(
-        value=float(differences.mean()),
-        low=float(low),
-        high=float(high),
-        betas=tuple(map(float, betas[first[best]])),
-        equal_betas=tuple(map(float, betas[first[other]])),
-        spread=noises.get(score.names[0], math.nan) if len(score.names) == 1 else math.nan,
-        replicates=int(groups.duplicated(keep=False).sum()),
-    )
+    chosen = tuple(map(float, betas[first[best]])), tuple(map(float, betas[first[other]]))
+    replicates = [_scores(rows, betas, cells[place], score) for place in (best, other)]
+    if best != other and min(map(len, replicates)) > 1:
+        value, margin = _welch(*replicates)
+        return Gain(value, value - margin, value + margin, *chosen, sum(map(len, replicates)))
+    value = float(differences.mean())
+    if not _mixed(rows):
+        return Gain(value, None, None, *chosen, 0)
+    low, high = map(float, np.quantile(differences, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2]))
+    return Gain(value, low, high, *chosen, 0)
 
 
-def _draws(
-    names: Sequence[str], rows: pd.DataFrame, betas: Floats, cells: Floats
-) -> tuple[dict[str, Floats], dict[str, float]]:
-    """Each metric's mean over seeds at the cells, and the standard deviation of one run about it."""
-    drawn, noises = {}, {}
+def _scores(rows: pd.DataFrame, betas: Floats, cell: Floats, score: Score) -> Floats:
+    """Of the runs at one cell, so that more is better."""
+    metrics = {name: values(rows, name).to_numpy(float)[None] for name in score.names}
+    scores = score.sign * score.of(metrics, np.ones((1, len(rows)), bool))[0]
+    return np.asarray(scores[(np.abs(np.log(betas) - cell) < 1e-5).all(1)])
+
+
+def _welch(some: Floats, others: Floats) -> tuple[float, float]:
+    """Difference of two means, and what is on either side of it in the interval, by Welch's t."""
+    parts = np.array([own.var(ddof=1) / len(own) for own in (some, others)])
+    total = max(float(parts.sum()), 1e-24)
+    freedom = total**2 / max(float((parts**2 / [len(some) - 1, len(others) - 1]).sum()), 1e-48)
+    return float(some.mean() - others.mean()), float(student.ppf((1 + _LEVEL) / 2, freedom) * math.sqrt(total))
+
+
+def _mixed(rows: pd.DataFrame) -> bool:
+    """Whether runs are of so many seeds that how they differ shows."""
+    shares = values(rows, "seed").value_counts(normalize=True, dropna=True)
+    return len(shares) >= _SEEDS and float(shares.max()) <= _MOST_OF_ONE
+
+
+def _draws(names: Sequence[str], rows: pd.DataFrame, betas: Floats, cells: Floats) -> dict[str, Floats]:
+    """Each metric's mean over seeds at the cells, in many ways that the runs allow."""
+    drawn = {}
     for seed, name in enumerate(names):
         metric = values(rows, name).to_numpy(float)
         if name.startswith("test/rate"):  # whose spread is a share of it
-            surrogate = Surrogate.fit(np.log(betas), seen(metric))
-            drawn[name] = rates_of(surrogate.draws(cells, _DRAWS, seed))
-            noises[name] = surrogate.noise * float(np.median(metric) + 1)
+            drawn[name] = rates_of(Surrogate.fit(np.log(betas), seen(metric)).draws(cells, _DRAWS, seed))
         else:
             surrogate = Surrogate.fit(np.log(betas), metric, errors(rows, name).to_numpy(float))
             drawn[name] = surrogate.draws(cells, _DRAWS, seed)
-            noises[name] = surrogate.noise
-    return drawn, noises
+    return drawn

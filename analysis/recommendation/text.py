@@ -187,14 +187,21 @@ def _over_seeds(found: Recommendation) -> str:
     if gain.betas == gain.equal_betas:
         text = f"Over seeds, equal β = {cells[1]} are expected to be best"
     else:
+        interval = ""
+        if gain.low is not None and gain.high is not None:
+            interval = f" ({gain.low:.3g} to {gain.high:.3g} with probability {LEVEL:.0%})"
         text = (
-            f"Over seeds, {gain.value:.3g}{_unit(found)} ({gain.low:.3g} to {gain.high:.3g} with probability "
-            f"{LEVEL:.0%}) are expected of β = {cells[0]} over β = {cells[1]}, at whatever rates they land"
+            f"Over seeds, {gain.value:.3g}{_unit(found)}{interval} are expected of β = {cells[0]} over β = {cells[1]}, "
+            "at whatever rates they land"
         )
-    spread = f" of ± {gain.spread:.2g}" if gain.spread == gain.spread else ""
     if gain.replicates:
-        return f"{text}; the spread between seeds{spread} is learned with {_runs(gain.replicates)} that are replicates."
-    return f"{text}; there is one seed of each β: the spread between seeds{spread} is a guess, by how near β differ."
+        return f"{text}, by {_runs(gain.replicates)} there that differ in their seed."
+    if gain.low is None:
+        return (
+            f"{text}, but (nearly) all runs have one seed, whose luck they share: how much another seed would differ "
+            "is not known, and more seeds of both are needed."
+        )
+    return f"{text}; no two runs there differ in their seed alone, so that the interval rests on runs at near β."
 
 
 def _value(found: Recommendation, value: float) -> str:

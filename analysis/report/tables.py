@@ -177,6 +177,8 @@ def _expected(found: Recommendation, unit: str) -> str:
         return ""
     score = f"{style.number(found.estimate.value)}{unit} ± {style.margin(found.estimate.error)}"
     guess = "; take it as a guess, since the runs say little of others" if found.estimate.is_guess else ""
+    if found.is_open:
+        guess += f"; the region is open: it is {found.estimate.share:.0%} of what lies between the runs"
     return f", where {score} is expected (the optimum lies there with probability {LEVEL:.0%}{guess})"
 
 
@@ -191,6 +193,8 @@ def _gain(found: Recommendation, direction: schema.Direction, count: int, error:
         return "one layer: β is always equal"
     if found.gain is None or found.equal_run is None:
         return "no run with equal β to compare with"
+    if found.equal_candidates == found.candidates:
+        return f"not known, since all of {runs(found.candidates)} have equal β"
     beta = style.number(float(found.equal_run["beta_1"]), 3)
     if found.gain == 0:
         of_all = f"({found.equal_candidates} of {runs(found.candidates)} have equal β)"
@@ -205,6 +209,12 @@ def _gain(found: Recommendation, direction: schema.Direction, count: int, error:
         text += ", which is within twice the spread of its seeds"
     if error is not None and found.gain < 2 * error:
         text += ", which is within twice the standard error"
+    if (over := found.expected_gain) is not None:
+        text += f"; over seeds {style.number(over.value, 3)} is expected"
+        if over.low is None or over.high is None:
+            text += ", but one seed does not say how others differ"
+        else:
+            text += f" ({style.span(over.low, over.high)} with probability {LEVEL:.0%})"
     return text
 
 

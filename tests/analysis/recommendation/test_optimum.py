@@ -6,9 +6,10 @@ import pandas as pd
 import pytest
 
 from analysis.recommendation.metric_surrogate import Surrogate
-from analysis.recommendation.objectives import Constraint, Objective
+from analysis.recommendation.objectives import Constraint
 from analysis.recommendation.optimum import LEVEL, Estimate, estimate, fewest
-from analysis.recommendation.reach import Reach
+from analysis.recommendation.reach import Reach, seen
+from analysis.recommendation.scores import SingleScore
 
 Floats = npt.NDArray[np.float64]
 _UNIT = 3.2
@@ -32,8 +33,7 @@ class Known:
         return np.asarray(hill + 0.15 * np.sin(3 * places[..., 0]))
 
     def estimate(self, *constraints: Constraint) -> Estimate | None:
-        objective = Objective("score", "maximize")
-        return estimate(self.frame, self.rates.shape[1], objective, constraints, self.frame.iloc[:0])
+        return estimate(self.frame, self.rates.shape[1], SingleScore("score", "maximize"), constraints)
 
     def optimum(self) -> Floats:
         """Of many points within reach of the runs."""
@@ -138,26 +138,49 @@ def test_constraints_on_rates_and_metrics_bound_the_region() -> None:
 def test_a_rate_as_the_score_is_known_exactly_and_its_bound_is_not() -> None:
     known = Known(5, 2, 60, 0.02)
     least = float(known.frame["score"].quantile(0.7))
-    objective, constraint = Objective("test/rate", "minimize"), Constraint("score", least, False)
-    found = estimate(known.frame, 2, objective, (constraint,), known.frame.iloc[:0])
+    score, constraint = SingleScore("test/rate", "minimize"), Constraint("score", least, False)
+    found = estimate(known.frame, 2, score, (constraint,))
     assert found is not None
     assert found.value == pytest.approx(sum(found.optimum))
     assert found.error > 0
     assert found.noise == 0
 
 
-def test_the_gain_over_a_line_of_runs_is_what_it_is() -> None:
-    known = Known(6, 2, 100, 0.02)
-    line = np.column_stack([np.linspace(1, 20, 12)] * 2)
-    equal = pd.DataFrame({"test/rate_1": line[:, 0], "test/rate_2": line[:, 1], "test/rate": line.sum(1)})
-    equal["score"] = known.at(line)
-    rows = pd.concat([known.frame, equal], ignore_index=True)
-    found = estimate(rows, 2, Objective("score", "maximize"), (), equal)
-    assert found is not None
-    assert found.gain is not None
-    assert found.gain_error is not None
-    true = float(known.at(known.optimum()) - known.at(np.column_stack([np.linspace(1, 20, 999)] * 2)).max())
-    assert abs(found.gain - max(true, 0)) < 3 * found.gain_error + 0.02
+def test_the_best_estimate_lies_in_the_region() -> None:
+    for seed in range(4):
+        found = Known(seed, 2, 20, 0.1).estimate()
+        assert found is not None
+        assert found.box.contains(found.optimum, 1e-9)
+
+
+def test_a_region_that_covers_what_the_runs_reach_is_open() -> None:
+    known = Known(3, 2, 40, 0.0)
+    known.frame["score"] = np.random.default_rng(0).standard_normal(40)
+    noise = known.estimate()
+    assert noise is not None
+    assert noise.is_open
+    clear = Known(0, 2, 100, 0.02).estimate()
+    assert clear is not None
+    assert not clear.is_open
+
+
+def test_reach_is_the_hull_of_the_runs_without_pockets() -> None:
+    chance = np.random.default_rng(0)
+    square = np.exp(3 * chance.random((200, 2)))
+    inside = np.exp(3 * chance.random((200, 2)) * 0.8 + 0.3)
+    reach = seen(Reach.of(square).points)
+    assert np.sqrt(((seen(inside)[:, None] - reach) ** 2).sum(-1)).min(1).max() < 0.5, "no holes"
+    corner = square[(square < np.exp(1.5)).any(1)]
+    assert (Reach.of(corner).points < np.exp(2.2)).any(1).all(), "an empty quarter is no place to look"
+
+
+def test_errors_of_measurement_are_part_of_the_noise_of_their_runs() -> None:
+    known = Known(2, 2, 80, 0.0)
+    errors = np.where(np.arange(80) < 40, 0.3, 0.01)
+    noisy = known.frame["score"] + errors * np.random.default_rng(0).standard_normal(80)
+    surrogate = Surrogate.fit(seen(known.rates), noisy.to_numpy(float), errors)
+    alpha = np.mean([one.alpha for one in surrogate.processes], axis=0)
+    assert alpha[:40].mean() > 10 * alpha[40:].mean()
 
 
 def test_thousands_of_runs_are_thinned() -> None:
@@ -165,14 +188,14 @@ def test_thousands_of_runs_are_thinned() -> None:
     found = known.estimate()
     assert found is not None
     assert holds(found, known.optimum())
-    surrogate = Surrogate.fit(known.rates, known.frame["score"].to_numpy(float))
+    surrogate = Surrogate.fit(seen(known.rates), known.frame["score"].to_numpy(float))
     assert len(surrogate.processes[0].X_train_) <= 500
 
 
 def test_draws_agree_with_mean_and_error() -> None:
     known = Known(8, 2, 20, 0.1)
-    surrogate = Surrogate.fit(known.rates, known.frame["score"].to_numpy(float))
-    points = Reach.of(known.rates).points[::20]
+    surrogate = Surrogate.fit(seen(known.rates), known.frame["score"].to_numpy(float))
+    points = seen(Reach.of(known.rates).points[::20])
     mean, error = surrogate.predict(points)
     draws = surrogate.draws(points, 4000)
     np.testing.assert_allclose(draws.mean(0), mean, atol=0.1 * error.max())
