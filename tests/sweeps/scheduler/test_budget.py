@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from tests.sweeps.test_loop import DIGEST, Bench, PaperLauncher
+from tests.sweeps.scheduler.test_loop import DIGEST, Bench, PaperLauncher
 
 from hit.processes.stop import StopRequest
 from hit.schema import Kind, Tag

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.sweeps.test_loop import Bench, PaperLauncher
+from tests.sweeps.scheduler.test_loop import Bench, PaperLauncher
 
 from hit.errors import RunDeleted, StoreError
 from hit.errors.run_outcomes import RunOutcome
