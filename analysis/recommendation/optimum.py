@@ -12,7 +12,7 @@ import pandas as pd
 from analysis.frame import rate_name, values
 from analysis.recommendation.drawn_scores import DrawnScores, Surrogates, surrogates
 from analysis.recommendation.objectives import Constraint
-from analysis.recommendation.reach import Reach, seen
+from analysis.recommendation.reach import Reach, rates_of, seen
 from analysis.recommendation.scores import Score, SingleScore, WeightedScore
 from hit.config.rate_region import RateRegion
 
@@ -110,6 +110,7 @@ def estimate(
     top = int(look.safe.argmax())
     error = float(look.error[top]) if look.error[top] > 0 else float(look.utility.max(1).std())
     box = _box(points[look.utility.argmax(1)], points[look.expected >= look.expected[top] - error])
+    box = _widened(box, points, constraints)
     middle = (np.array(box.low) + np.array(box.high)) / 2
     centre = int((((points - middle) / np.maximum(points.std(0), 1e-9)) ** 2).sum(1).argmin())
     return Estimate(
@@ -161,3 +162,28 @@ def _box(drawn: Floats, as_good: Floats) -> RateRegion:
     lonely = distances[:, min(len(drawn) - 1, max(1, len(drawn) // 16))]
     dense = drawn[np.argsort(lonely, kind="stable")[: int(np.ceil(LEVEL * len(drawn)))]]
     return RateRegion.around(np.concatenate([dense, as_good]))
+
+
+def _widened(box: RateRegion, points: Floats, constraints: Sequence[Constraint]) -> RateRegion:
+    """The box and what is nearer to it than points are to each other there, as far as bounds on rates allow it."""
+    inside = np.flatnonzero(box.contains(points, 1e-9))
+    logs = seen(points) / np.maximum(seen(points).std(0), 1e-6)
+    distances = ((logs[inside][:, None] - logs) ** 2).sum(-1)
+    distances[np.arange(len(inside)), inside] = np.inf
+    step = float(np.sqrt(np.median(distances.min(1)))) * np.maximum(seen(points).std(0), 1e-6)
+    low, high = rates_of(seen(np.array(box.low)) - step), rates_of(seen(np.array(box.high)) + step)
+    totals = [float(rates_of(np.array(seen(np.array(end)) + side * step.max()))) for end, side in
+              ((box.total_low, -1), (box.total_high, 1))]  # fmt: skip
+    ends = {rate_name(layer): [low[layer - 1], high[layer - 1]] for layer in range(1, len(low) + 1)}
+    ends["test/rate"] = totals
+    for one in constraints:
+        if one.name in ends:
+            low_end, high_end = ends[one.name]
+            ends[one.name] = [low_end, min(high_end, one.bound)] if one.upper else [max(low_end, one.bound), high_end]
+    total_low, total_high = ends.pop("test/rate")
+    return RateRegion(
+        tuple(float(own[0]) for own in ends.values()),
+        tuple(float(own[1]) for own in ends.values()),
+        float(total_low),
+        float(total_high),
+    )

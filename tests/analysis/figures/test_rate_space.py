@@ -232,3 +232,15 @@ def test_themes_differ_in_their_template_alone(grid: pd.DataFrame) -> None:
 def test_rows_under_one_index_are_told_apart(grid: pd.DataFrame) -> None:
     doubled = pd.concat([grid, grid])
     assert len(trace(metric_against_rate(doubled, ACCURACY), ACCURACY).x) == 50
+
+
+def test_an_open_region_is_a_dashed_outline_and_says_so(grid: pd.DataFrame) -> None:
+    grid["test/psnr"] = np.random.default_rng(0).standard_normal(len(grid))
+    found = recommend(grid, "reconstruction")
+    assert found.is_open
+    figure = targets(grid, [found])
+    assert trace(figure, "reconstruction (open)")
+    (outline,) = (one for one in figure.data if one.line.dash == "dash")
+    assert outline.fill is None
+    clear = targets(grid, [recommend(grid, "density")])
+    assert not [one for one in clear.data if one.line.dash == "dash" and one.mode == "lines" and one.fill is None]

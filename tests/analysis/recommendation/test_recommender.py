@@ -131,7 +131,7 @@ def test_of_many_runs_a_surrogate_says_the_region(grid: pd.DataFrame) -> None:
     assert all(inside)
     text = " ".join(recommendation_lines(found))
     assert "by a Gaussian process over 25 runs" in text
-    assert "is expected without the luck of single runs" in text
+    assert "but (nearly) all runs have one seed, whose luck they share" in text
 
 
 def test_the_order_of_the_runs_decides_nothing(grid: pd.DataFrame) -> None:
