@@ -194,7 +194,7 @@ def _gain(found: Recommendation, direction: schema.Direction, count: int, error:
     if found.gain is None or found.equal_run is None:
         return "no run with equal β to compare with"
     if found.equal_candidates == found.candidates:
-        return f"not known, since all of {runs(found.candidates)} have equal β"
+        return f"not known: {'the only run has' if found.candidates == 1 else 'all runs have'} equal β"
     beta = style.number(float(found.equal_run["beta_1"]), 3)
     if found.gain == 0:
         of_all = f"({found.equal_candidates} of {runs(found.candidates)} have equal β)"

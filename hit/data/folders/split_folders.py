@@ -70,7 +70,7 @@ def check_no_splits(folder: Path | str, names: Iterable[str]) -> None:
     >>> check_no_splits("x", ["train_station", "test_tube"])
     >>> check_no_splits("x", ["seg_train", "seg_test"])
     Traceback (most recent call last):
-    hit.errors.DataError: seg_train and seg_test in x look like splits: call them train and test, right below ...
+    hit.errors.kinds.DataError: seg_train and seg_test in x look like splits: call them train and test, right below ...
     """
     rests = {rest: name for name in names for rest in _rests(name, _TRAIN_LIKE)}
     if not rests:

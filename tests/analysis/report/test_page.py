@@ -321,7 +321,7 @@ def test_one_run_is_a_table_without_pictures(make_frame: MakeFrame) -> None:
     page = Page(build(frame))
     assert page.figures == []
     assert "Pictures begin at 3 finished runs of one setting; this one has 1." in page.text
-    assert "none: the best run has equal β (1 of 1 run have equal β)" in page.text
+    assert "not known: the only run has equal β" in page.text
 
 
 @pytest.mark.parametrize(("layers", "side", "pictures"), [(1, 5, 17), (3, 3, 31)])

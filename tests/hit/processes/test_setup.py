@@ -4,6 +4,7 @@ import logging
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 from tqdm import tqdm
@@ -158,7 +159,11 @@ class TestWorkers:
                 assert outcome() == "30000 1 True"
         else:
             assert outcome() == "30000 1 False"
-        assert ("a line of a worker's\n" in capfd.readouterr().err) == command
+        said, patience = capfd.readouterr().err, time.monotonic() + (20 if command else 0)
+        while "a line of a worker's\n" not in said and time.monotonic() < patience:
+            time.sleep(0.05)
+            said += capfd.readouterr().err
+        assert ("a line of a worker's\n" in said) == command
         assert "GOMP_SPINCOUNT" not in os.environ, "of this process, which may be a notebook's"
 
     def test_a_setting_of_the_users_is_theirs_too(self, monkeypatch: pytest.MonkeyPatch) -> None:

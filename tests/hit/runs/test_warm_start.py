@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from hit.config import TrainConfig
+from hit.config.rate_targets import FAR_ABOVE
 from hit.errors import ConfigError, Interrupted
 from hit.processes.stop import StopRequest
 from hit.runs.evaluation_run import candidates, evaluate_run
@@ -64,7 +65,7 @@ class TestRunWithTargets:
         weighed = sum(data.metrics[f"beta_{layer}"] * data.metrics[f"test/rate_{layer}"] for layer in (1, 2))
         assert data.metrics["test/objective"] == pytest.approx(data.metrics["test/distortion"] + weighed)
         assert len(store.client.get_metric_history(run_id, "train/rate_error_1")) == 3
-        assert Tag.INFEASIBLE not in data.tags
+        assert (Tag.INFEASIBLE in data.tags) == (abs(data.metrics["test/rate_error_1"]) > FAR_ABOVE)
 
     def test_frames_hold_the_beta_that_it_ended_with(self, store: Store, run_id: str) -> None:
         row = store.history().set_index("run_id").loc[run_id]
