@@ -23,11 +23,12 @@ from hit.store import Store
 from hit.surfaces.plan import SURFACE_DEFAULTS, SurfacePlan
 from hit.surfaces.resuming import resume_plan
 from hit.surfaces.surface_run import surface_run
-from hit.training import fit
 from hit.training.beta_sampling import draw_betas, ramp
 from hit.training.checkpoints import load_weights
 from hit.training.loop import Epoch
 from hit.training.objective import objective
+from tests import trainings
+from tests.trainings import same_weights, without_time
 
 GREY, COLOUR = (1, 28, 28), (3, 32, 32)
 SMALL = TrainConfig(channels=4, z_dims=(5,), epochs=4, batch_size=64, learning_rate=3e-3)
@@ -199,23 +200,7 @@ def train(
     digits: Dataset, config: TrainConfig, checkpoint: Path | None = None, stop_after: int = 0
 ) -> tuple[SurfaceModel, list[Epoch]]:
     model = condition_on_betas(build_model(config, digits.image_shape), seed=config.seed)
-    epochs: list[Epoch] = []
-    steps = iter(range(10**9))
-
-    def check() -> None:
-        if stop_after and next(steps) >= stop_after:
-            raise Interrupted(15)
-
-    fit(model, digits.train, config, on_epoch=epochs.append, check=check, checkpoint=checkpoint, identity=str(config))
-    return model, epochs
-
-
-def same_weights(one: SurfaceModel, other: SurfaceModel) -> bool:
-    return all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True))
-
-
-def without_time(epochs: list[Epoch]) -> list[dict[str, float]]:
-    return [{key: value for key, value in epoch.metrics.items() if key != "train/seconds"} for epoch in epochs]
+    return model, trainings.train(model, digits, config, checkpoint, stop_after)
 
 
 class TestTraining:

@@ -17,6 +17,8 @@ from hit.training import fit
 from hit.training.checkpoints import load_weights, save_weights
 from hit.training.loop import Epoch
 from hit.training.objective import gumbel_temperature, warmup_factor
+from tests import trainings
+from tests.trainings import same_weights, without_time
 
 SMALL = TrainConfig(channels=4, z_dims=(5,), epochs=4, batch_size=64, learning_rate=1e-3)
 GUMBEL = replace(SMALL, posterior="gumbel_softmax")
@@ -32,23 +34,7 @@ def train(
     digits: Dataset, config: TrainConfig, checkpoint: Path | None = None, stop_after: int = 0
 ) -> tuple[HierarchicalVAE, list[Epoch]]:
     model = build_model(config, digits.image_shape)
-    epochs: list[Epoch] = []
-    steps = iter(range(10**9))
-
-    def check() -> None:
-        if stop_after and next(steps) >= stop_after:
-            raise Interrupted(15)
-
-    fit(model, digits.train, config, on_epoch=epochs.append, check=check, checkpoint=checkpoint, identity=str(config))
-    return model, epochs
-
-
-def same_weights(one: HierarchicalVAE, other: HierarchicalVAE) -> bool:
-    return all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True))
-
-
-def without_time(epochs: list[Epoch]) -> list[dict[str, float]]:
-    return [{key: value for key, value in epoch.metrics.items() if key != "train/seconds"} for epoch in epochs]
+    return model, trainings.train(model, digits, config, checkpoint, stop_after)
 
 
 @pytest.mark.parametrize("model", ["ghvae", "lvae", "vae"])
