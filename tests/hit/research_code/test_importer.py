@@ -16,178 +16,20 @@ from mlflow import MlflowClient
 
 from hit.config import TrainConfig
 from hit.data import Dataset, Split
-from hit.errors import CheckpointError, ConfigError, DataError, UserError
+from hit.errors import CheckpointError, DataError, UserError
 from hit.import_runs import main
 from hit.models import build_model
 from hit.processes.stop import StopRequest
-from hit.research_code import Unsupported, layer_names, translate_config, translate_weights
+from hit.research_code import translate_config
 from hit.research_code.importer import ImportResult, ImportStatus, find_runs, import_runs, read_config, read_weights
 from hit.runs.evaluation_run import candidates, evaluate_run
 from hit.schema import Kind, Tag
 from hit.store import Store
-
-FLAGS = {
-    "vae_type": "HVAE",
-    "no_warmup": False,
-    "dataset": "BinaryMNIST",
-    "use_conv_z": False,
-    "qz_family": "DiagonalGaussian",
-    "px_y_family_ll": "Bernoulli",
-    "num_epochs": 3,
-    "batch_size": 128,
-    "learning_rate": 1e-3,
-    "conv_channels": 4,
-    "z_dims": 5,
-    "sigma": 0.03,
-    "linear_y_with_dims": -1,
-    "beta_y": 0.7,
-    "beta_z": 1.3,
-    "run_name": "some run",
-    "run_batch_name": "some batch",
-}
-
-
-def weights_of(config: TrainConfig, side: int = 28, image_channels: int = 1) -> dict[str, torch.Tensor]:
-    """Weights of a model of ours under the research code's names."""
-    theirs = {ours: name for name, ours in layer_names(config).items()}
-    state = build_model(config, (image_channels, side, side)).state_dict()
-    weights = {}
-    for name, value in state.items():
-        layer, _, kind = name.rpartition(".")
-        weights["log_sigma" if layer == "likelihood" else f"{theirs[layer]}.{kind}"] = value
-    return weights
-
-
-def write_run(folder: Path, weights: object = None, **flags: object) -> Path:
-    folder.mkdir(parents=True)
-    everything = FLAGS | flags
-    (folder / "config.json").write_text(json.dumps(everything))
-    torch.save(weights_of(translate_config(everything)) if weights is None else weights, folder / "vae.pth")
-    return folder
+from tests.research_runs import FLAGS, weights_of, write_run
 
 
 def read(folder: Path) -> None:
     read_weights(folder, read_config(folder))
-
-
-class TestTranslation:
-    def test_every_flag_arrives(self) -> None:
-        assert translate_config(FLAGS) == TrainConfig(
-            dataset="binary_mnist",
-            model="ghvae",
-            likelihood="bernoulli",
-            channels=4,
-            z_dims=(5,),
-            betas=(0.7, 1.3),
-            epochs=3,
-            batch_size=128,
-            learning_rate=1e-3,
-            seed=2,
-        )
-
-    def test_what_only_some_models_have(self) -> None:
-        gaussian = FLAGS | {"dataset": "CIFAR10", "px_y_family_ll": "GaussianFixedSigma", "sigma": 0.71}
-        assert translate_config(gaussian).sigma == 0.71
-        del gaussian["sigma"]
-        assert translate_config(gaussian).sigma == 0.03, "the research code's default, not ours"
-        assert translate_config(FLAGS | {"vae_type": "LVAE"}).warmup
-        assert not translate_config(FLAGS | {"vae_type": "LVAE", "no_warmup": True}).warmup
-        learned = translate_config(FLAGS | {"dataset": "SVHN", "px_y_family_ll": "GaussianLearnedSigma"})
-        assert (learned.dataset, learned.likelihood) == ("svhn", "gaussian_learned")
-
-    @pytest.mark.parametrize(
-        ("flag", "value"),
-        [
-            ("qz_family", "Laplace"),
-            ("px_y_family_ll", "Poisson"),
-            ("dataset", "LSUN"),
-            ("vae_type", "VAE"),
-            ("vae_type", ["HVAE"]),
-        ],
-    )
-    def test_what_does_not_exist_here_is_named(self, flag: str, value: object) -> None:
-        with pytest.raises(Unsupported, match=f"{flag}.*not supported"):
-            translate_config(FLAGS | {flag: value})
-
-    def test_all_models_of_the_research_code_are_known(self) -> None:
-        conv = translate_config(FLAGS | {"use_conv_z": True, "linear_y_with_dims": 64})
-        assert (conv.latent, conv.linear_z1, conv.z_dims) == ("conv", 0, TrainConfig.z_dims), (
-            "as there, no heed is taken"
-        )
-        large = translate_config(FLAGS | {"dataset": "ImageNet", "px_y_family_ll": "MoL"})
-        assert (large.dataset, large.latent, large.likelihood) == ("imagenet", "conv", "mol")
-        assert translate_config(FLAGS | {"linear_y_with_dims": 64}).linear_z1 == 64
-        assert translate_config(FLAGS | {"qz_family": "GumbelSoftmax"}).posterior == "gumbel_softmax"
-        with pytest.raises(Unsupported, match=r"LVAE.*not supported.*ImageNet"):
-            translate_config(FLAGS | {"dataset": "ImageNet", "vae_type": "LVAE"})
-        with pytest.raises(CheckpointError, match="linear_y_with_dims must be a positive whole number or -1, got '64'"):
-            translate_config(FLAGS | {"linear_y_with_dims": "64"})
-
-    @pytest.mark.parametrize(
-        ("dataset", "likelihood"),
-        [("MNIST", "bernoulli_grey"), ("FashionMNIST", "bernoulli_grey"), ("BinaryMNIST", "bernoulli")],
-    )
-    def test_bernoulli_is_of_the_levels_that_it_was_trained_on(self, dataset: str, likelihood: str) -> None:
-        assert translate_config(FLAGS | {"dataset": dataset}).likelihood == likelihood
-
-    def test_likelihoods_that_do_not_fit_their_images_are_named(self) -> None:
-        with pytest.raises(Unsupported, match=r"'Bernoulli' is not supported with dataset 'CIFAR10', in colour"):
-            translate_config(FLAGS | {"dataset": "CIFAR10"})
-        with pytest.raises(Unsupported, match=r"'MoL' is not supported with dataset 'MNIST', in grey"):
-            translate_config(FLAGS | {"dataset": "MNIST", "px_y_family_ll": "MoL"})
-        with pytest.raises(Unsupported, match=r"dataset \['MNIST'\] is not supported"):
-            translate_config(FLAGS | {"dataset": ["MNIST"]})
-
-    @pytest.mark.parametrize("flag", ["vae_type", "dataset", "px_y_family_ll", "z_dims", "beta_y", "num_epochs"])
-    def test_a_missing_flag_is_named(self, flag: str) -> None:
-        with pytest.raises(CheckpointError, match=f"flag {flag} must be given") as caught:
-            translate_config({name: value for name, value in FLAGS.items() if name != flag})
-        assert not isinstance(caught.value, Unsupported)
-
-    def test_a_value_out_of_range_is_named(self) -> None:
-        with pytest.raises(ConfigError, match="beta_2 must be"):
-            translate_config(FLAGS | {"beta_z": -1})
-        with pytest.raises(CheckpointError, match="no_warmup must be true or false, got 'False'"):
-            translate_config(FLAGS | {"vae_type": "LVAE", "no_warmup": "False"})
-
-    @pytest.mark.parametrize("vae_type", ["HVAE", "LVAE"])
-    @pytest.mark.parametrize(
-        "flags",
-        [
-            {},
-            {"qz_family": "GumbelSoftmax"},
-            {"linear_y_with_dims": 8},
-            {"dataset": "CIFAR10", "px_y_family_ll": "MoL"},
-            {"dataset": "CIFAR10", "px_y_family_ll": "MoL", "use_conv_z": True},
-            {"dataset": "SVHN", "px_y_family_ll": "GaussianLearnedSigma", "use_conv_z": True},
-            {"dataset": "ImageNet", "px_y_family_ll": "GaussianFixedSigma"},
-            {"dataset": "ImageNet", "px_y_family_ll": "MoL"},
-        ],
-    )
-    def test_our_weights_under_their_names_come_back(self, vae_type: str, flags: dict[str, object]) -> None:
-        if vae_type == "LVAE" and flags.get("dataset") == "ImageNet":
-            pytest.skip("does not exist")
-        config = translate_config(FLAGS | {"vae_type": vae_type} | flags)
-        side, channels = {"BinaryMNIST": (28, 1), "ImageNet": (256, 3)}.get(
-            str(flags.get("dataset", "BinaryMNIST")), (32, 3)
-        )
-        state = build_model(config, (channels, side, side)).state_dict()
-        back = translate_weights(weights_of(config, side, channels), config)
-        assert back.keys() == state.keys()
-        assert all(torch.equal(back[name], state[name]) for name in state)
-
-    def test_log_sigma_is_taken_where_it_is_learned_and_dropped_where_it_is_not(self) -> None:
-        flags = FLAGS | {"dataset": "CIFAR10", "px_y_family_ll": "GaussianLearnedSigma"}
-        learned = translate_config(flags)
-        for value in (torch.tensor(-1.5), torch.tensor([-1.5])):
-            weights = weights_of(learned, 32, 3) | {"log_sigma": value}
-            model = build_model(learned, (3, 32, 32))
-            model.load_state_dict(translate_weights(weights, learned), strict=True)
-            assert model.likelihood.log_sigma.item() == -1.5
-        with pytest.raises(CheckpointError, match="one number"):
-            translate_weights({"log_sigma": torch.zeros(3)}, learned)
-        fixed = translate_config(flags | {"px_y_family_ll": "GaussianFixedSigma"})
-        assert "likelihood.log_sigma" not in translate_weights(weights, fixed)
 
 
 class _Bomb:
