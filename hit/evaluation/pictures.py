@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torchvision.utils import make_grid, save_image
 
-from hit.distributions import DiagonalGaussian
+from hit.distributions import DiagonalGaussian, LatentDistribution
 from hit.models import HierarchicalVAE
 
 _COLUMNS = 10
@@ -46,7 +46,7 @@ def samples(model: HierarchicalVAE, seed: int = 0, count: int = 50) -> Tensor:
     return _grid(drawn)
 
 
-def traversal(model: HierarchicalVAE, images: Tensor, layer: int, seed: int = 0) -> Tensor:
+def traversal(model: HierarchicalVAE, layer: int, seed: int = 0) -> Tensor:
     """Mean images along paths of z_l through its prior, to see what z_l decides.
 
     Everything above is one draw from the prior, the same in the whole grid, and everything below is at its
@@ -61,27 +61,32 @@ def traversal(model: HierarchicalVAE, images: Tensor, layer: int, seed: int = 0)
 
     Args:
         model: on its device.
-        images: uint8, at least one image of the data, N × C × H × W; tells the family of the top layer.
         layer: l.
         seed: of the draws.
 
     Returns:
         C × height × width in [0, 1].
     """
-    generator = torch.Generator(images.device).manual_seed(seed)
+    device = next(model.parameters()).device
+    generator = torch.Generator(device).manual_seed(seed)
+    noise = model.noise(1, generator)
+    columns = _STEPS
+
+    def choose(at: int, prior: LatentDistribution) -> Tensor:
+        nonlocal columns
+        if at > layer:
+            return prior.sample(noise[at - 1])
+        if at < layer:
+            return prior.mean
+        if isinstance(prior, DiagonalGaussian):
+            return _paths(prior, generator)
+        categories = model.latent_shapes[layer - 1][0]
+        columns = min(categories, _COLUMNS)
+        return torch.eye(categories, device=device)
+
     with torch.no_grad():
-        prior = model(model.prepare(images[:1]), sample=False).priors[-1]
-        noise = model.noise(1, generator)
-        for upper in range(model.layers, layer, -1):
-            prior = model.priors[upper - 2](prior.sample(noise[upper - 1]))
-        if not isinstance(prior, DiagonalGaussian):
-            categories = model.latent_shapes[layer - 1][0]
-            z, columns = torch.eye(categories, device=images.device), min(categories, _COLUMNS)
-        else:
-            z, columns = _paths(prior, generator), _STEPS
-        for lower in range(layer - 1, 0, -1):
-            z = model.priors[lower - 1](z).mean
-        return _grid(model.likelihood.mean(model.decoder(z)), columns)
+        drawn = model.descend(choose)
+    return _grid(drawn, columns)
 
 
 def save_grid(grid: Tensor, path: str | Path, scale: int = 2) -> Path:

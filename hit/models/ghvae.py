@@ -37,8 +37,8 @@ class GeneralisedInference(Inference):
         self,
         layer: int,
         evidence: Tensor | LatentDistribution,
-        z_above: Tensor | None,
+        above: Tensor | None,
         prior: LatentDistribution | None,
     ) -> LatentDistribution:
         level = self.levels[layer - 1]
-        return level(evidence) if z_above is None else level(evidence, z_above)  # type: ignore[no-any-return]
+        return level(evidence) if above is None else level(evidence, above)  # type: ignore[no-any-return]

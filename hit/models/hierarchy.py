@@ -1,9 +1,9 @@
 """What all models share: one pass of images down the hierarchy, and what it costs in every layer."""
 
-__all__ = ["HierarchicalVAE", "Inference", "Pass"]
+__all__ = ["HierarchicalVAE", "Inference", "Pass", "TopDownState"]
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -21,8 +21,8 @@ class Pass:
         distortion: −log p(x|z_1) of every image, nats; shape (batch,).
         output: what the decoder's last layer gives, parameters of the likelihood.
         latents: z_l as drawn; each batch × latent shape.
-        posteriors: q(z_l|z_{l+1}, x).
-        priors: p(z_l|z_{l+1}).
+        posteriors: q(z_l|z_{l+1}, x), or of all that lies above z_l where the model hands down a state.
+        priors: p(z_l|z_{l+1}), likewise.
     """
 
     rates: tuple[Tensor, ...]
@@ -45,10 +45,35 @@ class Inference(nn.Module, ABC):
         self,
         layer: int,
         evidence: Tensor | LatentDistribution,
-        z_above: Tensor | None,
+        above: Tensor | None,
         prior: LatentDistribution | None,
     ) -> LatentDistribution:
-        """q(z_l|z_{l+1}, x); `z_above` and `prior` are None for the top layer alone."""
+        """q(z_l|z_{l+1}, x).
+
+        Args:
+            layer: l.
+            evidence: that of z_l.
+            above: z_{l+1}, or the state that the model hands down; None for the top layer alone.
+            prior: p(z_l|z_{l+1}); None for the top layer alone.
+        """
+
+
+class TopDownState(nn.Module, ABC):
+    """What a model hands down: all that z_l and what is below it, the decoder last, see of z_{l+1} … z_L.
+
+    Very deep models carry everything that was drawn in one (https://arxiv.org/abs/2011.10650). Without one, a layer
+    sees the latent above it alone.
+    """
+
+    @abstractmethod
+    def forward(self, layer: int, above: Tensor | None, z: Tensor) -> Tensor:
+        """The state below z_l.
+
+        Args:
+            layer: l.
+            above: the state above z_l, batch × anything; None for the top layer.
+            z: z_l, batch × latent shape.
+        """
 
 
 class HierarchicalVAE(nn.Module):
@@ -59,11 +84,12 @@ class HierarchicalVAE(nn.Module):
 
     Args:
         inference: the family of posteriors; models differ mainly here.
-        priors: p(z_l|z_{l+1}) for l = 1 … L−1.
-        decoder: z_1 → the likelihood's output.
+        priors: p(z_l|z_{l+1}) for l = 1 … L−1: each takes z_{l+1}, or the state.
+        decoder: z_1, or the state below it → the likelihood's output.
         likelihood: p(x|z_1).
         latent_shapes: shape of one z_l for l = 1 … L.
         top: family of z_L; p(z_L) is its `standard` one. Every layer below is Gaussian.
+        state: what is handed down from layer to layer; None: the latent above alone.
     """
 
     def __init__(
@@ -74,6 +100,7 @@ class HierarchicalVAE(nn.Module):
         likelihood: Likelihood,
         latent_shapes: Sequence[tuple[int, ...]],
         top: type[LatentDistribution] = DiagonalGaussian,
+        state: TopDownState | None = None,
     ) -> None:
         super().__init__()
         assert len(latent_shapes) == len(priors) + 1
@@ -83,6 +110,7 @@ class HierarchicalVAE(nn.Module):
         self.likelihood = likelihood
         self.latent_shapes = tuple(latent_shapes)
         self.top = top
+        self.state = state
 
     @property
     def layers(self) -> int:
@@ -124,19 +152,19 @@ class HierarchicalVAE(nn.Module):
             noise = self.noise(x.shape[0])
         if evidence is None:
             evidence = self.inference.evidence(x)
-        z: Tensor | None = None
+        above: Tensor | None = None
         latents, posteriors, priors, rates = [], [], [], []
         for layer in range(self.layers, 0, -1):
-            prior = None if z is None else self.priors[layer - 1](z)
-            posterior = self.inference.posterior(layer, evidence[layer - 1], z, prior).relaxed(temperature)
+            prior = None if above is None else self.priors[layer - 1](above)
+            posterior = self.inference.posterior(layer, evidence[layer - 1], above, prior).relaxed(temperature)
             prior = self.top.standard(posterior.parameters[0]) if prior is None else prior
             z = posterior.sample(noise[layer - 1]) if sample and noise is not None else posterior.mean
+            above = self._below(layer, above, z)
             latents.append(z)
             posteriors.append(posterior)
             priors.append(prior)
             rates.append(posterior.kl(prior))
-        assert z is not None
-        output = self.decoder(z)
+        output = self.decoder(above)
         return Pass(
             rates=tuple(reversed(rates)),
             distortion=-self.likelihood.log_prob(x, output),
@@ -148,12 +176,34 @@ class HierarchicalVAE(nn.Module):
 
     def generate(self, noise: Sequence[Tensor]) -> Tensor:
         """Mean images E[x|z_1] (batch × C × H × W) of samples drawn from the prior with this noise."""
-        z = self.top.standard(noise[-1]).sample(noise[-1])
-        for layer in range(self.layers - 1, 0, -1):
-            prior: LatentDistribution = self.priors[layer - 1](z)
-            z = prior.sample(noise[layer - 1])
-        return self.likelihood.mean(self.decoder(z))
+        return self.descend(lambda layer, prior: prior.sample(noise[layer - 1]), noise[-1].shape[0])
+
+    def descend(self, choose: Callable[[int, LatentDistribution], Tensor], batch: int = 1) -> Tensor:
+        """Mean images E[x|z_1] of latents that are chosen from the top down, each knowing its prior.
+
+        Args:
+            choose: (l, p(z_l|z_{l+1})) → z_l, of the prior's batch, or of any where that is 1.
+            batch: of the prior of z_L.
+
+        Returns:
+            batch × C × H × W, with the batch of the last z that was chosen.
+        """
+        device = next(self.parameters()).device
+        prior = self.top.standard(torch.zeros((batch, *self.latent_shapes[-1]), device=device))
+        above: Tensor | None = None
+        for layer in range(self.layers, 0, -1):
+            if above is not None:
+                prior = self.priors[layer - 1](above)
+            z = choose(layer, prior)
+            if above is not None and len(above) < len(z):
+                above = above.expand(len(z), *above.shape[1:])
+            above = self._below(layer, above, z)
+        return self.likelihood.mean(self.decoder(above))
 
     def reconstruct(self, outcome: Pass) -> Tensor:
         """Mean images E[x|z_1] of a pass, shaped like x."""
         return self.likelihood.mean(outcome.output)
+
+    def _below(self, layer: int, above: Tensor | None, z: Tensor) -> Tensor:
+        """What the layer below z_l, or the decoder, sees."""
+        return z if self.state is None else self.state(layer, above, z)

@@ -62,7 +62,7 @@ class LadderInference(Inference):
         self,
         layer: int,
         evidence: Tensor | LatentDistribution,
-        z_above: Tensor | None,
+        above: Tensor | None,
         prior: LatentDistribution | None,
     ) -> LatentDistribution:
         assert isinstance(evidence, LatentDistribution)

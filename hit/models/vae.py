@@ -26,7 +26,7 @@ class OneLayerInference(Inference):
         self,
         layer: int,
         evidence: Tensor | LatentDistribution,
-        z_above: Tensor | None,
+        above: Tensor | None,
         prior: LatentDistribution | None,
     ) -> LatentDistribution:
         assert isinstance(evidence, LatentDistribution)

@@ -235,7 +235,7 @@ def _log_pictures(run: RunWriter, model: HierarchicalVAE, dataset: Dataset) -> N
     images = dataset.test.head(PICTURED)
     grids = {"reconstructions": reconstructions(model, images), "samples": samples(model)}
     for layer in range(1, model.layers + 1):
-        grids[f"traversal_z{layer}"] = traversal(model, images, layer)
+        grids[f"traversal_z{layer}"] = traversal(model, layer)
     for name, grid in grids.items():
         path = save_grid(grid, run.folder / f"{name}.png")
         run.artifact(path, "pictures")

@@ -8,7 +8,7 @@ __all__ = ["IMAGES", "ServedModel", "describe", "latent_name", "load_folder"]
 
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from mlflow.exceptions import MlflowException
 from torch import Tensor
 
 from hit.config import TrainConfig
+from hit.distributions import LatentDistribution
 from hit.errors import CheckpointError, DataError, UserError, shown
 from hit.models import HierarchicalVAE, build_model
 from hit.processes.devices import select_device
@@ -94,7 +95,7 @@ class ServedModel:
         return {IMAGES: self._passes(images, sampled, seed, lambda outcome: (self._shown(outcome.output),))(0)}
 
     def decode(self, latents: Mapping[str, Any], *, sampled: bool = False, seed: int = 0) -> Arrays:
-        """Mean images E[x|z_1] for one layer's latents. The layers below are at the means of their priors, or sampled.
+        """Mean images E[x|z_1] for one layer's latents. All other layers are at the means of their priors, or sampled.
 
         Raises:
             DataError: no latents or those of several layers, another shape, or values that are not finite.
@@ -106,10 +107,8 @@ class ServedModel:
         with torch.no_grad():
             for start in range(0, len(z), _BATCH):
                 part = z[start : start + _BATCH]
-                for below in range(layer - 1, 0, -1):
-                    prior = self.model.priors[below - 1](part)
-                    part = prior.mean if noise is None else prior.sample(noise[below - 1][start : start + _BATCH])
-                drawn.append(self._shown(self.model.decoder(part)))
+                own = None if noise is None else [above[start : start + _BATCH] for above in noise]
+                drawn.append(self._decoded(layer, part, own))
         return {IMAGES: _array(torch.cat(drawn))}
 
     def sample(self, count: int = 1, seed: int = 0) -> Arrays:
@@ -150,6 +149,14 @@ class ServedModel:
                 own = None if noise is None else [layer[start : start + _BATCH] for layer in noise]
                 parts.append(take(self.model(x[start : start + _BATCH], own, sample=sampled)))
         return lambda index: _array(torch.cat([part[index] for part in parts]))
+
+    def _decoded(self, layer: int, z: Tensor, noise: Sequence[Tensor] | None) -> Tensor:
+        def choose(at: int, prior: LatentDistribution) -> Tensor:
+            if at == layer:
+                return z
+            return prior.mean if noise is None else prior.sample(noise[at - 1])
+
+        return self.model.descend(choose, len(z)).clamp(0, 1)
 
     def _shown(self, output: Tensor) -> Tensor:
         return self.model.likelihood.mean(output).clamp(0, 1)
