@@ -10,7 +10,8 @@ import pandas as pd
 
 from analysis.frame import column, finished, layers, values
 from hit.config import TrainConfig, flat_defaults
-from hit.config.field_roles import MEANINGS, NEUTRAL, Role, meaningless, role_of
+from hit.config.field_meanings import MEANINGS, meaningless
+from hit.config.field_roles import NEUTRAL, Role, is_option, role_of
 from hit.errors import ConfigError
 
 #: What sweeps vary, and what decides no result.
@@ -67,8 +68,13 @@ def all_equal(frame: pd.DataFrame, count: int, to: float | None = None) -> pd.Se
     return pd.Series(np.isclose(betas, target, rtol=1e-6, atol=0).all(axis=1), index=frame.index)
 
 
+def _fields(frame: pd.DataFrame) -> list[str]:
+    """The fields that the runs have, and the options of their models and likelihoods."""
+    return [*(name for name in _FIELDS if name in frame), *(str(name) for name in frame if is_option(str(name)))]
+
+
 def _keys(frame: pd.DataFrame) -> pd.Series:
-    names = [name for name in _FIELDS if name in frame]
+    names = _fields(frame)
     digests = _digests(frame)
     known: dict[Hashable, str] = {}
     keys = []
@@ -102,7 +108,8 @@ def _digests(frame: pd.DataFrame) -> list[str]:
 
 def _facts(part: pd.DataFrame) -> dict[str, str]:
     """The fields that decide a result and have a meaning for this model, with the digest of the data."""
-    first = {name: column(part, name).dropna() for name in [*_FIELDS, "data_digest"]}
+    options = [str(name) for name in part if is_option(str(name))]
+    first = {name: column(part, name).dropna() for name in [*_FIELDS, *options, "data_digest"]}
     facts = {name: "" if known.empty else _text(known.iloc[0]) for name, known in first.items()}
     facts["data_digest"] = facts["data_digest"][:12]
     for name, neutral in NEUTRAL.items():

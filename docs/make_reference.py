@@ -23,6 +23,7 @@ from hit.commands import command_of
 from hit.config import BETA, TrainConfig
 from hit.config.field_types import MOST_TEXT
 from hit.config.options import infos
+from hit.config.parts import PARTS
 from hit.schema.metric_declaration import GROUP_TITLES, Metric
 from hit.schema.metric_groups import ALL, GROUPS
 from hit.schema.metrics import METRICS as DECLARED
@@ -203,6 +204,8 @@ def _form(parser: Parser, title: str, option: str) -> str:
     """What an option's value may be, in words."""
     if title == CONFIG:
         fields = infos(TrainConfig)
+        if option in PARTS:
+            return " or ".join(f"`{name}`" for name in PARTS[option].names())
         if BETA.match(option):
             (item, _) = get_args(fields["betas"].annotation)
             return _words(*_parts(item))

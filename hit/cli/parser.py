@@ -9,7 +9,9 @@ from typing import Any, NoReturn
 
 from hit.commands import program
 from hit.config import describe, flat_defaults
+from hit.config.field_roles import is_option
 from hit.config.options import defaults, infos
+from hit.config.parts import option_helps
 from hit.errors import ConfigError, nearest, shown
 
 CONFIG = "model and training"
@@ -78,6 +80,8 @@ class Parser(argparse.ArgumentParser):
         Raises:
             ConfigError: an unknown option (with the nearest known one) or a missing value.
         """
+        if CONFIG in self._groups:
+            self._add_part_options()
         names = [*chain(*self._groups.values())]
         namespace, rest = self.parse_known_args(argv, argparse.Namespace(**dict.fromkeys(names, _LEFT_OUT)))
         typed = {name: value for name in names if (value := getattr(namespace, name)) is not _LEFT_OUT}
@@ -89,15 +93,28 @@ class Parser(argparse.ArgumentParser):
             name, equals, value = word.removeprefix("--").partition("=")
             if not word.startswith("-"):
                 raise ConfigError(f"options must begin with --, got {shown(word)}")
-            if not word.startswith(self._layered or ("\0",)):
+            if not word.startswith(self._layered or ("\0",)) and not (is_option(name) and CONFIG in parsed):
                 raise ConfigError(f"unknown option {shown(word)}{self._hint(name)}")
             if not equals and not rest:
                 raise ConfigError(f"option {shown(word)} must have a value")
             parsed[self._home_of(name)][name] = value if equals else rest.pop(0)
         return parsed
 
+    def _add_part_options(self) -> None:
+        """One option for each of every model and likelihood that there is; which of them fits, the config says."""
+        helps = {name: text for name, text in option_helps().items() if name not in self._groups[CONFIG]}
+        if helps:
+            group = self.add_argument_group("options of models and likelihoods")
+            self._groups[CONFIG] += helps
+            for name, text in helps.items():
+                group.add_argument(
+                    f"--{name}", default=argparse.SUPPRESS, metavar="value", help=text.replace("%", "%%")
+                )
+
     def _home_of(self, name: str) -> str:
-        """The group that an option of a further layer belongs to: that of the first layer's."""
+        """The group that an option of a further layer belongs to, that of the first layer's, or of a part."""
+        if is_option(name):
+            return CONFIG
         for title, names in self._groups.items():
             if f"{name.rpartition('_')[0]}_1" in names:
                 return title

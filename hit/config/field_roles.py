@@ -2,26 +2,25 @@
 
 __all__ = [
     "BETA",
-    "MEANINGS",
     "NEUTRAL",
+    "OPTION",
     "ROLES",
-    "Meaning",
     "Role",
     "fields_of",
     "is_layered",
+    "is_option",
     "machine_fields",
-    "meaningless",
     "role_of",
 ]
 
 import re
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from hit.config.rate_targets import TARGET
 
+#: A flat name of an option of a model or a likelihood: `model.depth`.
+OPTION = re.compile(r"(model|likelihood)\.([A-Za-z_]\w*)\Z", re.ASCII)
 #: A flat name of one layer's β: `beta_1` weighs R_1, the rate of the layer next to the data.
 BETA = re.compile(r"beta_([1-9][0-9]{0,3})\Z")
 
@@ -57,7 +56,9 @@ ROLES = {
     "data_root": Role.MACHINE,
     "crop": Role.DATA,
     "model": Role.ARCHITECTURE,
+    "model_options": Role.ARCHITECTURE,
     "likelihood": Role.ARCHITECTURE,
+    "likelihood_options": Role.ARCHITECTURE,
     "sigma": Role.OBJECTIVE,
     "posterior": Role.ARCHITECTURE,
     "latent": Role.ARCHITECTURE,
@@ -84,30 +85,6 @@ ROLES = {
 NEUTRAL: dict[str, Any] = {"crop": 0, "linear_z1": 0, "schedule": "constant", "init_from": ""}
 
 
-@dataclass(frozen=True)
-class Meaning:
-    """Where a field means something.
-
-    Attributes:
-        field: the other field that it depends on.
-        values: of the other field at which it means something.
-        otherwise: what identities hold in its place elsewhere; None: nothing.
-    """
-
-    field: str
-    values: frozenset[str]
-    otherwise: Any = None
-
-
-#: Fields that not every model has → where they mean something. Elsewhere they do not tell two models apart.
-MEANINGS = {
-    "sigma": Meaning("likelihood", frozenset({"gaussian"})),
-    "latent": Meaning("model", frozenset({"ghvae", "lvae"}), otherwise="dense"),
-    "z_dims": Meaning("model", frozenset({"ghvae", "lvae"})),
-    "warmup": Meaning("model", frozenset({"lvae"})),
-}
-
-
 def fields_of(*roles: Role) -> tuple[str, ...]:
     """Fields of these roles, in the order of the config."""
     return tuple(name for name, role in ROLES.items() if role in roles)
@@ -124,31 +101,25 @@ def role_of(name: str) -> Role:
     Raises:
         KeyError: no config has it.
 
-    >>> role_of("beta_3").value, role_of("max_rate").value, role_of("epochs").value
-    ('rates', 'rates', 'training')
+    >>> role_of("beta_3").value, role_of("max_rate").value, role_of("epochs").value, role_of("model.depth").value
+    ('rates', 'rates', 'training', 'architecture')
     """
     if BETA.match(name):
         return ROLES["betas"]
+    if match := OPTION.match(name):
+        return ROLES[f"{match[1]}_options"]
     return ROLES["targets" if TARGET.match(name) else name]
+
+
+def is_option(name: str) -> bool:
+    """Whether a flat parameter is an option of a model or a likelihood, or says where one comes from.
+
+    >>> is_option("model.depth"), is_option("likelihood.scale"), is_option("model"), is_option("train/rate")
+    (True, True, False, False)
+    """
+    return bool(OPTION.match(name))
 
 
 def is_layered(name: str) -> bool:
     """Whether a flat parameter is a number that a layer, or the total rate, has."""
     return bool(BETA.match(name) or TARGET.match(name))
-
-
-def meaningless(values: Mapping[str, Any], free: Collection[str] = ()) -> frozenset[str]:
-    """Fields that mean nothing for a model with these values of the fields they depend on.
-
-    Args:
-        values: field → value; more may be there.
-        free: fields that may have other values, too.
-
-    >>> sorted(meaningless({"model": "vae", "likelihood": "gaussian"}))
-    ['latent', 'warmup', 'z_dims']
-    """
-    return frozenset(
-        name
-        for name, meaning in MEANINGS.items()
-        if meaning.field not in free and values[meaning.field] not in meaning.values
-    )

@@ -4,8 +4,9 @@ __all__ = ["describe", "flat_defaults"]
 
 from typing import Any
 
-from hit.config.field_roles import BETA
+from hit.config.field_roles import BETA, is_option
 from hit.config.options import infos
+from hit.config.parts import option_helps
 from hit.config.rate_targets import TARGET, TARGET_DEFAULTS
 from hit.config.train_config import TrainConfig
 
@@ -27,4 +28,6 @@ def describe(name: str) -> str:
     if match := TARGET.match(name):
         rate = f"R_{match[2]}" if match[2] else "the total rate R"
         return f"{'upper bound of' if match[1] == 'max' else 'target of'} {rate}, nats per image; empty: none"
+    if is_option(name):
+        return option_helps().get(name, "")
     return infos(TrainConfig)[name].description or ""

@@ -98,8 +98,13 @@ def output_file(text: str) -> Path:
     return path
 
 
-def one_line(error: pydantic.ValidationError) -> str:
-    """The first fault of every field, in one line: 'beta_1 must be greater than or equal to 0, got -1'."""
+def one_line(error: pydantic.ValidationError, prefix: str = "") -> str:
+    """The first fault of every field, in one line: 'beta_1 must be greater than or equal to 0, got -1'.
+
+    Args:
+        error: of pydantic.
+        prefix: what the fields' names begin with.
+    """
     faults: dict[str, str] = {}
     for fault in error.errors():
         name, *index = map(str, fault["loc"])
@@ -109,7 +114,7 @@ def one_line(error: pydantic.ValidationError) -> str:
         if fault["type"] == "literal_error":
             known = re.findall(r"'([^']+)'", fault["msg"])
             hint = nearest(str(fault["input"]), known).partition("; known")[0]  # the rule names them
-        faults.setdefault(name, f"{name} must {_rule(fault)}, got {shown(fault['input'])}{hint}")
+        faults.setdefault(name, f"{prefix}{name} must {_rule(fault)}, got {shown(fault['input'])}{hint}")
     return "; ".join(faults.values())
 
 

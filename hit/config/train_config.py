@@ -8,18 +8,39 @@ from dataclasses import fields
 from typing import Annotated, Any, Literal
 
 import pydantic
-from pydantic import ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from hit.config import field_types
-from hit.config.field_roles import BETA, MEANINGS, NEUTRAL, Role, fields_of, meaningless
+from hit.config.field_meanings import MEANINGS, meaningless
+from hit.config.field_roles import BETA, NEUTRAL, Role, fields_of, is_option
 from hit.config.field_types import Text, whole_number
 from hit.config.machine_options import DataRoot, Device, MachineOptions, StateDir, Threads
 from hit.config.options import CROP_HELP, one_line, unknown
+from hit.config.parts import (
+    LIKELIHOODS,
+    MODELS,
+    PARTS,
+    LikelihoodPart,
+    ModelPart,
+    deciding_options,
+    flat_options,
+    parse_options,
+)
 from hit.config.rate_targets import TARGET, TARGET_DEFAULTS, RateTargets
 from hit.errors import ConfigError, shown
 from hit.schema.hashing import identity_hash
 from hit.schema.metric_groups import GROUPS_HELP, Groups
+
+MODEL_HELP = "ghvae, lvae (ladder) or vae (one layer)"
+LIKELIHOOD_HELP = (
+    "p(x|z_1): bernoulli (grey images, rounded), bernoulli_grey (not rounded, as the research code's MNIST), gaussian "
+    "(fixed σ), gaussian_learned (one learned σ) or mol (discretised mixture of logistics: 256 levels, grey or colour)"
+)
+#: Fields that hold the options of a part → the field that names the part.
+_OPTIONS = {f"{kind}_options": kind for kind in PARTS}
+#: Fields that are several flat parameters.
+_NOT_FLAT = ("betas", "targets", *_OPTIONS)
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))
@@ -38,17 +59,10 @@ class TrainConfig:
     )
     data_root: DataRoot = MachineOptions.data_root
     crop: Annotated[field_types.Crop, Field(description=CROP_HELP)] = 0
-    model: Annotated[Literal["ghvae", "lvae", "vae"], Field(description="ghvae, lvae (ladder) or vae (one layer)")] = (
-        "ghvae"
-    )
-    likelihood: Annotated[
-        Literal["bernoulli", "bernoulli_grey", "gaussian", "gaussian_learned", "mol"],
-        Field(
-            description="p(x|z_1): bernoulli (grey images, rounded), bernoulli_grey (not rounded, as the research "
-            "code's MNIST), gaussian (fixed σ), gaussian_learned (one learned σ) "
-            "or mol (discretised mixture of logistics: 256 levels, grey or colour)"
-        ),
-    ] = "bernoulli"
+    model: Annotated[str, AfterValidator(MODELS.check), Field(description=MODEL_HELP)] = "ghvae"
+    model_options: Annotated[Any, Field(description="options of the model, flat: model.NAME")] = None
+    likelihood: Annotated[str, AfterValidator(LIKELIHOODS.check), Field(description=LIKELIHOOD_HELP)] = "bernoulli"
+    likelihood_options: Annotated[Any, Field(description="options of the likelihood, flat: likelihood.NAME")] = None
     sigma: Annotated[
         field_types.Sigma, Field(description="σ of the gaussian likelihood, in units of the pixel range [0, 1]")
     ] = 0.71
@@ -99,17 +113,29 @@ class TrainConfig:
     state_dir: StateDir = MachineOptions.state_dir
 
     def __post_init__(self) -> None:
-        if self.linear_z1 and (self.model == "vae" or self.latent == "conv"):
+        for kind in PARTS:
+            self._settle_options(kind)
+        if self.linear_z1 and ("linear_z1" not in self.model_part.reads or self.latent == "conv"):
             raise ConfigError(
                 "linear_z1 must be 0 unless model is ghvae or lvae with latent=dense, "
                 f"got {self.linear_z1} with model={self.model} and latent={self.latent}"
             )
-        if self.posterior == "gumbel_softmax" and not self._top_is_vector:
+        if self.posterior == "gumbel_softmax" and not ("posterior" in self.model_part.reads and self._top_is_vector):
             raise ConfigError(
                 "posterior must be gaussian where z_L is a map, got 'gumbel_softmax' with "
                 f"model={self.model}, latent={self.latent} and L = {self.layers}"
             )
         self.targets.check_betas(self.betas)
+
+    @property
+    def model_part(self) -> ModelPart:
+        """What is known of its model."""
+        return MODELS.get(self.model)
+
+    @property
+    def likelihood_part(self) -> LikelihoodPart:
+        """What is known of its likelihood."""
+        return LIKELIHOODS.get(self.likelihood)
 
     @property
     def _top_is_vector(self) -> bool:
@@ -118,7 +144,7 @@ class TrainConfig:
     @property
     def layers(self) -> int:
         """L, the number of layers of latents."""
-        return 1 if self.model == "vae" else 1 + len(self.z_dims)
+        return self.model_part.layers_of(self.model_options, self.z_dims)
 
     @classmethod
     def from_flat(cls, flat: Mapping[str, Any], **overrides: Any) -> "TrainConfig":
@@ -136,12 +162,15 @@ class TrainConfig:
         values: dict[str, Any] = {}
         betas: dict[int, Any] = {}
         targets: dict[str, Any] = {}
-        names = [entry.name for entry in fields(cls) if entry.name not in ("betas", "targets")]
+        options: dict[str, Any] = {}
+        names = [entry.name for entry in fields(cls) if entry.name not in _NOT_FLAT]
         for name, value in flat.items():
             if match := BETA.match(name):
                 betas[int(match[1])] = value
             elif TARGET.match(name):
                 targets[name] = value
+            elif is_option(name):
+                options[name] = value
             elif name not in names:
                 known = [*names, "beta_1", "beta_2", *TARGET_DEFAULTS]
                 raise unknown(name, known)
@@ -149,6 +178,8 @@ class TrainConfig:
                 values[name] = _dims(value)
             else:
                 values[name] = value
+        for kind in PARTS:
+            values[f"{kind}_options"] = parse_options(kind, values.get(kind, getattr(cls, kind)), options)
         layers = _layers(values)
         for layer, value in betas.items():
             if layer > layers:
@@ -173,6 +204,9 @@ class TrainConfig:
                 flat.update(value.to_flat())
             elif entry.name == "z_dims":
                 flat[entry.name] = ",".join(map(str, value))
+            elif entry.name in _OPTIONS:
+                kind = _OPTIONS[entry.name]
+                flat.update(flat_options(kind, getattr(self, kind), value))
             else:
                 flat[entry.name] = value
         return flat
@@ -180,14 +214,16 @@ class TrainConfig:
     def numbers(self) -> dict[str, float]:
         """The numeric fields that decide a run, and L, as metrics in schema names: people can filter on them."""
         numbers = beta_numbers(self.betas) | {"layers": float(self.layers)}
-        if self.model != "vae":
+        reads = self.model_part.reads
+        if "z_dims" in reads:
             for layer, dim in enumerate(reversed(self.z_dims), start=2):
                 numbers[f"dim_z{layer}"] = float(dim)
-            if self.latent == "conv":
+            if "latent" in reads and self.latent == "conv":
                 numbers["dim_z2"] = 16.0 * self.channels
             if self.linear_z1:
                 numbers["dim_z1"] = float(self.linear_z1)
-        for name, value in self._deciding().items():
+        options = {name: value for name, value in self.to_flat().items() if is_option(name)}
+        for name, value in (self._deciding() | options).items():
             if isinstance(value, int | float) and not isinstance(value, bool) and name != "linear_z1":  # it is dim_z1
                 numbers[name] = float(value)
         return numbers
@@ -205,9 +241,9 @@ class TrainConfig:
 
     def _deciding(self) -> dict[str, Any]:
         """The fields that decide the result for data that are known, as far as they mean something."""
-        elsewhere = fields_of(Role.MACHINE, Role.DATA)
+        elsewhere = {*fields_of(Role.MACHINE, Role.DATA), *_OPTIONS}
         deciding = {entry.name: getattr(self, entry.name) for entry in fields(self) if entry.name not in elsewhere}
-        if self.latent == "conv":
+        if self.latent == "conv" and "latent" in self.model_part.reads:
             deciding["z_dims"] = self.z_dims[:-1]
         for name in meaningless(deciding):
             if (otherwise := MEANINGS[name].otherwise) is None:
@@ -218,7 +254,18 @@ class TrainConfig:
             if deciding.get(name) == neutral:
                 del deciding[name]
         del deciding["targets"]
+        for name, kind in _OPTIONS.items():
+            deciding |= deciding_options(kind, getattr(self, kind), getattr(self, name))
         return deciding | self.targets.to_flat()
+
+    def _settle_options(self, kind: str) -> None:
+        """Options that were not given have their defaults; those of another part are refused."""
+        field, part = f"{kind}_options", PARTS[kind].get(getattr(self, kind))
+        given = getattr(self, field)
+        if given is None:
+            object.__setattr__(self, field, part.usual())
+        elif part.options is None or not isinstance(given, part.options):
+            raise ConfigError(f"{field} must be those of {part.label}, got {shown(given)}")
 
 
 def beta_numbers(betas: Sequence[float]) -> dict[str, float]:
@@ -232,10 +279,8 @@ def beta_numbers(betas: Sequence[float]) -> dict[str, float]:
 
 
 def _layers(values: Mapping[str, Any]) -> int:
-    if values.get("model") == "vae":
-        return 1
-    z_dims = values.get("z_dims", TrainConfig.z_dims)
-    return 1 + len(z_dims)
+    part = MODELS.get(values.get("model", TrainConfig.model))
+    return part.layers_of(values["model_options"], values.get("z_dims", TrainConfig.z_dims))
 
 
 def _dims(value: Any) -> tuple[Any, ...]:

@@ -1,6 +1,6 @@
 """The one function that builds a model from a config; training, evaluation, import and serving all call it."""
 
-__all__ = ["build_model", "check_fit", "check_memory"]
+__all__ = ["build_model", "check_fit", "check_memory", "hierarchical", "one_layer"]
 
 from functools import lru_cache
 
@@ -9,16 +9,12 @@ import torch
 from hit.config import TrainConfig
 from hit.config.rate_targets import check_targets
 from hit.distributions import (
-    Bernoulli,
     Categorical,
     DiagonalGaussian,
-    FixedGaussian,
     LatentDistribution,
-    LearnedGaussian,
     Likelihood,
-    MixtureOfLogistics,
 )
-from hit.errors import ConfigError
+from hit.errors import ConfigError, shown
 from hit.models.conv_z import ConvGeometry
 from hit.models.dense_z import DenseGeometry
 from hit.models.ghvae import GeneralisedInference
@@ -80,7 +76,7 @@ def check_fit(config: TrainConfig, image_shape: tuple[int, int, int]) -> None:
             f"likelihood must be gaussian, gaussian_learned or mol for colour images, got {config.likelihood!r} "
             f"(dataset {config.dataset} has {channels} channels)"
         )
-    check_targets(config.targets, image_shape, levels=2 if config.likelihood == "bernoulli" else 256)
+    check_targets(config.targets, image_shape, levels=config.likelihood_part.levels)
 
 
 def check_memory(config: TrainConfig, image_shape: tuple[int, int, int], device: torch.device, images: int = 0) -> None:
@@ -118,16 +114,39 @@ def _outline(config: TrainConfig, image_shape: tuple[int, int, int]) -> Hierarch
 
 
 def _build(config: TrainConfig, image_shape: tuple[int, int, int]) -> HierarchicalVAE:
+    likelihood = config.likelihood_part(image_shape, config.likelihood_options, config)
+    if not isinstance(likelihood, Likelihood):
+        raise ConfigError(f"{config.likelihood_part.label} must be built as a Likelihood, got {shown(likelihood)}")
+    model = config.model_part(image_shape, likelihood, config.model_options, config)
+    if not isinstance(model, HierarchicalVAE):
+        raise ConfigError(f"{config.model_part.label} must be built as a HierarchicalVAE, got {shown(model)}")
+    if model.layers != config.layers:
+        raise ConfigError(
+            f"{config.model_part.label} must be built with the L = {config.layers} layers that it declares, "
+            f"got {model.layers}"
+        )
+    return model
+
+
+def one_layer(
+    image_shape: tuple[int, int, int], likelihood: Likelihood, options: None, config: TrainConfig
+) -> HierarchicalVAE:
+    """`model=vae`."""
     image_channels, side, _ = image_shape
-    likelihood = _likelihood(config, image_channels)
+    inference = OneLayerInference(image_channels, side, config.channels)
+    outputs = likelihood.outputs(image_channels)
+    decoder = one_layer_decoder(config.channels, outputs, wide=config.likelihood == "mol")
+    return HierarchicalVAE(inference, [], decoder, likelihood, [inference.shape])
+
+
+def hierarchical(
+    image_shape: tuple[int, int, int], likelihood: Likelihood, options: None, config: TrainConfig
+) -> HierarchicalVAE:
+    """`model=ghvae` and `model=lvae`."""
+    image_channels, side, _ = image_shape
     outputs = likelihood.outputs(image_channels)
     # The ladder's mixture of logistics has no layer before its last.
     wide = config.likelihood == "mol" and config.model != "lvae"
-    if config.model == "vae":
-        inference = OneLayerInference(image_channels, side, config.channels)
-        decoder = one_layer_decoder(config.channels, outputs, wide=wide)
-        return HierarchicalVAE(inference, [], decoder, likelihood, [inference.shape])
-
     geometry: Geometry = (
         ConvGeometry(image_channels, side, config.channels)
         if config.latent == "conv"
@@ -144,17 +163,3 @@ def _build(config: TrainConfig, image_shape: tuple[int, int, int]) -> Hierarchic
     family = LadderInference if ladder else GeneralisedInference
     posteriors = family(geometry, dims, top)
     return HierarchicalVAE(posteriors, priors, geometry.decoder(outputs, wide=wide), likelihood, shapes, top)
-
-
-def _likelihood(config: TrainConfig, image_channels: int) -> Likelihood:
-    match config.likelihood:
-        case "bernoulli":
-            return Bernoulli()
-        case "bernoulli_grey":
-            return Bernoulli(rounds=False)
-        case "gaussian":
-            return FixedGaussian(config.sigma)
-        case "gaussian_learned":
-            return LearnedGaussian()
-        case "mol":
-            return MixtureOfLogistics(image_channels)

@@ -199,7 +199,7 @@ def _why_not_longer(config: TrainConfig, finished: bool) -> str:
         return f"with schedule={config.schedule} every epoch depends on how many there are"
     if config.targets:
         return "with rate targets every epoch depends on how many there are"
-    if config.model == "lvae" and config.warmup:
+    if "warmup" in config.model_part.reads and config.warmup:
         return "with warmup the first epochs depend on how many there are"
     return ""
 

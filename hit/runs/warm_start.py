@@ -35,7 +35,7 @@ def find_source(store: Store, config: TrainConfig, image_shape: tuple[int, int, 
     theirs = TrainConfig.from_flat(config_of(run))
     for name in fields_of(Role.ARCHITECTURE):
         if getattr(theirs, name) != getattr(config, name):
-            own, other = config.to_flat()[name], theirs.to_flat()[name]
+            own, other = getattr(config, name), getattr(theirs, name)
             raise ConfigError(f"{named}, which has {name}={other} where this run has {own}")
     shape = trained_shape(run)
     if shape is not None and shape != image_shape:

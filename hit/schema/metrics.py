@@ -179,6 +179,8 @@ _LAYERED = [
     for declared in METRICS
     if "{l}" in declared.name
 ]
+#: Options of models and likelihoods, `model.depth`, which their parts declare (`hit.config.parts`).
+_OPTION = re.compile(r"(model|likelihood)\.([A-Za-z_]\w*)\Z", re.ASCII)
 
 
 @cache
@@ -191,6 +193,8 @@ def metric(name: str) -> Metric:
     >>> metric("test/rate_2").axis
     'R_2 [nats per image]'
     """
+    if match := _OPTION.match(name):
+        return _config(name, "", None, f"{match[2]} of the {match[1]}")
     if name in _PLAIN:
         return _PLAIN[name]
     for pattern, declared in _LAYERED:

@@ -6,6 +6,7 @@ import difflib
 import re
 
 from hit.config import flat_defaults
+from hit.config.field_roles import is_option
 from hit.schema import TAG_COLUMNS, is_metric, layer_metrics
 
 _ENTITIES = {
@@ -57,13 +58,15 @@ def _name(name: str, number: str) -> str:
     if not dot or not entity.isidentifier():
         key = name.strip("`")
         return name if key.lower() in _ATTRIBUTES else _known(key) or name
+    if is_option(name):
+        return _quoted("metrics" if number.isdigit() else "params", name)
     bare = key.strip("`")
     home = _ENTITIES.get(entity.lower())
     if home is None:
         return _known(bare) or name
     if home == "params" and number.isdigit() and is_metric(bare):
         return _quoted("metrics", bare)  # params are texts, without order
-    return _quoted(home, bare) if home and "/" in bare and bare == key else name
+    return _quoted(home, bare) if home and ("/" in bare or is_option(bare)) and bare == key else name
 
 
 def _known(key: str) -> str:

@@ -10,7 +10,7 @@ import pandas as pd
 from mlflow.entities import Run
 
 from hit.config import flat_defaults
-from hit.config.field_roles import is_layered
+from hit.config.field_roles import is_layered, is_option
 from hit.errors import StoreError
 from hit.schema import DEFAULT_EXPERIMENT, SCHEMA_VERSION, Kind
 from hit.schema.experiments import Experiment
@@ -162,14 +162,16 @@ def _as_if_read_at_once(frame: pd.DataFrame) -> pd.DataFrame:
     known = [*BASE_COLUMNS, *flat_defaults()]
     others = [str(name) for name in frame if name not in known]
     empty = frame[others].isna().all()
-    kept = sorted((name for name in others if not empty[name]), key=lambda name: (not is_layered(name), name))
+    kept = sorted(
+        (name for name in others if not empty[name]), key=lambda name: (not is_layered(name), not is_option(name), name)
+    )
     frame = frame[[*known, *kept]].copy()
     for name in _INTEGERS:
         if frame[name].isna().all():
             frame[name] = pd.Series([None] * len(frame), index=frame.index, dtype=object)
         elif frame[name].dtype == float and frame[name].notna().all():
             frame[name] = frame[name].astype("int64")
-    for name in _WORDS:
+    for name in [*_WORDS, *filter(is_option, kept)]:
         if frame[name].dtype == object or frame[name].isna().all():
             frame[name] = pd.Series([None if pd.isna(value) else value for value in frame[name]], index=frame.index)
     return frame

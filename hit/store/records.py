@@ -13,7 +13,7 @@ import pandas as pd
 from mlflow.entities import Run
 
 from hit.config import BETA, flat_defaults
-from hit.config.field_roles import is_layered
+from hit.config.field_roles import is_layered, is_option
 from hit.schema import TAG_COLUMNS
 
 _INFO = ("run_id", "run_name", "experiment_id", "status", "start_time", "end_time")
@@ -83,6 +83,8 @@ class Records:
             # Where rate targets moved β, what it ended as decides what the model is.
             ended = self.metrics.get(name) if BETA.match(name) else None
             columns[name] = asked if ended is None else np.where(np.isnan(ended), np.array(asked, float), ended)
+        for name in sorted(filter(is_option, self.params)):
+            columns[name] = [None if text is None else option_value(name, text) for text in self.params[name]]
         # β, epochs and the like stand as typed params already; their mirrors are for MLflow's own filters.
         for name in sorted(self.metrics.keys() - columns.keys()):
             columns[name] = self.metrics[name]
@@ -105,6 +107,23 @@ def as_typed(text: str) -> str:
     except ValueError:
         return text
     return words[0] if len(words) == 1 and shlex.quote(words[0]) == text else text
+
+
+def option_value(name: str, text: str) -> Any:
+    """An option of a model or likelihood as a number or a truth, where its text is one: the part may not be here.
+
+    >>> option_value("model.depth", "4"), option_value("model.gated", "True"), option_value("model.source", "a.py@1e3")
+    (4.0, True, 'a.py@1e3')
+    """
+    text = as_typed(text)
+    if name.endswith(".source"):
+        return text
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def _typed_column(default: Any, texts: Sequence[str | None]) -> list[Any]:

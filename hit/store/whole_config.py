@@ -10,7 +10,7 @@ from typing import Any
 from mlflow.entities import Run
 
 from hit.config import flat_defaults
-from hit.config.field_roles import is_layered
+from hit.config.field_roles import is_layered, is_option
 from hit.errors import StoreError
 from hit.schema import CONFIG
 from hit.schema.field_lengths import is_shortened
@@ -21,7 +21,11 @@ from hit.store.store import Store
 def config_of(run: Run) -> dict[str, Any]:
     """The flat config of a run, as it was asked for."""
     known = flat_defaults()
-    flat = {name: as_typed(text) for name, text in run.data.params.items() if name in known or is_layered(name)}
+    flat = {
+        name: as_typed(text)
+        for name, text in run.data.params.items()
+        if name in known or is_layered(name) or is_option(name)
+    }
     if flat.get("model") == "vae":  # `mlflow run` once logged its default of β_2 for models of one layer, too
         flat.pop("beta_2", None)
     return flat

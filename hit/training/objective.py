@@ -32,7 +32,7 @@ def warmup_factor(config: TrainConfig, epoch: int) -> float:
     The research code's warm-up of LVAE (https://arxiv.org/abs/2302.04855); 1 for other models and without warm-up.
     """
     length = config.epochs // 5
-    if config.model != "lvae" or not config.warmup or length == 0:
+    if "warmup" not in config.model_part.reads or not config.warmup or length == 0:
         return 1.0
     return min(1.0, epoch / length)
 

@@ -14,10 +14,11 @@ import pandas as pd
 
 from hit.config import TrainConfig
 from hit.config.field_roles import BETA, Role, is_layered, role_of
+from hit.config.parts import PARTS, fitting, is_source
 from hit.config.rate_targets import TARGET
 from hit.errors import ConfigError, nearest, shown
 
-_ENTRY = re.compile(r",\s*(?=[A-Za-z_]\w*\s*=)")
+_ENTRY = re.compile(r",\s*(?=[A-Za-z_][\w.]*\s*=)")
 #: Of which no further dimension can be made: β and rate targets have options of their own.
 _UNSEARCHED = frozenset({Role.MACHINE, Role.DATA, Role.RATES, Role.SEED, Role.START})
 
@@ -90,7 +91,7 @@ class SearchSpace:
             ConfigError: they do not go together.
         """
         flat = self.base.to_flat() | {one.name: one.tidy(values[one.name]) for one in self.dimensions}
-        return TrainConfig.from_flat(flat)
+        return TrainConfig.from_flat(fitting(flat) if self.fields & PARTS.keys() else flat)
 
     def inside(self, rows: pd.DataFrame) -> tuple[npt.NDArray[np.intp], list[dict[str, Any]]]:
         """Which rows a config of this space describes, and their values of the dimensions.
@@ -152,7 +153,7 @@ def parse_fields(text: str, base: TrainConfig) -> tuple[Dimension, ...]:
     ((8, 16), 0.0001, 0.01, True)
     """
     flat = base.to_flat()
-    known = [name for name in flat if role_of(name) not in _UNSEARCHED]
+    known = [name for name in flat if role_of(name) not in _UNSEARCHED and not is_source(name)]
     found: dict[str, Dimension] = {}
     for part in filter(None, (part.strip() for part in _ENTRY.split(text))):
         name, equals, values = (piece.strip() for piece in part.partition("="))
@@ -194,7 +195,8 @@ def _choices(name: str, text: str, base: TrainConfig) -> Dimension:
 
 def _value(name: str, text: str, base: TrainConfig) -> Any:
     """The typed value, once the config has accepted it."""
-    config = TrainConfig.from_flat(base.to_flat() | {name: text})
+    flat = base.to_flat() | {name: text}
+    config = TrainConfig.from_flat(fitting(flat) if name in PARTS else flat)
     if config.layers != base.layers:
         raise ConfigError(f"space must leave the number of layers at {base.layers}, got {name}={text[:200]}")
     return config.to_flat()[name]
