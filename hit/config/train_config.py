@@ -127,6 +127,17 @@ class TrainConfig:
             )
         self.targets.check_betas(self.betas)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """For another process, which may know the options' class by another module."""
+        return vars(self) | {
+            name: flat_options(kind, getattr(self, kind), getattr(self, name)) for name, kind in _OPTIONS.items()
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(
+            state | {name: parse_options(kind, state[kind], state[name]) for name, kind in _OPTIONS.items()}
+        )
+
     @property
     def model_part(self) -> ModelPart:
         """What is known of its model."""

@@ -1,6 +1,6 @@
 """Parts of one kind by name: ours and those of extensions, found in one way."""
 
-__all__ = ["Registry", "all_or_nothing", "temporary"]
+__all__ = ["Registry", "all_or_nothing", "foreign", "temporary"]
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -81,7 +81,7 @@ class Registry(Generic[EntryT]):
         Raises:
             ConfigError: nothing is registered under it; with the nearest name.
         """
-        if name not in self._entries:
+        if name not in self:
             raise ConfigError(self.unknown(name))
         return self._entries[name]
 
@@ -107,6 +107,11 @@ class Registry(Generic[EntryT]):
         return f"{self.kind} must be {one_of}{listed}, got {shown(name)}{hint}"
 
     def __contains__(self, name: object) -> bool:
+        """Whether something is registered under it here, or by an extension that is known of."""
+        if name not in self._entries:
+            from hit.extensions.discovery import load_known  # which fills registries
+
+            load_known()
         return name in self._entries
 
     def __iter__(self) -> Iterator[EntryT]:
@@ -140,6 +145,11 @@ def temporary() -> Iterator[None]:
 
 class _Done(Exception):
     pass
+
+
+def foreign() -> dict[str, list[str]]:
+    """Kind of part → names of those that are not ours."""
+    return {one.kind: [name for name, source in one._sources.items() if source is not None] for one in _ALL}
 
 
 def _home(source: Source | None) -> str:

@@ -42,6 +42,7 @@ class Tag(StrEnum):
     SWEEP = "hit.sweep"
     DEFINITION = "hit.definition"
     CONFIG_HASH = "hit.config_hash"
+    EXTENSIONS = "hit.extensions"
     GROUP = "hit.group"
     DATA_DIGEST = "hit.data_digest"
     IMPORTED = "hit.imported"
