@@ -11,7 +11,7 @@ from hit.commands import program
 from hit.config import describe, flat_defaults
 from hit.config.field_roles import is_option
 from hit.config.options import defaults, infos
-from hit.config.parts import option_helps
+from hit.config.part_options import option_helps
 from hit.errors import ConfigError, nearest, shown
 from hit.extensions import load_extensions
 from hit.extensions.registry import foreign

@@ -25,6 +25,8 @@ VARIABLE = "HIT_EXTENSIONS"
 #: Path of what was imported → what it is.
 _LOADED: dict[str, Source] = {}
 _UNDER_WAY: list[str] = []
+#: Values of the variable whose extensions are there.
+_SEEN: set[str] = set()
 
 
 def load_extensions(text: str = "") -> None:
@@ -49,10 +51,12 @@ def load_extensions(text: str = "") -> None:
 
 def load_known() -> None:
     """Those of $HIT_EXTENSIONS and of installed packages: whatever process looks a name up that it does not know."""
-    if not _UNDER_WAY:
+    text = os.environ.get(VARIABLE, "")
+    if not _UNDER_WAY and text not in _SEEN:
         _load_installed()
-        for name in _names(os.environ.get(VARIABLE, "")):
+        for name in _names(text):
             _load(name)
+        _SEEN.add(text)
 
 
 def loaded() -> list[Source]:
