@@ -10,8 +10,8 @@ import pandas as pd
 
 from analysis.frame import column, finished, layers, values
 from hit.config import TrainConfig, flat_defaults
-from hit.config.field_meanings import MEANINGS, meaningless
 from hit.config.field_roles import NEUTRAL, Role, is_option, role_of
+from hit.config.parts import MEANINGS, meaningless
 from hit.errors import ConfigError
 
 #: What sweeps vary, and what decides no result.

@@ -11,8 +11,10 @@ from hit.commands import program
 from hit.config import describe, flat_defaults
 from hit.config.field_roles import is_option
 from hit.config.options import defaults, infos
-from hit.config.parts import option_helps
+from hit.config.part_options import option_helps
 from hit.errors import ConfigError, nearest, shown
+from hit.extensions import load_extensions
+from hit.extensions.registry import foreign
 
 CONFIG = "model and training"
 #: Stands for the value of an option that was not typed.
@@ -80,6 +82,8 @@ class Parser(argparse.ArgumentParser):
         Raises:
             ConfigError: an unknown option (with the nearest known one) or a missing value.
         """
+        load_extensions(_extensions(argv))
+        self._name_parts_of_others()
         if CONFIG in self._groups:
             self._add_part_options()
         names = [*chain(*self._groups.values())]
@@ -99,6 +103,14 @@ class Parser(argparse.ArgumentParser):
                 raise ConfigError(f"option {shown(word)} must have a value")
             parsed[self._home_of(name)][name] = value if equals else rest.pop(0)
         return parsed
+
+    def _name_parts_of_others(self) -> None:
+        """Let the help of an option that names a part name those of extensions, too."""
+        others = foreign()
+        for action in self._actions:
+            names = [name for name in others.get(action.dest, []) if name not in (action.help or "").split(" ")]
+            if names:
+                action.help = f"{action.help}; of extensions: {' '.join(names)}"
 
     def _add_part_options(self) -> None:
         """One option for each of every model and likelihood that there is; which of them fits, the config says."""
@@ -132,3 +144,13 @@ class Parser(argparse.ArgumentParser):
         self._groups[title] = list(values)
         for name, value in values.items():
             group.add_argument(f"--{name}", default=value, metavar=type(value).__name__, help=helps[name] or " ")
+
+
+def _extensions(argv: Sequence[str]) -> str:
+    """What the option `extensions` names: parts must be known before options are read."""
+    said = ""
+    for word, following in zip(argv, [*argv[1:], ""], strict=True):
+        name, equals, value = word.partition("=")
+        if name == "--extensions":
+            said = value if equals else following
+    return said

@@ -19,8 +19,8 @@ from typing import Any
 
 from hit.config.rate_targets import TARGET
 
-#: A flat name of an option of a model or a likelihood: `model.depth`.
-OPTION = re.compile(r"(model|likelihood)\.([A-Za-z_]\w*)\Z", re.ASCII)
+#: A flat name of an option of a model or a likelihood: `model.depth`; `….source` says where a part comes from.
+OPTION = re.compile(r"(model|likelihood|dataset)\.([A-Za-z_]\w*)\Z", re.ASCII)
 #: A flat name of one layer's β: `beta_1` weighs R_1, the rate of the layer next to the data.
 BETA = re.compile(r"beta_([1-9][0-9]{0,3})\Z")
 
@@ -107,7 +107,7 @@ def role_of(name: str) -> Role:
     if BETA.match(name):
         return ROLES["betas"]
     if match := OPTION.match(name):
-        return ROLES[f"{match[1]}_options"]
+        return ROLES.get(f"{match[1]}_options", ROLES[match[1]])
     return ROLES["targets" if TARGET.match(name) else name]
 
 

@@ -30,13 +30,16 @@ __all__ = [
     "Where",
     "Workers",
     "clauses",
+    "dimensions",
     "whole_number",
 ]
 
 import re
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, StringConstraints
+
+from hit.errors import ConfigError, shown
 
 #: Characters of a text: lists of metrics, axes, a region. Longer ones are told from what was meant by a glance.
 MOST_TEXT = 5000
@@ -105,3 +108,17 @@ def whole_number(text: str) -> int | None:
     (7, None, None, None, None)
     """
     return int(text) if re.fullmatch(r"[0-9]{1,15}", text) else None
+
+
+def dimensions(value: Any) -> tuple[Any, ...]:
+    """'8,20' or 20 or (8, 20) → a tuple that pydantic checks."""
+    parts: tuple[Any, ...] | None = None
+    if isinstance(value, str):
+        parts = tuple(whole_number(part.strip()) for part in value.split(","))
+    elif isinstance(value, int) and not isinstance(value, bool):
+        parts = (value,)
+    elif isinstance(value, list | tuple):
+        parts = tuple(value)
+    if not parts or None in parts:
+        raise ConfigError(f"z_dims must be whole numbers with commas, got {shown(value)}")
+    return parts

@@ -6,6 +6,7 @@ __all__ = [
     "Device",
     "Experiment",
     "ExperimentOptions",
+    "Extensions",
     "MachineOptions",
     "StateDir",
     "Threads",
@@ -40,13 +41,21 @@ Experiment = Annotated[
         "else hit"
     ),
 ]
+Extensions = Annotated[
+    field_types.Text,
+    Field(
+        description="Python files and modules, with commas, that register models, likelihoods and other parts, beside "
+        "those of $HIT_EXTENSIONS and of installed packages"
+    ),
+]
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
 class ExperimentOptions:
-    """Where in the store a command works."""
+    """Where in the store a command works, and whose parts it knows beside ours."""
 
     experiment: Experiment = ""
+    extensions: Extensions = ""
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))

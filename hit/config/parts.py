@@ -1,26 +1,28 @@
-"""Models and likelihoods by name, and what is known of each before it is built: options, shared fields, layers.
+"""Models, likelihoods and data sets by name, and what is known of each before it is built: options, fields, layers.
 
 Their networks are imported when one is built, so that names and options are known without torch.
 """
 
 __all__ = [
+    "DATASETS",
     "LIKELIHOODS",
+    "LIKELIHOOD_HELP",
+    "MEANINGS",
     "MODELS",
+    "MODEL_HELP",
     "PARTS",
+    "SOURCE",
+    "DatasetPart",
     "LikelihoodPart",
+    "Meaning",
     "ModelPart",
     "Part",
-    "deciding_options",
-    "fitting",
-    "flat_options",
-    "is_source",
-    "option_helps",
-    "parse_options",
+    "meaningless",
 ]
 
 import importlib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -29,11 +31,11 @@ from pydantic.dataclasses import is_pydantic_dataclass
 
 from hit.config.field_roles import OPTION, ROLES
 from hit.config.options import infos, one_line
-from hit.errors import ConfigError, nearest, shown
-from hit.extensions import Registry
+from hit.errors import ConfigError, EndsWork, nearest, shown
+from hit.extensions import Registry, source_of
 
 #: The flat parameter `model.source` says where a model comes from that is not ours.
-_SOURCE = "source"
+SOURCE = "source"
 _TYPES = (bool, int, float, str)
 
 
@@ -75,12 +77,26 @@ class Part:
         return f"{self.kind} {self.name!r}"
 
     def __call__(self, *arguments: Any) -> Any:
-        """Build it."""
+        """Build it.
+
+        Raises:
+            ConfigError: that of others fails.
+        """
         build = self.build
         if isinstance(build, str):
             module, _, function = build.partition(":")
             build = getattr(importlib.import_module(module), function)
-        return build(*arguments)
+        if source_of(build) is None:
+            return build(*arguments)
+        try:
+            return build(*arguments)
+        except EndsWork:
+            raise
+        except Exception as error:
+            if "memory" in str(error):  # told by whoever knows how much there is
+                raise
+            said = f"{type(error).__name__}: {error}".partition("\n")[0]
+            raise ConfigError(f"{self.label} must be built without an error, got {said}") from error
 
     def usual(self) -> Any:
         """Its options at their defaults; None where it has none."""
@@ -110,7 +126,7 @@ class Part:
             raise ConfigError(f"options of {self.label} must be a frozen pydantic dataclass, got {shown(options)}")
         for entry in fields(options):
             own = f"option {entry.name!r} of {self.label}"
-            if entry.name in ROLES or entry.name == _SOURCE:
+            if entry.name in ROLES or entry.name == SOURCE:
                 raise ConfigError(f"{own} must have a name of its own: every config has {entry.name!r}")
             if not OPTION.match(f"{self.kind}.{entry.name}"):
                 raise ConfigError(f"{own} must be called by letters, digits and _")
@@ -154,8 +170,24 @@ class LikelihoodPart(Part):
         return "likelihood"
 
 
+@dataclass(frozen=True, eq=False)
+class DatasetPart(Part):
+    """A data set: `build(request)` reads it, a `hit.data.Dataset` (`hit.data.named.DataRequest`).
+
+    Attributes:
+        crops: whether its images are streamed, and may be cropped.
+    """
+
+    crops: bool = False
+
+    @property
+    def kind(self) -> str:
+        return "dataset"
+
+
 MODELS: Registry[ModelPart] = Registry("model", ModelPart)
 LIKELIHOODS: Registry[LikelihoodPart] = Registry("likelihood", LikelihoodPart)
+DATASETS: Registry[DatasetPart] = Registry("dataset", DatasetPart)
 #: Field of `TrainConfig` that names a part → the parts that there are.
 PARTS: dict[str, Registry[Any]] = {"model": MODELS, "likelihood": LIKELIHOODS}
 
@@ -163,6 +195,12 @@ _HIERARCHICAL = {"latent", "z_dims", "linear_z1", "channels", "posterior"}
 MODELS.register("ghvae", "hit.models.build:hierarchical", reads=_HIERARCHICAL)
 MODELS.register("lvae", "hit.models.build:hierarchical", help="ladder", reads=_HIERARCHICAL | {"warmup"})
 MODELS.register("vae", "hit.models.build:one_layer", help="one layer", reads={"channels", "posterior"})
+
+_OF_DATA = "hit.data.named"
+DATASETS.register("digits", f"{_OF_DATA}:digits", help="scikit-learn's, no download")
+for _name in ("mnist", "binary_mnist", "fashion_mnist", "cifar10", "svhn"):
+    DATASETS.register(_name, f"{_OF_DATA}:torchvision_set", help="torchvision's")
+DATASETS.register("imagenet", f"{_OF_DATA}:imagenet", help="as torchvision unpacks it", crops=True)
 
 _OF_LIKELIHOODS = "hit.distributions.builders"
 LIKELIHOODS.register("bernoulli", f"{_OF_LIKELIHOODS}:bernoulli", help="grey images, rounded", levels=2)
@@ -175,74 +213,58 @@ LIKELIHOODS.register(
     "mol", f"{_OF_LIKELIHOODS}:mol", help="discretised mixture of logistics: 256 levels, grey or colour"
 )
 
+MODEL_HELP = "ghvae, lvae (ladder) or vae (one layer)"
+LIKELIHOOD_HELP = (
+    "p(x|z_1): bernoulli (grey images, rounded), bernoulli_grey (not rounded, as the research code's MNIST), gaussian "
+    "(fixed σ), gaussian_learned (one learned σ) or mol (discretised mixture of logistics: 256 levels, grey or colour)"
+)
 
-def is_source(name: str) -> bool:
-    """Whether a flat parameter says where a part comes from."""
-    return name in {f"{kind}.{_SOURCE}" for kind in PARTS}
 
+@dataclass(frozen=True)
+class Meaning:
+    """Where a field means something: where the part that another field names reads it.
 
-def parse_options(kind: str, name: str, flat: Mapping[str, Any]) -> Any:
-    """Options of the part of a kind that is called `name`, from flat parameters, among which others may stand.
-
-    Raises:
-        ConfigError: no such part, an unknown option, a wrong value, or a part of another source than the flat
-            parameters name, as those of a run do.
+    Attributes:
+        field: the other field, `model` or `likelihood`.
+        otherwise: what identities hold in its place elsewhere; None: nothing.
     """
-    own = {match[2]: value for key, value in flat.items() if (match := OPTION.match(key)) and match[1] == kind}
-    needed = str(own.pop(_SOURCE, ""))
-    if needed and name not in PARTS[kind]:
-        raise ConfigError(f"{kind} {name!r} must come from {needed}, and nothing here has it; {_HOW}")
-    part: Part = PARTS[kind].get(name)
-    have = PARTS[kind].source(name)
-    if needed and (have is None or have.digest != needed.rpartition("@")[2]):
-        raise ConfigError(f"{part.label} must come from {needed}, got {have or 'that of hit'}; {_HOW}")
-    return part.parse(own)
+
+    field: str
+    otherwise: Any = None
 
 
-def flat_options(kind: str, name: str, options: Any) -> dict[str, Any]:
-    """The options of a part as flat parameters, and where it comes from, if it is not ours."""
-    flat = {} if options is None else {f"{kind}.{one.name}": getattr(options, one.name) for one in fields(options)}
-    source = PARTS[kind].source(name)
-    return flat | ({f"{kind}.{_SOURCE}": str(source)} if source else {})
+#: Fields that not every part reads → whose they are. Elsewhere they do not tell two models apart.
+MEANINGS = {
+    "sigma": Meaning("likelihood"),
+    "posterior": Meaning("model"),
+    "latent": Meaning("model", otherwise="dense"),
+    "channels": Meaning("model"),
+    "z_dims": Meaning("model"),
+    "warmup": Meaning("model"),
+}
 
 
-def deciding_options(kind: str, name: str, options: Any) -> dict[str, Any]:
-    """What of the options decides a result: those that are not at their defaults, and the digest of foreign source.
+def meaningless(values: Mapping[str, Any], free: Collection[str] = ()) -> frozenset[str]:
+    """Fields that mean nothing for a model with these values of the fields they depend on.
 
-    So a model keeps the identity of its earlier runs when an option is added.
+    Of a part that nobody has registered here, all may mean something.
+
+    Args:
+        values: field → value; more may be there.
+        free: fields that may have other values, too.
+
+    >>> sorted(meaningless({"model": "vae", "likelihood": "gaussian"}))
+    ['latent', 'warmup', 'z_dims']
     """
-    usual = PARTS[kind].get(name).usual()
-    given = {} if options is None else {one.name: getattr(options, one.name) for one in fields(options)}
-    changed = {f"{kind}.{key}": value for key, value in given.items() if value != getattr(usual, key)}
-    source = PARTS[kind].source(name)
-    return changed | ({f"{kind}.{_SOURCE}": source.digest} if source else {})
+    return frozenset(
+        name
+        for name, meaning in MEANINGS.items()
+        if meaning.field not in free and not _reads(meaning.field, values[meaning.field], name)
+    )
 
 
-def fitting(flat: Mapping[str, Any]) -> dict[str, Any]:
-    """Flat parameters without the options that belong to another model or likelihood than they name."""
-    kept = dict(flat)
-    for kind, registry in PARTS.items():
-        name = str(flat.get(kind))
-        if name in registry:
-            own = flat_options(kind, name, registry.get(name).usual())
-            kept = {key: value for key, value in kept.items() if key.partition(".")[0] != kind or key in (kind, *own)}
-    return kept
-
-
-def option_helps() -> dict[str, str]:
-    """Every option of every part → what it says, of which part, and its default."""
-    said: dict[str, list[str]] = {}
-    for kind, registry in PARTS.items():
-        for part in registry:
-            for entry in [] if part.options is None else fields(part.options):
-                described = infos(part.options)[entry.name].description or entry.name
-                said.setdefault(f"{kind}.{entry.name}", []).append(
-                    f"{part.name}: {described} (default: {entry.default})"
-                )
-    return {name: "; ".join(lines) for name, lines in said.items()}
-
-
-_HOW = "name the file or module by --extensions or $HIT_EXTENSIONS"
+def _reads(kind: str, part: str, name: str) -> bool:
+    return part not in PARTS[kind] or name in PARTS[kind].get(part).reads
 
 
 def _as_text(info: pydantic.fields.FieldInfo, value: Any) -> Any:

@@ -12,31 +12,34 @@ from pydantic import AfterValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from hit.config import field_types
-from hit.config.field_meanings import MEANINGS, meaningless
 from hit.config.field_roles import BETA, NEUTRAL, Role, fields_of, is_option
-from hit.config.field_types import Text, whole_number
+from hit.config.field_types import Text, dimensions
 from hit.config.machine_options import DataRoot, Device, MachineOptions, StateDir, Threads
 from hit.config.options import CROP_HELP, one_line, unknown
+from hit.config.part_options import (
+    check_dataset,
+    deciding_options,
+    flat_options,
+    flat_source,
+    parse_options,
+    settled_options,
+)
 from hit.config.parts import (
+    LIKELIHOOD_HELP,
     LIKELIHOODS,
+    MEANINGS,
+    MODEL_HELP,
     MODELS,
     PARTS,
     LikelihoodPart,
     ModelPart,
-    deciding_options,
-    flat_options,
-    parse_options,
+    meaningless,
 )
 from hit.config.rate_targets import TARGET, TARGET_DEFAULTS, RateTargets
 from hit.errors import ConfigError, shown
 from hit.schema.hashing import identity_hash
 from hit.schema.metric_groups import GROUPS_HELP, Groups
 
-MODEL_HELP = "ghvae, lvae (ladder) or vae (one layer)"
-LIKELIHOOD_HELP = (
-    "p(x|z_1): bernoulli (grey images, rounded), bernoulli_grey (not rounded, as the research code's MNIST), gaussian "
-    "(fixed σ), gaussian_learned (one learned σ) or mol (discretised mixture of logistics: 256 levels, grey or colour)"
-)
 #: Fields that hold the options of a part → the field that names the part.
 _OPTIONS = {f"{kind}_options": kind for kind in PARTS}
 #: Fields that are several flat parameters.
@@ -113,8 +116,8 @@ class TrainConfig:
     state_dir: StateDir = MachineOptions.state_dir
 
     def __post_init__(self) -> None:
-        for kind in PARTS:
-            self._settle_options(kind)
+        for name, kind in _OPTIONS.items():
+            object.__setattr__(self, name, settled_options(kind, getattr(self, kind), getattr(self, name)))
         if self.linear_z1 and ("linear_z1" not in self.model_part.reads or self.latent == "conv"):
             raise ConfigError(
                 "linear_z1 must be 0 unless model is ghvae or lvae with latent=dense, "
@@ -126,6 +129,17 @@ class TrainConfig:
                 f"model={self.model}, latent={self.latent} and L = {self.layers}"
             )
         self.targets.check_betas(self.betas)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For another process, which may know the options' class by another module."""
+        return vars(self) | {
+            name: flat_options(kind, getattr(self, kind), getattr(self, name)) for name, kind in _OPTIONS.items()
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(
+            state | {name: parse_options(kind, state[kind], state[name]) for name, kind in _OPTIONS.items()}
+        )
 
     @property
     def model_part(self) -> ModelPart:
@@ -175,9 +189,10 @@ class TrainConfig:
                 known = [*names, "beta_1", "beta_2", *TARGET_DEFAULTS]
                 raise unknown(name, known)
             elif name == "z_dims":
-                values[name] = _dims(value)
+                values[name] = dimensions(value)
             else:
                 values[name] = value
+        check_dataset(str(values.get("dataset", "")), options)
         for kind in PARTS:
             values[f"{kind}_options"] = parse_options(kind, values.get(kind, getattr(cls, kind)), options)
         layers = _layers(values)
@@ -209,6 +224,8 @@ class TrainConfig:
                 flat.update(flat_options(kind, getattr(self, kind), value))
             else:
                 flat[entry.name] = value
+                if entry.name == "dataset":
+                    flat |= flat_source("dataset", value)
         return flat
 
     def numbers(self) -> dict[str, float]:
@@ -258,15 +275,6 @@ class TrainConfig:
             deciding |= deciding_options(kind, getattr(self, kind), getattr(self, name))
         return deciding | self.targets.to_flat()
 
-    def _settle_options(self, kind: str) -> None:
-        """Options that were not given have their defaults; those of another part are refused."""
-        field, part = f"{kind}_options", PARTS[kind].get(getattr(self, kind))
-        given = getattr(self, field)
-        if given is None:
-            object.__setattr__(self, field, part.usual())
-        elif part.options is None or not isinstance(given, part.options):
-            raise ConfigError(f"{field} must be those of {part.label}, got {shown(given)}")
-
 
 def beta_numbers(betas: Sequence[float]) -> dict[str, float]:
     """β_1 … β_L as metrics in schema names."""
@@ -281,17 +289,3 @@ def beta_numbers(betas: Sequence[float]) -> dict[str, float]:
 def _layers(values: Mapping[str, Any]) -> int:
     part = MODELS.get(values.get("model", TrainConfig.model))
     return part.layers_of(values["model_options"], values.get("z_dims", TrainConfig.z_dims))
-
-
-def _dims(value: Any) -> tuple[Any, ...]:
-    """'8,20' or 20 or (8, 20) → a tuple that pydantic checks."""
-    parts: tuple[Any, ...] | None = None
-    if isinstance(value, str):
-        parts = tuple(whole_number(part.strip()) for part in value.split(","))
-    elif isinstance(value, int) and not isinstance(value, bool):
-        parts = (value,)
-    elif isinstance(value, list | tuple):
-        parts = tuple(value)
-    if not parts or None in parts:
-        raise ConfigError(f"z_dims must be whole numbers with commas, got {shown(value)}")
-    return parts

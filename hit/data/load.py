@@ -3,32 +3,32 @@
 __all__ = ["NAMES", "load"]
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
+from hit.config.parts import DATASETS
 from hit.config.paths import given_path
 from hit.data.dataset import Dataset, Split
-from hit.data.digits import read_digits
-from hit.data.folders.folder import CROP, read_folder
+from hit.data.folders.folder import read_folder
+from hit.data.named import DataRequest
 from hit.data.npz import read_npz
-from hit.data.torchvision_sets.download import DataRoot, ensure
-from hit.data.torchvision_sets.sources import SOURCES
-from hit.errors import DataError, nearest
+from hit.data.torchvision_sets.download import DataRoot
+from hit.errors import DataError, nearest, shown
 
-#: The data sets known by name.
-NAMES = ("digits", "mnist", "binary_mnist", "fashion_mnist", "cifar10", "svhn", "imagenet")
-
-_IMAGENET_FILES = ("train", "val")
+#: Our data sets that are known by name; `hit.config.parts.DATASETS` has those of extensions, too.
+NAMES = tuple(part.name for part in DATASETS if DATASETS.source(part.name) is None)
 
 
 def load(name: str, root: str = "", crop: int = 0, workers: int | None = None) -> Dataset:
     """The data set called `name`, on the CPU.
 
     Args:
-        name: one of `NAMES`; or the path of an `.npz` file (`hit.data.npz.read_npz` says what it
-            holds); or the path of a folder of images by class (`hit.data.folders.folder.read_folder`). A folder
-            that is called like a data set is reached as `./mnist`.
+        name: one that is registered (`hit.config.parts.DATASETS`); or the path of an `.npz` file
+            (`hit.data.npz.read_npz` says what it holds); or the path of a folder of
+            images by class (`hit.data.folders.folder.read_folder`). A folder that is called like a data set is
+            reached as `./mnist`.
         root: where torchvision's data sets lie, and are downloaded to where they are missing; empty:
             the environment variable HIT_DATA, else `./data`. `digits` and paths need no root. ImageNet is
             not downloaded: it is `<root>/imagenet`, as `torchvision.datasets.ImageNet` unpacks it.
@@ -56,33 +56,27 @@ def load(name: str, root: str = "", crop: int = 0, workers: int | None = None) -
 def _load(name: str, root: str, crop: int, workers: int | None) -> Dataset:
     if crop < 0:
         raise DataError(f"crop must be 0 or more pixels, got {crop}")
-    if name == "imagenet":
-        train, test, classes = read_folder(_imagenet(DataRoot.find(root)), crop or CROP, workers)
-        return _checked(Dataset(name, train, test, classes))
     path = Path(os.path.expanduser(name))
-    if name not in NAMES and path.suffix.lower() != ".npz" and name and os.path.isdir(path):
+    part = DATASETS.get(name) if name in DATASETS else None
+    if part is None and path.suffix.lower() != ".npz" and name and os.path.isdir(path):
         # unlike Path.is_dir, os.path.isdir is False where permission is denied
         train, test, classes = read_folder(path, crop, workers)
         return _checked(Dataset(name, train, test, classes))
-    if crop and (name in NAMES or path.suffix.lower() == ".npz"):
+    if crop and (path.suffix.lower() == ".npz" if part is None else not part.crops):
         raise DataError(f"crop must be 0 but for imagenet and folders of images, got {crop}")
-    if name == "digits":
-        return Dataset(name, *read_digits(), classes=10)
-    if name in NAMES:
-        source = SOURCES[name.removeprefix("binary_")]
-        data_root = DataRoot.find(root)
-        ensure(source, data_root)
-        kept = source.read(data_root.path)
-        if name == "binary_mnist":
-            kept = (_binarise(kept[0]), _binarise(kept[1]))
-        return Dataset(name, *kept, classes=10)
+    if part is not None:
+        dataset = part(DataRequest(name, DataRoot.find(root), crop, workers))
+        if not isinstance(dataset, Dataset):
+            raise DataError(f"it must be read as a Dataset, got {shown(dataset)}")
+        return dataset if name in NAMES and not part.crops else _checked(replace(dataset, name=name))
     if path.suffix.lower() == ".npz":
         return _checked(Dataset(name, *read_npz(path)))
     if os.path.isfile(path):
         raise DataError("a file of data must end in .npz; images are given as a folder of images by class")
     if os.sep in name:
         raise DataError("there is no such file or folder")
-    raise DataError(f"unknown{nearest(name.lower(), NAMES)}; or the path of an .npz file or of a folder of images")
+    hint = nearest(name.lower(), DATASETS.names())
+    raise DataError(f"unknown{hint}; or the path of an .npz file or of a folder of images")
 
 
 def _checked(dataset: Dataset) -> Dataset:
@@ -98,20 +92,3 @@ def _checked(dataset: Dataset) -> Dataset:
         if low == high:
             raise DataError(f"training images must differ, but every pixel of all of them is {low}")
     return dataset
-
-
-def _imagenet(root: DataRoot) -> Path:
-    folder = root.path / "imagenet"
-    for part in _IMAGENET_FILES:
-        if not os.path.isdir(folder / part):
-            raise DataError(
-                f"{folder / part} must be a folder that holds a folder of images for each class, and is missing; "
-                "ImageNet cannot be downloaded by itself (ask for it at https://image-net.org): unpack it "
-                f"there, or set data_root or $HIT_DATA, now {root}"
-            )
-    return folder
-
-
-def _binarise(split: Split) -> Split:
-    """round(x / 255), as levels 0 and 255."""
-    return Split(split.images.ge(128).to(torch.uint8).mul_(255), split.labels)

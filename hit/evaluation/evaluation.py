@@ -16,6 +16,7 @@ from hit.classifiers.scorer import SampleScorer
 from hit.data import Dataset, batches
 from hit.distributions import DiagonalGaussian, LatentDistribution
 from hit.errors import ConfigError, Diverged, shown
+from hit.evaluation.extension_metrics import measure_extension_metrics
 from hit.evaluation.latents import Layer, measure_layer
 from hit.evaluation.samples import measure_generation, measure_inception
 from hit.metrics import (
@@ -47,10 +48,12 @@ class Evaluation:
         metrics: by name as declared in `hit.schema`, which tells the unit of each (`hit.schema.metric`): rates and
             distortion in nats per image, PSNR in decibels, accuracies from 0 to 1.
         projections: l → the principal components of the posterior means of z_l; empty without the group latents.
+        skipped: group → why it could not be measured, in one line.
     """
 
     metrics: dict[str, float]
     projections: dict[int, Projection] = field(default_factory=dict)
+    skipped: dict[str, str] = field(default_factory=dict)
 
 
 @memory_is_told
@@ -77,8 +80,8 @@ def evaluate_model(
         betas: β_1 … β_L of the objective; without them `test/objective` is left out.
         groups: names of `hit.schema.metric_groups`: core (rates, distortion, PSNR), latents (information, accuracies
             and their bounds; it takes a minute for 10,000 images), generation (needs `scorer`), inception (the FID,
-            which takes a download). Core and latents are one pass over the test set, so that latents bring core with
-            them.
+            which takes a download), extensions (what extensions have registered). Core and latents are one pass over
+            the test set, so that latents bring core with them.
         scorer: the classifier that scores samples, trained on the same data, on the same device.
         fid: fresh; made here where it is absent and asked for.
         check: called between measurements; raises to stop.
@@ -111,7 +114,12 @@ def evaluate_model(
         metrics = metrics | measure_generation(model, dataset, scorer, check)
     if "inception" in groups and fid is not None:
         metrics = metrics | measure_inception(model, dataset, fid, check)
-    return Evaluation(metrics, found.projections)
+    skipped: dict[str, str] = {}
+    if "extensions" in groups:
+        own, fault = measure_extension_metrics(model, dataset, check)
+        metrics = metrics | own
+        skipped = {"extensions": fault} if fault else {}
+    return Evaluation(metrics, found.projections, skipped)
 
 
 def _assert_measurable(

@@ -1,7 +1,8 @@
 """Parts of one kind by name: ours and those of extensions, found in one way."""
 
-__all__ = ["Registry", "all_or_nothing", "temporary"]
+__all__ = ["Registry", "all_or_nothing", "foreign", "temporary"]
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Generic, TypeVar, overload
@@ -12,6 +13,7 @@ from hit.extensions.source import Source, source_of
 EntryT = TypeVar("EntryT")
 PartT = TypeVar("PartT")
 
+_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _ALL: "list[Registry[Any]]" = []
 
 
@@ -21,6 +23,7 @@ class Registry(Generic[EntryT]):
     Args:
         kind: what a part is, in a word, as the parameter that names one: `model`.
         declare: makes the entry from the part's name, the part, and what was declared beside it.
+        form: what names look like.
 
     >>> shapes = Registry("shape", lambda name, part: part)
     >>> @shapes.register("square")
@@ -34,8 +37,9 @@ class Registry(Generic[EntryT]):
     hit.errors.kinds.ConfigError: shape must be 'square', got 'sqare'; did you mean 'square'?
     """
 
-    def __init__(self, kind: str, declare: Callable[..., EntryT]) -> None:
+    def __init__(self, kind: str, declare: Callable[..., EntryT], form: re.Pattern[str] = _WORD) -> None:
         self.kind = kind
+        self._form = form
         self._declare = declare
         self._entries: dict[str, EntryT] = {}
         self._sources: dict[str, Source | None] = {}
@@ -60,8 +64,9 @@ class Registry(Generic[EntryT]):
         """
         if part is None:
             return lambda decorated: self.register(name, decorated, **declared)
-        if not (isinstance(name, str) and name.isidentifier() and name.isascii() and not name.startswith("_")):
-            raise ConfigError(f"{self.kind} must be registered under letters, digits and _, got {shown(name)}")
+        if not (isinstance(name, str) and self._form.fullmatch(name)):
+            allowed = "letters, digits and _" if self._form is _WORD else f"a name like {self._form.pattern}"
+            raise ConfigError(f"{self.kind} must be registered under {allowed}, got {shown(name)}")
         source = source_of(part)
         if name in self._entries and not self._is_typed_again(name, source):
             raise ConfigError(
@@ -81,7 +86,7 @@ class Registry(Generic[EntryT]):
         Raises:
             ConfigError: nothing is registered under it; with the nearest name.
         """
-        if name not in self._entries:
+        if name not in self:
             raise ConfigError(self.unknown(name))
         return self._entries[name]
 
@@ -107,6 +112,11 @@ class Registry(Generic[EntryT]):
         return f"{self.kind} must be {one_of}{listed}, got {shown(name)}{hint}"
 
     def __contains__(self, name: object) -> bool:
+        """Whether something is registered under it here, or by an extension that is known of."""
+        if name not in self._entries:
+            from hit.extensions.discovery import load_known  # which fills registries
+
+            load_known()
         return name in self._entries
 
     def __iter__(self) -> Iterator[EntryT]:
@@ -140,6 +150,11 @@ def temporary() -> Iterator[None]:
 
 class _Done(Exception):
     pass
+
+
+def foreign() -> dict[str, list[str]]:
+    """Kind of part → names of those that are not ours."""
+    return {one.kind: [name for name, source in one._sources.items() if source is not None] for one in _ALL}
 
 
 def _home(source: Source | None) -> str:

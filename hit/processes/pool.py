@@ -247,6 +247,9 @@ def _work(pipe: Connection, environment: dict[str, str], shows_lines: bool) -> N
                 job: Job | None = pipe.recv()
             except (EOFError, OSError):
                 return
+            except EndsWork as error:  # a part of the job is not here as it was where the job was made
+                print(redact(f"{error.begins}{error}"), file=sys.stderr, flush=True)
+                sys.exit(error.exit_code)
             if job is None:
                 return
 

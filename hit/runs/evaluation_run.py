@@ -246,4 +246,5 @@ def _candidate(run: Run, asked: frozenset[str], again: bool) -> Candidate:
 def _has(run: Run, group: str, fingerprint: str | None) -> bool:
     """Whether the run has a group of metrics, measured by this evaluator (None: by any)."""
     declared = GROUPS[group]
-    return declared.witness in run.data.metrics and fingerprint in (None, run.data.tags.get(declared.evaluator))
+    known = not declared.witness or declared.witness in run.data.metrics
+    return known and fingerprint in (None, run.data.tags.get(declared.evaluator))

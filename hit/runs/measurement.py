@@ -32,7 +32,9 @@ from hit.models import HierarchicalVAE
 from hit.processes.memory import memory_is_told
 from hit.runs.stored_scorer import find_scorer
 from hit.schema import Tag
+from hit.schema.hashing import identity_hash
 from hit.schema.metric_groups import GROUPS, parse_groups
+from hit.schema.metrics import EXTENSION_METRICS
 from hit.store import Store
 from hit.tracking import RunWriter
 from hit.training.checkpoints import save_weights
@@ -41,8 +43,8 @@ from hit.ui.views import IMAGE_KEYS
 
 _LOG = logging.getLogger(__name__)
 
-#: Groups that cannot be measured without a network beside the model.
-_WITH_NETWORK = ("generation", "inception")
+#: Groups that rest on more than the model and its data: a network beside the model, or what others have written.
+_NOT_ALWAYS = ("generation", "inception", "extensions")
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,9 @@ def evaluator_fingerprint(group: str, points: int | None = None, classifier: Sam
             return scorer_fingerprint(classifier)
         case "inception":
             return inception_fingerprint()
+        case "extensions":
+            sources = {name: str(EXTENSION_METRICS.source(name)) for name in EXTENSION_METRICS.names()}
+            return identity_hash(sources)
     return None
 
 
@@ -156,6 +161,7 @@ def measure(
     found = evaluate_model(
         model, dataset, betas, measured, scorer=scorers.classifier, fid=scorers.inception, check=check
     )
+    skipped |= found.skipped
     metrics = dict(found.metrics)
     if "test/rate" in metrics:
         metrics |= config.targets.relative_errors("test", metrics)
@@ -185,7 +191,7 @@ def log_measurement(
     """
     run.metrics(measured.metrics, step=epochs, sync=True)
     run.tags(measured.tags | {Tag.BOUND_VIOLATIONS: violations({**(earlier or {}), **measured.metrics})})
-    run.untag(_skipped_tag(group) for group in _WITH_NETWORK if group in measured.groups)
+    run.untag(_skipped_tag(group) for group in _NOT_ALWAYS if group in measured.groups)
     if measured.projections:
         for layer, projection in measured.projections.items():
             run.artifact(save_coordinates(projection, labels, run.folder / f"pca_z{layer}.csv"), "latents")

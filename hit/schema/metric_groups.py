@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import AfterValidator
 
 from hit.schema.metric_declaration import MetricGroup
-from hit.schema.metrics import METRICS, described
+from hit.schema.metrics import EXTENSION_METRICS, METRICS, described
 from hit.schema.names import Tag
 
 
@@ -22,12 +22,14 @@ class Group:
         witness: a metric that every run with this group has.
         usual: whether `all` means it, too.
         evaluators: who measure it, for people; empty where nobody but the model decides.
+        tag: that says who measured it, where the metrics that we declare do not say it.
     """
 
     name: MetricGroup
     witness: str
     usual: bool = True
     evaluators: str = ""
+    tag: Tag | None = None
 
     @cached_property
     def evaluator(self) -> Tag | None:
@@ -36,7 +38,7 @@ class Group:
         >>> str(GROUPS["generation"].evaluator), GROUPS["core"].evaluator
         ('hit.judge', None)
         """
-        return next((one.evaluator for one in METRICS if one.group == self.name and one.evaluator), None)
+        return self.tag or next((one.evaluator for one in METRICS if one.group == self.name and one.evaluator), None)
 
 
 #: core: rates, distortion, PSNR. latents: information, accuracies and bounds. generation: samples and
@@ -49,6 +51,7 @@ GROUPS: dict[str, Group] = {
         Group("latents", "test/label_entropy", evaluators="evaluators"),
         Group("generation", "sample/inception_score", evaluators="classifiers that judge samples"),
         Group("inception", "sample/fid_inception", usual=False, evaluators="versions of the FID"),
+        Group("extensions", "", evaluators="versions of extensions", tag=Tag.EXTENSION_METRICS),
     )
 }
 ALL = "all"
@@ -78,6 +81,8 @@ def parse_groups(text: str) -> frozenset[str]:
     if not asked or not set(asked) <= set(known):
         raise ValueError(f"one or several, with commas, of {', '.join(known)}")
     usual = {group.name for group in GROUPS.values() if group.usual}
+    if not EXTENSION_METRICS.names():
+        usual -= {"extensions"}
     return frozenset(name for word in asked for name in (usual if word == ALL else {word}))
 
 
@@ -90,5 +95,5 @@ def _checked(text: str) -> str:
 Groups = Annotated[str, AfterValidator(_checked)]
 GROUPS_HELP = (
     "with commas: core (rates, distortion, PSNR), latents, generation (needs a classifier), "
-    "inception (FID), or all (without inception)"
+    "inception (FID), extensions (what extensions measure), or all (without inception)"
 )

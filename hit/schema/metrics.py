@@ -1,7 +1,9 @@
 """The metrics of the run store, each declared once, and what is declared of a name."""
 
 __all__ = [
+    "EXTENSION_METRICS",
     "METRICS",
+    "ExtensionMetric",
     "described",
     "error_of",
     "is_metric",
@@ -10,10 +12,14 @@ __all__ = [
 ]
 
 import re
-from dataclasses import replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from functools import cache, partial
+from typing import Any
 
-from hit.schema.metric_declaration import Metric
+from hit.errors import ConfigError, shown
+from hit.extensions import Registry
+from hit.schema.metric_declaration import Direction, Metric
 from hit.schema.names import PROBES, Tag
 
 _config = partial(Metric, group="config")
@@ -173,12 +179,49 @@ METRICS = (
     _sweep("sweep/wanted", "runs", None, "runs wanted"),
 )
 
+
+@dataclass(frozen=True, eq=False)
+class ExtensionMetric:
+    """A metric that an extension measures.
+
+    Attributes:
+        declared: what is known of it.
+        measure: a function of a `hit.evaluation.extension_metrics.MetricContext`; it gives a number, or one a layer
+            where the name holds `{l}`.
+    """
+
+    declared: Metric
+    measure: Callable[[Any], Any]
+
+
+def _extension_metric(
+    name: str, measure: Callable[[Any], Any], *, label: str = "", unit: str = "", direction: Direction | None = None
+) -> ExtensionMetric:
+    if is_declared(name):
+        raise ConfigError(f"metric {name!r} must have a name of its own, and hit declares it")
+    if direction not in (None, "minimize", "maximize"):
+        raise ConfigError(f"direction of metric {name!r} must be minimize, maximize or None, got {shown(direction)}")
+    metric.cache_clear()
+    return ExtensionMetric(Metric(name, unit, direction, label or name, "extensions", Tag.EXTENSION_METRICS), measure)
+
+
+#: Metrics of extensions: `@EXTENSION_METRICS.register("test/ssim", label="SSIM", direction="maximize")`.
+EXTENSION_METRICS: Registry[ExtensionMetric] = Registry(
+    "metric", _extension_metric, re.compile(r"(test|sample)/[A-Za-z0-9_]+(\{l\}[A-Za-z0-9_]*)?")
+)
+
 _PLAIN = {declared.name: declared for declared in METRICS if "{l}" not in declared.name}
-_LAYERED = [
-    (re.compile(re.escape(declared.name).replace(r"\{l\}", r"(?P<l>[1-9][0-9]*)") + r"\Z"), declared)
-    for declared in METRICS
-    if "{l}" in declared.name
-]
+
+
+def _layered(declared: Iterable[Metric]) -> list[tuple[re.Pattern[str], Metric]]:
+    return [
+        (re.compile(re.escape(one.name).replace(r"\{l\}", r"(?P<l>[1-9][0-9]*)") + r"\Z"), one)
+        for one in declared
+        if "{l}" in one.name
+    ]
+
+
+_LAYERED = _layered(METRICS)
 #: Options of models and likelihoods, `model.depth`, which their parts declare (`hit.config.parts`).
 _OPTION = re.compile(r"(model|likelihood)\.([A-Za-z_]\w*)\Z", re.ASCII)
 
@@ -197,11 +240,20 @@ def metric(name: str) -> Metric:
         return _config(name, "", None, f"{match[2]} of the {match[1]}")
     if name in _PLAIN:
         return _PLAIN[name]
-    for pattern, declared in _LAYERED:
+    others = [one.declared for one in EXTENSION_METRICS]
+    for one in others:
+        if one.name == name:
+            return one
+    for pattern, declared in [*_LAYERED, *_layered(others)]:
         if match := pattern.match(name):
             label, error = (text.replace("{l}", match["l"]) for text in (declared.label, declared.error))
             return replace(declared, name=name, label=label, error=error)
     raise KeyError(f"metric {name!r} is not declared in hit.schema")
+
+
+def is_declared(name: str) -> bool:
+    """Whether hit itself declares a metric of this name."""
+    return name in _PLAIN or any(pattern.match(name.replace("{l}", "1")) for pattern, _ in _LAYERED)
 
 
 def is_metric(name: str) -> bool:
@@ -235,6 +287,6 @@ def layer_metrics(layers: int) -> list[Metric]:
     """All declared metrics of a model with `layers` layers, in the order of declaration."""
     return [
         metric(declared.name.replace("{l}", str(layer)))
-        for declared in METRICS
+        for declared in (*METRICS, *(one.declared for one in EXTENSION_METRICS))
         for layer in (range(1, layers + 1) if "{l}" in declared.name else (0,))
     ]

@@ -42,6 +42,8 @@ class Tag(StrEnum):
     SWEEP = "hit.sweep"
     DEFINITION = "hit.definition"
     CONFIG_HASH = "hit.config_hash"
+    EXTENSIONS = "hit.extensions"
+    EXTENSION_METRICS = "hit.extension_metrics"
     GROUP = "hit.group"
     DATA_DIGEST = "hit.data_digest"
     IMPORTED = "hit.imported"
@@ -97,6 +99,7 @@ TAG_COLUMNS = {
     "evaluator": Tag.EVALUATOR,
     "judge": Tag.JUDGE,
     "inception": Tag.INCEPTION,
+    "extension_metrics": Tag.EXTENSION_METRICS,
     "infeasible": Tag.INFEASIBLE,
     "ended": Tag.ENDED,
     "status_reason": Tag.STATUS_REASON,

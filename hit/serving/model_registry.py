@@ -26,7 +26,7 @@ from hit.serving.mlflow_model import write_model
 from hit.store import Store, config_of
 
 #: Tags of a run that its registered version has, too.
-_TAGS = (Tag.CONFIG_HASH, Tag.GROUP, Tag.DATA_DIGEST, Tag.AMORTISED)
+_TAGS = (Tag.EXTENSIONS, Tag.CONFIG_HASH, Tag.GROUP, Tag.DATA_DIGEST, Tag.AMORTISED)
 _HEADING = re.compile(r"^### ", re.MULTILINE)
 _FIRST_LINE = re.compile(r"The best for .*\.")
 

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from hit.config import TrainConfig
-from hit.config.field_meanings import meaningless
 from hit.config.field_roles import Role, role_of
+from hit.config.parts import meaningless
 
 #: What runs that compare may differ in. The digest says more about the data than their name.
 _OPEN = frozenset({Role.MACHINE, Role.DATA, Role.RATES, Role.SEED})

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from hit.config import TrainConfig
+from hit.config.parts import DATASETS
 from hit.config.paths import given_path
 from hit.processes.pool import Job, Outcome
 from hit.processes.stop import StopRequest
@@ -44,13 +45,12 @@ class Training:
 
     def placed(self) -> "Training":
         """The same with its paths as they are seen from any folder of this machine."""
-        from hit.data import NAMES
         from hit.delivery.local_state import state_folder
 
         paths: dict[str, Any] = {"state_dir": str(state_folder(self.config))}
         root = self.config.data_root or os.environ.get("HIT_DATA") or "data"
         paths["data_root"] = str(given_path("data_root", root))
-        if self.config.dataset not in NAMES:
+        if self.config.dataset not in DATASETS:
             dataset = given_path("dataset", self.config.dataset)
             if dataset.exists():  # else the name as typed says what was meant
                 paths["dataset"] = str(dataset)

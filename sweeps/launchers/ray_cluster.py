@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from hit.errors import ConfigError, Unavailable
 from hit.errors.run_outcomes import RunOutcome
+from hit.extensions.discovery import VARIABLE
 from hit.processes.pool import Outcome, Patience, attempt
 from hit.processes.setup import keep_freed_memory, worker_variables
 from hit.processes.stop import StopRequest
@@ -60,9 +61,9 @@ def check_ray(address: str) -> Any:
 class RayLauncher(Launcher):
     """A Ray task a model. Ray finds the CPUs and GPUs for it; what it says comes back through a small actor.
 
-    On a cluster the project's packages travel along; its machines need the same dependencies, the data under the
-    same path, and a store that they reach. A run goes on from its checkpoint where `state_dir` is a folder that
-    they share.
+    On a cluster the project's packages travel along; its machines need the same dependencies, the data and extensions
+    under the same path, and a store that they reach. A run goes on from its checkpoint where `state_dir` is a folder
+    that they share.
 
     Args:
         workers: tasks at once, at most.
@@ -79,7 +80,8 @@ class RayLauncher(Launcher):
         self._ray = check_ray(address)
         self._workers = workers
         self._tasks: dict[Any, Training] = {}
-        modules = {"py_modules": [str(_ROOT / name) for name in _PACKAGES]} if address else None
+        extensions = {VARIABLE: os.environ.get(VARIABLE, "")}
+        modules = {"py_modules": [str(_ROOT / name) for name in _PACKAGES], "env_vars": extensions} if address else None
         try:
             self._ray.init(
                 address=address or "local",

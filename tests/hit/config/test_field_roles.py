@@ -7,9 +7,9 @@ import pytest
 
 from analysis.settings import _FIELDS
 from hit.config import TrainConfig, flat_defaults, machine_fields
-from hit.config.field_meanings import MEANINGS, meaningless
 from hit.config.field_roles import NEUTRAL, ROLES, Role, fields_of, role_of
 from hit.config.options import infos
+from hit.config.parts import MEANINGS, meaningless
 from hit.errors import ConfigError
 from hit.import_runs import ImportOptions
 from hit.schema import is_metric

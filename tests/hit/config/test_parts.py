@@ -10,7 +10,8 @@ from pydantic.dataclasses import dataclass
 
 from hit.cli import CONFIG, Parser
 from hit.config import TrainConfig, describe
-from hit.config.parts import LIKELIHOODS, MODELS, option_helps
+from hit.config.part_options import option_helps
+from hit.config.parts import LIKELIHOODS, MODELS
 from hit.config.rate_targets import TARGET_LAYERED
 from hit.errors import ConfigError
 from hit.extensions.registry import temporary
