@@ -56,6 +56,7 @@ ROLES = {
     "dataset": Role.DATA,
     "data_root": Role.MACHINE,
     "crop": Role.DATA,
+    "label": Role.DATA,
     "model": Role.ARCHITECTURE,
     "likelihood": Role.ARCHITECTURE,
     "sigma": Role.OBJECTIVE,

@@ -33,11 +33,14 @@ class TrainConfig:
         ConfigError: from `from_flat`, naming the field, the rule and the value.
     """
 
-    dataset: Annotated[Text, Field(description="a named data set, an .npz file, or a folder of images by class")] = (
-        "digits"
-    )
+    dataset: Annotated[
+        Text, Field(description="a named data set, an .npz, .csv or .parquet file, or a folder of images by class")
+    ] = "digits"
     data_root: DataRoot = MachineOptions.data_root
     crop: Annotated[field_types.Crop, Field(description=CROP_HELP)] = 0
+    label: Annotated[
+        Text, Field(description="column of a CSV or Parquet file with the labels; empty: the one called label or y")
+    ] = ""
     model: Annotated[Literal["ghvae", "lvae", "vae"], Field(description="ghvae, lvae (ladder) or vae (one layer)")] = (
         "ghvae"
     )
@@ -50,7 +53,8 @@ class TrainConfig:
         ),
     ] = "bernoulli"
     sigma: Annotated[
-        field_types.Sigma, Field(description="σ of the gaussian likelihood, in units of the pixel range [0, 1]")
+        field_types.Sigma,
+        Field(description="σ of the gaussian likelihood, in units of the pixel range [0, 1], or of a feature's spread"),
     ] = 0.71
     posterior: Annotated[
         Literal["gaussian", "gumbel_softmax"],
@@ -60,7 +64,13 @@ class TrainConfig:
         Literal["dense", "conv"], Field(description="form of z_2: dense (a vector) or conv (a map of channels × 4 × 4)")
     ] = "dense"
     linear_z1: Annotated[
-        int, Field(ge=0, le=1_000_000, description="dimensions of a z_1 that is a vector, with latent=dense; 0: a map")
+        int,
+        Field(
+            ge=0,
+            le=1_000_000,
+            description="dimensions of a z_1 that is a vector, with latent=dense; 0: a map, or for vectors as many as "
+            "they have features, 64 at most",
+        ),
     ] = 0
     channels: Annotated[field_types.Channels, Field(description="channels c of every convolution")] = 16
     z_dims: Annotated[
@@ -99,9 +109,9 @@ class TrainConfig:
     state_dir: StateDir = MachineOptions.state_dir
 
     def __post_init__(self) -> None:
-        if self.linear_z1 and (self.model == "vae" or self.latent == "conv"):
+        if self.linear_z1 and self.latent == "conv":
             raise ConfigError(
-                "linear_z1 must be 0 unless model is ghvae or lvae with latent=dense, "
+                "linear_z1 must be 0 unless latent=dense, "
                 f"got {self.linear_z1} with model={self.model} and latent={self.latent}"
             )
         if self.posterior == "gumbel_softmax" and not self._top_is_vector:
@@ -180,13 +190,13 @@ class TrainConfig:
     def numbers(self) -> dict[str, float]:
         """The numeric fields that decide a run, and L, as metrics in schema names: people can filter on them."""
         numbers = beta_numbers(self.betas) | {"layers": float(self.layers)}
+        if self.linear_z1:
+            numbers["dim_z1"] = float(self.linear_z1)
         if self.model != "vae":
             for layer, dim in enumerate(reversed(self.z_dims), start=2):
                 numbers[f"dim_z{layer}"] = float(dim)
             if self.latent == "conv":
                 numbers["dim_z2"] = 16.0 * self.channels
-            if self.linear_z1:
-                numbers["dim_z1"] = float(self.linear_z1)
         for name, value in self._deciding().items():
             if isinstance(value, int | float) and not isinstance(value, bool) and name != "linear_z1":  # it is dim_z1
                 numbers[name] = float(value)
