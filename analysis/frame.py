@@ -3,6 +3,7 @@
 __all__ = [
     "column",
     "errors",
+    "fidelity",
     "finished",
     "group_names",
     "grouped",
@@ -32,6 +33,8 @@ from hit.schema.metric_groups import GROUPS
 
 #: Accuracies of classifiers on latents.
 _OF_PROBE = re.compile(rf"test/accuracy_({'|'.join(schema.PROBES)})_z[1-9][0-9]*(_sampled)?\Z")
+#: Groups of metrics of what classifiers of images, and the Inception network, see.
+_OF_IMAGES = ("generation", "inception")
 _COLUMN_OF = {tag: name for name, tag in schema.TAG_COLUMNS.items()}
 
 
@@ -82,6 +85,12 @@ def measured_by(frame: pd.DataFrame, evaluator: schema.Tag) -> pd.Series:
     return column(frame, _COLUMN_OF[evaluator])
 
 
+def fidelity(frame: pd.DataFrame) -> str:
+    """Name of the metric that says how well the data of these runs come back: PSNR of images, R² of vectors."""
+    of_vectors = "test/reconstruction_r2"
+    return of_vectors if values(finished(frame), of_vectors).notna().any() else "test/psnr"
+
+
 def rate_name(layer: int) -> str:
     """Name of R_l of the test set in the store."""
     return f"test/rate_{layer}"
@@ -105,6 +114,11 @@ def require(frame: pd.DataFrame, *names: str) -> pd.DataFrame:
         measured = rows[values(rows, name).notna()]
         if measured.empty and not schema.is_metric(name):
             raise StoreError(f"no finished run has {name}, which a person has logged")
+        takes_images = name == "test/psnr" or schema.described(name).group in _OF_IMAGES
+        if measured.empty and takes_images and fidelity(rows) != "test/psnr":
+            raise StoreError(
+                f"no run can have {name} ({schema.metric(name).label}): it takes images, and the data are vectors"
+            )
         if measured.empty:
             judged = (
                 f" (it takes a classifier of the data: `{classify_command(frame)}`)"

@@ -152,7 +152,13 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     if named:
         cells = cells[cells["run_id"].isin(named)]
     layers = range(plan.config.layers, 0, -1)
-    for name in ("test/elbo", "test/distortion", *(f"test/rate_{layer}" for layer in layers), "test/psnr"):
+    for name in (
+        "test/elbo",
+        "test/distortion",
+        *(f"test/rate_{layer}" for layer in layers),
+        "test/psnr",
+        "test/reconstruction_r2",
+    ):
         if name in cells:
             low, high = cells[name].min(), cells[name].max()
             print(f"{metric(name).axis:28} {low:10.4g} to {high:.4g} over {len(cells)} cells", file=sys.stderr)

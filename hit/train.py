@@ -111,7 +111,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     data = run.data
     measured = data.metrics
     rates = [f"test/rate_{layer}" for layer in range(config.layers, 0, -1)]
-    for name in ("test/elbo", "test/distortion", *rates, "test/psnr"):
+    for name in ("test/elbo", "test/distortion", *rates, "test/psnr", "test/reconstruction_r2"):
         if name in measured:
             print(f"{metric(name).axis:28} {measured[name]:10.4g}", file=sys.stderr)
     if config.targets:

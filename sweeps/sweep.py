@@ -12,7 +12,7 @@ from hit.config.early_stopping import EarlyStopping
 from hit.connection import chosen_experiment
 from hit.delivery.local_state import state_folder
 from hit.errors.run_outcomes import RunOutcome
-from hit.models import check_fit, check_memory
+from hit.models import check_fit, check_memory, check_values
 from hit.processes.cpus import worker_count
 from hit.processes.devices import select_device
 from hit.processes.stop import StopRequest
@@ -75,11 +75,12 @@ class Sweep:
         check_launcher(running)
         options, experiment = request.options, chosen_experiment(request.options.experiment)
         device = select_device(base.device)
-        dataset = load_once(base.dataset, base.data_root, select_device("cpu"), base.crop)
-        check_fit(base, dataset.image_shape)
-        check_memory(base, dataset.image_shape, device, len(dataset.train))
+        dataset = load_once(base.dataset, base.data_root, select_device("cpu"), base.crop, base.label)
+        check_fit(base, dataset.shape)
+        check_values(base, dataset)
+        check_memory(base, dataset.shape, device, len(dataset.train))
         if base.init_from:
-            find_source(Store(), base, dataset.image_shape)
+            find_source(Store(), base, dataset.shape)
         model_params = {name: value for name, value in base.to_flat().items() if not is_swept(name)}
         own = {"driver": options.driver, "seeds": options.seeds, "budget": options.budget, "workers": options.workers}
         check_logged(request.choice, Store(), experiment)

@@ -80,6 +80,7 @@ def _three(frame: pd.DataFrame, count: int) -> tuple[str, str, str]:
     """The first three of these that most runs can show."""
     wanted = (
         "test/psnr",
+        "test/reconstruction_r2",
         "sample/inception_score",
         f"test/accuracy_svm_rbf_z{count}_sampled",
         f"test/mi_z{count}",

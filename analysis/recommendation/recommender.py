@@ -16,6 +16,7 @@ from analysis.recommendation.gain import Gain, expected_gain
 from analysis.recommendation.objectives import Constraint, non_dominated
 from analysis.recommendation.optimum import Estimate, estimate, fewest, span
 from analysis.recommendation.scores import Score
+from analysis.recommendation.vector_data import suited_to_vectors
 from analysis.settings import all_equal
 from analysis.suggested_commands import search_command
 from hit import schema
@@ -129,6 +130,7 @@ def recommend(frame: pd.DataFrame, target: str | Application, *, min_psnr: float
     target = application(target) if isinstance(target, str) else target
     require(frame)
     one_dataset(frame)
+    target = suited_to_vectors(target, frame)
     count = layers(frame)
     metric, direction = target.metric_of(count), target.direction_of(count)
     rates = [rate_name(layer) for layer in range(1, count + 1)]

@@ -14,7 +14,7 @@ from markupsafe import Markup
 from analysis.figures import common, rate_space, style
 from analysis.figures.multiples import default_metrics
 from analysis.figures.scales import spans_decades
-from analysis.frame import column, errors, finished, layers, rate_name, values
+from analysis.frame import column, errors, fidelity, finished, layers, rate_name, values
 from analysis.recommendation.recommender import Recommendation
 from analysis.report import tables
 from analysis.report.array_pool import Pool
@@ -51,7 +51,7 @@ class Explorer:
 
 
 def explorer(frame: pd.DataFrame, found: Sequence[Recommendation], pool: Pool) -> Explorer | None:
-    """Rate space coloured by the first metric that runs have, PSNR before others; None where there are no rates.
+    """Rate space coloured by the first metric that runs have, PSNR (R² of vectors) first; None without rates.
 
     Args:
         frame: runs of one setting.
@@ -59,7 +59,7 @@ def explorer(frame: pd.DataFrame, found: Sequence[Recommendation], pool: Pool) -
         pool: takes the arrays.
     """
     count = layers(frame)
-    names = sorted(default_metrics(frame), key=lambda name: name != "test/psnr") or ["test/rate"]
+    names = sorted(default_metrics(frame), key=lambda name: name != fidelity(frame)) or ["test/rate"]
     axes = common.plane(count, None)
     try:
         figure = rate_space(frame, names[0])
@@ -127,7 +127,8 @@ def _told(count: int) -> list[str]:
     """What is told of the run that a reader looks at, as far as it has it."""
     rates = [rate_name(layer) for layer in range(1, count + 1)]
     accuracy = f"test/accuracy_svm_rbf_z{count}"
-    scores = ["test/distortion", "test/elbo", "test/psnr", f"test/mi_z{count}", f"{accuracy}_sampled", accuracy]
+    scores = ["test/distortion", "test/elbo", "test/psnr", "test/reconstruction_r2", f"test/mi_z{count}"]
+    scores += [f"{accuracy}_sampled", accuracy]
     return [*rates, *(["test/rate"] if count > 1 else []), *scores, "sample/inception_score", "sample/fid_classifier"]
 
 

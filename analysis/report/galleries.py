@@ -13,7 +13,7 @@ from markupsafe import Markup
 from analysis import figures
 from analysis.figures import style
 from analysis.figures.multiples import default_metrics
-from analysis.frame import finished, one_dataset, values
+from analysis.frame import fidelity, finished, one_dataset, values
 from analysis.recommendation.recommender import Recommendation, application
 from analysis.report.array_pool import Pool, embedded
 from analysis.settings import Setting
@@ -65,6 +65,7 @@ def galleries(
     frame, count = setting.frame, setting.layers
     accuracy = application("representation").metric_of(count).name
     rates = [f"test/rate_{layer}" for layer in range(1, count + 1)]
+    faithful = fidelity(frame)
     # Those on samples are drawn beside those on means.
     scores = [name for name in default_metrics(frame) if not name.endswith("_sampled")]
     plane = "the plane of rate and distortion" if count == 1 else "rate space"
@@ -77,7 +78,7 @@ def galleries(
             pool,
             [
                 ("test/rate", partial(figures.targets, frame, found)),
-                ("test/psnr", partial(figures.rate_space_3d, frame, "test/psnr")),
+                (faithful, partial(figures.rate_space_3d, frame, faithful)),
                 *([(accuracy, partial(figures.rate_space_3d, frame, accuracy))] if count > 1 else []),
                 *([("test/elbo", partial(figures.three_metrics, frame))] if count > 1 else []),
             ],
@@ -91,7 +92,7 @@ def galleries(
             "small",
             frame,
             pool,
-            _calls(figures.beta_heatmap, frame, ["test/psnr", accuracy, "test/elbo", "test/distortion", *rates]),
+            _calls(figures.beta_heatmap, frame, [faithful, accuracy, "test/elbo", "test/distortion", *rates]),
         ),
         _gallery(
             "Each metric against the rate that bounds it",

@@ -138,7 +138,7 @@ def run_columns(frame: pd.DataFrame) -> list[dict[str, Any]]:
     rates = [rate_name(layer) for layer in range(1, count + 1)]
     top = [f"test/mi_z{count}", f"test/accuracy_{_PROBE}_z{count}", f"test/accuracy_{_PROBE}_z{count}_sampled"]
     wanted = [*beta_names(count), "seed", *rates, *(["test/rate"] if count > 1 else []), "test/distortion"]
-    wanted += ["test/elbo", "test/psnr", *top, "sample/inception_score"]
+    wanted += ["test/elbo", "test/psnr", "test/reconstruction_r2", *top, "sample/inception_score"]
     known = {name: numbers for name in wanted if (numbers := values(frame, name)).notna().any()}
     return [{"name": name, "decimals": _decimals(numbers) if "/" in name else None} for name, numbers in known.items()]
 

@@ -55,6 +55,7 @@ ROLES = {
     "dataset": Role.DATA,
     "data_root": Role.MACHINE,
     "crop": Role.DATA,
+    "label": Role.DATA,
     "model": Role.ARCHITECTURE,
     "model_options": Role.ARCHITECTURE,
     "likelihood": Role.ARCHITECTURE,

@@ -194,7 +194,7 @@ PARTS: dict[str, Registry[Any]] = {"model": MODELS, "likelihood": LIKELIHOODS}
 _HIERARCHICAL = {"latent", "z_dims", "linear_z1", "channels", "posterior"}
 MODELS.register("ghvae", "hit.models.build:hierarchical", reads=_HIERARCHICAL)
 MODELS.register("lvae", "hit.models.build:hierarchical", help="ladder", reads=_HIERARCHICAL | {"warmup"})
-MODELS.register("vae", "hit.models.build:one_layer", help="one layer", reads={"channels", "posterior"})
+MODELS.register("vae", "hit.models.build:one_layer", help="one layer", reads={"channels", "posterior", "linear_z1"})
 
 _OF_DATA = "hit.data.named"
 DATASETS.register("digits", f"{_OF_DATA}:digits", help="scikit-learn's, no download")

@@ -147,22 +147,23 @@ class RateTargets:
                 )
 
 
-def check_targets(targets: RateTargets, image_shape: tuple[int, int, int], levels: int) -> None:
+def check_targets(targets: RateTargets, image_shape: tuple[int, ...], levels: int) -> None:
     """Raise ConfigError where exact targets are above what images of this shape can hold.
 
     A code for an image needs no more than ln(levels) nats a pixel and channel.
 
     Args:
         targets: of the run.
-        image_shape: (C, H, W).
-        levels: that a pixel can have for the likelihood.
+        image_shape: (C, H, W), or (D,) of vectors.
+        levels: that a pixel, or a feature, can have for the likelihood.
     """
     capacity = math.prod(image_shape) * math.log(levels)
     for name, nats in targets.to_flat().items():
         if name.startswith("target") and nats > capacity:
             shape = "×".join(map(str, image_shape))
+            numbers = "pixels" if image_shape[1:] else "features"
             raise ConfigError(
-                f"{name} must be at most {capacity:.4g} nats, what {shape} pixels of {levels} levels can hold, "
+                f"{name} must be at most {capacity:.4g} nats, what {shape} {numbers} of {levels} levels can hold, "
                 f"got {nats:g}"
             )
 

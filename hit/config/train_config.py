@@ -57,17 +57,21 @@ class TrainConfig:
         ConfigError: from `from_flat`, naming the field, the rule and the value.
     """
 
-    dataset: Annotated[Text, Field(description="a named data set, an .npz file, or a folder of images by class")] = (
-        "digits"
-    )
+    dataset: Annotated[
+        Text, Field(description="a named data set, an .npz, .csv or .parquet file, or a folder of images by class")
+    ] = "digits"
     data_root: DataRoot = MachineOptions.data_root
     crop: Annotated[field_types.Crop, Field(description=CROP_HELP)] = 0
+    label: Annotated[
+        Text, Field(description="column of a CSV or Parquet file with the labels; empty: the one called label or y")
+    ] = ""
     model: Annotated[str, AfterValidator(MODELS.check), Field(description=MODEL_HELP)] = "ghvae"
     model_options: Annotated[Any, Field(description="options of the model, flat: model.NAME")] = None
     likelihood: Annotated[str, AfterValidator(LIKELIHOODS.check), Field(description=LIKELIHOOD_HELP)] = "bernoulli"
     likelihood_options: Annotated[Any, Field(description="options of the likelihood, flat: likelihood.NAME")] = None
     sigma: Annotated[
-        field_types.Sigma, Field(description="σ of the gaussian likelihood, in units of the pixel range [0, 1]")
+        field_types.Sigma,
+        Field(description="σ of the gaussian likelihood, in units of the pixel range [0, 1], or of a feature's spread"),
     ] = 0.71
     posterior: Annotated[
         Literal["gaussian", "gumbel_softmax"],
@@ -77,7 +81,13 @@ class TrainConfig:
         Literal["dense", "conv"], Field(description="form of z_2: dense (a vector) or conv (a map of channels × 4 × 4)")
     ] = "dense"
     linear_z1: Annotated[
-        int, Field(ge=0, le=1_000_000, description="dimensions of a z_1 that is a vector, with latent=dense; 0: a map")
+        int,
+        Field(
+            ge=0,
+            le=1_000_000,
+            description="dimensions of a z_1 that is a vector, with latent=dense; 0: a map, or for vectors as many as "
+            "they have features, 64 at most",
+        ),
     ] = 0
     channels: Annotated[field_types.Channels, Field(description="channels c of every convolution")] = 16
     z_dims: Annotated[
@@ -120,7 +130,7 @@ class TrainConfig:
             object.__setattr__(self, name, settled_options(kind, getattr(self, kind), getattr(self, name)))
         if self.linear_z1 and ("linear_z1" not in self.model_part.reads or self.latent == "conv"):
             raise ConfigError(
-                "linear_z1 must be 0 unless model is ghvae or lvae with latent=dense, "
+                "linear_z1 must be 0 unless latent=dense, "
                 f"got {self.linear_z1} with model={self.model} and latent={self.latent}"
             )
         if self.posterior == "gumbel_softmax" and not ("posterior" in self.model_part.reads and self._top_is_vector):
@@ -232,13 +242,13 @@ class TrainConfig:
         """The numeric fields that decide a run, and L, as metrics in schema names: people can filter on them."""
         numbers = beta_numbers(self.betas) | {"layers": float(self.layers)}
         reads = self.model_part.reads
+        if self.linear_z1:
+            numbers["dim_z1"] = float(self.linear_z1)
         if "z_dims" in reads:
             for layer, dim in enumerate(reversed(self.z_dims), start=2):
                 numbers[f"dim_z{layer}"] = float(dim)
             if "latent" in reads and self.latent == "conv":
                 numbers["dim_z2"] = 16.0 * self.channels
-            if self.linear_z1:
-                numbers["dim_z1"] = float(self.linear_z1)
         options = {name: value for name, value in self.to_flat().items() if is_option(name)}
         for name, value in (self._deciding() | options).items():
             if isinstance(value, int | float) and not isinstance(value, bool) and name != "linear_z1":  # it is dim_z1

@@ -1,4 +1,4 @@
-"""A data set: two splits of images with labels, its digest, and the way batches are cut from it."""
+"""A data set: two splits of images or vectors with labels, its digest, and the way batches are cut from it."""
 
 __all__ = ["Dataset", "Split", "batches", "labelled_batches"]
 
@@ -18,10 +18,10 @@ from hit.errors import DataError
 @final
 @dataclass(frozen=True, eq=False, repr=False)
 class Split(LabelledImages):
-    """Images with labels in memory, both on one device.
+    """Images, or vectors, with labels in memory, both on one device.
 
     Attributes:
-        images: uint8, N×C×H×W, levels 0 to 255, C = 1 (grey) or 3 (RGB).
+        images: uint8, N×C×H×W, levels 0 to 255, C = 1 (grey) or 3 (RGB); or vectors: float32, N×D, all finite.
         labels: int64, N, classes 0 to M−1.
 
     Raises:
@@ -33,7 +33,10 @@ class Split(LabelledImages):
 
     def __post_init__(self) -> None:
         images, labels = self.images, self.labels
-        if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] not in (1, 3):
+        if images.ndim == 2 and images.dtype == torch.float32:
+            if not images.isfinite().all():
+                raise DataError(f"vectors must hold finite numbers, got {int((~images.isfinite()).sum())} others")
+        elif images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] not in (1, 3):
             raise DataError(f"images must be uint8 of shape N×C×H×W with C = 1 or 3, got {_form(images)}")
         if images.numel() == 0:
             raise DataError(f"images must not be empty, got shape {by(images.shape)}")
@@ -44,8 +47,14 @@ class Split(LabelledImages):
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
+        if self.images.ndim == 2:
+            raise DataError(f"images are needed, got vectors of {self.images.shape[1]} numbers")
         _, channels, height, width = self.images.shape
         return channels, height, width
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.images.shape[1:])
 
     def image_batches(
         self, batch_size: int, permutation: Tensor | None, crops: torch.Generator | None
@@ -66,13 +75,14 @@ class Split(LabelledImages):
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """A training and a test split whose images have one shape.
+    """A training and a test split whose images, or vectors, have one shape.
 
     Attributes:
         name: what `hit.data.load` was asked for.
         train: the training split.
         test: the test split.
         classes: M, the number of classes.
+        features: names of a vector's numbers, where the data have them.
 
     Raises:
         DataError: splits whose images differ in shape, fewer than two classes, or a label outside 0 … M−1.
@@ -82,11 +92,13 @@ class Dataset:
     train: LabelledImages
     test: LabelledImages
     classes: int
+    features: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        train, test = self.train.image_shape, self.test.image_shape
+        train, test = self.train.shape, self.test.shape
         if train != test:
-            raise DataError(f"images of both splits must have one shape, got {by(train)} (train) and {by(test)} (test)")
+            kind = "vectors" if len(train) == len(test) == 1 else "images"
+            raise DataError(f"{kind} of both splits must have one shape, got {by(train)} (train) and {by(test)} (test)")
         if self.classes < 2:
             raise DataError(f"labels must tell two classes or more apart, got {self.classes}")
         for part, split in (("train", self.train), ("test", self.test)):
@@ -95,9 +107,21 @@ class Dataset:
                 raise DataError(f"labels must be in 0…{self.classes - 1}, got {low}…{high} in the {part} split")
 
     @property
+    def shape(self) -> tuple[int, ...]:
+        """Of an example: (C, H, W) of images, (D,) of vectors."""
+        return self.train.shape
+
+    @property
     def image_shape(self) -> tuple[int, int, int]:
-        """(C, H, W): channels, height and width in pixels."""
-        return self.train.image_shape
+        """(C, H, W): channels, height and width in pixels.
+
+        Raises:
+            DataError: the data are vectors.
+        """
+        try:
+            return self.train.image_shape
+        except DataError as error:
+            raise DataError(f"dataset {self.name!r}: {error}") from None
 
     @cached_property
     def digest(self) -> str:
@@ -137,7 +161,8 @@ def batches(
             numbers are drawn before the first batch); None: at their centre. Images in memory are whole.
 
     Returns:
-        uint8 tensors B×C×H×W. Without a permutation they may be views of the split: do not write into them.
+        uint8 tensors B×C×H×W, or vectors, float32, B×D. Without a permutation they may be views of the split: do
+        not write into them.
 
     Raises:
         DataError: while iterating, a streamed image cannot be read; the message names its file.

@@ -1,4 +1,4 @@
-"""What training and evaluation read: images with labels, wherever the images are kept."""
+"""What training and evaluation read: images, or vectors, with labels, wherever they are kept."""
 
 __all__ = ["LabelledImages", "by", "cut"]
 
@@ -13,6 +13,8 @@ from torch import Tensor
 class LabelledImages(ABC):
     """One part of a data set. The labels are always in memory; the images may be read when they are asked for.
 
+    Examples may be vectors in place of images: then `shape` is (D,), and there is no `image_shape`.
+
     Attributes:
         labels: int64, N, classes 0 to M−1, on the device that batches are given on.
     """
@@ -23,6 +25,11 @@ class LabelledImages(ABC):
     @abstractmethod
     def image_shape(self) -> tuple[int, int, int]:
         """(C, H, W): channels, height and width in pixels of every image that batches hold."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of every example that batches hold: (C, H, W) of images, (D,) of vectors."""
+        return self.image_shape
 
     @abstractmethod
     def image_batches(
@@ -59,10 +66,12 @@ class LabelledImages(ABC):
         return len(self.labels)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({len(self)} images of {by(self.image_shape)})"
+        return (
+            f"{type(self).__name__}({len(self)} {'images' if len(self.shape) == 3 else 'vectors'} of {by(self.shape)})"
+        )
 
     def head(self, count: int) -> Tensor:
-        """The first `count` images (fewer where there are fewer): uint8, n×C×H×W."""
+        """The first `count` images (fewer where there are fewer): uint8, n×C×H×W; or vectors, float32, n×D."""
         count = min(count, len(self))
         return next(self.image_batches(count, torch.arange(count, device=self.device), None))
 

@@ -1,4 +1,4 @@
-"""From a name to a data set: the named ones, an .npz file, or a folder of images by class."""
+"""From a name to a data set: the named ones, an .npz file, a table, or a folder of images by class."""
 
 __all__ = ["NAMES", "load"]
 
@@ -14,6 +14,7 @@ from hit.data.dataset import Dataset, Split
 from hit.data.folders.folder import read_folder
 from hit.data.named import DataRequest
 from hit.data.npz import read_npz
+from hit.data.tables import TABLES, read_table
 from hit.data.torchvision_sets.download import DataRoot
 from hit.errors import DataError, nearest, shown
 
@@ -21,20 +22,22 @@ from hit.errors import DataError, nearest, shown
 NAMES = tuple(part.name for part in DATASETS if DATASETS.source(part.name) is None)
 
 
-def load(name: str, root: str = "", crop: int = 0, workers: int | None = None) -> Dataset:
+def load(name: str, root: str = "", crop: int = 0, workers: int | None = None, *, label: str = "") -> Dataset:
     """The data set called `name`, on the CPU.
 
     Args:
         name: one that is registered (`hit.config.parts.DATASETS`); or the path of an `.npz` file
-            (`hit.data.npz.read_npz` says what it holds); or the path of a folder of
-            images by class (`hit.data.folders.folder.read_folder`). A folder that is called like a data set is
-            reached as `./mnist`.
+            (`hit.data.npz.read_npz` says what it holds), of a CSV or Parquet file (`hit.data.tables.read_table`),
+            or of a folder of images by class (`hit.data.folders.folder.read_folder`). A folder that is called like a
+            data set is reached as `./mnist`.
         root: where torchvision's data sets lie, and are downloaded to where they are missing; empty:
             the environment variable HIT_DATA, else `./data`. `digits` and paths need no root. ImageNet is
             not downloaded: it is `<root>/imagenet`, as `torchvision.datasets.ImageNet` unpacks it.
         crop: of folders and ImageNet: stream the images, as crops of crop×crop pixels; 0: folders of small
             images are held in memory as they are, others are streamed as crops of 256.
         workers: processes that read streamed images; None: as many as suit the machine, 0: this one reads.
+
+        label: of CSV and Parquet files: the column that holds the labels; empty: the one called label or y.
 
     Raises:
         DataError: one line on a data set that is unknown, missing, damaged or of the wrong shape.
@@ -48,21 +51,24 @@ def load(name: str, root: str = "", crop: int = 0, workers: int | None = None) -
     if os.sep in name or name.startswith("~"):
         given_path("dataset", name)
     try:
-        return _load(name, root, crop, workers)
+        return _load(name, root, crop, workers, label)
     except DataError as error:
         raise DataError(f"dataset {name!r}: {error}") from error
 
 
-def _load(name: str, root: str, crop: int, workers: int | None) -> Dataset:
+def _load(name: str, root: str, crop: int, workers: int | None, label: str) -> Dataset:
     if crop < 0:
         raise DataError(f"crop must be 0 or more pixels, got {crop}")
     path = Path(os.path.expanduser(name))
     part = DATASETS.get(name) if name in DATASETS else None
+    is_table = part is None and path.suffix.lower() in TABLES and not os.path.isdir(path)
+    if label and not is_table:
+        raise DataError(f"label must be empty but for CSV and Parquet files, got {shown(label)}")
     if part is None and path.suffix.lower() != ".npz" and name and os.path.isdir(path):
         # unlike Path.is_dir, os.path.isdir is False where permission is denied
         train, test, classes = read_folder(path, crop, workers)
         return _checked(Dataset(name, train, test, classes))
-    if crop and (path.suffix.lower() == ".npz" if part is None else not part.crops):
+    if crop and (is_table or path.suffix.lower() == ".npz" if part is None else not part.crops):
         raise DataError(f"crop must be 0 but for imagenet and folders of images, got {crop}")
     if part is not None:
         dataset = part(DataRequest(name, DataRoot.find(root), crop, workers))
@@ -71,12 +77,19 @@ def _load(name: str, root: str, crop: int, workers: int | None) -> Dataset:
         return dataset if name in NAMES and not part.crops else _checked(replace(dataset, name=name))
     if path.suffix.lower() == ".npz":
         return _checked(Dataset(name, *read_npz(path)))
+    if is_table:
+        train, test, classes, features = read_table(path, label)
+        return _checked(Dataset(name, train, test, classes, features))
     if os.path.isfile(path):
-        raise DataError("a file of data must end in .npz; images are given as a folder of images by class")
+        raise DataError(
+            "a file of data must end in .npz, .csv or .parquet; images are given as a folder of images by class"
+        )
     if os.sep in name:
         raise DataError("there is no such file or folder")
-    hint = nearest(name.lower(), DATASETS.names())
-    raise DataError(f"unknown{hint}; or the path of an .npz file or of a folder of images")
+    raise DataError(
+        f"unknown{nearest(name.lower(), DATASETS.names())}; or the path of an .npz, .csv or .parquet file, or of a "
+        "folder of images"
+    )
 
 
 def _checked(dataset: Dataset) -> Dataset:
@@ -87,7 +100,7 @@ def _checked(dataset: Dataset) -> Dataset:
             f"every class of the test images must have training images, too, and class {label} of "
             f"0…{dataset.classes - 1} has none; a class that is to be split needs two images or more"
         )
-    if isinstance(dataset.train, Split):
+    if isinstance(dataset.train, Split) and len(dataset.shape) == 3:
         low, high = (int(bound) for bound in torch.aminmax(dataset.train.images))
         if low == high:
             raise DataError(f"training images must differ, but every pixel of all of them is {low}")

@@ -1,4 +1,4 @@
-"""Images and labels from a user's .npz file."""
+"""Images, or vectors, and labels from a user's .npz file."""
 
 __all__ = ["read_npz"]
 
@@ -16,11 +16,15 @@ from hit.data.dataset import Split
 from hit.data.error_text import reason
 from hit.data.labelled_images import by
 from hit.data.splitting import split_in_two
+from hit.data.vectors import as_vectors, check_labels_repeat, check_size
 from hit.errors import DataError
 
 _SPLIT_KEYS = ("x_train", "y_train", "x_test", "y_test")
-_WHOLE_KEYS = ("images", "labels")
-_EXPECTED = "x_train, y_train, x_test and y_test, or images and labels"
+#: Of data in one piece.
+_WHOLE_KEYS = (("images", "labels"), ("x", "y"))
+_EXAMPLES = ("x_train", "x_test", "images", "x")
+_LABELS = ("y_train", "y_test", "labels", "y")
+_EXPECTED = "x_train, y_train, x_test and y_test, or x and y, or images and labels"
 
 Array = NDArray[Any]
 
@@ -29,38 +33,44 @@ def read_npz(path: Path) -> tuple[Split, Split, int]:
     """Training split, test split and number of classes of an .npz file.
 
     It holds either `x_train`, `y_train`, `x_test`, `y_test` (Keras's names), in the order given, or
-    `images` and `labels`, which are split by `hit.data.splitting.stratified_indices`. Other arrays are
-    left alone. Images are uint8, 0 to 255, of shape N×H×W, N×C×H×W or N×H×W×C (C = 1 or 3; where both
-    fit, N×C×H×W). Labels are integers of shape N or N×1, 0 or more (a negative one is no class: by
-    custom it marks what is unlabelled); their distinct values, in order, become 0 … M−1, and training has
-    all of them. Pickled objects are never loaded.
+    `images` and `labels`, or `x` and `y`, which are split by `hit.data.splitting.stratified_indices`. Other arrays
+    are left alone. Images are uint8, 0 to 255, of shape N×H×W, N×C×H×W or N×H×W×C (C = 1 or 3; where both
+    fit, N×C×H×W). Arrays of shape N×D are vectors: finite real numbers, which become float32. Labels are integers
+    of shape N or N×1, 0 or more (a negative one is no class: by custom it marks what is unlabelled); their distinct
+    values, in order, become 0 … M−1, and training has all of them. Pickled objects are never loaded.
 
     Raises:
         DataError: the file is missing, damaged or no .npz file; an array is missing, of the wrong type
             or shape, or pickled; images and labels are not as many; a label is negative, or only in the test split.
     """
     arrays = _read(path)
-    images = {key: _images(key, array) for key, array in arrays.items() if key in ("x_train", "x_test", "images")}
-    labels = {key: _labels(key, array) for key, array in arrays.items() if key in ("y_train", "y_test", "labels")}
-    for (x, pictures), (y, marks) in zip(images.items(), labels.items(), strict=True):
-        if len(pictures) != len(marks):
-            raise DataError(f"{x} and {y} must be as many, got {len(pictures)} images and {len(marks)} labels")
+    examples = {key: _examples(key, array) for key, array in arrays.items() if key in _EXAMPLES}
+    labels = {key: _labels(key, array) for key, array in arrays.items() if key in _LABELS}
+    for (x, seen), (y, marks) in zip(examples.items(), labels.items(), strict=True):
+        if len(seen) != len(marks):
+            kind = "vectors" if seen.ndim == 2 else "images"
+            raise DataError(f"{x} and {y} must be as many, got {len(seen)} {kind} and {len(marks)} labels")
     if "y_test" in labels:
         _check_taught(labels["y_train"], labels["y_test"])
     values = np.unique(np.concatenate(list(labels.values())))
+    if all(seen.ndim == 2 for seen in examples.values()):
+        check_labels_repeat(" and ".join(labels), len(values), sum(map(len, labels.values())))
     indices = {key: torch.from_numpy(np.searchsorted(values, array)) for key, array in labels.items()}
-    if "images" in images:
-        return *split_in_two(images["images"], indices["labels"]), len(values)
-    train = Split(images["x_train"], indices["y_train"])
-    return train, Split(images["x_test"], indices["y_test"]), len(values)
+    for x, y in _WHOLE_KEYS:
+        if x in examples:
+            return *split_in_two(examples[x], indices[y]), len(values)
+    train = Split(examples["x_train"], indices["y_train"])
+    return train, Split(examples["x_test"], indices["y_test"]), len(values)
 
 
 def _read(path: Path) -> dict[str, Array]:
     try:
         with zipfile.ZipFile(path) as archive:  # np.load alone would take an .npy file by that name
-            archive.infolist()
+            sizes = {member.filename.removesuffix(".npy"): member.file_size for member in archive.infolist()}
         with np.load(path, allow_pickle=False) as archive:
-            return {key: _member(archive, key) for key in _keys(archive.files)}
+            keys = _keys(archive.files)
+            check_size(" and ".join(keys), sum(sizes.get(key, 0) for key in keys))
+            return {key: _member(archive, key) for key in keys}
     except FileNotFoundError:
         raise DataError("there is no such file") from None
     except (zipfile.BadZipFile, ValueError) as error:
@@ -70,10 +80,10 @@ def _read(path: Path) -> dict[str, Array]:
 
 
 def _keys(present: list[str]) -> tuple[str, ...]:
-    for keys in (_SPLIT_KEYS, _WHOLE_KEYS):
+    for keys in (_SPLIT_KEYS, *_WHOLE_KEYS):
         if all(key in present for key in keys):
             return keys
-    for keys in (_SPLIT_KEYS, _WHOLE_KEYS):
+    for keys in (_SPLIT_KEYS, *_WHOLE_KEYS):
         if any(key in present for key in keys):
             missing = ", ".join(key for key in keys if key not in present)
             raise DataError(f"the file must hold {_EXPECTED}, but lacks {missing}")
@@ -92,15 +102,20 @@ def _member(archive: Any, key: str) -> Array:
     return array
 
 
-def _images(key: str, array: Array) -> Tensor:
-    if array.dtype != np.uint8:
+def _examples(key: str, array: Array) -> Tensor:
+    """Images, or vectors where the shape is N×D."""
+    if array.ndim == 2:
+        return as_vectors(key, array)
+    if array.ndim in (3, 4) and array.dtype != np.uint8:
         raise DataError(f"{key} must be uint8 with levels 0 to 255, got {array.dtype}")
     if array.ndim == 3:
         array = array[:, None]
     elif array.ndim == 4 and array.shape[1] not in (1, 3) and array.shape[3] in (1, 3):
         array = array.transpose(0, 3, 1, 2)
     if array.ndim != 4 or array.shape[1] not in (1, 3):
-        raise DataError(f"{key} must have shape N×H×W, N×C×H×W or N×H×W×C with C = 1 or 3, got {by(array.shape)}")
+        raise DataError(
+            f"{key} must have shape N×H×W, N×C×H×W or N×H×W×C with C = 1 or 3, or N×D of vectors, got {by(array.shape)}"
+        )
     return torch.from_numpy(np.ascontiguousarray(array))
 
 

@@ -9,8 +9,10 @@ __all__ = [
     "LearnedGaussian",
     "Likelihood",
     "MixtureOfLogistics",
+    "VectorLikelihood",
 ]
 
 from hit.distributions.latent import Categorical, DiagonalGaussian, LatentDistribution
 from hit.distributions.likelihoods import Bernoulli, FixedGaussian, LearnedGaussian, Likelihood
 from hit.distributions.mixture import MixtureOfLogistics
+from hit.distributions.vector_likelihood import VectorLikelihood

@@ -29,6 +29,10 @@ class Likelihood(nn.Module, ABC):
         """The x that this likelihood models, in [0, 1], from uint8 images."""
         return images.float().div_(255)
 
+    def restore(self, x: Tensor) -> Tensor:
+        """x, or its mean, in the units of the data: images in [0, 1]."""
+        return x.clamp(0, 1)
+
     @abstractmethod
     def log_prob(self, x: Tensor, output: Tensor) -> Tensor:
         """log p(x|z_1) in nats, one number an example."""

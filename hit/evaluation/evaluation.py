@@ -2,7 +2,9 @@
 
 __all__ = ["Evaluation", "evaluate_model"]
 
+import functools
 import math
+import operator
 import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +16,7 @@ from torch import Tensor
 from hit import schema
 from hit.classifiers.scorer import SampleScorer
 from hit.data import Dataset, batches
-from hit.distributions import DiagonalGaussian, LatentDistribution
+from hit.distributions import DiagonalGaussian, LatentDistribution, VectorLikelihood
 from hit.errors import ConfigError, Diverged, shown
 from hit.evaluation.extension_metrics import measure_extension_metrics
 from hit.evaluation.latents import Layer, measure_layer
@@ -31,6 +33,7 @@ from hit.metrics import (
     scored_points,
     squared_error,
 )
+from hit.metrics.feature_errors import FeatureErrors, feature_errors
 from hit.metrics.inception import InceptionFid
 from hit.models import HierarchicalVAE
 from hit.processes.memory import memory_is_told
@@ -48,11 +51,13 @@ class Evaluation:
         metrics: by name as declared in `hit.schema`, which tells the unit of each (`hit.schema.metric`): rates and
             distortion in nats per image, PSNR in decibels, accuracies from 0 to 1.
         projections: l → the principal components of the posterior means of z_l; empty without the group latents.
+        features: how well each feature of vectors comes back; None of images, and without the group core.
         skipped: group → why it could not be measured, in one line.
     """
 
     metrics: dict[str, float]
     projections: dict[int, Projection] = field(default_factory=dict)
+    features: FeatureErrors | None = None
     skipped: dict[str, str] = field(default_factory=dict)
 
 
@@ -71,12 +76,14 @@ def evaluate_model(
 
     Rates and distortion are means over the test set with one sample a point, drawn by a seed of their own: the same
     model gives the same numbers; their standard errors are over the images. PSNR is that of reconstructions from
-    posterior means. What does not exist is absent: the PSNR of a perfect reconstruction, the probes of a test set of a
-    handful of points.
+    posterior means. Vectors are measured as the model sees them, standardised: distortion, ELBO and bits per dimension
+    are those of standardised features, `test/log_jacobian` nats (over dims · ln 2 bits) below those of raw ones; mean
+    squared errors and R² of the features take the place of PSNR. What does not exist is absent: the PSNR of a perfect
+    reconstruction, the probes of a test set of a handful of points.
 
     Args:
         model: on the device of the data; its weights and its mode stay as they are.
-        dataset: its test split is used, N × C × H × W images of the shape that the model was built for.
+        dataset: its test split is used, images, N × C × H × W, or vectors, N × D, as the model was built for.
         betas: β_1 … β_L of the objective; without them `test/objective` is left out.
         groups: names of `hit.schema.metric_groups`: core (rates, distortion, PSNR), latents (information, accuracies
             and their bounds; it takes a minute for 10,000 images), generation (needs `scorer`), inception (the FID,
@@ -119,7 +126,7 @@ def evaluate_model(
         own, fault = measure_extension_metrics(model, dataset, check)
         metrics = metrics | own
         skipped = {"extensions": fault} if fault else {}
-    return Evaluation(metrics, found.projections, skipped)
+    return Evaluation(metrics, found.projections, found.features, skipped)
 
 
 def _assert_measurable(
@@ -149,7 +156,7 @@ def _measure_test_set(
 ) -> Evaluation:
     started = time.perf_counter()
     with torch.no_grad():
-        core, layers = _pass_over_test_set(model, dataset, betas, check, keep=latents)
+        core, layers, features = _pass_over_test_set(model, dataset, betas, check, keep=latents)
     if not all(math.isfinite(value) for value in core.values()):
         wrong = next(name for name, value in core.items() if not math.isfinite(value))
         raise Diverged(f"{wrong} of the trained model is not finite")
@@ -166,23 +173,23 @@ def _measure_test_set(
                 measured[f"test/pca_share_{component}_z{layer.number}"] = share
             measured |= measure_layer(layer, labels, dataset.classes, check)
     measured["test/seconds"] = time.perf_counter() - started
-    return Evaluation(measured, projections)
+    return Evaluation(measured, projections, features)
 
 
 def _pass_over_test_set(
     model: HierarchicalVAE, dataset: Dataset, betas: Sequence[float] | None, check: Callable[[], None], *, keep: bool
-) -> tuple[dict[str, float], list[Layer]]:
-    """Core metrics and, if they are to be kept, the latents: of large images, these fill gigabytes."""
+) -> tuple[dict[str, float], list[Layer], FeatureErrors | None]:
+    """Core metrics, the latents if they are to be kept (they may fill gigabytes), and errors by feature of vectors."""
     device = dataset.test.device
     generator = torch.Generator(device).manual_seed(EVALUATOR.sample_seed)
     rates = torch.zeros(model.layers, dtype=torch.float64)
     distortion = 0.0
     rates_of_images, distortions, digests = [], [], []
-    error = SquaredError()
+    error, by_feature = SquaredError(), list[FeatureErrors]()
     parts: list[list[tuple[Tensor, ...]]] = [[] for _ in range(model.layers)]
     families: tuple[type[LatentDistribution], ...] = ()
-    channels, height, width = dataset.image_shape
-    for images in batches(dataset.test, min(_BATCH, max(1, _BATCH_PIXELS // (height * width)))):
+    dims, is_vector = math.prod(dataset.shape), isinstance(model.likelihood, VectorLikelihood)
+    for images in batches(dataset.test, min(_BATCH, max(1, _BATCH_PIXELS // math.prod(dataset.shape[-2:])))):
         check()
         x = model.prepare(images)
         evidence = model.inference.evidence(x)
@@ -194,18 +201,19 @@ def _pass_over_test_set(
         distortions.append(sampled.distortion.double().cpu())
         if model.likelihood.discrete:
             digests += [blake2b(image.numpy(), digest_size=7).digest() for image in x.cpu()]
-        error = error + squared_error(x, model.reconstruct(means))
+        reconstruction = model.reconstruct(means)
+        error = error + squared_error(x, reconstruction)
+        if is_vector:
+            by_feature.append(feature_errors(x, reconstruction))
         families = tuple(type(posterior) for posterior in sampled.posteriors)
         for layer in range(model.layers if keep else 0):
             tensors = (means.latents[layer], sampled.latents[layer], *sampled.posteriors[layer].parameters)
             parts[layer].append(tuple(tensor.flatten(1).cpu() for tensor in tensors))
     count = len(dataset.test)
-    core = _core_metrics((rates / count).tolist(), distortion / count, betas, channels * height * width)
-    core |= _core_errors(torch.cat(rates_of_images), torch.cat(distortions), betas, channels * height * width)
-    if error.psnr is not None:
-        core["test/psnr"] = error.psnr
-    if error.psnr_error is not None:
-        core[schema.error_of("test/psnr")] = error.psnr_error
+    core = _core_metrics((rates / count).tolist(), distortion / count, betas, dims)
+    core |= _core_errors(torch.cat(rates_of_images), torch.cat(distortions), betas, dims)
+    features = functools.reduce(operator.add, by_feature) if by_feature else None
+    core |= _psnr(error) if features is None else _vector_metrics(model, error, features)
     if digests:
         images = torch.tensor([int.from_bytes(digest) for digest in digests])  # the same number, the same image
         elbo_error = core.get(schema.error_of("test/elbo"), 0.0)
@@ -219,7 +227,21 @@ def _pass_over_test_set(
         posterior = family(*parameters)
         gaussian = posterior if isinstance(posterior, DiagonalGaussian) else None
         layers.append(Layer(number, number == model.layers, above, own_means, gaussian, samples))
-    return core, layers
+    return core, layers, features
+
+
+def _psnr(error: SquaredError) -> dict[str, float]:
+    found = {"test/psnr": error.psnr, schema.error_of("test/psnr"): error.psnr_error}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _vector_metrics(model: HierarchicalVAE, error: SquaredError, features: FeatureErrors) -> dict[str, float]:
+    """What takes the place of PSNR, and what the distortion of raw features has more."""
+    assert isinstance(model.likelihood, VectorLikelihood)
+    name = "test/reconstruction_mse"
+    found = {name: error.mean, schema.error_of(name): error.mean_error, "test/reconstruction_r2": features.total_r2}
+    found["test/log_jacobian"] = model.likelihood.log_jacobian
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _core_metrics(rates: list[float], distortion: float, betas: Sequence[float] | None, dims: int) -> dict[str, float]:

@@ -43,6 +43,15 @@ class SquaredError:
         return mean if math.isfinite(mean) else None
 
     @property
+    def mean_error(self) -> float | None:
+        """Standard error of `mean` over independent images; None of fewer than two."""
+        if self.images < 2 or self.mean is None:
+            return None
+        mean = self.total / self.images
+        variance = max(0.0, self.squares - self.images * mean**2) / (self.images - 1)
+        return math.sqrt(variance / self.images) * self.images / self.count
+
+    @property
     def psnr(self) -> float | None:
         """Peak signal-to-noise ratio 10 log10(1 / mean) in dB for numbers in [0, 1], over all that was added up.
 

@@ -1,20 +1,23 @@
 """The one function that builds a model from a config; training, evaluation, import and serving all call it."""
 
-__all__ = ["build_model", "check_fit", "check_memory", "hierarchical", "one_layer"]
+__all__ = ["build_model", "check_fit", "check_memory", "check_values", "hierarchical", "one_layer"]
 
+import math
 from functools import lru_cache
 
 import torch
 
 from hit.config import TrainConfig
 from hit.config.rate_targets import check_targets
+from hit.data import Dataset
 from hit.distributions import (
     Categorical,
     DiagonalGaussian,
     LatentDistribution,
     Likelihood,
+    VectorLikelihood,
 )
-from hit.errors import ConfigError, shown
+from hit.errors import ConfigError, DataError, shown
 from hit.models.conv_z import ConvGeometry
 from hit.models.dense_z import DenseGeometry
 from hit.models.ghvae import GeneralisedInference
@@ -24,6 +27,7 @@ from hit.models.lvae import LadderInference
 from hit.models.memory_footprint import step_bytes, weight_bytes
 from hit.models.networks import DensePrior
 from hit.models.vae import OneLayerInference, one_layer_decoder
+from hit.models.vectors import OneLayerVectorInference, VectorGeometry, check_vectors_fit, standardise
 from hit.processes.memory import memory_is_told, memory_of
 
 #: Sides of the images that models exist for, and where those of 256 pixels do.
@@ -36,15 +40,15 @@ _NUMBERS_A_PIXEL = 100
 
 
 @memory_is_told
-def build_model(config: TrainConfig, image_shape: tuple[int, int, int]) -> HierarchicalVAE:
+def build_model(config: TrainConfig, image_shape: tuple[int, ...]) -> HierarchicalVAE:
     """The untrained model of a config, its weights drawn from `config.seed`.
 
     Args:
         config: what to build.
-        image_shape: (C, H, W) of the data.
+        image_shape: (C, H, W) of the data, or (D,) of vectors.
 
     Raises:
-        ConfigError: the config does not fit images of this shape, or its weights do not fit into memory.
+        ConfigError: the config does not fit data of this shape, or its weights do not fit into memory.
         OutOfMemory: they do not fit into what is left of it.
     """
     check_fit(config, image_shape)
@@ -56,8 +60,16 @@ def build_model(config: TrainConfig, image_shape: tuple[int, int, int]) -> Hiera
         return _build(config, image_shape).to(memory_format=torch.channels_last)
 
 
-def check_fit(config: TrainConfig, image_shape: tuple[int, int, int]) -> None:
-    """Raise ConfigError unless models of this config exist for images of this shape (C, H, W)."""
+def check_fit(config: TrainConfig, image_shape: tuple[int, ...]) -> None:
+    """Raise ConfigError unless models of this config exist for images of this shape (C, H, W), or vectors (D,)."""
+    if len(image_shape) == 1:
+        check_vectors_fit(config, *image_shape)
+        return
+    if config.linear_z1 and config.model == "vae":
+        raise ConfigError(
+            "linear_z1 must be 0 unless model is ghvae or lvae with latent=dense, or the data are vectors, "
+            f"got {config.linear_z1} with model={config.model} ({config.dataset})"
+        )
     channels, height, width = image_shape
     large = config.model == "ghvae" and config.latent == "conv"
     if height != width or height not in (*_SIDES, _LARGE):
@@ -79,12 +91,23 @@ def check_fit(config: TrainConfig, image_shape: tuple[int, int, int]) -> None:
     check_targets(config.targets, image_shape, levels=config.likelihood_part.levels)
 
 
-def check_memory(config: TrainConfig, image_shape: tuple[int, int, int], device: torch.device, images: int = 0) -> None:
+def check_values(config: TrainConfig, dataset: Dataset) -> None:
+    """Raise ConfigError or DataError unless the likelihood of a config can model the values of vectors."""
+    if len(dataset.shape) == 1:
+        try:
+            standardise(_likelihood(config, dataset.shape), dataset.train, dataset.features)
+        except DataError as error:
+            raise DataError(f"dataset {config.dataset!r}: {error}") from None
+        except ConfigError as error:
+            raise ConfigError(f"{error} (dataset {config.dataset!r})") from None
+
+
+def check_memory(config: TrainConfig, image_shape: tuple[int, ...], device: torch.device, images: int = 0) -> None:
     """Raise ConfigError where a model, or its training, takes more memory than a device has in all.
 
     Args:
         config: of the model.
-        image_shape: (C, H, W).
+        image_shape: (C, H, W), or (D,) of vectors.
         device: where it is.
         images: how many it is trained on; 0: it is not trained.
     """
@@ -94,7 +117,7 @@ def check_memory(config: TrainConfig, image_shape: tuple[int, int, int], device:
     model = _outline(config, image_shape)
     needed = weight_bytes(model) * (_COPIES_IN_TRAINING if images else 1)
     batch = min(images, config.batch_size)
-    pixels = image_shape[1] * image_shape[2]
+    pixels = math.prod(image_shape[-2:])
     if needed + 4 * batch * config.channels * pixels * _NUMBERS_A_PIXEL > memory:
         needed += batch * step_bytes(model, image_shape) if batch else 0
     if needed > memory:
@@ -107,16 +130,14 @@ def check_memory(config: TrainConfig, image_shape: tuple[int, int, int], device:
 
 
 @lru_cache(maxsize=64)
-def _outline(config: TrainConfig, image_shape: tuple[int, int, int]) -> HierarchicalVAE:
+def _outline(config: TrainConfig, image_shape: tuple[int, ...]) -> HierarchicalVAE:
     """The model without its numbers."""
     with torch.random.fork_rng(devices=[]), torch.device("meta"):
         return _build(config, image_shape)
 
 
-def _build(config: TrainConfig, image_shape: tuple[int, int, int]) -> HierarchicalVAE:
-    likelihood = config.likelihood_part(image_shape, config.likelihood_options, config)
-    if not isinstance(likelihood, Likelihood):
-        raise ConfigError(f"{config.likelihood_part.label} must be built as a Likelihood, got {shown(likelihood)}")
+def _build(config: TrainConfig, image_shape: tuple[int, ...]) -> HierarchicalVAE:
+    likelihood = _likelihood(config, image_shape)
     model = config.model_part(image_shape, likelihood, config.model_options, config)
     if not isinstance(model, HierarchicalVAE):
         raise ConfigError(f"{config.model_part.label} must be built as a HierarchicalVAE, got {shown(model)}")
@@ -128,30 +149,43 @@ def _build(config: TrainConfig, image_shape: tuple[int, int, int]) -> Hierarchic
     return model
 
 
+def _likelihood(config: TrainConfig, image_shape: tuple[int, ...]) -> Likelihood:
+    likelihood = config.likelihood_part(image_shape, config.likelihood_options, config)
+    if not isinstance(likelihood, Likelihood):
+        raise ConfigError(f"{config.likelihood_part.label} must be built as a Likelihood, got {shown(likelihood)}")
+    return likelihood if image_shape[1:] else VectorLikelihood(likelihood, image_shape[0])
+
+
 def one_layer(
-    image_shape: tuple[int, int, int], likelihood: Likelihood, options: None, config: TrainConfig
+    image_shape: tuple[int, ...], likelihood: Likelihood, options: None, config: TrainConfig
 ) -> HierarchicalVAE:
     """`model=vae`."""
-    image_channels, side, _ = image_shape
-    inference = OneLayerInference(image_channels, side, config.channels)
+    image_channels, *sides = image_shape
     outputs = likelihood.outputs(image_channels)
+    if not sides:
+        vectors = VectorGeometry(image_channels, config.channels, config.linear_z1)
+        inference = OneLayerVectorInference(vectors)
+        return HierarchicalVAE(inference, [], vectors.decoder(outputs), likelihood, [vectors.z1_shape])
+    maps = OneLayerInference(image_channels, sides[0], config.channels)
     decoder = one_layer_decoder(config.channels, outputs, wide=config.likelihood == "mol")
-    return HierarchicalVAE(inference, [], decoder, likelihood, [inference.shape])
+    return HierarchicalVAE(maps, [], decoder, likelihood, [maps.shape])
 
 
 def hierarchical(
-    image_shape: tuple[int, int, int], likelihood: Likelihood, options: None, config: TrainConfig
+    image_shape: tuple[int, ...], likelihood: Likelihood, options: None, config: TrainConfig
 ) -> HierarchicalVAE:
     """`model=ghvae` and `model=lvae`."""
-    image_channels, side, _ = image_shape
+    image_channels, *sides = image_shape
     outputs = likelihood.outputs(image_channels)
     # The ladder's mixture of logistics has no layer before its last.
     wide = config.likelihood == "mol" and config.model != "lvae"
-    geometry: Geometry = (
-        ConvGeometry(image_channels, side, config.channels)
-        if config.latent == "conv"
-        else DenseGeometry(image_channels, side, config.channels, config.linear_z1)
-    )
+    geometry: Geometry
+    if not sides:
+        geometry = VectorGeometry(image_channels, config.channels, config.linear_z1)
+    elif config.latent == "conv":
+        geometry = ConvGeometry(image_channels, sides[0], config.channels)
+    else:
+        geometry = DenseGeometry(image_channels, sides[0], config.channels, config.linear_z1)
     dims = tuple(reversed(config.z_dims))  # d_2, …, d_L
     shapes = [geometry.z1_shape, geometry.z2_shape(dims[0]), *((dim,) for dim in dims[1:])]
     top: type[LatentDistribution] = Categorical if config.posterior == "gumbel_softmax" else DiagonalGaussian

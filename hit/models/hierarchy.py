@@ -118,8 +118,12 @@ class HierarchicalVAE(nn.Module):
         return len(self.latent_shapes)
 
     def prepare(self, images: Tensor) -> Tensor:
-        """The x that the model is fed, float in [0, 1], from uint8 images (batch × C × H × W)."""
+        """The x that the model is fed, from uint8 images (batch × C × H × W) float in [0, 1], or of vectors."""
         return self.likelihood.prepare(images)
+
+    def restore(self, x: Tensor) -> Tensor:
+        """Mean images, or vectors, as the model gives them in the units of the data."""
+        return self.likelihood.restore(x)
 
     def noise(self, batch: int, generator: torch.Generator | None = None) -> tuple[Tensor, ...]:
         """The noise that one pass samples with, on the model's device: one tensor a layer, index 0 for z_1."""

@@ -15,12 +15,12 @@ def weight_bytes(model: HierarchicalVAE) -> int:
     return sum(parameter.nbytes for parameter in model.parameters())
 
 
-def step_bytes(model: HierarchicalVAE, image_shape: tuple[int, int, int]) -> int:
+def step_bytes(model: HierarchicalVAE, image_shape: tuple[int, ...]) -> int:
     """What a pass of one image keeps for the gradients, less than what a step takes.
 
     Args:
         model: on PyTorch's device `meta`, where tensors have shapes alone.
-        image_shape: (C, H, W).
+        image_shape: (C, H, W), or (D,) of vectors.
     """
     kept: dict[int, torch.UntypedStorage] = {}
 

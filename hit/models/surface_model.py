@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from hit.distributions import Likelihood
 from hit.errors import ConfigError
 from hit.models.hierarchy import HierarchicalVAE, Pass
 
@@ -118,6 +119,11 @@ class SurfaceModel(nn.Module):
     def layers(self) -> int:
         """L."""
         return self.model.layers
+
+    @property
+    def likelihood(self) -> Likelihood:
+        """p(x|z_1), the same for every β."""
+        return self.model.likelihood
 
     def prepare(self, images: Tensor) -> Tensor:
         """As `HierarchicalVAE.prepare`."""

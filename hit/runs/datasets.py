@@ -3,6 +3,7 @@
 __all__ = ["load_once", "log_dataset"]
 
 from functools import lru_cache
+from typing import Any
 
 import torch
 
@@ -10,20 +11,25 @@ from hit import data
 from hit.data import Dataset
 from hit.tracking.run_log import RunLog
 
+#: Characters of the names of features that a run is given; more would make it slow to read.
+_MOST_NAMES = 10_000
+
 
 @lru_cache(maxsize=2)
-def load_once(name: str, root: str, device: torch.device, crop: int = 0) -> Dataset:
+def load_once(name: str, root: str, device: torch.device, crop: int = 0, label: str = "") -> Dataset:
     """The data set on the device; a worker that trains many models loads it once."""
-    return data.load(name, root, crop).to(device)
+    return data.load(name, root, crop, label=label).to(device)
 
 
 def log_dataset(run: RunLog, dataset: Dataset) -> None:
     """The data set as the run's input, with its digest and its sizes; its classes as a metric, to filter on."""
-    profile = {
+    profile: dict[str, Any] = {
         "train": len(dataset.train.labels),
         "test": len(dataset.test.labels),
-        "image_shape": list(dataset.image_shape),
+        ("image_shape" if len(dataset.shape) == 3 else "shape"): list(dataset.shape),
         "classes": dataset.classes,
     }
+    if dataset.features and sum(map(len, dataset.features)) <= _MOST_NAMES:
+        profile["features"] = list(dataset.features)
     run.dataset(dataset.name, dataset.digest, profile)
     run.metrics({"classes": float(dataset.classes)})

@@ -177,7 +177,7 @@ def evaluate_run(
         known = run.data.metrics
         betas = [known.get(f"beta_{layer}", beta) for layer, beta in enumerate(config.betas, start=1)]
         measured = measure(model, dataset, config, betas, groups, scorers, stop.check)
-        log_measurement(writer, measured, config.epochs, dataset.test.labels, known)
+        log_measurement(writer, measured, config.epochs, model, dataset, known)
         note = run_note(config, {**known, **measured.metrics}, "FINISHED")
         writer.write_note(note, instead_of=run_note(config, known, "FINISHED"))
     return measured
@@ -206,8 +206,8 @@ def _evaluated(candidate: Candidate, outcome: Outcome) -> EvaluatedRun:
 
 
 def _load_data(run: Run, config: TrainConfig) -> Dataset:
-    dataset = load_once(config.dataset, config.data_root, select_device(config.device), config.crop)
-    check_fit(config, dataset.image_shape)
+    dataset = load_once(config.dataset, config.data_root, select_device(config.device), config.crop, config.label)
+    check_fit(config, dataset.shape)
     trained_on = run.data.tags.get(Tag.DATA_DIGEST)
     if trained_on != dataset.digest:
         raise StoreError(
@@ -218,7 +218,7 @@ def _load_data(run: Run, config: TrainConfig) -> Dataset:
 
 
 def _load_model(store: Store, run: Run, config: TrainConfig, dataset: Dataset) -> HierarchicalVAE:
-    model = build_model(config, dataset.image_shape).to(dataset.test.device)
+    model = build_model(config, dataset.shape).to(dataset.test.device)
     with tempfile.TemporaryDirectory() as folder:
         load_weights(store.download(run.info.run_id, WEIGHTS, Path(folder)), model, config.identity(dataset.digest))
     return model.eval()

@@ -16,17 +16,18 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
 
-from torch import Tensor
-
 from hit.classifiers.scorer import SampleScorer
 from hit.config import TrainConfig
 from hit.data import Dataset
+from hit.distributions import VectorLikelihood
 from hit.errors import UserError
 from hit.evaluation import evaluate_model
+from hit.evaluation.feature_plots import save_feature_bars, save_feature_table
 from hit.evaluation.latent_plots import save_coordinates, save_scatter
 from hit.evaluation.pictures import PICTURED, reconstructions, samples, save_grid, traversal
 from hit.evaluation.samples import inception_fingerprint, scorer_fingerprint
 from hit.metrics import EVALUATOR, Projection, violations
+from hit.metrics.feature_errors import FeatureErrors
 from hit.metrics.inception import InceptionFid
 from hit.models import HierarchicalVAE
 from hit.processes.memory import memory_is_told
@@ -43,8 +44,13 @@ from hit.ui.views import IMAGE_KEYS
 
 _LOG = logging.getLogger(__name__)
 
-#: Groups that rest on more than the model and its data: a network beside the model, or what others have written.
-_NOT_ALWAYS = ("generation", "inception", "extensions")
+#: Groups that cannot be measured without a network beside the model.
+_WITH_NETWORK = ("generation", "inception")
+#: Groups that rest on more than the model and its data: these, and what others have written.
+_NOT_ALWAYS = (*_WITH_NETWORK, "extensions")
+#: Why these, and pictures, are left out where the data are vectors.
+_NO_IMAGES = "the data are vectors, and there are no images to judge"
+_NO_PICTURES = "the data are vectors; test/reconstruction_mse and features/reconstruction.csv take the place of PSNR"
 
 
 @dataclass(frozen=True)
@@ -70,8 +76,9 @@ class Measurement:
         groups: what was measured.
         metrics: by schema names.
         tags: to be set with them.
-        skipped: group → why it was not measured, one line each.
+        skipped: group, or `pictures` → why it was not measured, one line each.
         projections: l → principal components of the posterior means of z_l.
+        features: how well each feature of vectors comes back; None of images.
     """
 
     groups: frozenset[str] = frozenset()
@@ -79,6 +86,7 @@ class Measurement:
     tags: dict[str, str] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
     projections: dict[int, Projection] = field(default_factory=dict)
+    features: FeatureErrors | None = None
 
     def summary(self) -> str:
         """One line for people; '' where there was nothing to be measured."""
@@ -117,6 +125,8 @@ def evaluator_fingerprint(group: str, points: int | None = None, classifier: Sam
 @memory_is_told
 def find_scorers(groups: Collection[str], dataset: Dataset, store: Store) -> Scorers:
     """What these groups need: the newest good classifier of the store, asked for once, and the Inception network."""
+    if len(dataset.shape) == 1:
+        return Scorers(missing={group: _NO_IMAGES for group in _WITH_NETWORK if group in groups})
     classifier = inception = None
     missing: dict[str, str] = {}
     if "generation" in groups:
@@ -165,6 +175,8 @@ def measure(
     metrics = dict(found.metrics)
     if "test/rate" in metrics:
         metrics |= config.targets.relative_errors("test", metrics)
+    if found.features is not None:
+        skipped["pictures"] = _NO_PICTURES
     tags: dict[str, str] = {_skipped_tag(group): why for group, why in skipped.items()}
     for group in measured:
         fingerprint = evaluator_fingerprint(group, len(dataset.test), scorers.classifier)
@@ -172,13 +184,18 @@ def measure(
             tags[tag] = fingerprint
     if "generation" in measured and scorers.classifier is not None:
         tags[Tag.JUDGE_RUN] = scorers.classifier.run_id
-    return Measurement(measured, metrics, tags, skipped, found.projections)
+    return Measurement(measured, metrics, tags, skipped, found.projections, found.features)
 
 
 def log_measurement(
-    run: RunWriter, measured: Measurement, epochs: int, labels: Tensor, earlier: Mapping[str, float] | None = None
+    run: RunWriter,
+    measured: Measurement,
+    epochs: int,
+    model: HierarchicalVAE,
+    dataset: Dataset,
+    earlier: Mapping[str, float] | None = None,
 ) -> None:
-    """Metrics and tags of a measurement, which bounds are exceeded, and the principal components by label.
+    """Metrics and tags of a measurement, which bounds are exceeded, principal components by label, errors by feature.
 
     That a group could not be measured earlier is no longer said of one that was measured now.
 
@@ -186,12 +203,19 @@ def log_measurement(
         run: where to.
         measured: what.
         epochs: of the model; the step of the metrics.
-        labels: of the test images.
+        model: that was measured.
+        dataset: on whose test split.
         earlier: metrics that the run has already; the new ones stand above them.
     """
     run.metrics(measured.metrics, step=epochs, sync=True)
     run.tags(measured.tags | {Tag.BOUND_VIOLATIONS: violations({**(earlier or {}), **measured.metrics})})
     run.untag(_skipped_tag(group) for group in _NOT_ALWAYS if group in measured.groups)
+    labels = dataset.test.labels
+    if measured.features is not None and isinstance(model.likelihood, VectorLikelihood):
+        table = run.folder / "reconstruction.csv"
+        run.artifact(save_feature_table(measured.features, dataset.features, model.likelihood, table), "features")
+        bars = run.folder / "reconstruction.png"
+        run.artifact(save_feature_bars(measured.features, dataset.features, bars), "features")
     if measured.projections:
         for layer, projection in measured.projections.items():
             run.artifact(save_coordinates(projection, labels, run.folder / f"pca_z{layer}.csv"), "latents")
@@ -221,14 +245,15 @@ def measure_run(
     groups = parse_groups(config.metrics) | {"core"}
     scorers = find_scorers(groups, dataset, Store(run.uri))
     measured = measure(model, dataset, config, betas or config.betas, groups, scorers, run.check)
-    log_measurement(run, measured, config.epochs, dataset.test.labels)
+    log_measurement(run, measured, config.epochs, model, dataset)
     run.note = partial(run_note, config, measured.metrics)
     for group, why in measured.skipped.items():
         _report_skipped(group, why)
     weights = run.folder / "weights.safetensors"
     save_weights(weights, model, config.identity(dataset.digest))
     run.artifact(weights, "model")
-    _log_pictures(run, model, dataset)
+    if len(dataset.shape) == 3:
+        _log_pictures(run, model, dataset)
     return measured.metrics
 
 

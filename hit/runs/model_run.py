@@ -90,7 +90,10 @@ def model_run(
 def describe_run(run: RunWriter, config: TrainConfig, dataset: Dataset, model: HierarchicalVAE) -> None:
     """What decides the run, in the store before its first step."""
     run.params(config.to_flat())
-    run.metrics(config.numbers() | {"parameters": float(sum(p.numel() for p in model.parameters()))})
+    numbers = {"parameters": float(sum(p.numel() for p in model.parameters()))}
+    if len(dataset.shape) == 1:
+        numbers["dim_z1"] = float(model.latent_shapes[0][0])
+    run.metrics(config.numbers() | numbers)
     log_dataset(run, dataset)
     run.json_artifact(CONFIG, config.to_flat())
     run.note = partial(run_note, config, {})

@@ -11,7 +11,7 @@ from typing import Any
 from hit.commands import program
 from hit.config import TrainConfig, beta_numbers
 from hit.errors import Interrupted
-from hit.models import build_model, check_fit, check_memory
+from hit.models import build_model, check_fit, check_memory, check_values
 from hit.processes.devices import select_device, set_threads
 from hit.processes.stop import StopRequest
 from hit.runs.datasets import load_once
@@ -71,16 +71,17 @@ def train_run(
     stop, request = stop or StopRequest(), request or RunRequest()
     set_threads(config.threads)
     device = select_device(config.device)
-    dataset = load_once(config.dataset, config.data_root, device, config.crop)
-    check_fit(config, dataset.image_shape)
-    check_memory(config, dataset.image_shape, device, len(dataset.train))
-    source = find_source(Store(uri), config, dataset.image_shape) if config.init_from else None
+    dataset = load_once(config.dataset, config.data_root, device, config.crop, config.label)
+    check_fit(config, dataset.shape)
+    check_values(config, dataset)
+    check_memory(config, dataset.shape, device, len(dataset.train))
+    source = find_source(Store(uri), config, dataset.shape) if config.init_from else None
     dataset.test.verify(stop.check)  # a training image shows in the first epoch, a test image would after the last
     stop.check()
     identity = config.identity(dataset.digest)
     with model_run(config, dataset, device, request, uri=uri, stop=stop) as run:
         claim = Claim(Store(uri), run.experiment, identity, run.run_id) if request.exclusive else None
-        model = build_model(config, dataset.image_shape).to(device)
+        model = build_model(config, dataset.shape).to(device)
         describe_run(run, config, dataset, model)
         checkpoint = run.folder / CHECKPOINT
         if longer is not None and not checkpoint.exists():

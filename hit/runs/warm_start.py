@@ -1,10 +1,12 @@
 """Weights to start from: those of a finished run of the same architecture, found in the store."""
 
-__all__ = ["find_source", "load_source", "trained_shape"]
+__all__ = ["find_source", "load_source", "trained_features", "trained_shape"]
 
 import json
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from mlflow.entities import Run
 
@@ -16,14 +18,17 @@ from hit.schema import WEIGHTS, Kind
 from hit.store import Store, config_of
 from hit.training.checkpoints import load_weights
 
+#: Where a run's input tells the shape of its examples → how many numbers that is.
+_SHAPES = {"image_shape": 3, "shape": 1}
 
-def find_source(store: Store, config: TrainConfig, image_shape: tuple[int, int, int]) -> Run:
+
+def find_source(store: Store, config: TrainConfig, shape: tuple[int, ...]) -> Run:
     """The run that `config.init_from` names, if training can start from it.
 
     Args:
         store: where it is.
         config: of the new run.
-        image_shape: (C, H, W) of the new run's data.
+        shape: of the new run's examples: (C, H, W) of images, (D,) of vectors.
 
     Raises:
         ConfigError: it is no finished model, or one of another architecture or for images of another shape.
@@ -37,10 +42,11 @@ def find_source(store: Store, config: TrainConfig, image_shape: tuple[int, int, 
         if getattr(theirs, name) != getattr(config, name):
             own, other = getattr(config, name), getattr(theirs, name)
             raise ConfigError(f"{named}, which has {name}={other} where this run has {own}")
-    shape = trained_shape(run)
-    if shape is not None and shape != image_shape:
-        their_shape, own_shape = ("×".join(map(str, one)) for one in (shape, image_shape))
-        raise ConfigError(f"{named}, which is for images of {their_shape} where this run's are of {own_shape}")
+    trained = trained_shape(run)
+    if trained is not None and trained != shape:
+        theirs_by, own_by = ("×".join(map(str, one)) for one in (trained, shape))
+        kind = "images" if len(trained) == 3 else "vectors"
+        raise ConfigError(f"{named}, which is for {kind} of {theirs_by} where this run's are of {own_by}")
     return run
 
 
@@ -55,12 +61,33 @@ def load_source(store: Store, run: Run, model: HierarchicalVAE) -> None:
         load_weights(store.download(run.info.run_id, WEIGHTS, Path(folder)), model)
 
 
-def trained_shape(run: Run) -> tuple[int, int, int] | None:
-    """(C, H, W) of the images that a run was trained on, if its input tells."""
+def trained_shape(run: Run) -> tuple[int, ...] | None:
+    """Shape of the examples that a run was trained on, (C, H, W) or (D,), if its input tells."""
+    for profile in _profiles(run):
+        for name, axes in _SHAPES.items():
+            try:
+                shape = tuple(int(side) for side in profile[name])
+            except (TypeError, ValueError, KeyError, OverflowError):
+                continue
+            if len(shape) == axes:
+                return shape
+    return None
+
+
+def trained_features(run: Run) -> tuple[str, ...]:
+    """Names of the features that a run was trained on; none where its input does not tell."""
+    for profile in _profiles(run):
+        names = profile.get("features")
+        if isinstance(names, list):
+            return tuple(map(str, names))
+    return ()
+
+
+def _profiles(run: Run) -> Iterator[dict[str, Any]]:
     for entry in run.inputs.dataset_inputs if run.inputs else []:
         try:
-            channels, height, width = json.loads(entry.dataset.profile)["image_shape"]
-            return int(channels), int(height), int(width)
-        except (TypeError, ValueError, KeyError, OverflowError, RecursionError):
+            profile = json.loads(entry.dataset.profile)
+        except (TypeError, ValueError, RecursionError):
             continue
-    return None
+        if isinstance(profile, dict):
+            yield profile

@@ -117,6 +117,10 @@ METRICS = (
     *_with_error(_core("test/objective", "nats per image", "minimize", "objective D + Σ β_l R_l")),
     *_with_error(_core("test/bits_per_dim", "bits per dimension", "minimize", "−ELBO")),
     *_with_error(_core("test/psnr", "dB", "maximize", "PSNR")),
+    # in its place, of vectors; their features are standardised
+    *_with_error(_core("test/reconstruction_mse", "", "minimize", "mean squared error of reconstructions")),
+    _core("test/reconstruction_r2", "", "maximize", "R² of reconstructions"),
+    _core("test/log_jacobian", "nats per image", None, "distortion of raw minus that of standardised features"),
     _scored("test/mi_z{l}", "nats", "maximize", "I(y; z_{l})", error="test/mi_error_z{l}"),
     _scored("test/mi_error_z{l}", "nats", None, "standard error of I(y; z_{l})"),
     _scored("test/mi_ksg_z{l}", "nats", "maximize", "I(y; z_{l}) by Mixed-KSG"),

@@ -7,7 +7,7 @@ import json
 import logging
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from mlflow.types import DataType, ParamSchema, ParamSpec, Schema, TensorSpec
 
 import hit
 from hit.config import TrainConfig, machine_fields
+from hit.serving.request_data import IMAGES
 from hit.serving.request_params import MODES
 from hit.serving.served_model import ServedModel, describe, latent_name, load_folder
 
@@ -28,10 +29,11 @@ _DECIDING = ("mlflow", "torch", "torchvision", "numpy", "pandas", "safetensors",
 def write_model(
     folder: Path,
     config: TrainConfig,
-    image_shape: tuple[int, int, int],
+    shape: tuple[int, ...],
     weights: Path,
     identity: str,
     *,
+    features: Sequence[str] = (),
     run_id: str | None = None,
     model_id: str | None = None,
 ) -> ServedModel:
@@ -43,9 +45,10 @@ def write_model(
     Args:
         folder: does not exist yet.
         config: of the model.
-        image_shape: (C, H, W).
+        shape: of an example: (C, H, W) of images, (D,) of vectors.
         weights: safetensors file of `hit.training.checkpoints.save_weights`.
         identity: that the weights were saved with.
+        features: names of a vector's numbers, where they are known.
         run_id: of the run that trained it.
         model_id: of MLflow's record of the model.
 
@@ -59,7 +62,7 @@ def write_model(
     with tempfile.TemporaryDirectory() as scratch:
         data = Path(scratch) / "vae"
         data.mkdir()
-        (data / "model.json").write_text(describe(flat, image_shape, identity))
+        (data / "model.json").write_text(describe(flat, shape, identity, features))
         (data / "weights.safetensors").write_bytes(weights.read_bytes())
         served = load_folder(data)
         with _quiet():
@@ -116,9 +119,9 @@ def _signature(served: ServedModel) -> ModelSignature:
 
 
 def _example(served: ServedModel) -> np.ndarray:
-    """One image, such as the model itself makes."""
-    levels: np.ndarray = np.rint(served.sample(1)["images"] * 255)
-    return levels.astype(np.uint8)
+    """One image or vector, such as the model itself makes."""
+    made: np.ndarray = served.sample(1)[served.examples]
+    return np.rint(made * 255).astype(np.uint8) if served.examples == IMAGES else made
 
 
 @contextmanager

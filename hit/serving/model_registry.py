@@ -19,7 +19,7 @@ from hit.config import TrainConfig
 from hit.connection.idempotent_creation import made_once
 from hit.connection.store_errors import is_there_already, is_unknown, translated
 from hit.errors import StoreError, UserError
-from hit.runs.warm_start import trained_shape
+from hit.runs.warm_start import trained_features, trained_shape
 from hit.schema import WEIGHTS, Kind, Tag, field_lengths
 from hit.schema.field_lengths import shortened
 from hit.serving.mlflow_model import write_model
@@ -129,7 +129,7 @@ def _new_version(store: Store, name: str, run: Run) -> ModelVersion:
     client, run_id = store.client, run.info.run_id
     shape = trained_shape(run)
     if shape is None:
-        raise StoreError(f"run {run_id} must tell the shape of its images (its input), got none")
+        raise StoreError(f"run {run_id} must tell the shape of its images or vectors (its input), got none")
     config = TrainConfig.from_flat(config_of(run))
     tags = {str(tag): run.data.tags[tag] for tag in _TAGS if tag in run.data.tags}
     with tempfile.TemporaryDirectory() as scratch:
@@ -138,7 +138,16 @@ def _new_version(store: Store, name: str, run: Run) -> ModelVersion:
         try:
             folder = Path(scratch) / "files"
             identity = config.identity(run.data.tags[Tag.DATA_DIGEST])
-            write_model(folder, config, shape, weights, identity, run_id=run_id, model_id=model.model_id)
+            write_model(
+                folder,
+                config,
+                shape,
+                weights,
+                identity,
+                features=trained_features(run),
+                run_id=run_id,
+                model_id=model.model_id,
+            )
             client.log_model_artifacts(model.model_id, str(folder))
             client.finalize_logged_model(model.model_id, "READY")
         except BaseException:

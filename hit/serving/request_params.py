@@ -63,7 +63,7 @@ class ServedParams:
 PARAMS = tuple(entry.name for entry in fields(ServedParams))
 
 
-def usual_samples(image_shape: tuple[int, int, int]) -> int:
+def usual_samples(shape: tuple[int, ...]) -> int:
     """How many samples one request gets at most: $HIT_SERVED_SAMPLES, else a million numbers of them.
 
     Raises:
@@ -76,7 +76,7 @@ def usual_samples(image_shape: tuple[int, int, int]) -> int:
     number = whole_number(text)
     if text and not number:
         raise ConfigError(f"{MOST_SAMPLES} must be a whole number above 0, got {shown(text)}")
-    return number or max(1, _MOST_NUMBERS // math.prod(image_shape))
+    return number or max(1, _MOST_NUMBERS // math.prod(shape))
 
 
 def refuse_unknown(record: logging.LogRecord) -> bool:

@@ -1,10 +1,10 @@
-"""A trained model behind MLflow's `predict`: it encodes and reconstructs images, decodes latents, and samples.
+"""A trained model behind MLflow's `predict`: it encodes and reconstructs, decodes latents, and samples.
 
 MLflow loads it by the name of this module (`mlflow.pyfunc.load_model`, `mlflow models serve`) from a folder that holds
 `model.json` and `weights.safetensors`, written by `hit.serving.mlflow_model`: numbers and JSON, nothing that could run.
 """
 
-__all__ = ["IMAGES", "ServedModel", "describe", "latent_name", "load_folder"]
+__all__ = ["ServedModel", "describe", "latent_name", "load_folder"]
 
 import json
 import logging
@@ -19,14 +19,14 @@ from mlflow.exceptions import MlflowException
 from torch import Tensor
 
 from hit.config import TrainConfig
+from hit.data.labelled_images import by
 from hit.distributions import LatentDistribution
 from hit.errors import CheckpointError, DataError, UserError, shown
 from hit.models import HierarchicalVAE, build_model
 from hit.processes.devices import select_device
+from hit.serving.request_data import IMAGES, VECTORS, columns_of, floats_of, images_of, vectors_of
 from hit.serving.request_params import MOST_SAMPLES, ServedParams, refuse_unknown, usual_samples
 from hit.training.checkpoints import load_weights
-
-IMAGES = "images"
 
 _FORMAT = "hit-served-1"
 #: Examples a pass, so that memory does not grow with the request.
@@ -39,30 +39,38 @@ class ServedModel:
     """A model with arrays for arguments and results.
 
     Images are N × C × H × W (grey ones may leave out C): whole numbers are levels from 0 to 255, others are in [0, 1].
-    Latents are float, N × the latent's shape. Images that it gives are float, in [0, 1].
+    Latents are float, N × the latent's shape. Images that it gives are float, in [0, 1]. A model of vectors takes and
+    gives N × D numbers in the units of its training data, under the name `vectors`; also as a table of these columns.
 
     Args:
         model: trained, on its device.
-        image_shape: (C, H, W).
+        shape: of an example: (C, H, W) of images, (D,) of vectors.
         most_samples: that one request gets; None: $HIT_SERVED_SAMPLES, else a million numbers of them.
+        features: names of a vector's numbers, where they are known.
 
     Raises:
         ConfigError: $HIT_SERVED_SAMPLES is no number.
     """
 
     def __init__(
-        self, model: HierarchicalVAE, image_shape: tuple[int, int, int], most_samples: int | None = None
+        self,
+        model: HierarchicalVAE,
+        shape: tuple[int, ...],
+        most_samples: int | None = None,
+        features: Sequence[str] = (),
     ) -> None:
         self.model = model.eval()
-        self.image_shape = image_shape
-        self.most_samples = most_samples or usual_samples(image_shape)
+        self.shape = shape
+        self.features = tuple(features)
+        self.examples = IMAGES if len(shape) == 3 else VECTORS
+        self.most_samples = most_samples or usual_samples(shape)
 
     def predict(self, data: Any, params: Mapping[str, Any] | None = None) -> Arrays:
         """What MLflow calls, for POST /invocations, too.
 
         Args:
-            data: images, as an array or under the name `images`; for `decode` latents under the name of their layer,
-                such as `z_2`; for `sample` nothing.
+            data: images or vectors, as an array or under the name `images` or `vectors`; for `decode` latents under the
+                name of their layer, such as `z_2`; for `sample` nothing.
             params: `mode`, and the arguments of the method of that name.
 
         Raises:
@@ -92,7 +100,8 @@ class ServedModel:
         Raises:
             DataError: images of another shape, or values out of range.
         """
-        return {IMAGES: self._passes(images, sampled, seed, lambda outcome: (self._shown(outcome.output),))(0)}
+        shown = self._passes(images, sampled, seed, lambda outcome: (self._shown(outcome.output),))
+        return {self.examples: shown(0)}
 
     def decode(self, latents: Mapping[str, Any], *, sampled: bool = False, seed: int = 0) -> Arrays:
         """Mean images E[x|z_1] for one layer's latents. All other layers are at the means of their priors, or sampled.
@@ -109,7 +118,7 @@ class ServedModel:
                 part = z[start : start + _BATCH]
                 own = None if noise is None else [above[start : start + _BATCH] for above in noise]
                 drawn.append(self._decoded(layer, part, own))
-        return {IMAGES: _array(torch.cat(drawn))}
+        return {self.examples: _array(torch.cat(drawn))}
 
     def sample(self, count: int = 1, seed: int = 0) -> Arrays:
         """Mean images E[x|z_1] of `count` draws from the prior.
@@ -122,26 +131,29 @@ class ServedModel:
         noise = self.model.noise(count, self._generator(seed))
         with torch.no_grad():
             parts = zip(*(layer.split(_BATCH) for layer in noise), strict=True)
-            return {IMAGES: _array(torch.cat([self.model.generate(part).clamp(0, 1) for part in parts]))}
+            drawn = [self.model.restore(self.model.generate(part)) for part in parts]
+            return {self.examples: _array(torch.cat(drawn))}
 
     def _answer(self, data: Any, params: dict[str, Any]) -> Arrays:
         asked = ServedParams.parse(params)
         mode, sampled, seed = asked.mode, asked.sampled, asked.seed
         if mode == "sample":
             return self.sample(asked.count, seed)
-        named = _named(data)
+        named = self._named(data)
         if mode == "decode":
             return self.decode(named, sampled=sampled, seed=seed)
-        if set(named) != {IMAGES}:
+        name = self.examples
+        if set(named) != {name}:
             got = ", ".join(map(str, named)) or "nothing"
-            raise DataError(f"mode {mode} takes images, as an array or under the name {IMAGES!r}, got {got}")
-        return (self.encode if mode == "encode" else self.reconstruct)(named[IMAGES], sampled=sampled, seed=seed)
+            raise DataError(f"mode {mode} takes {name}, as an array or under the name {name!r}, got {got}")
+        return (self.encode if mode == "encode" else self.reconstruct)(named[name], sampled=sampled, seed=seed)
 
     def _passes(
         self, images: Any, sampled: bool, seed: int, take: Callable[[Any], tuple[Tensor, ...]]
     ) -> Callable[[int], np.ndarray]:
         """What `take` gives of the model's pass of the images, by its index."""
-        x = self.model.prepare(self._images(images))
+        read = images_of if self.examples == IMAGES else vectors_of
+        x = self.model.prepare(torch.from_numpy(read(images, self.shape)).to(self._device))
         noise = self.model.noise(len(x), self._generator(seed)) if sampled else None
         parts = []
         with torch.no_grad():
@@ -156,47 +168,35 @@ class ServedModel:
                 return z
             return prior.mean if noise is None else prior.sample(noise[at - 1])
 
-        return self.model.descend(choose, len(z)).clamp(0, 1)
+        return self.model.restore(self.model.descend(choose, len(z)))
 
     def _shown(self, output: Tensor) -> Tensor:
-        return self.model.likelihood.mean(output).clamp(0, 1)
+        return self.model.restore(self.model.likelihood.mean(output))
 
-    def _images(self, images: Any) -> Tensor:
-        """uint8 images on the model's device."""
-        array = _numbers(IMAGES, images)
-        if self.image_shape[0] == 1 and array.ndim == 3:
-            array = array[:, None]
-        if array.ndim != 4 or array.shape[1:] != self.image_shape or not len(array):
-            wanted = "×".join(map(str, self.image_shape))
-            raise DataError(f"{IMAGES} must be of shape N×{wanted}, got {_shape(array)}")
-        low, high = array.min(), array.max()
-        if np.issubdtype(array.dtype, np.floating) or array.dtype == bool:
-            if low < 0 or high > 1:
-                raise DataError(
-                    f"{IMAGES} that are not whole numbers must be in [0, 1], got values from {low:g} to {high:g}"
-                )
-            array = np.rint(array.astype(np.float64) * 255)
-        elif low < 0 or high > 255 or high == 1:
-            # Black and white as 0 and 1 would pass for two levels that no eye can tell apart.
-            hint = ": write 1.0 for images in [0, 1]" if high == 1 else ""
-            raise DataError(f"{IMAGES} of whole numbers must be levels from 0 to 255, got {low} to {high}{hint}")
-        return torch.from_numpy(array.astype(np.uint8)).to(self._device)
+    def _named(self, data: Any) -> dict[str, Any]:
+        """Arrays by name; what has none is examples."""
+        if data is None:
+            return {}
+        if isinstance(data, pd.DataFrame):
+            if self.examples == VECTORS and not {VECTORS, *self._latent_names} & set(map(str, data.columns)):
+                return {VECTORS: columns_of(data, self.features)}
+            return {str(name): list(column) for name, column in data.items()}
+        return dict(data) if isinstance(data, Mapping) else {self.examples: data}
+
+    @property
+    def _latent_names(self) -> dict[str, int]:
+        return {latent_name(layer): layer for layer in range(1, self.model.layers + 1)}
 
     def _layer(self, latents: Mapping[str, Any]) -> int:
-        known = {latent_name(layer): layer for layer in range(1, self.model.layers + 1)}
+        known = self._latent_names
         if len(latents) != 1 or not set(latents) <= set(known):
-            shapes = ", ".join(
-                f"{name} (N×{_shape_of(self.model.latent_shapes[at - 1])})" for name, at in known.items()
-            )
+            shapes = ", ".join(f"{name} (N×{by(self.model.latent_shapes[at - 1])})" for name, at in known.items())
             raise DataError(f"mode decode takes one of {shapes}, got {', '.join(map(str, latents)) or 'nothing'}")
         return known[next(iter(latents))]
 
     def _latent(self, layer: int, values: Any) -> Tensor:
-        array = _numbers(latent_name(layer), values)
-        shape = self.model.latent_shapes[layer - 1]
-        if array.shape[1:] != shape or not len(array):
-            raise DataError(f"{latent_name(layer)} must be of shape N×{_shape_of(shape)}, got {_shape(array)}")
-        return torch.from_numpy(array.astype(np.float32)).to(self._device)
+        found = floats_of(latent_name(layer), values, self.model.latent_shapes[layer - 1])
+        return torch.from_numpy(found).to(self._device)
 
     def _generator(self, seed: int) -> torch.Generator:
         if not 0 <= seed < 2**63:
@@ -223,23 +223,30 @@ def load_folder(folder: Path) -> ServedModel:
     path = folder / "model.json"
     try:
         described = json.loads(path.read_text())
-        channels, height, width = described["image_shape"]
+        form_of = "image_shape" if "image_shape" in described else "shape"
+        shape = tuple(int(side) for side in described[form_of])
+        features = [str(name) for name in described.get("features", ())]
         flat, identity, form = described["config"], described["identity"], described["format"]
-        image_shape = (int(channels), int(height), int(width))
+        if len(shape) != (3 if form_of == "image_shape" else 1):
+            raise ValueError(f"{form_of} of {len(shape)} numbers")
     except (OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
         raise CheckpointError(f"{path} must describe a served model, got {type(error).__name__}: {error}") from None
     if form != _FORMAT:
         raise CheckpointError(f"served model must be of format {_FORMAT}, got {shown(form)} in {path}")
     if not isinstance(flat, dict):
         raise CheckpointError(f"{path} must hold the config of a served model by name, got {shown(flat)}")
-    model = build_model(TrainConfig.from_flat(flat), image_shape)
+    model = build_model(TrainConfig.from_flat(flat), shape)
     load_weights(folder / "weights.safetensors", model, identity)
-    return ServedModel(model.to(select_device("auto")), image_shape)
+    return ServedModel(model.to(select_device("auto")), shape, features=features)
 
 
-def describe(flat: Mapping[str, Any], image_shape: tuple[int, ...], identity: str) -> str:
+def describe(flat: Mapping[str, Any], shape: tuple[int, ...], identity: str, features: Sequence[str] = ()) -> str:
     """What `model.json` says, for `load_folder` to read."""
-    described = {"format": _FORMAT, "config": dict(flat), "image_shape": list(image_shape), "identity": identity}
+    described: dict[str, Any] = {"format": _FORMAT, "config": dict(flat)}
+    described["image_shape" if len(shape) == 3 else "shape"] = list(shape)
+    described["identity"] = identity
+    if features:
+        described["features"] = list(features)
     return json.dumps(described, indent=2) + "\n"
 
 
@@ -249,34 +256,5 @@ def _load_pyfunc(path: str) -> ServedModel:
     return load_folder(Path(path))
 
 
-def _named(data: Any) -> dict[str, Any]:
-    """Arrays by name; what has none is images."""
-    if data is None:
-        return {}
-    if isinstance(data, pd.DataFrame):
-        return {str(name): list(column) for name, column in data.items()}
-    return dict(data) if isinstance(data, Mapping) else {IMAGES: data}
-
-
-def _numbers(name: str, values: Any) -> np.ndarray:
-    try:
-        array = np.asarray(values)
-    except ValueError:
-        raise DataError(f"{name} must be all of one shape, got rows of different lengths") from None
-    if array.dtype == object or not (np.issubdtype(array.dtype, np.number) or array.dtype == bool):
-        raise DataError(f"{name} must be numbers, all of one shape, got {array.dtype}")
-    if np.iscomplexobj(array) or not np.isfinite(array).all():
-        raise DataError(f"{name} must be finite real numbers")
-    return array
-
-
 def _array(tensor: Tensor) -> np.ndarray:
     return tensor.cpu().contiguous().numpy()
-
-
-def _shape(array: np.ndarray) -> str:
-    return _shape_of(array.shape) or "a single number"
-
-
-def _shape_of(shape: tuple[int, ...]) -> str:
-    return "×".join(map(str, shape))

@@ -117,8 +117,8 @@ def measure_cell(
     """Read one cell off and measure it in a run of its own (work of `hit.processes.pool.Job`); its run's id."""
     set_threads(cell.threads)
     device = select_device(cell.device)
-    dataset = load_once(cell.dataset, cell.data_root, device, cell.crop)
-    surface = load_surface(source, dataset.image_shape, device)
+    dataset = load_once(cell.dataset, cell.data_root, device, cell.crop, cell.label)
+    surface = load_surface(source, dataset.shape, device)
     request = RunRequest(
         experiment=source.plan.experiment,
         run_id=run_id,
@@ -132,23 +132,21 @@ def measure_cell(
     return child.run_id
 
 
-def load_surface(source: TrainedSurface, image_shape: tuple[int, int, int], device: torch.device) -> SurfaceModel:
+def load_surface(source: TrainedSurface, shape: tuple[int, ...], device: torch.device) -> SurfaceModel:
     """The trained surface on the device, ready for evaluation; read once by a process that measures many cells.
 
     Raises:
         CheckpointError: its weights are damaged or of another surface.
     """
-    return _load(str(source.weights), json.dumps(source.plan.to_json()), source.data_digest, image_shape, device)
+    return _load(str(source.weights), json.dumps(source.plan.to_json()), source.data_digest, shape, device)
 
 
 @lru_cache(maxsize=1)
-def _load(
-    weights: str, plan_text: str, data_digest: str, image_shape: tuple[int, int, int], device: torch.device
-) -> SurfaceModel:
+def _load(weights: str, plan_text: str, data_digest: str, shape: tuple[int, ...], device: torch.device) -> SurfaceModel:
     plan = SurfacePlan.from_json(json.loads(plan_text))
-    surface = condition_on_betas(
-        build_model(plan.config, image_shape), beta_low=plan.beta_low, beta_high=plan.beta_high
-    ).to(device)
+    surface = condition_on_betas(build_model(plan.config, shape), beta_low=plan.beta_low, beta_high=plan.beta_high).to(
+        device
+    )
     load_weights(Path(weights), surface, plan.identity(data_digest))
     return surface.eval()
 

@@ -125,8 +125,8 @@ def expected_rates(
     with tempfile.TemporaryDirectory() as folder:
         source = stored_surface(store, run_id, Path(folder))
         device = select_device(config.device)
-        dataset = load_once(config.dataset, config.data_root, device, config.crop)
-        surface = load_surface(source, dataset.image_shape, device)
+        dataset = load_once(config.dataset, config.data_root, device, config.crop, config.label)
+        surface = load_surface(source, dataset.shape, device)
     x = surface.prepare(dataset.test.head(_IMAGES))
     found = []
     with torch.no_grad():

@@ -17,7 +17,7 @@ from hit.data import Dataset
 from hit.delivery.local_state import state_folder
 from hit.errors import StoreError
 from hit.evaluation.rate_inversion import betas_for
-from hit.models import build_model, check_fit, check_memory
+from hit.models import build_model, check_fit, check_memory, check_values
 from hit.models.surface_model import SurfaceModel, condition_on_betas
 from hit.processes.devices import select_device, set_threads
 from hit.processes.stop import StopRequest
@@ -74,9 +74,10 @@ def surface_run(
     config = plan.config
     set_threads(config.threads)
     device = select_device(config.device)
-    dataset = load_once(config.dataset, config.data_root, device, config.crop)
-    check_fit(config, dataset.image_shape)
-    check_memory(config, dataset.image_shape, device, len(dataset.train))
+    dataset = load_once(config.dataset, config.data_root, device, config.crop, config.label)
+    check_fit(config, dataset.shape)
+    check_values(config, dataset)
+    check_memory(config, dataset.shape, device, len(dataset.train))
     dataset.test.verify(stop.check)
     stop.check()
     identity = plan.identity(dataset.digest)
@@ -97,7 +98,7 @@ def surface_run(
     ) as run:
         plan = replace(plan, experiment=run.experiment)
         model = condition_on_betas(
-            build_model(config, dataset.image_shape),
+            build_model(config, dataset.shape),
             beta_low=plan.beta_low,
             beta_high=plan.beta_high,
             seed=config.seed,
@@ -188,7 +189,7 @@ def read_surface(
         source = replace(source, plan=plan)
         set_threads(config.threads)
         device = select_device(config.device)
-        dataset = load_once(plan.config.dataset, config.data_root, device, plan.config.crop)
+        dataset = load_once(plan.config.dataset, config.data_root, device, plan.config.crop, plan.config.label)
         if dataset.digest != source.data_digest:
             raise StoreError(
                 f"dataset {plan.config.dataset} must be what surface {run_id} was trained on "
@@ -196,7 +197,7 @@ def read_surface(
             )
         cells = plan.cells
         if rates:
-            model = load_surface(source, dataset.image_shape, device)
+            model = load_surface(source, dataset.shape, device)
             found = betas_for(model, dataset.test, rates, check=stop.check)
             cells = [replace(plan.config, betas=tuple(float(f"{beta:.6g}") for beta in found.betas))]
         measured = measure_cells(

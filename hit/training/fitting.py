@@ -15,6 +15,7 @@ from hit.data import LabelledImages, batches
 from hit.errors import ConfigError
 from hit.models import HierarchicalVAE, Pass
 from hit.models.surface_model import SurfaceModel
+from hit.models.vectors import standardise
 from hit.processes.memory import memory_is_told
 from hit.randomness import generator
 from hit.training.beta_policies import BetaPolicy, ControlledBeta, choose_policy
@@ -56,6 +57,8 @@ def fit(
 ) -> FitResult:
     """Train `model` in place, from its checkpoint if there is one; the β that it ended with, and its last epoch.
 
+    A model of vectors takes means and standard deviations of the training set's features first.
+
     An epoch is a function of (weights, optimiser, β policy, seed, epoch): its batches, crops and noise come from
     generators seeded with the last two, and the step size is a function of the step, so that a resumed run equals an
     uninterrupted one. The sums of an epoch stay on the device and are read once, at its end.
@@ -74,7 +77,7 @@ def fit(
         ConfigError: the model has other layers than the config, or is on another device than the images.
         Diverged: the objective of an epoch is not finite.
         OutOfMemory: batches do not fit into memory.
-        DataError: a streamed image cannot be read.
+        DataError: a streamed image cannot be read, or vectors cannot be standardised.
         CheckpointError: the checkpoint is damaged or of another model.
 
     >>> from hit import data
@@ -89,6 +92,7 @@ def fit(
     device = next(model.parameters()).device
     if device.type != train.device.type:
         raise ConfigError(f"model and images must be on one device, got {device} and {train.device}")
+    standardise(model.likelihood, train)
     policy = policy or choose_policy(config, model, train)
     clip = GradientClip(model.parameters()) if policy.clips_gradients else None
     optimiser = torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=True)

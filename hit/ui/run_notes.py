@@ -18,6 +18,8 @@ _HEADS = {
     "distortion": "D",
     "elbo": "ELBO",
     "psnr": "PSNR",
+    "reconstruction_mse": "MSE",
+    "reconstruction_r2": "R²",
     "inception_score": "IS",
     "fid_classifier": "Fréchet distance",
 }
@@ -76,7 +78,10 @@ def put_note(client: MlflowClient, run_id: str, text: str, instead_of: str = "")
 def _shown(layers: int, split: str) -> list[str]:
     return [
         *(f"{split}/rate_{layer}" for layer in range(layers, 0, -1)),
-        *(f"{split}/{name}" for name in ("rate", "distortion", "elbo", "psnr")),
+        *(
+            f"{split}/{name}"
+            for name in ("rate", "distortion", "elbo", "psnr", "reconstruction_mse", "reconstruction_r2")
+        ),
         *(f"{split}/accuracy_svm_rbf_z{layer}_sampled" for layer in range(layers, 0, -1)),
         "sample/inception_score",
         "sample/fid_classifier",

@@ -14,6 +14,7 @@ from analysis.frame import group_names, require, values
 from analysis.recommendation.applications import SCORE, Application
 from analysis.recommendation.objectives import Constraint, Objective
 from analysis.recommendation.recommender import PSNR_TOLERANCE, scored
+from analysis.recommendation.vector_data import suited_to_vectors
 from analysis.settings import all_equal, beta_names
 from hit.errors import StoreError
 
@@ -56,6 +57,7 @@ class Ranking:
     def of(cls, rows: pd.DataFrame, application: Application, count: int) -> "Ranking | None":
         """From runs that compare; None where no run has the metrics, no model keeps the constraints, or none is better
         than chance."""
+        application = suited_to_vectors(application, rows)
         names = [*application.metrics(count), *(["test/psnr"] if application.bounded else [])]
         try:
             measured = require(rows, *dict.fromkeys(names))

@@ -24,6 +24,7 @@ OTHER: dict[str, Any] = {
     "dataset": "fashion_mnist",
     "data_root": "/elsewhere",
     "crop": 32,
+    "label": "species",
     "model": "ghvae",
     "likelihood": "mol",
     "sigma": 0.5,

@@ -105,7 +105,7 @@ def test_digest_is_that_of_the_contents(tmp_path: Path) -> None:
     [
         (keras(IMAGES / 255.0), "x_train must be uint8 with levels 0 to 255, got float64"),
         (keras(IMAGES.astype(np.int64)), "x_train must be uint8 with levels 0 to 255, got int64"),
-        (keras(IMAGES[:, 0]), "x_train must have shape N×H×W, N×C×H×W or N×H×W×C with C = 1 or 3, got 30×28"),
+        (keras(IMAGES[:, 0, 0]), "x_train must have shape N×H×W, N×C×H×W or N×H×W×C with C = 1 or 3, or N×D of"),
         (keras(np.repeat(IMAGES[..., None], 4, -1)), "got 30×28×28×4"),
         (keras(labels=LABELS / 2), "y_train must be integers, got float64"),
         (keras(labels=np.array(["cat", "dog"])[LABELS % 2]), "y_train must be integers, got <U3"),
@@ -181,3 +181,42 @@ def test_members_that_are_damaged(tmp_path: Path) -> None:
         for key in keras():
             archive.writestr(f"{key}.npy", header.getvalue())
     assert "x_train cannot be read" in refusal(str(path))
+
+
+VECTORS = RNG.randn(40, 5)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.int32, np.uint8])
+def test_an_array_of_two_axes_holds_vectors(tmp_path: Path, dtype: Any) -> None:
+    vectors = (VECTORS * 10).astype(np.int64).astype(dtype) if np.dtype(dtype).kind in "iu" else VECTORS.astype(dtype)
+    data = load(saved(tmp_path, keras(vectors)))
+    assert data.shape == data.train.shape == (5,)
+    assert data.train.images.dtype == torch.float32
+    assert np.array_equal(data.train.images.numpy(), vectors[:30].astype(np.float32))
+    with pytest.raises(DataError, match="images are needed, got vectors of 5 numbers"):
+        _ = data.image_shape
+    whole = load(saved(tmp_path, {"x": vectors, "y": LABELS}, "whole.npz"))
+    assert (len(whole.train), len(whole.test), whole.classes) == (32, 8, 4)
+
+
+def test_images_may_be_called_x_and_y(tmp_path: Path) -> None:
+    whole = load(saved(tmp_path, {"x": IMAGES, "y": LABELS}))
+    assert whole.digest == load(saved(tmp_path, {"images": IMAGES, "labels": LABELS}, "b.npz")).digest
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"x": np.where(VECTORS > 2, np.nan, VECTORS)}, "x must hold finite numbers, got nan in column"),
+        ({"x": VECTORS * 1e300}, "x must hold numbers of at most 3.4e38"),
+        ({"x": VECTORS[:, :0]}, "x must have shape N×D with N and D of 1 or more, got 40×0"),
+        ({"x": VECTORS.astype(str)}, "x must hold real numbers, got <U"),
+        ({"x": VECTORS.astype(complex)}, "x must hold real numbers, got complex128"),
+        ({"x": VECTORS, "y": np.arange(40)}, "y must hold classes, each of several examples, but its 40 labels"),
+        ({"x": VECTORS[:30]}, "x and y must be as many, got 30 vectors and 40 labels"),
+        (keras(VECTORS) | {"x_test": VECTORS[30:, :3]}, "vectors of both splits must have one shape, got 5"),
+        (keras(VECTORS) | {"x_test": IMAGES[30:]}, "both splits must have one shape, got 5 (train) and 1×28×28 (test)"),
+    ],
+)
+def test_refuses_vectors(tmp_path: Path, arrays: dict[str, Any], message: str) -> None:
+    assert message in refusal(saved(tmp_path, {"y": LABELS, **arrays} if "x" in arrays else arrays))

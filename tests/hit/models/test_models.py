@@ -56,6 +56,13 @@ CONFIGS = [
         ("vae", {"model": "vae"}, GREY),
         ("vae-mol", {"model": "vae", "likelihood": "mol"}, COLOUR),
         ("vae-colour", {"model": "vae", "likelihood": "gaussian_learned"}, COLOUR),
+        ("ghvae-vectors", {"likelihood": "gaussian"}, (7,)),
+        ("ghvae-vectors-4-layers", {"z_dims": "2,3,5", "likelihood": "gaussian_learned", "linear_z1": 3}, (1,)),
+        ("ghvae-vectors-gumbel", {"posterior": "gumbel_softmax"}, (7,)),
+        ("lvae-vectors", {"model": "lvae", "likelihood": "gaussian"}, (90,)),
+        ("lvae-vectors-3-layers", {"model": "lvae", "z_dims": "3,5"}, (7,)),
+        ("vae-vectors", {"model": "vae", "likelihood": "gaussian"}, (7,)),
+        ("vae-vectors-linear", {"model": "vae", "linear_z1": 2, "likelihood": "gaussian_learned"}, (7,)),
     ]
 ]
 
@@ -76,12 +83,14 @@ class Blind(Likelihood):
 @pytest.mark.parametrize(("config", "shape"), CONFIGS)
 class TestContract:
     @pytest.fixture
-    def model(self, config: TrainConfig, shape: tuple[int, int, int]) -> HierarchicalVAE:
+    def model(self, config: TrainConfig, shape: tuple[int, ...]) -> HierarchicalVAE:
         return build_model(config, shape).double()
 
     @pytest.fixture
-    def x(self, model: HierarchicalVAE, shape: tuple[int, int, int]) -> torch.Tensor:
+    def x(self, model: HierarchicalVAE, shape: tuple[int, ...]) -> torch.Tensor:
         generator = torch.Generator().manual_seed(0)
+        if len(shape) == 1:
+            return torch.rand(6, *shape, generator=generator).round().double()
         images = torch.randint(0, 256, (6, *shape), dtype=torch.uint8, generator=generator)
         return model.prepare(images).double()
 
@@ -115,7 +124,7 @@ class TestContract:
         model: HierarchicalVAE,
         x: torch.Tensor,
         config: TrainConfig,
-        shape: tuple[int, int, int],
+        shape: tuple[int, ...],
         tmp_path: Path,
     ) -> None:
         noise = self.noise(model, len(x))
@@ -150,7 +159,7 @@ class TestContract:
         torch.testing.assert_close(whole.rates[0][2:3], part.rates[0])
 
     def test_images_come_back_in_their_shape(
-        self, model: HierarchicalVAE, x: torch.Tensor, config: TrainConfig, shape: tuple[int, int, int]
+        self, model: HierarchicalVAE, x: torch.Tensor, config: TrainConfig, shape: tuple[int, ...]
     ) -> None:
         assert model.reconstruct(model(x)).shape == x.shape
         assert model.generate(self.noise(model, 3)).shape == (3, *shape)
@@ -175,7 +184,7 @@ class TestContract:
         (replace(PAPER, latent="conv", model="lvae"), COLOUR, 566_995),
     ],
 )
-def test_parameter_counts_are_the_papers(config: TrainConfig, shape: tuple[int, int, int], count: int) -> None:
+def test_parameter_counts_are_the_papers(config: TrainConfig, shape: tuple[int, ...], count: int) -> None:
     assert sum(parameter.numel() for parameter in build_model(config, shape).parameters()) == count
 
 
