@@ -57,7 +57,8 @@ class TrainConfig:
         Field(description="family of q(z_L|x): gaussian (diagonal) or gumbel_softmax (one of as many categories)"),
     ] = "gaussian"
     latent: Annotated[
-        Literal["dense", "conv"], Field(description="form of z_2: dense (a vector) or conv (a map of channels × 4 × 4)")
+        Literal["dense", "conv"],
+        Field(description="form of z_2: dense (a vector) or conv (a map of channels, of most images × 4 × 4)"),
     ] = "dense"
     linear_z1: Annotated[
         int, Field(ge=0, le=1_000_000, description="dimensions of a z_1 that is a vector, with latent=dense; 0: a map")
@@ -182,9 +183,8 @@ class TrainConfig:
         numbers = beta_numbers(self.betas) | {"layers": float(self.layers)}
         if self.model != "vae":
             for layer, dim in enumerate(reversed(self.z_dims), start=2):
-                numbers[f"dim_z{layer}"] = float(dim)
-            if self.latent == "conv":
-                numbers["dim_z2"] = 16.0 * self.channels
+                if layer > 2 or self.latent == "dense":  # how many numbers a map holds the images decide
+                    numbers[f"dim_z{layer}"] = float(dim)
             if self.linear_z1:
                 numbers["dim_z1"] = float(self.linear_z1)
         for name, value in self._deciding().items():
