@@ -26,9 +26,11 @@ Reader = Callable[[str, str], bytes | None]
 ROOM = 7_000_000
 #: No more runs than these are looked up: each takes a question to the store.
 MOST_RUNS = 600
-_WIDTH = 340
-_GRID = 10
-_ROWS = 4
+_WIDTH = _HEIGHT = 340
+#: Rows of a grid that are shown, each image above its reconstruction: fewer of images that are high.
+_ROWS = (4, 2)
+#: Grey level of the lines between the images of a grid (`hit.evaluation.pictures`).
+_LINE = 128
 _QUALITY = 45
 
 
@@ -98,12 +100,24 @@ def _thumbnail(content: bytes | None) -> str | None:
             picture = opened.convert("RGB")
     except (OSError, ValueError, Image.DecompressionBombError, Image.DecompressionBombWarning):
         return None
-    picture = picture.crop((0, 0, picture.width, min(picture.height, _ROWS * picture.width // _GRID)))
+    picture = picture.crop((0, 0, picture.width, _first_rows(np.asarray(picture))))
     # `hit.evaluation.pictures` writes every pixel twice as wide and high.
     half = max(1, picture.width // 2), max(1, picture.height // 2)
     picture = picture.resize(half, Image.Resampling.NEAREST)
-    if picture.width > _WIDTH:
-        picture = picture.resize((_WIDTH, max(1, round(picture.height * _WIDTH / picture.width))), Image.Resampling.BOX)
+    if (share := min(_WIDTH / picture.width, _HEIGHT / picture.height)) < 1:
+        width, height = (max(1, round(share * side)) for side in picture.size)
+        picture = picture.resize((width, height), Image.Resampling.BOX)
     out = io.BytesIO()
     picture.save(out, "WEBP", quality=_QUALITY, method=4)
     return base64.b64encode(out.getvalue()).decode()
+
+
+def _first_rows(pixels: np.ndarray) -> int:
+    """Height of the first rows of a grid, told by the lines that run across it."""
+    height, width = pixels.shape[:2]
+    on_line = (pixels == _LINE).all(axis=(1, 2))
+    ends = [int(end) for end in np.flatnonzero(on_line[1:] & ~on_line[:-1]) + 1]  # of every row
+    for rows in _ROWS:
+        if len(ends) >= rows and ends[rows - 1] <= width:
+            return ends[rows - 1]
+    return ends[_ROWS[-1] - 1] if len(ends) >= _ROWS[-1] else min(height, width)

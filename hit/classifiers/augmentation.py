@@ -25,8 +25,9 @@ def usual_augmentation(name: str, channels: int) -> str:
 def augment(images: Tensor, kind: str, generator: torch.Generator) -> Tensor:
     """Each image shifted, and mirrored with probability ½, on its own.
 
-    A shift is a random crop of the image padded with zeros: by an eighth of its side for colour (4 of 32
-    pixels, as in https://arxiv.org/abs/1512.03385), by a fourteenth for grey (2 of 28), whose digits fill the image.
+    A shift is a random crop of the image padded with zeros: by an eighth of its shorter side for colour (4 of 32
+    pixels, as in https://arxiv.org/abs/1512.03385), by a fourteenth for others (2 of 28 pixels):
+    digits fill their images.
 
     Args:
         images: uint8, B×C×H×W.

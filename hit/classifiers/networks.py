@@ -1,4 +1,4 @@
-"""The networks of classifiers: a small convolutional one, ResNet-18 and DenseNet-121, for images of any side."""
+"""The networks of classifiers: a small convolutional one, ResNet-18 and DenseNet-121, for images of any size."""
 
 __all__ = ["ARCHITECTURES", "NETWORKS", "Classifier", "build_classifier", "usual_network"]
 
@@ -16,9 +16,11 @@ ARCHITECTURES = {
 }
 NETWORKS = tuple(ARCHITECTURES)
 
+_COLOUR = 3
 _HIDDEN = 128
-_LAST_SIDE = 8  # the small network halves its images until they are no larger
-_SMALL_STEM = 64  # images up to so many pixels lose too much in torchvision's stem, which is made for 224
+_LAST_SIDE = 8  # the small network halves each side of its images until it is no longer
+_SMALL_STEM = 64  # sides up to so many pixels lose too much in torchvision's stem, which is made for 224
+_DEEP_SIDE = 16  # shorter sides would end in a single place, of which a batch of one image has no deviation
 
 
 class Classifier(nn.Module):
@@ -55,7 +57,7 @@ def usual_network(name: str, channels: int) -> str:
     >>> usual_network("mnist", 1), usual_network("svhn", 3), usual_network("cifar10", 3)
     ('cnn', 'resnet18', 'densenet121')
     """
-    if channels == 1:
+    if channels != _COLOUR:
         return "cnn"
     return "resnet18" if name == "svhn" else "densenet121"
 
@@ -65,10 +67,11 @@ def build_classifier(
 ) -> Classifier:
     """The untrained classifier for images of a shape (C, H, W), its weights drawn from `seed`.
 
-    - cnn: conv 3/1/1 C→32, max-pool 2, then conv 3/1/1 →64, max-pool 2 until the side is at most 8,
-      linear →128; ReLU between.
+    - cnn: conv 3/1/1 C→32, max-pool 2, then conv 3/1/1 →64, max-pool 2 until no side is above 8 (a side that is
+      there already is left alone), linear →128; ReLU between.
     - resnet18 (https://arxiv.org/abs/1512.03385) and densenet121 (https://arxiv.org/abs/1608.06993):
-      torchvision's. Up to 64 pixels their stem is conv 3/1/1 without max-pool, above it is the original one.
+      torchvision's. Where the shorter side has up to 64 pixels their stem is conv 3/1/1 without max-pool, above it is
+      the original one; below 16 pixels they see images twice as large.
 
     Raises:
         ConfigError: there is no such network.
@@ -94,9 +97,10 @@ def _cnn(image_shape: tuple[int, int, int]) -> nn.Module:
     layers: list[nn.Module] = []
     wide = 32
     while not layers or max(height, width) > _LAST_SIDE:
-        layers += [nn.Conv2d(channels, wide, 3, 1, 1), nn.ReLU(), nn.MaxPool2d(2)]
+        down, across = (2 if not layers or side > _LAST_SIDE else 1 for side in (height, width))
+        layers += [nn.Conv2d(channels, wide, 3, 1, 1), nn.ReLU(), nn.MaxPool2d((down, across))]
         channels, wide = wide, 64
-        height, width = height // 2, width // 2
+        height, width = height // down, width // across
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(channels * height * width, _HIDDEN), nn.ReLU())
 
 
@@ -106,7 +110,7 @@ def _resnet(image_shape: tuple[int, int, int]) -> nn.Module:
     network.conv1 = _stem(image_shape)
     if _is_small(image_shape):
         network.maxpool = nn.Identity()
-    return network
+    return _seen_large_enough(image_shape, network)
 
 
 def _densenet(image_shape: tuple[int, int, int]) -> nn.Module:
@@ -115,7 +119,13 @@ def _densenet(image_shape: tuple[int, int, int]) -> nn.Module:
     network.features.conv0 = _stem(image_shape)
     if _is_small(image_shape):
         network.features.pool0 = nn.Identity()
-    return network  # type: ignore[no-any-return]
+    return _seen_large_enough(image_shape, network)
+
+
+def _seen_large_enough(image_shape: tuple[int, int, int], network: nn.Module) -> nn.Module:
+    if min(image_shape[1:]) >= _DEEP_SIDE:
+        return network
+    return nn.Sequential(nn.Upsample(scale_factor=2), network)
 
 
 def _stem(image_shape: tuple[int, int, int]) -> nn.Conv2d:
@@ -127,4 +137,4 @@ def _stem(image_shape: tuple[int, int, int]) -> nn.Conv2d:
 
 
 def _is_small(image_shape: tuple[int, int, int]) -> bool:
-    return max(image_shape[1:]) <= _SMALL_STEM
+    return min(image_shape[1:]) <= _SMALL_STEM

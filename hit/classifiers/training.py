@@ -16,6 +16,7 @@ from hit.errors import Diverged
 from hit.metrics.standard_errors import accuracy_error, mean_error
 from hit.processes.memory import memory_is_told
 from hit.randomness import generator
+from hit.training.epoch_estimate import EpochEstimate
 from hit.training.learning_rate import warmup_cosine
 from hit.training.loop import Epoch, run_epochs, shuffled, take_step
 
@@ -72,6 +73,7 @@ def fit_classifier(
     device = next(model.parameters()).device
     optimiser = torch.optim.AdamW(model.parameters(), lr=learning_rate, fused=True)
     steps_per_epoch = math.ceil(len(train) / batch_size)
+    estimate = EpochEstimate(model, steps_per_epoch, epochs)
 
     def run_epoch(epoch: int) -> dict[str, float]:
         order = shuffled(torch.arange(len(train)), seed, epoch)
@@ -87,6 +89,7 @@ def fit_classifier(
             loss = F.cross_entropy(logits, labels)
             take_step(optimiser, loss)
             sums += torch.stack([loss.detach() * len(labels), (logits.argmax(1) == labels).sum()])
+            estimate.after_step()
         cross_entropy, accuracy = (sums / len(train)).tolist()
         return {"train/cross_entropy": cross_entropy, "train/accuracy": accuracy}
 

@@ -40,7 +40,9 @@ _RULES = {
     "too_short": "not be empty",
 }
 
-CROP_HELP = "side of square crops of a folder's images, streamed; 0: as they are, or 256 where they are large"
+CROP_HELP = (
+    "side of square crops of a folder's images, streamed; 0: as they are, or 256 where large or of several sizes"
+)
 
 
 def build(options: type[OptionsT], values: Mapping[str, Any]) -> OptionsT:

@@ -78,7 +78,8 @@ class TrainConfig:
         Field(description="family of q(z_L|x): gaussian (diagonal) or gumbel_softmax (one of as many categories)"),
     ] = "gaussian"
     latent: Annotated[
-        Literal["dense", "conv"], Field(description="form of z_2: dense (a vector) or conv (a map of channels × 4 × 4)")
+        Literal["dense", "conv"],
+        Field(description="form of z_2: dense (a vector) or conv (a map of channels, of most images × 4 × 4)"),
     ] = "dense"
     linear_z1: Annotated[
         int,
@@ -246,9 +247,8 @@ class TrainConfig:
             numbers["dim_z1"] = float(self.linear_z1)
         if "z_dims" in reads:
             for layer, dim in enumerate(reversed(self.z_dims), start=2):
-                numbers[f"dim_z{layer}"] = float(dim)
-            if "latent" in reads and self.latent == "conv":
-                numbers["dim_z2"] = 16.0 * self.channels
+                if layer > 2 or self.latent == "dense":  # how many numbers a map holds the images decide
+                    numbers[f"dim_z{layer}"] = float(dim)
         options = {name: value for name, value in self.to_flat().items() if is_option(name)}
         for name, value in (self._deciding() | options).items():
             if isinstance(value, int | float) and not isinstance(value, bool) and name != "linear_z1":  # it is dim_z1

@@ -21,7 +21,7 @@ class Split(LabelledImages):
     """Images, or vectors, with labels in memory, both on one device.
 
     Attributes:
-        images: uint8, N×C×H×W, levels 0 to 255, C = 1 (grey) or 3 (RGB); or vectors: float32, N×D, all finite.
+        images: uint8, N×C×H×W, levels 0 to 255, C = 1 is grey, 3 RGB; or vectors: float32, N×D, all finite.
         labels: int64, N, classes 0 to M−1.
 
     Raises:
@@ -36,8 +36,8 @@ class Split(LabelledImages):
         if images.ndim == 2 and images.dtype == torch.float32:
             if not images.isfinite().all():
                 raise DataError(f"vectors must hold finite numbers, got {int((~images.isfinite()).sum())} others")
-        elif images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] not in (1, 3):
-            raise DataError(f"images must be uint8 of shape N×C×H×W with C = 1 or 3, got {_form(images)}")
+        elif images.dtype != torch.uint8 or images.ndim != 4:
+            raise DataError(f"images must be uint8 of shape N×C×H×W, got {_form(images)}")
         if images.numel() == 0:
             raise DataError(f"images must not be empty, got shape {by(images.shape)}")
         if labels.dtype != torch.int64 or labels.ndim != 1:

@@ -33,8 +33,8 @@ def load(name: str, root: str = "", crop: int = 0, workers: int | None = None, *
         root: where torchvision's data sets lie, and are downloaded to where they are missing; empty:
             the environment variable HIT_DATA, else `./data`. `digits` and paths need no root. ImageNet is
             not downloaded: it is `<root>/imagenet`, as `torchvision.datasets.ImageNet` unpacks it.
-        crop: of folders and ImageNet: stream the images, as crops of crop×crop pixels; 0: folders of small
-            images are held in memory as they are, others are streamed as crops of 256.
+        crop: of folders and ImageNet: stream the images, as crops of crop×crop pixels; 0: images that all have one
+            size of at most 256 pixels keep it, others are streamed as crops of 256.
         workers: processes that read streamed images; None: as many as suit the machine, 0: this one reads.
 
         label: of CSV and Parquet files: the column that holds the labels; empty: the one called label or y.

@@ -34,10 +34,11 @@ def read_npz(path: Path) -> tuple[Split, Split, int]:
 
     It holds either `x_train`, `y_train`, `x_test`, `y_test` (Keras's names), in the order given, or
     `images` and `labels`, or `x` and `y`, which are split by `hit.data.splitting.stratified_indices`. Other arrays
-    are left alone. Images are uint8, 0 to 255, of shape N×H×W, N×C×H×W or N×H×W×C (C = 1 or 3; where both
-    fit, N×C×H×W). Arrays of shape N×D are vectors: finite real numbers, which become float32. Labels are integers
-    of shape N or N×1, 0 or more (a negative one is no class: by custom it marks what is unlabelled); their distinct
-    values, in order, become 0 … M−1, and training has all of them. Pickled objects are never loaded.
+    are left alone. Images are uint8, 0 to 255, of shape N×H×W, N×C×H×W or N×H×W×C: C is the end that is 1 or 3, else
+    the smaller of the two; where both fit, N×C×H×W. Arrays of shape N×D are vectors: finite real numbers, which become
+    float32. Labels are integers of shape N or N×1, 0 or more (a negative one is no class: by custom it marks what is
+    unlabelled); their distinct values, in order, become 0 … M−1, and training has all of them. Pickled objects are
+    never loaded.
 
     Raises:
         DataError: the file is missing, damaged or no .npz file; an array is missing, of the wrong type
@@ -110,13 +111,18 @@ def _examples(key: str, array: Array) -> Tensor:
         raise DataError(f"{key} must be uint8 with levels 0 to 255, got {array.dtype}")
     if array.ndim == 3:
         array = array[:, None]
-    elif array.ndim == 4 and array.shape[1] not in (1, 3) and array.shape[3] in (1, 3):
+    elif array.ndim == 4 and _channels_last(*array.shape[1:]):
         array = array.transpose(0, 3, 1, 2)
-    if array.ndim != 4 or array.shape[1] not in (1, 3):
-        raise DataError(
-            f"{key} must have shape N×H×W, N×C×H×W or N×H×W×C with C = 1 or 3, or N×D of vectors, got {by(array.shape)}"
-        )
+    if array.ndim != 4:
+        raise DataError(f"{key} must have shape N×H×W, N×C×H×W or N×H×W×C, or N×D of vectors, got {by(array.shape)}")
     return torch.from_numpy(np.ascontiguousarray(array))
+
+
+def _channels_last(first: int, second: int, last: int) -> bool:
+    usual = (1, 3)
+    if first in usual or last in usual:
+        return first not in usual
+    return last < min(first, second)
 
 
 def _labels(key: str, array: Array) -> Array:

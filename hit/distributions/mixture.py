@@ -11,6 +11,8 @@ from torch import Tensor
 from hit.distributions.likelihoods import Likelihood
 
 _COMPONENTS = 10
+#: Channels whose couplings stand beside their means, as in PixelCNN++.
+_COLOUR = 3
 #: Half the distance of two levels on [−1, 1].
 _HALF = 1 / 255
 #: The lower limit of log s is the research code's; above the upper one, float32 has no number for a bin's share.
@@ -24,7 +26,7 @@ class _Parts:
     logits: Tensor  # batch × K × H × W
     means: Tensor  # batch × C × K × H × W
     log_scales: Tensor  # the same
-    couplings: Tensor  # colour: c_10, c_20, c_21 in place of C, within (−1, 1); grey: none
+    couplings: Tensor  # c_10, c_20, c_21, c_30 … in place of C, within (−1, 1); of one channel none
 
 
 class MixtureOfLogistics(Likelihood):
@@ -32,21 +34,21 @@ class MixtureOfLogistics(Likelihood):
 
     With x on [−1, 1] and a = (x − m + 1/255)/s, b = (x − m − 1/255)/s, a level has P(x) = σ(a) − σ(b), where
     a = ∞ at the highest and b = −∞ at the lowest level, so that the 256 add up to one. The channels of a
-    component lean on those before: m_0 = μ_0, m_1 = μ_1 + c_10 x_0, m_2 = μ_2 + c_20 x_0 + c_21 x_1. A grey
-    image has one channel, which leans on none.
+    component lean on those before: m_0 = μ_0, m_1 = μ_1 + c_10 x_0, m_2 = μ_2 + c_20 x_0 + c_21 x_1, and so on for
+    more channels. A grey image has one channel, which leans on none.
 
     x stays in [0, 1] as everywhere. `output` of colour has 10 K channels: K logits of π, then for each
     channel K means μ, K log s and K numbers whose tanh is a coupling; that of grey 3 K: logits, means and log s.
+    Of any other C it has K (1 + 2C + C (C − 1)/2): logits, for each channel means and log s, then all couplings.
 
     Args:
-        channels: C, 3 (colour) or 1 (grey).
+        channels: C.
     """
 
     discrete = True
 
     def __init__(self, channels: int = 3) -> None:
         super().__init__()
-        assert channels in (1, 3)
         self.channels = channels
 
     def outputs(self, image_channels: int) -> int:
@@ -98,8 +100,15 @@ class MixtureOfLogistics(Likelihood):
 
     def _cut(self, output: Tensor) -> _Parts:
         batch, _, height, width = output.shape
-        rest = output[:, _COMPONENTS:].view(batch, self.channels, -1, height, width)
-        means, log_scales, couplings = rest.tensor_split((_COMPONENTS, 2 * _COMPONENTS), 2)
+        rest = output[:, _COMPONENTS:]
+        if self.channels == _COLOUR:
+            of_channels = rest.view(batch, self.channels, -1, height, width)
+            means, log_scales, couplings = of_channels.tensor_split((_COMPONENTS, 2 * _COMPONENTS), 2)
+        else:
+            own = 2 * _COMPONENTS * self.channels
+            means, log_scales = rest[:, :own].view(batch, self.channels, -1, height, width).chunk(2, 2)
+            pairs = self.channels * (self.channels - 1) // 2
+            couplings = rest[:, own:].view(batch, pairs, _COMPONENTS, height, width)
         return _Parts(
             output[:, :_COMPONENTS],
             means,

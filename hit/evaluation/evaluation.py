@@ -34,7 +34,7 @@ from hit.metrics import (
     squared_error,
 )
 from hit.metrics.feature_errors import FeatureErrors, feature_errors
-from hit.metrics.inception import InceptionFid
+from hit.metrics.inception import InceptionFid, check_channels
 from hit.models import HierarchicalVAE
 from hit.processes.memory import memory_is_told
 from hit.schema.metric_groups import GROUPS
@@ -94,8 +94,8 @@ def evaluate_model(
         check: called between measurements; raises to stop.
 
     Raises:
-        ConfigError: a group that does not exist or lacks its classifier, another number of betas than of layers, or
-            data on another device than the model.
+        ConfigError: a group that does not exist, lacks its classifier or knows no images of so many channels, another
+            number of betas than of layers, or data on another device than the model.
         DataError: an image cannot be read.
         Diverged: the model gives numbers that are not finite.
         OutOfMemory: batches do not fit into memory.
@@ -143,6 +143,8 @@ def _assert_measurable(
         raise ConfigError(f"groups must be a set or tuple of names out of {', '.join(GROUPS)}, got {shown(groups)}")
     if "generation" in groups and scorer is None:
         raise ConfigError("scorer must be a classifier of the data set where groups name generation, got None")
+    if "inception" in groups:
+        check_channels(dataset.image_shape[0])
     if betas is not None and len(betas) != model.layers:
         raise ConfigError(f"betas must be {model.layers}, one a layer of the model, got {len(betas)}: {shown(betas)}")
 

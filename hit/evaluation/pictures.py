@@ -1,6 +1,10 @@
-"""Images of what a model does, as PNG files."""
+"""Images of what a model does, as PNG files.
 
-__all__ = ["PICTURED", "reconstructions", "samples", "save_grid", "traversal"]
+Images of one channel are drawn in grey, those of three in colour. Of any other number, the channels of an image are
+drawn in grey beside each other, the first one on the left, eight at most.
+"""
+
+__all__ = ["PICTURED", "drawn_channels", "reconstructions", "samples", "save_grid", "traversal"]
 
 import math
 from pathlib import Path
@@ -12,7 +16,16 @@ from torchvision.utils import make_grid, save_image
 from hit.distributions import DiagonalGaussian, LatentDistribution
 from hit.models import HierarchicalVAE
 
+#: Images in a row, fewer of those that are wide.
 _COLUMNS = 10
+_ROW_PIXELS = 2560
+#: A grid that is wider is not enlarged.
+_WIDE_PIXELS = 3000
+#: Grey level of the lines between images, and between channels.
+_BETWEEN = 0.5
+#: Channels of an image that are drawn, where they are neither grey nor colour.
+_MOST_CHANNELS = 8
+_IN_ONE = (1, 3)
 #: Test images that are drawn with their reconstructions.
 PICTURED = 30
 #: A traversal: dimensions of a vector or pairs of draws of a map, values of each, and how far a dimension is moved.
@@ -32,10 +45,13 @@ def reconstructions(model: HierarchicalVAE, images: Tensor) -> Tensor:
     x = model.prepare(images[:PICTURED])
     with torch.no_grad():
         drawn = model.reconstruct(model(x, sample=False))
+    columns = min(len(x), _columns(x))
     pairs = []
-    for start in range(0, len(x), _COLUMNS):
-        pairs += [x[start : start + _COLUMNS], drawn[start : start + _COLUMNS]]
-    return _grid(torch.cat(pairs))
+    for start in range(0, len(x), columns):
+        own, back = x[start : start + columns], drawn[start : start + columns]
+        gap = own.new_full((columns - len(own), *own.shape[1:]), _BETWEEN)
+        pairs += [own, gap, back]
+    return _grid(torch.cat(pairs), columns)
 
 
 def samples(model: HierarchicalVAE, seed: int = 0, count: int = 50) -> Tensor:
@@ -43,7 +59,7 @@ def samples(model: HierarchicalVAE, seed: int = 0, count: int = 50) -> Tensor:
     generator = torch.Generator(next(model.parameters()).device).manual_seed(seed)
     with torch.no_grad():
         drawn = model.generate(model.noise(count, generator))
-    return _grid(drawn)
+    return _grid(drawn, _columns(drawn))
 
 
 def traversal(model: HierarchicalVAE, layer: int, seed: int = 0) -> Tensor:
@@ -89,9 +105,15 @@ def traversal(model: HierarchicalVAE, layer: int, seed: int = 0) -> Tensor:
     return _grid(drawn, columns)
 
 
+def drawn_channels(channels: int) -> int:
+    """How many channels of an image pictures show."""
+    return channels if channels in _IN_ONE else min(channels, _MOST_CHANNELS)
+
+
 def save_grid(grid: Tensor, path: str | Path, scale: int = 2) -> Path:
-    """Write a grid as PNG, every pixel `scale` pixels wide."""
+    """Write a grid as PNG, every pixel `scale` pixels wide; of one that is very wide, one."""
     path = Path(path)
+    scale = scale if grid.shape[-1] <= _WIDE_PIXELS else 1
     path.parent.mkdir(parents=True, exist_ok=True)
     save_image(grid.repeat_interleave(scale, 1).repeat_interleave(scale, 2), path)
     return path
@@ -110,6 +132,23 @@ def _paths(prior: DiagonalGaussian, generator: torch.Generator) -> Tensor:
     return prior.sample(noise.flatten(0, 1))
 
 
-def _grid(images: Tensor, columns: int = _COLUMNS) -> Tensor:
-    grid: Tensor = make_grid(images.clamp(0, 1), nrow=columns, padding=1, pad_value=0.5)
+def _grid(images: Tensor, columns: int) -> Tensor:
+    shown = _beside(images).clamp(0, 1)
+    grid: Tensor = make_grid(shown, nrow=columns, padding=1, pad_value=_BETWEEN)
     return grid
+
+
+def _beside(images: Tensor) -> Tensor:
+    """Images that can be drawn: of channels that are no grey or colour, one grey image with all of them in a row."""
+    channels = images.shape[1]
+    if channels in _IN_ONE:
+        return images
+    parts = images[:, : drawn_channels(channels)].split(1, 1)
+    line = images.new_full((*parts[0].shape[:3], 1), _BETWEEN)
+    return torch.cat([parts[0], *(part for channel in parts[1:] for part in (line, channel))], 3)
+
+
+def _columns(images: Tensor) -> int:
+    channels, _, width = images.shape[1:]
+    across = width if channels in _IN_ONE else width * drawn_channels(channels)
+    return max(1, min(_COLUMNS, _ROW_PIXELS // across))

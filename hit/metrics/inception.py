@@ -1,6 +1,6 @@
 """The FID with the features of the Inception network, which is downloaded once and is no part of the project."""
 
-__all__ = ["INCEPTION_NETWORK", "InceptionFid"]
+__all__ = ["INCEPTION_NETWORK", "InceptionFid", "check_channels"]
 
 import contextlib
 import importlib.util
@@ -12,11 +12,12 @@ import torch
 from torch import Tensor
 
 from hit.data.network import patient
-from hit.errors import Unavailable
+from hit.errors import ConfigError, Unavailable
 
 #: Names the weights: those of the original FID, as torch-fidelity publishes them.
 INCEPTION_NETWORK = "inception-2015-12-05-6726825d"
 _FEATURES = 2048
+_CHANNELS = (1, 3)
 _BATCH = 64
 _PATIENCE = 10.0  # seconds without a byte of the download
 
@@ -55,6 +56,14 @@ class InceptionFid:
     def compute(self) -> float:
         """The distance between all real and all other images."""
         return max(0.0, float(self._fid.compute()))
+
+
+def check_channels(channels: int) -> None:
+    """Raise ConfigError unless the network can be shown images of so many channels."""
+    if channels not in _CHANNELS:
+        raise ConfigError(
+            f"FID with Inception features needs images of 1 (grey) or 3 channels (RGB), got images of {channels}"
+        )
 
 
 @contextlib.contextmanager

@@ -22,6 +22,7 @@ from hit.models.conv_z import ConvGeometry
 from hit.models.dense_z import DenseGeometry
 from hit.models.ghvae import GeneralisedInference
 from hit.models.hierarchy import HierarchicalVAE
+from hit.models.image_sizes import LARGEST_SIDE, SMALLEST_SIDE, ImageSize
 from hit.models.latent_geometry import Geometry
 from hit.models.lvae import LadderInference
 from hit.models.memory_footprint import step_bytes, weight_bytes
@@ -30,12 +31,11 @@ from hit.models.vae import OneLayerInference, one_layer_decoder
 from hit.models.vectors import OneLayerVectorInference, VectorGeometry, check_vectors_fit, standardise
 from hit.processes.memory import memory_is_told, memory_of
 
-#: Sides of the images that models exist for, and where those of 256 pixels do.
-_SIDES, _LARGE = (28, 32), 256
-_CHANNELS = (1, 3)
+#: Channels of colour images, whose pixels are no black and white ones.
+_COLOUR = 3
 #: Weights, their gradients, and the two moments that Adam keeps of them.
 _COPIES_IN_TRAINING = 4
-#: A step keeps at most so many numbers an image, channel and pixel: looking closer takes a second.
+#: A step keeps at most so many numbers an image, pixel and channel of maps or output: looking closer takes a second.
 _NUMBERS_A_PIXEL = 100
 
 
@@ -71,19 +71,12 @@ def check_fit(config: TrainConfig, image_shape: tuple[int, ...]) -> None:
             f"got {config.linear_z1} with model={config.model} ({config.dataset})"
         )
     channels, height, width = image_shape
-    large = config.model == "ghvae" and config.latent == "conv"
-    if height != width or height not in (*_SIDES, _LARGE):
+    if min(height, width) < SMALLEST_SIDE or max(height, width) > LARGEST_SIDE:
         raise ConfigError(
-            f"dataset must have images of 28×28, 32×32 or 256×256 pixels, got {height}×{width} ({config.dataset})"
+            f"dataset must have images of {SMALLEST_SIDE}×{SMALLEST_SIDE} to {LARGEST_SIDE}×{LARGEST_SIDE} pixels, "
+            f"got {height}×{width} ({config.dataset})"
         )
-    if height == _LARGE and not large:
-        raise ConfigError(
-            "model must be ghvae with latent=conv for images of 256×256 pixels, "
-            f"got {config.model} with latent={config.latent} ({config.dataset})"
-        )
-    if channels not in _CHANNELS:
-        raise ConfigError(f"dataset must have images of 1 channel (grey) or 3 (colour), got {channels}")
-    if config.likelihood in ("bernoulli", "bernoulli_grey") and channels != 1:
+    if config.likelihood in ("bernoulli", "bernoulli_grey") and channels == _COLOUR:
         raise ConfigError(
             f"likelihood must be gaussian, gaussian_learned or mol for colour images, got {config.likelihood!r} "
             f"(dataset {config.dataset} has {channels} channels)"
@@ -117,8 +110,9 @@ def check_memory(config: TrainConfig, image_shape: tuple[int, ...], device: torc
     model = _outline(config, image_shape)
     needed = weight_bytes(model) * (_COPIES_IN_TRAINING if images else 1)
     batch = min(images, config.batch_size)
-    pixels = math.prod(image_shape[-2:])
-    if needed + 4 * batch * config.channels * pixels * _NUMBERS_A_PIXEL > memory:
+    pixels = math.prod(image_shape[1:])
+    widest = config.channels + model.likelihood.outputs(image_shape[0])
+    if needed + 4 * batch * widest * pixels * _NUMBERS_A_PIXEL > memory:
         needed += batch * step_bytes(model, image_shape) if batch else 0
     if needed > memory:
         numbers = sum(parameter.numel() for parameter in model.parameters())
@@ -166,8 +160,9 @@ def one_layer(
         vectors = VectorGeometry(image_channels, config.channels, config.linear_z1)
         inference = OneLayerVectorInference(vectors)
         return HierarchicalVAE(inference, [], vectors.decoder(outputs), likelihood, [vectors.z1_shape])
-    maps = OneLayerInference(image_channels, sides[0], config.channels)
-    decoder = one_layer_decoder(config.channels, outputs, wide=config.likelihood == "mol")
+    size = ImageSize(*sides)
+    maps = OneLayerInference(image_channels, size, config.channels)
+    decoder = one_layer_decoder(size, config.channels, outputs, wide=config.likelihood == "mol")
     return HierarchicalVAE(maps, [], decoder, likelihood, [maps.shape])
 
 
@@ -183,9 +178,9 @@ def hierarchical(
     if not sides:
         geometry = VectorGeometry(image_channels, config.channels, config.linear_z1)
     elif config.latent == "conv":
-        geometry = ConvGeometry(image_channels, sides[0], config.channels)
+        geometry = ConvGeometry(image_channels, ImageSize(*sides), config.channels)
     else:
-        geometry = DenseGeometry(image_channels, sides[0], config.channels, config.linear_z1)
+        geometry = DenseGeometry(image_channels, ImageSize(*sides), config.channels, config.linear_z1)
     dims = tuple(reversed(config.z_dims))  # d_2, …, d_L
     shapes = [geometry.z1_shape, geometry.z2_shape(dims[0]), *((dim,) for dim in dims[1:])]
     top: type[LatentDistribution] = Categorical if config.posterior == "gumbel_softmax" else DiagonalGaussian

@@ -2,11 +2,13 @@
 
 __all__ = ["Geometry"]
 
+import math
 from abc import ABC, abstractmethod
 
 from torch import nn
 
 from hit.distributions import LatentDistribution
+from hit.models.image_sizes import ImageSize
 from hit.models.networks import vector_heads
 from hit.models.posteriors import DensePosterior, TopPosterior
 
@@ -14,24 +16,30 @@ from hit.models.posteriors import DensePosterior, TopPosterior
 class Geometry(ABC):
     """Networks around z_1 and z_2 for images of one size; above z_2 all is dense, whatever z_2 is.
 
-    Networks that look at the image end in features, and `fold` takes those of z_2's path to c × 4 × 4, whose
-    numbers are what the layers above z_2 see.
+    Networks that look at the image end in features, and `fold` takes those of z_2's path to the smallest map, T
+    halvings below the image (`ImageSize`): c × 4 × 4 of images of 28, 32, 64, 128 or 256 pixels. Its numbers are what
+    the layers above z_2 see.
 
     Args:
         image_channels: C.
-        side: of the images, pixels.
+        size: of the images.
         channels: c.
     """
 
-    def __init__(self, image_channels: int, side: int, channels: int) -> None:
+    def __init__(self, image_channels: int, size: ImageSize, channels: int) -> None:
         self.image_channels = image_channels
-        self.side = side
+        self.size = size
         self.channels = channels
 
     @property
+    def smallest(self) -> tuple[int, int, int]:
+        """Shape of the smallest map, c × height × width."""
+        return self.channels, *self.size.map_sides(self.size.halvings)
+
+    @property
     def flat(self) -> int:
-        """Numbers in c × 4 × 4."""
-        return 16 * self.channels
+        """Numbers in the smallest map."""
+        return math.prod(self.smallest)
 
     @property
     @abstractmethod
@@ -64,7 +72,7 @@ class Geometry(ABC):
 
     @abstractmethod
     def fold(self) -> nn.Module:
-        """`z2_features` → c × 4 × 4, by a convolution without ReLU."""
+        """`z2_features` → the smallest map, by a convolution without ReLU."""
 
     @abstractmethod
     def z1_posterior(self, above: int) -> nn.Module:

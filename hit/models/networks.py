@@ -6,6 +6,7 @@ __all__ = [
     "Logits",
     "SplitHeads",
     "conv",
+    "cropped",
     "down",
     "flat3",
     "flat3_up",
@@ -13,6 +14,7 @@ __all__ = [
     "folded",
     "image_layers",
     "linear",
+    "padded",
     "perceptron",
     "relu",
     "up",
@@ -86,6 +88,17 @@ def flat3_up(inputs: int, outputs: int) -> nn.Module:
 def flat5(inputs: int, outputs: int) -> nn.Module:
     """Convolution 5/1/2: keeps the side."""
     return conv(inputs, outputs, 5, 1, 2)
+
+
+def padded(padding: tuple[int, int, int, int]) -> list[nn.Module]:
+    """Zeros to the left, right, top and bottom of an image; no layer where there are none."""
+    return [nn.ZeroPad2d(padding)] if any(padding) else []
+
+
+def cropped(padding: tuple[int, int, int, int]) -> list[nn.Module]:
+    """The inverse of `padded`, at the end of a decoder."""
+    left, right, top, bottom = padding
+    return [nn.ZeroPad2d((-left, -right, -top, -bottom))] if any(padding) else []
 
 
 class Heads(nn.Module):

@@ -24,11 +24,11 @@ from hit.errors import UserError
 from hit.evaluation import evaluate_model
 from hit.evaluation.feature_plots import save_feature_bars, save_feature_table
 from hit.evaluation.latent_plots import save_coordinates, save_scatter
-from hit.evaluation.pictures import PICTURED, reconstructions, samples, save_grid, traversal
+from hit.evaluation.pictures import PICTURED, drawn_channels, reconstructions, samples, save_grid, traversal
 from hit.evaluation.samples import inception_fingerprint, scorer_fingerprint
 from hit.metrics import EVALUATOR, Projection, violations
 from hit.metrics.feature_errors import FeatureErrors
-from hit.metrics.inception import InceptionFid
+from hit.metrics.inception import InceptionFid, check_channels
 from hit.models import HierarchicalVAE
 from hit.processes.memory import memory_is_told
 from hit.runs.stored_scorer import find_scorer
@@ -136,6 +136,7 @@ def find_scorers(groups: Collection[str], dataset: Dataset, store: Store) -> Sco
             missing["generation"] = str(error)
     if "inception" in groups:
         try:
+            check_channels(dataset.image_shape[0])
             inception = InceptionFid(dataset.test.device)
         except UserError as error:
             missing["inception"] = str(error)
@@ -263,6 +264,9 @@ def _log_pictures(run: RunWriter, model: HierarchicalVAE, dataset: Dataset) -> N
     The files are in a folder of their own: the UI's image grid shows nothing of a run whose folder `images` holds
     a file that is not named as MLflow's `log_image` names it.
     """
+    channels = dataset.image_shape[0]
+    if drawn_channels(channels) < channels:
+        _report_drawn(drawn_channels(channels), channels)
     images = dataset.test.head(PICTURED)
     grids = {"reconstructions": reconstructions(model, images), "samples": samples(model)}
     for layer in range(1, model.layers + 1):
@@ -283,3 +287,9 @@ def _skipped_tag(group: str) -> str:
 def _report_skipped(group: str, why: str) -> None:
     """Say that a group was not measured: once a process, however many models it measures."""
     _LOG.warning("%s not measured: %s", group, why)
+
+
+@cache
+def _report_drawn(drawn: int, channels: int) -> None:
+    """Say once a process that pictures leave channels out."""
+    _LOG.info("pictures show the first %d of %d channels", drawn, channels)

@@ -1,7 +1,8 @@
 """The run in the store of one model: tagged with its identity and its data, and described before its first step."""
 
-__all__ = ["RunRequest", "describe_run", "model_run"]
+__all__ = ["RunRequest", "describe_run", "model_numbers", "model_run"]
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -12,6 +13,7 @@ from hit.config import TrainConfig
 from hit.data import Dataset
 from hit.delivery.local_state import state_folder
 from hit.models import HierarchicalVAE
+from hit.models.surface_model import SurfaceModel
 from hit.processes.stop import StopRequest
 from hit.runs.datasets import log_dataset
 from hit.schema import CONFIG, DEFAULT_EXPERIMENT, Kind, Tag
@@ -90,10 +92,17 @@ def model_run(
 def describe_run(run: RunWriter, config: TrainConfig, dataset: Dataset, model: HierarchicalVAE) -> None:
     """What decides the run, in the store before its first step."""
     run.params(config.to_flat())
-    numbers = {"parameters": float(sum(p.numel() for p in model.parameters()))}
-    if len(dataset.shape) == 1:
-        numbers["dim_z1"] = float(model.latent_shapes[0][0])
-    run.metrics(config.numbers() | numbers)
+    run.metrics(model_numbers(config, model))
     log_dataset(run, dataset)
     run.json_artifact(CONFIG, config.to_flat())
     run.note = partial(run_note, config, {})
+
+
+def model_numbers(config: TrainConfig, model: HierarchicalVAE | SurfaceModel) -> dict[str, float]:
+    """The numbers of a config as metrics in schema names, and those that its data decide: parameters, dimensions."""
+    numbers = config.numbers() | {"parameters": float(sum(p.numel() for p in model.parameters()))}
+    shapes = (model.model if isinstance(model, SurfaceModel) else model).latent_shapes
+    dims = {f"dim_z{layer}": float(math.prod(shape)) for layer, shape in enumerate(shapes, start=1)}
+    if len(shapes[0]) > 1:  # a map next to the data, whose size says nothing of a bottleneck
+        del dims["dim_z1"]
+    return numbers | dims

@@ -13,7 +13,8 @@ import torch
 from hit.classifiers.networks import Classifier, build_classifier
 from hit.classifiers.scorer import SampleScorer, needed_accuracy
 from hit.commands import program
-from hit.data import Dataset, Split
+from hit.data import Dataset
+from hit.data.folders.stream import StreamedImages
 from hit.errors import CheckpointError, ConfigError, NoScorer, shown
 from hit.schema import WEIGHTS
 from hit.store import Store
@@ -33,8 +34,8 @@ def find_scorer(store: Store, dataset: Dataset) -> SampleScorer:
     """
     trained = store.classifiers(dataset.digest)
     command = f"{program('hit.classify')} --dataset {shlex.quote(dataset.name)}"
-    if not isinstance(dataset.train, Split):  # streamed, as crops
-        command += f" --crop {dataset.image_shape[1]}"
+    if isinstance(dataset.train, StreamedImages) and isinstance(dataset.train.sides, int):
+        command += f" --crop {dataset.train.sides}"
     if not trained:
         raise NoScorer(f"the store has no classifier of {dataset.name} (digest {dataset.digest}); train one: {command}")
     needed = needed_accuracy(dataset.test.labels)

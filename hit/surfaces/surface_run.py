@@ -22,6 +22,7 @@ from hit.models.surface_model import SurfaceModel, condition_on_betas
 from hit.processes.devices import select_device, set_threads
 from hit.processes.stop import StopRequest
 from hit.runs.datasets import load_once, log_dataset
+from hit.runs.model_run import model_numbers
 from hit.runs.training_run import RunProgress
 from hit.schema import Kind, Tag
 from hit.store import Store
@@ -214,8 +215,8 @@ def read_surface(
 def _describe(run: RunWriter, plan: SurfacePlan, dataset: Dataset, model: SurfaceModel) -> None:
     """What decides the surface, in the store before its first step."""
     run.params(plan.params())
-    numbers = {name: value for name, value in plan.config.numbers().items() if "beta_" not in name}
-    run.metrics(numbers | {"parameters": float(sum(p.numel() for p in model.parameters()))})
+    numbers = model_numbers(plan.config, model)
+    run.metrics({name: value for name, value in numbers.items() if "beta_" not in name})
     log_dataset(run, dataset)
     run.json_artifact(PLAN_FILE, plan.to_json())
 

@@ -20,6 +20,7 @@ from hit.processes.memory import memory_is_told
 from hit.randomness import generator
 from hit.training.beta_policies import BetaPolicy, ControlledBeta, choose_policy
 from hit.training.checkpoints import checkpoint_extra, load_checkpoint, save_checkpoint
+from hit.training.epoch_estimate import EpochEstimate
 from hit.training.gradient_clipping import GradientClip
 from hit.training.learning_rate import apply_schedule
 from hit.training.loop import Epoch, run_epochs, shuffled, take_step
@@ -61,7 +62,8 @@ def fit(
 
     An epoch is a function of (weights, optimiser, β policy, seed, epoch): its batches, crops and noise come from
     generators seeded with the last two, and the step size is a function of the step, so that a resumed run equals an
-    uninterrupted one. The sums of an epoch stay on the device and are read once, at its end.
+    uninterrupted one. The sums of an epoch stay on the device and are read once, at its end. Where all epochs take
+    minutes, a line tells how long (`EpochEstimate`).
 
     Args:
         model: on its device.
@@ -104,8 +106,11 @@ def fit(
         if clip is not None:
             clip.restore(extra)
 
+    steps = math.ceil((len(train) if policy.trained is None else len(policy.trained)) / config.batch_size)
+    estimate = EpochEstimate(model, steps, config.epochs - finished)
+
     def run_epoch(epoch: int) -> dict[str, float]:
-        metrics = _run_epoch(model, policy, optimiser, clip, train, config, epoch, check)
+        metrics = _run_epoch(model, policy, optimiser, clip, train, config, epoch, check, estimate)
         metrics |= policy.end_epoch(model, metrics)
         if (temperature := gumbel_temperature(config, epoch)) is not None:
             metrics["train/temperature"] = temperature
@@ -138,6 +143,7 @@ def _run_epoch(
     config: TrainConfig,
     epoch: int,
     check: Callable[[], None],
+    estimate: EpochEstimate,
 ) -> dict[str, float]:
     """Means over the images of one epoch, in schema names."""
     device = train.device
@@ -162,6 +168,7 @@ def _run_epoch(
             totals = torch.stack([losses.sum(), outcome.distortion.sum(), *(rate.sum() for rate in outcome.rates)])
             sums += totals
             policy.after_step(totals[2:] / len(x), step, len(x))
+        estimate.after_step()
     return _epoch_metrics(sums / len(order))
 
 

@@ -1,6 +1,6 @@
 """From an image file to 8-bit pixels: whole, or as a square crop."""
 
-__all__ = ["Pixels", "image_size", "read_square", "read_whole"]
+__all__ = ["Pixels", "image_size", "read_colour", "read_square", "read_whole"]
 
 import contextlib
 import warnings
@@ -15,19 +15,21 @@ from hit.errors import DataError
 
 #: Pillow's modes of 8 bits or fewer. Transparency is dropped, as torchvision's loader does; a palette is of colours.
 _GREY, _COLOUR = ("1", "L", "LA"), ("CMYK", "P", "PA", "RGB", "RGBA", "YCbCr")
-_ORIENTATION = 0x0112  # of EXIF; 1 is upright
+_ORIENTATION = 0x0112  # of EXIF; 1 is upright; of some, width and height change places
+_LYING = range(5, 9)
 
 Pixels = NDArray[np.uint8]
 
 
 def image_size(path: str) -> tuple[int, int]:
-    """Width and height in pixels that a file's header tells.
+    """Width and height in pixels that a file's header tells, upright as EXIF says.
 
     Raises:
         DataError: the file cannot be read as an image.
     """
     with _opened(path) as image:
-        return image.size
+        lies = "exif" in image.info and image.getexif().get(_ORIENTATION, 1) in _LYING
+        return image.size[::-1] if lies else image.size
 
 
 def read_whole(path: str) -> Pixels:
@@ -39,6 +41,21 @@ def read_whole(path: str) -> Pixels:
     with _opened(path) as image:
         grey = _mode(path, image) in _GREY
         return np.asarray(_upright(image).convert("L" if grey else "RGB"))
+
+
+def read_colour(path: str, height: int, width: int) -> Pixels:
+    """RGB pixels of a file of a known size, height×width×3.
+
+    Raises:
+        DataError: the file cannot be read, has more than 8 bits a channel, or another size.
+    """
+    pixels = read_whole(path)
+    if pixels.shape[:2] != (height, width):
+        raise DataError(
+            f"all images must have one size where crop is 0, {width}×{height} pixels, but {path} is "
+            f"{pixels.shape[1]}×{pixels.shape[0]}"
+        )
+    return pixels if pixels.ndim == 3 else np.repeat(pixels[:, :, None], 3, axis=2)
 
 
 def read_square(path: str, side: int, position: float | None) -> Pixels:

@@ -13,16 +13,19 @@ from torch import Tensor
 
 from hit.data.dataset import Split
 from hit.data.folders.decode import Pixels, image_size, read_whole
-from hit.data.folders.listing import list_folder
+from hit.data.folders.listing import Listing, list_folder
+from hit.data.folders.reader import Sides
 from hit.data.folders.stream import open_stream
 from hit.data.labelled_images import LabelledImages
 from hit.data.splitting import split_in_two
 from hit.errors import DataError
 
-#: Side of the crops of large images where none is asked for, pixels.
+#: Side of the crops of large images where none is asked for, pixels, and of the largest ones that may stay whole.
 CROP = 256
-#: A folder whose first image has a longer side is streamed without being asked, pixels.
+#: A folder whose first image has no longer side is of small images: all have one size, and are held in memory, pixels.
 LARGEST_IN_MEMORY = 64
+#: Larger images are held in memory up to so many bytes in all, else streamed.
+_MOST_BYTES = 2**30
 
 
 def read_folder(folder: Path, crop: int = 0, workers: int | None = None) -> tuple[LabelledImages, LabelledImages, int]:
@@ -30,9 +33,11 @@ def read_folder(folder: Path, crop: int = 0, workers: int | None = None) -> tupl
 
     Either `folder/train/<class>/…` and `folder/test/<class>/…` (or `val`), or `folder/<class>/…`, which is
     split by `hit.data.splitting.stratified_indices`; `hit.data.folders.listing` says which files count. The images
-    are streamed by `hit.data.folders.stream` where a crop is asked for, or where the first of them in the order of
-    names has a side above 64 pixels: then as crops of 256. Otherwise they are decoded into memory, and have
-    one size and 8 bits a channel; grey ones among RGB ones become RGB.
+    are streamed as crops by `hit.data.folders.stream` where a crop is asked for, or where they are large or of several
+    sizes: the first of them in the order of names has a side above 256 pixels, or one above 64 and not all have its
+    size (or all have 256×256); then as crops of 256. Otherwise they keep their size. They are decoded into memory, and
+    have 8 bits a channel; grey ones among RGB ones become RGB. Those above 64 pixels that would take more than a GiB
+    are streamed whole.
 
     Images in memory are put in the order of a hash of their pixels, not of their file names: the first ones
     are of mixed classes, and renaming files changes neither the split nor the digest.
@@ -48,10 +53,9 @@ def read_folder(folder: Path, crop: int = 0, workers: int | None = None) -> tupl
     """
     listing = list_folder(folder)
     root, train = listing.train
-    if not crop and max(image_size(os.path.join(root, train[0][0]))) > LARGEST_IN_MEMORY:
-        crop = CROP
-    if crop:
-        return *open_stream(listing, crop, workers), listing.classes
+    streamed = crop or _streamed(listing)
+    if streamed:
+        return *open_stream(listing, streamed, workers), listing.classes
     files = _absolute(root, train)
     if listing.test is None:
         whole = _by_content(*_read(files))
@@ -59,6 +63,18 @@ def read_folder(folder: Path, crop: int = 0, workers: int | None = None) -> tupl
     cut = len(files)
     images, labels = _read(files + _absolute(*listing.test))
     return _by_content(images[:cut], labels[:cut]), _by_content(images[cut:], labels[cut:]), listing.classes
+
+
+def _streamed(listing: Listing) -> Sides | None:
+    """What the images are streamed as where no crop is asked for; None: they are held in memory."""
+    parts = [listing.train, *([listing.test] if listing.test is not None else [])]
+    paths = [path for root, files in parts for path, _ in _absolute(root, files)]
+    width, height = size = image_size(paths[0])
+    if max(size) <= LARGEST_IN_MEMORY:
+        return None
+    if max(size) > CROP or min(size) == CROP or any(image_size(path) != size for path in paths):
+        return CROP
+    return None if 3 * height * width * len(paths) <= _MOST_BYTES else (height, width)
 
 
 def _absolute(root: Path, files: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:

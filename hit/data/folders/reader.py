@@ -1,9 +1,10 @@
-"""Worker processes that read crops of image files ahead of the training that asks for them."""
+"""Worker processes that read image files, or crops of them, ahead of the training that asks for them."""
 
-__all__ = ["Reader", "Request"]
+__all__ = ["Reader", "Request", "Sides", "height_and_width"]
 
 import contextlib
 import itertools
+import math
 import os
 import signal
 import threading
@@ -19,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from hit.data.folders.decode import Pixels, read_square
+from hit.data.folders.decode import Pixels, read_colour, read_square
 from hit.errors import DataError
 from hit.processes.main_guard import GUARD, check_main_guard
 from hit.processes.stop import signals_held_back
@@ -32,25 +33,27 @@ _WATCH_SECONDS = 1.0
 
 #: A file, and where along its longer side the crop lies (`hit.data.folders.decode.read_square`).
 Request = tuple[str, float | None]
+#: Side of the square crops of images, or height and width of images that are read whole, pixels.
+Sides = int | tuple[int, int]
 
 ItemT = TypeVar("ItemT")
 
 
 class Reader:
-    """Reads crops of side×side in worker processes, which start with the first batch and are kept.
+    """Reads images in worker processes, which start with the first batch and are kept.
 
     Each has one thread. What waits for training is bounded: 64 MiB of images, however large the batches.
     Ctrl-C and SIGTERM are this process's affair: its workers hear neither, and end with it, however it ends.
 
     Args:
-        side: of the crops, pixels.
+        sides: of the images.
         workers: how many processes; 0: this process reads; None: one for two of torch's threads where the
             CPU trains (whichever of the two is behind has the cores, the other sleeps), all but one of them
             where a GPU does; at least 1, at most 16.
     """
 
-    def __init__(self, side: int, workers: int | None = None) -> None:
-        self._side = side
+    def __init__(self, sides: Sides, workers: int | None = None) -> None:
+        self._sides = sides
         self._workers = workers
         self._passes = 0
         self._chunks = _Chunks()
@@ -59,7 +62,7 @@ class Reader:
         weakref.finalize(self, self._loaders.clear)
 
     def batches(self, requests: Iterable[Request], batch_size: int) -> Iterator[Tensor]:
-        """Crops of the files, in their order: uint8, B×3×side×side on the CPU; the last batch may be short.
+        """Images of the files, in their order: uint8, B×3×H×W on the CPU; the last batch may be short.
 
         One pass at a time: a new one ends those before it.
 
@@ -83,7 +86,7 @@ class Reader:
             yield _assembled(parts)
 
     def _read(self, chunks: Iterator[list[Request]], number: int) -> Iterator[Pixels | str]:
-        decoder = _Decoder(self._side)
+        decoder = _Decoder(self._sides)
         workers = _suitable_workers() if self._workers is None else self._workers
         if workers == 0:
             yield from map(decoder.__getitem__, chunks)
@@ -104,7 +107,7 @@ class Reader:
             yield part
 
     def _start(self, decoder: "_Decoder", workers: int) -> DataLoader[Any]:
-        ahead = _AHEAD_BYTES // (workers * _CHUNK * 3 * self._side**2)
+        ahead = _AHEAD_BYTES // (workers * _CHUNK * 3 * math.prod(height_and_width(self._sides)))
         with warnings.catch_warnings(action="ignore"):  # torch counts CPUs, and advises
             return DataLoader(
                 decoder,
@@ -130,21 +133,31 @@ class _Chunks:
 
 
 class _Decoder(Dataset[Any]):
-    """From a chunk of requests to its pixels, n×3×side×side, or to what is wrong with a file.
+    """From a chunk of requests to its pixels, n×3×H×W, or to what is wrong with a file.
 
     An exception would come back with the worker's stack in its text. Arrays go through a pipe: torch's
     tensors would go through /dev/shm, which containers make small.
     """
 
-    def __init__(self, side: int) -> None:
-        self._side = side
+    def __init__(self, sides: Sides) -> None:
+        self._sides = sides
 
     def __getitem__(self, chunk: list[Request]) -> Pixels | str:
         try:
-            pixels = np.stack([read_square(path, self._side, position) for path, position in chunk])
+            pixels = np.stack([self._read(path, position) for path, position in chunk])
         except DataError as error:
             return str(error)
         return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
+
+    def _read(self, path: str, position: float | None) -> Pixels:
+        if isinstance(self._sides, int):
+            return read_square(path, self._sides, position)
+        return read_colour(path, *self._sides)
+
+
+def height_and_width(sides: Sides) -> tuple[int, int]:
+    """Of every image, pixels."""
+    return (sides, sides) if isinstance(sides, int) else sides
 
 
 def _chunks_of_batches(requests: Iterable[Request], batch_size: int) -> Iterator[list[Request]]:

@@ -1,4 +1,4 @@
-"""Large images, read from their files as square crops whenever a batch asks for them."""
+"""Images that are read from their files, as square crops or whole, whenever a batch asks for them."""
 
 __all__ = ["StreamedImages", "open_stream"]
 
@@ -15,8 +15,8 @@ from torch import Tensor
 
 from hit.data.folders.fingerprint import fingerprint
 from hit.data.folders.listing import Listing
-from hit.data.folders.reader import Reader
-from hit.data.labelled_images import LabelledImages
+from hit.data.folders.reader import Reader, Sides, height_and_width
+from hit.data.labelled_images import LabelledImages, by
 from hit.data.splitting import stratified_indices
 from hit.errors import DataError
 
@@ -30,27 +30,27 @@ class StreamedImages(LabelledImages):
 
     A batch holds 3×side×side crops of its images (`hit.data.folders.decode.read_square`): at the centre, or
     at random places along the longer side. Which ones is a function of the batch's permutation and of the
-    generator of the crops, never of the processes that read them.
+    generator of the crops, never of the processes that read them. Images that all have one size may be whole.
 
     Attributes:
         root: folder of the files.
         names: path of each file below it.
         labels: int64, N, classes 0 to M−1.
-        side: of the crops, pixels.
-        reader: of crops of that side; the parts of a data set share one.
+        sides: side of the crops, or height and width of images that are whole, pixels.
+        reader: of such images; the parts of a data set share one.
         contents: fingerprint of the files.
     """
 
     root: Path
     names: Sequence[str]
     labels: Tensor
-    side: int
+    sides: Sides
     reader: Reader
     contents: str
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
-        return 3, self.side, self.side
+        return 3, *height_and_width(self.sides)
 
     def image_batches(
         self, batch_size: int, permutation: Tensor | None, crops: torch.Generator | None
@@ -68,7 +68,8 @@ class StreamedImages(LabelledImages):
         return (images.to(self.device) for images in self.reader.batches(requests, batch_size))
 
     def feed(self, update: Callable[[Any], None]) -> None:
-        update(f"crops of {self.side};{self.contents};".encode())
+        form = f"crops of {self.sides}" if isinstance(self.sides, int) else f"images of {by(self.sides)}"
+        update(f"{form};{self.contents};".encode())
 
     def to(self, device: torch.device | str) -> "StreamedImages":
         return replace(self, labels=self.labels.to(device))
@@ -78,39 +79,39 @@ class StreamedImages(LabelledImages):
             check()
 
 
-def open_stream(listing: Listing, side: int, workers: int | None = None) -> tuple[StreamedImages, StreamedImages]:
-    """Training and test images of a folder, as crops of side×side.
+def open_stream(listing: Listing, sides: Sides, workers: int | None = None) -> tuple[StreamedImages, StreamedImages]:
+    """Training and test images of a folder, as square crops or whole.
 
     Files are put in the order of a hash of their names below the folder, so that the first ones are of
     mixed classes; a folder in one piece is split by `hit.data.splitting.stratified_indices` from there.
 
     Args:
         listing: the files.
-        side: of the crops, pixels.
+        sides: side of the crops, or height and width that all images have, pixels.
         workers: processes that read; None: as many as suit the machine, 0: this process reads.
 
     Raises:
         DataError: a file is empty or missing, or there are too few.
     """
-    reader = Reader(side, workers)
+    reader = Reader(sides, workers)
     root, files = listing.train
     files = sorted(files, key=_key)
     if listing.test is not None:
         test_root, test_files = listing.test
-        return _open(root, files, side, reader), _open(test_root, sorted(test_files, key=_key), side, reader)
+        return _open(root, files, sides, reader), _open(test_root, sorted(test_files, key=_key), sides, reader)
     if len(files) < 2:
         raise DataError(f"a training and a test split need two images or more, got {len(files)}")
     train, test = (
         [files[index] for index in indices.tolist()]
         for indices in stratified_indices(torch.tensor([label for _, label in files]))
     )
-    return _open(root, train, side, reader), _open(root, test, side, reader)
+    return _open(root, train, sides, reader), _open(root, test, sides, reader)
 
 
-def _open(root: Path, files: Sequence[tuple[str, int]], side: int, reader: Reader) -> StreamedImages:
+def _open(root: Path, files: Sequence[tuple[str, int]], sides: Sides, reader: Reader) -> StreamedImages:
     labels = torch.tensor([label for _, label in files])
     root = root.absolute()  # workers may stand elsewhere
-    return StreamedImages(root, [name for name, _ in files], labels, side, reader, fingerprint(root, files))
+    return StreamedImages(root, [name for name, _ in files], labels, sides, reader, fingerprint(root, files))
 
 
 def _key(file: tuple[str, int]) -> bytes:

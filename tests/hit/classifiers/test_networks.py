@@ -37,10 +37,20 @@ def test_shapes_and_parameters(network: str, channels: int, side: int, parameter
 
 
 @pytest.mark.parametrize("network", NETWORKS)
-@pytest.mark.parametrize(("channels", "height", "width"), [(1, 28, 28), (3, 40, 24)])
+@pytest.mark.parametrize(
+    ("channels", "height", "width"), [(1, 28, 28), (3, 40, 24), (2, 9, 13), (5, 8, 256), (1, 200, 17), (3, 96, 128)]
+)
 def test_any_image_is_taken(network: str, channels: int, height: int, width: int) -> None:
     model = build_classifier((channels, height, width), 7, network=network).eval()
     assert model(torch.rand(2, channels, height, width)).shape == (2, 7)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_a_batch_of_one_small_image_is_learnt_from(network: str) -> None:
+    """Normalisation over a batch needs two places, or two images."""
+    split = Split(torch.randint(0, 256, (1, 3, 8, 8), dtype=torch.uint8), torch.zeros(1).long())
+    model = build_classifier((3, 8, 8), 2, network=network)
+    fit_classifier(model, split, epochs=1, batch_size=16, learning_rate=1e-3, seed=0)
 
 
 @pytest.mark.parametrize("network", ["resnet18", "densenet121"])
@@ -70,7 +80,7 @@ def test_what_is_usual() -> None:
         "densenet121",
         "densenet121",
     ]
-    assert usual_network("svhn", 1) == "cnn"
+    assert {usual_network("svhn", channels) for channels in (1, 2, 5)} == {"cnn"}
     assert usual_augmentation("imagenet", 3) == "shift_flip"
     assert {usual_augmentation(name, 3) for name in ("svhn", "folder")} == {"shift"}
     assert usual_augmentation("digits", 1) == "shift"

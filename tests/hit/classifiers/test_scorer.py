@@ -167,6 +167,15 @@ class TestMeasurement:
         assert why.endswith("torch-fidelity downloads into $TORCH_HOME: no route to the network")
         assert measured.tags == {f"{Tag.SKIPPED}.inception": why}
 
+    def test_of_images_that_are_neither_grey_nor_colour_the_fid_is_left_out(self, tmp_path: Path) -> None:
+        split = Split(torch.randint(0, 256, (20, 2, 9, 13), dtype=torch.uint8), torch.arange(20) % 2)
+        two = Dataset("two", split, split, 2)
+        scorers = find_scorers({"inception"}, two, Store(f"sqlite:///{tmp_path}/store.db"))
+        why = "FID with Inception features needs images of 1 (grey) or 3 channels (RGB), got images of 2"
+        assert scorers.missing == {"inception": why}
+        with pytest.raises(ConfigError, match="FID with Inception features needs images of 1"):
+            evaluate_model(build_model(CONFIG, two.image_shape), two, groups={"inception"})
+
     def test_fid_of_the_same_samples(self, digits: Dataset) -> None:
         class Recorder:
             """Stands for the network, which cannot be had in tests."""

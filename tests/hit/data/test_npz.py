@@ -62,6 +62,28 @@ def test_grey_with_a_channel(tmp_path: Path) -> None:
     assert len(digests) == 1
 
 
+@pytest.mark.parametrize(
+    ("shape", "image_shape"),
+    [
+        ((20, 37), (1, 20, 37)),
+        ((2, 20, 37), (2, 20, 37)),
+        ((20, 37, 2), (2, 20, 37)),
+        ((64, 48, 12), (12, 64, 48)),
+        ((3, 9, 8), (3, 9, 8)),
+        ((9, 8, 3), (3, 9, 8)),
+        ((3, 12, 2), (3, 12, 2)),
+        ((20, 20, 20), (20, 20, 20)),
+    ],
+)
+def test_any_height_width_and_channels(
+    tmp_path: Path, shape: tuple[int, ...], image_shape: tuple[int, int, int]
+) -> None:
+    images = np.random.RandomState(1).randint(0, 256, (40, *shape)).astype(np.uint8)
+    data = load(saved(tmp_path, keras(images)))
+    assert data.image_shape == image_shape
+    assert data.train.images[3].sum() == images[3].sum()
+
+
 def test_one_piece_is_split_into_disjoint_parts(tmp_path: Path) -> None:
     data = load(saved(tmp_path, {"images": IMAGES, "labels": LABELS, "comment": np.zeros(3)}))
     assert (len(data.train), len(data.test)) == (32, 8)
@@ -105,8 +127,8 @@ def test_digest_is_that_of_the_contents(tmp_path: Path) -> None:
     [
         (keras(IMAGES / 255.0), "x_train must be uint8 with levels 0 to 255, got float64"),
         (keras(IMAGES.astype(np.int64)), "x_train must be uint8 with levels 0 to 255, got int64"),
-        (keras(IMAGES[:, 0, 0]), "x_train must have shape N×H×W, N×C×H×W or N×H×W×C with C = 1 or 3, or N×D of"),
-        (keras(np.repeat(IMAGES[..., None], 4, -1)), "got 30×28×28×4"),
+        (keras(IMAGES[:, 0, 0]), "x_train must have shape N×H×W, N×C×H×W or N×H×W×C, or N×D of vectors, got"),
+        (keras(IMAGES[..., None, None]), "x_train must have shape N×H×W, N×C×H×W or N×H×W×C, or N×D of vectors, got"),
         (keras(labels=LABELS / 2), "y_train must be integers, got float64"),
         (keras(labels=np.array(["cat", "dog"])[LABELS % 2]), "y_train must be integers, got <U3"),
         (keras(labels=np.eye(4, dtype=int)[LABELS]), "y_train must have shape N, got 30×4"),

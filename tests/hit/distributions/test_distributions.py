@@ -233,3 +233,37 @@ class TestMixtureOfLogistics:
         found = torch.bincount((x[:, 0].flatten() * 255).round().long(), minlength=256) / count
         assert (found - expected).abs().sum() < 0.25
         assert (found.cumsum(0) - expected.cumsum(0)).abs().max() < 2 / math.sqrt(count)
+
+
+class TestMixtureOfLogisticsOfOtherChannels:
+    """Neither 1 nor 3: logits, means and log s of each channel, then all couplings."""
+
+    def test_all_images_of_two_channels_sum_to_one(self) -> None:
+        likelihood = MixtureOfLogistics(2)
+        output = 3 * drawn(1, 1, likelihood.outputs(2), 1, 1)
+        x = torch.cartesian_prod(LEVELS, LEVELS).view(-1, 2, 1, 1)
+        total = likelihood.log_prob(x, output.expand(len(x), -1, 1, 1)).logsumexp(0)
+        assert total.item() == pytest.approx(0, abs=1e-9)
+
+    def test_of_five_channels_the_first_three_are_those_of_colour(self) -> None:
+        colour, five = MixtureOfLogistics(3), MixtureOfLogistics(5)
+        output = drawn(2, 4, 100, 6, 7)
+        rest = output[:, 10:].unflatten(1, (3, 30))
+        wide = torch.zeros(4, five.outputs(5), 6, 7, dtype=torch.float64)
+        wide[:, :10] = output[:, :10]
+        wide[:, 10:70] = rest[:, :, :20].flatten(1, 2)
+        wide[:, [*range(70, 80), *range(90, 100)]] = 1e9  # the others are at the highest level for certain
+        wide[:, 110:140] = rest[:, :, 20:].flatten(1, 2)
+        x = drawn(3, 4, 3, 6, 7).sigmoid().mul(255).round().div(255)
+        whole = torch.cat([x, torch.ones(4, 2, 6, 7, dtype=torch.float64)], 1)
+        torch.testing.assert_close(five.log_prob(whole, wide), colour.log_prob(x, output))
+        torch.testing.assert_close(five.mean(wide)[:, :3], colour.mean(output))
+
+    def test_samples_have_the_mean(self) -> None:
+        likelihood, count = MixtureOfLogistics(4), 20_000
+        output = 0.3 * drawn(7, 1, likelihood.outputs(4), 1, 1)
+        for channel in range(4):
+            output[:, 20 + 20 * channel : 30 + 20 * channel] -= 3
+        x = likelihood.sample(output.expand(count, -1, 1, 1), torch.Generator().manual_seed(0))
+        error = x.std(0, keepdim=True) / math.sqrt(count)
+        assert ((x.mean(0, keepdim=True) - likelihood.mean(output)).abs() < 5 * error + 2e-3).all()

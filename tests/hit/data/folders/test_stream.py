@@ -16,8 +16,9 @@ import torch
 from PIL import Image
 
 from hit.config import TrainConfig
-from hit.data import Dataset, batches, labelled_batches, load
+from hit.data import Dataset, Split, batches, labelled_batches, load
 from hit.data.folders import decode, fingerprint, reader
+from hit.data.folders import folder as folder_module
 from hit.data.folders.decode import read_square, read_whole
 from hit.data.folders.stream import StreamedImages
 from hit.errors import DataError, Interrupted
@@ -195,6 +196,39 @@ class TestWhenStreamed:
         assert isinstance(data.train, StreamedImages)
         assert data.image_shape == (3, 256, 256)
         assert data.digest == load(str(own), crop=256).digest
+
+    def test_images_of_one_size_keep_it(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Up to 256 pixels; what would fill the memory is streamed whole, with the same pixels."""
+        for seed in range(12):
+            path = tmp_path / "abc"[seed % 3] / f"{seed:02}.png"
+            path.parent.mkdir(exist_ok=True)
+            Image.fromarray(noise(seed, 130, 90)).save(path)
+        held = load(str(tmp_path), workers=0)
+        assert isinstance(held.train, Split)
+        assert held.image_shape == (3, 90, 130)
+        monkeypatch.setattr(folder_module, "_MOST_BYTES", 12 * 3 * 90 * 130 - 1)
+        streamed = load(str(tmp_path), workers=0)
+        assert isinstance(streamed.train, StreamedImages)
+        assert streamed.image_shape == held.image_shape
+        known = {bytes(image.numpy().data) for split in (held.train, held.test) for image in split.head(12)}
+        assert {bytes(image.numpy().data) for image in streamed.train.head(12)} <= known
+        assert streamed.digest not in (held.digest, load(str(tmp_path), crop=90).digest)
+        odd = tmp_path / "c" / "11.png"
+        Image.fromarray(noise(11, 130, 100)).save(odd)
+        with pytest.raises(DataError, match=r"must have one size where crop is 0, 130×90 pixels, but .*11.png is 130×"):
+            [*batches(streamed.train, 12), *batches(streamed.test, 12)]
+        assert load(str(tmp_path), workers=0).image_shape == (3, 256, 256), "of several sizes: crops"
+
+    def test_exif_turns_sizes_too(self, tmp_path: Path) -> None:
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        for seed in range(9):
+            path = tmp_path / "abc"[seed % 3] / f"{seed}.jpg"
+            path.parent.mkdir(exist_ok=True)
+            lying = seed % 2 == 1
+            picture = Image.fromarray(noise(seed, *((90, 130) if lying else (130, 90))))
+            picture.save(path, **({"exif": exif} if lying else {}))
+        assert load(str(tmp_path)).image_shape == (3, 90, 130)
 
     def test_small_ones_where_a_crop_is_asked_for(self, tmp_path: Path) -> None:
         for seed in range(9):
