@@ -7,6 +7,7 @@ from functools import lru_cache
 import torch
 
 from hit.config import TrainConfig
+from hit.config.parts import LIKELIHOODS, MODELS
 from hit.config.rate_targets import check_targets
 from hit.distributions import (
     Categorical,
@@ -15,6 +16,7 @@ from hit.distributions import (
     Likelihood,
 )
 from hit.errors import ConfigError, shown
+from hit.models.contract import check_pass
 from hit.models.conv_z import ConvGeometry
 from hit.models.dense_z import DenseGeometry
 from hit.models.ghvae import GeneralisedInference
@@ -76,7 +78,22 @@ def check_fit(config: TrainConfig, image_shape: tuple[int, int, int]) -> None:
             f"likelihood must be gaussian, gaussian_learned or mol for colour images, got {config.likelihood!r} "
             f"(dataset {config.dataset} has {channels} channels)"
         )
+    _check_parts_of_others(config, image_shape)
     check_targets(config.targets, image_shape, levels=config.likelihood_part.levels)
+
+
+@lru_cache(maxsize=64)
+def _check_parts_of_others(config: TrainConfig, image_shape: tuple[int, int, int]) -> None:
+    """Try models that extensions build, or whose likelihood they build, before anything rests on them."""
+    if MODELS.source(config.model) is not None:
+        label = config.model_part.label
+    elif LIKELIHOODS.source(config.likelihood) is not None:
+        label = config.likelihood_part.label
+    else:
+        return
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        check_pass(_build(config, image_shape), image_shape, label)
 
 
 def check_memory(config: TrainConfig, image_shape: tuple[int, int, int], device: torch.device, images: int = 0) -> None:
