@@ -24,9 +24,11 @@ from hit.config import BETA, TrainConfig
 from hit.config.field_types import MOST_TEXT
 from hit.config.options import infos
 from hit.config.parts import PARTS
+from hit.extensions import Registry
 from hit.schema.metric_declaration import GROUP_TITLES, Metric
 from hit.schema.metric_groups import ALL, GROUPS
 from hit.schema.metrics import METRICS as DECLARED
+from sweeps.spec.parts import DRIVERS, LAUNCHERS
 
 ROOT = Path(__file__).resolve().parent.parent
 PARAMETERS = ROOT / "docs" / "reference" / "parameters.md"
@@ -51,6 +53,7 @@ prints those of one.
 | entry point | module | `hit` … | tables |
 |---|---|---|---|
 """
+_REGISTRIES: dict[str, Registry[Any]] = {"driver": DRIVERS, "launcher": LAUNCHERS}
 _USUAL = ", ".join(f"`{group.name}`" for group in GROUPS.values() if group.usual)
 _METRICS_TOP = f"""\
 # Metrics
@@ -205,15 +208,21 @@ def _form(parser: Parser, title: str, option: str) -> str:
     if title == CONFIG:
         fields = infos(TrainConfig)
         if option in PARTS:
-            return " or ".join(f"`{name}`" for name in PARTS[option].names())
+            return _named(PARTS[option])
         if BETA.match(option):
             (item, _) = get_args(fields["betas"].annotation)
             return _words(*_parts(item))
         return _words(fields[option].annotation, fields[option].metadata) if option in fields else "number of nats"
     if title in parser.sources:
+        if option in _REGISTRIES:
+            return _named(_REGISTRIES[option])
         field = infos(parser.sources[title])[option]
         return _words(field.annotation, field.metadata)
     return {"grid": "axis", "rates": "number of nats"}[title]
+
+
+def _named(registry: Registry[Any]) -> str:
+    return " or ".join(f"`{name}`" for name in registry.names())
 
 
 def _parts(annotated: Any) -> tuple[Any, list[Any]]:

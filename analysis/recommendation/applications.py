@@ -17,6 +17,7 @@ from analysis.recommendation.objectives import (
 from analysis.recommendation.scores import BalanceScore, Score, SingleScore, WeightedScore
 from hit import schema
 from hit.errors import ConfigError, StoreError, nearest, shown
+from hit.extensions import Registry
 from hit.schema.metric_groups import GROUPS
 
 SCORE, DISTANCE = "analysis/score", "analysis/distance"
@@ -89,7 +90,23 @@ class Application:
         return replace(self, name=f"{what}{_WHERE}{','.join(map(str, both))}", constraints=both)
 
 
-APPLICATIONS = (
+def _declared(name: str, part: Application) -> Application:
+    """An application under its name, once it is known that its metric is there and has a better end.
+
+    Raises:
+        ConfigError: it has not.
+    """
+    metric = part.metric.replace("{L}", "1")
+    if not schema.is_metric(metric):
+        raise ConfigError(f"application {name!r} must name a metric that is declared, got {shown(part.metric)}")
+    if not (part.direction or schema.metric(metric).direction):
+        raise ConfigError(f"application {name!r} must have a direction, as {part.metric} has none")
+    return replace(part, name=name)
+
+
+#: What `all` means, and whatever extensions register: `APPLICATIONS.register("likeness", Application(…))`.
+APPLICATIONS: Registry[Application] = Registry("application", _declared)
+for _one in (
     Application("reconstruction", "test/psnr", "the most faithful reconstructions"),
     Application(
         "compression",
@@ -105,7 +122,8 @@ APPLICATIONS = (
     ),
     Application("generation", "sample/inception_score", "the sharpest and most diverse samples from the prior"),
     Application("density", "test/elbo", "the highest bound on the likelihood of unseen data"),
-)
+):
+    APPLICATIONS.register(_one.name, _one)
 
 
 def application(text: str) -> Application:
@@ -132,10 +150,9 @@ def application(text: str) -> Application:
     elif ":" in what:
         found = _weighted(what)
     else:
-        known = {declared.name: declared for declared in APPLICATIONS}
-        if what not in known:
-            raise StoreError(f"unknown application {shown(what)}{nearest(what, known)}")
-        found = known[what]
+        if what not in APPLICATIONS:
+            raise StoreError(f"unknown application {shown(what)}{nearest(what, APPLICATIONS.names())}")
+        found = APPLICATIONS.get(what)
     return found.constrained(constraints)
 
 

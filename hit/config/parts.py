@@ -83,17 +83,16 @@ class Part:
             ConfigError: that of others fails.
         """
         build = self.build
-        if isinstance(build, str):
-            module, _, function = build.partition(":")
-            build = getattr(importlib.import_module(module), function)
-        if source_of(build) is None:
-            return build(*arguments)
+        module, _, function = build.partition(":") if isinstance(build, str) else (build.__module__, "", "")
+        ours = source_of(build, module) is None
         try:
+            if isinstance(build, str):
+                build = getattr(importlib.import_module(module), function)
             return build(*arguments)
         except EndsWork:
             raise
         except Exception as error:
-            if "memory" in str(error):  # told by whoever knows how much there is
+            if ours or "memory" in str(error):  # which is told by whoever knows how much there is
                 raise
             said = f"{type(error).__name__}: {error}".partition("\n")[0]
             raise ConfigError(f"{self.label} must be built without an error, got {said}") from error

@@ -104,6 +104,9 @@ def _import(name: str, path: Path) -> ModuleType:
         sys.path.append(str(root))  # the last place: what is there hides nothing
     if not _is_file(name) or "." in module:
         return importlib.import_module(module)
+    known = sys.modules.get(path.stem)
+    if known is not None and getattr(known, "__file__", None) == str(path):  # another extension has imported it
+        return known
     own = f"hit_extension_{path.stem}"
     spec = importlib.util.spec_from_file_location(own, path)
     assert spec is not None
@@ -115,6 +118,7 @@ def _import(name: str, path: Path) -> ModuleType:
     except BaseException:
         del sys.modules[own]
         raise
+    sys.modules.setdefault(path.stem, made)
     return made
 
 

@@ -3,7 +3,8 @@
 __all__ = ["Registry", "all_or_nothing", "foreign", "temporary"]
 
 import re
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any, Generic, TypeVar, overload
 
@@ -62,12 +63,16 @@ class Registry(Generic[EntryT]):
         Raises:
             ConfigError: the name is taken or is none, or what is declared is wrong.
         """
+        module = str(sys._getframe(1).f_globals.get("__name__", ""))  # parts may be texts and instances of our classes
         if part is None:
-            return lambda decorated: self.register(name, decorated, **declared)
+            return lambda decorated: self._register(name, decorated, module, declared)
+        return self._register(name, part, module, declared)
+
+    def _register(self, name: str, part: Any, module: str, declared: Mapping[str, Any]) -> Any:
         if not (isinstance(name, str) and self._form.fullmatch(name)):
             allowed = "letters, digits and _" if self._form is _WORD else f"a name like {self._form.pattern}"
             raise ConfigError(f"{self.kind} must be registered under {allowed}, got {shown(name)}")
-        source = source_of(part)
+        source = source_of(part, module)
         if name in self._entries and not self._is_typed_again(name, source):
             raise ConfigError(
                 f"{self.kind} {name!r} must be registered once: {_home(source)} registers what "
@@ -118,6 +123,9 @@ class Registry(Generic[EntryT]):
 
             load_known()
         return name in self._entries
+
+    def __len__(self) -> int:
+        return len(self._entries)
 
     def __iter__(self) -> Iterator[EntryT]:
         return iter(tuple(self._entries.values()))

@@ -57,13 +57,14 @@ def loading(source: Source) -> Iterator[None]:
         _LOADING.reset(token)
 
 
-def source_of(part: Any) -> Source | None:
-    """Where a function or class comes from; None for ours.
+def source_of(part: Any, module: str = "") -> Source | None:
+    """Where a part comes from; None for ours.
 
     Args:
-        part: a function or a class, or `module:function` as text.
+        part: what it is.
+        module: name of the module that it is of; empty: that in which a function or class is defined.
     """
-    module = part.partition(":")[0] if isinstance(part, str) else getattr(part, "__module__", "") or ""
+    module = module or getattr(part, "__module__", "") or ""
     if module.partition(".")[0] in _OURS:
         return None
     if (current := _LOADING.get()) is not None:

@@ -8,6 +8,7 @@ from functools import lru_cache
 import torch
 
 from hit.config import TrainConfig
+from hit.config.parts import LIKELIHOODS, MODELS
 from hit.config.rate_targets import check_targets
 from hit.data import Dataset
 from hit.distributions import (
@@ -18,6 +19,7 @@ from hit.distributions import (
     VectorLikelihood,
 )
 from hit.errors import ConfigError, DataError, shown
+from hit.models.contract import check_pass
 from hit.models.conv_z import ConvGeometry
 from hit.models.dense_z import DenseGeometry
 from hit.models.ghvae import GeneralisedInference
@@ -64,6 +66,7 @@ def check_fit(config: TrainConfig, image_shape: tuple[int, ...]) -> None:
     """Raise ConfigError unless models of this config exist for images of this shape (C, H, W), or vectors (D,)."""
     if len(image_shape) == 1:
         check_vectors_fit(config, *image_shape)
+        _check_parts_of_others(config, image_shape)
         return
     if config.linear_z1 and config.model == "vae":
         raise ConfigError(
@@ -81,7 +84,22 @@ def check_fit(config: TrainConfig, image_shape: tuple[int, ...]) -> None:
             f"likelihood must be gaussian, gaussian_learned or mol for colour images, got {config.likelihood!r} "
             f"(dataset {config.dataset} has {channels} channels)"
         )
+    _check_parts_of_others(config, image_shape)
     check_targets(config.targets, image_shape, levels=config.likelihood_part.levels)
+
+
+@lru_cache(maxsize=64)
+def _check_parts_of_others(config: TrainConfig, image_shape: tuple[int, ...]) -> None:
+    """Try models that extensions build, or whose likelihood they build, before anything rests on them."""
+    if MODELS.source(config.model) is not None:
+        label = config.model_part.label
+    elif LIKELIHOODS.source(config.likelihood) is not None:
+        label = config.likelihood_part.label
+    else:
+        return
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        check_pass(_build(config, image_shape), image_shape, label)
 
 
 def check_values(config: TrainConfig, dataset: Dataset) -> None:

@@ -1,6 +1,6 @@
 """The driver that a choice asks for."""
 
-__all__ = ["build_driver", "check_logged", "find_rates"]
+__all__ = ["bayes", "build_driver", "check_logged", "coverage", "find_rates", "grid"]
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,10 +21,11 @@ from sweeps.drivers.grid import GridDriver
 from sweeps.drivers.leading_models import objective_application
 from sweeps.rate_models.from_surface import SurfaceRates
 from sweeps.spec.driver_options import Choice
+from sweeps.spec.parts import DRIVERS
 
 
 def build_driver(choice: Choice, data_digest: str, surface: SurfaceRates | None = None) -> Driver:
-    """A driver is one class and one case in `_inner`; around it, what proposes further seeds.
+    """The driver that is registered under the name (`sweeps.spec.parts`); around it, what proposes further seeds.
 
     Args:
         choice: checked.
@@ -34,7 +35,9 @@ def build_driver(choice: Choice, data_digest: str, surface: SurfaceRates | None 
     Raises:
         ConfigError: a driver cannot do what is asked of it.
     """
-    inner = _inner(choice, data_digest, surface)
+    inner = DRIVERS.get(choice.driver)(choice, data_digest, surface)
+    if not isinstance(inner, Driver):
+        raise ConfigError(f"driver {choice.driver!r} must be built as a Driver, got {shown(inner)}")
     if not choice.further_seeds:
         return inner
     searches = choice.driver == "bayes"
@@ -45,24 +48,29 @@ def build_driver(choice: Choice, data_digest: str, surface: SurfaceRates | None 
     )
     region = None if searches else choice.region
     share = choice.further_seeds
-    base = replace(choice.base, seed=choice.seeds[0]) if choice.driver == "grid" else choice.base
+    base = choice.base if choice.driver in ("bayes", "coverage") else replace(choice.base, seed=choice.seeds[0])
     return FurtherSeeds(inner, base, wanted, share, data_digest, region, searches=searches)
 
 
-def _inner(choice: Choice, data_digest: str, surface: SurfaceRates | None) -> Driver:
-    match choice.driver:
-        case "bayes":
-            assert choice.space is not None
-            return BayesDriver(
-                choice.space, choice.objectives, choice.constraints, choice.sampler, choice.patience, data_digest
-            )
-        case "coverage":
-            assert choice.region is not None
-            if choice.rates:
-                return TargetCoverage(choice.base, choice.region, choice.hole, data_digest)
-            return BetaCoverage(choice.base, choice.grid, choice.region, choice.hole, data_digest, surface)
-        case _:
-            return GridDriver(choice.base, choice.grid, choice.seeds, data_digest, choice.region)
+def grid(choice: Choice, data_digest: str, surface: SurfaceRates | None) -> Driver:
+    """`driver=grid`."""
+    return GridDriver(choice.base, choice.grid, choice.seeds, data_digest, choice.region)
+
+
+def bayes(choice: Choice, data_digest: str, surface: SurfaceRates | None) -> Driver:
+    """`driver=bayes`."""
+    assert choice.space is not None
+    return BayesDriver(
+        choice.space, choice.objectives, choice.constraints, choice.sampler, choice.patience, data_digest
+    )
+
+
+def coverage(choice: Choice, data_digest: str, surface: SurfaceRates | None) -> Driver:
+    """`driver=coverage`, over rates or over β."""
+    assert choice.region is not None
+    if choice.rates:
+        return TargetCoverage(choice.base, choice.region, choice.hole, data_digest)
+    return BetaCoverage(choice.base, choice.grid, choice.region, choice.hole, data_digest, surface)
 
 
 def check_logged(choice: Choice, store: Store, experiment: str | Experiment) -> None:

@@ -1,6 +1,6 @@
 """From a launcher's name to the launcher."""
 
-__all__ = ["build_launcher", "check_launcher"]
+__all__ = ["build_launcher", "check_launcher", "inline", "pool", "project", "ray"]
 
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from sweeps.launchers.launcher import Launcher
 from sweeps.launchers.pool import PoolLauncher
 from sweeps.launchers.project import ProjectLauncher
 from sweeps.spec.launch_options import RunningOptions
+from sweeps.spec.parts import LAUNCHERS
 
 
 def check_launcher(options: RunningOptions) -> None:
@@ -39,14 +40,29 @@ def build_launcher(options: RunningOptions, workers: int, folder: Path, threads:
     Raises:
         Unavailable: Ray is not installed, or does not answer.
     """
-    match options.launcher:
-        case "inline":
-            return InlineLauncher()
-        case "project":
-            return ProjectLauncher(workers, options.env_manager, folder, threads)
-        case "ray":
-            from sweeps.launchers.ray_cluster import RayLauncher
+    launcher = LAUNCHERS.get(options.launcher)(options, workers, folder, threads)
+    if not isinstance(launcher, Launcher):
+        raise ConfigError(f"launcher {options.launcher!r} must be built as a Launcher, got {shown(launcher)}")
+    return launcher
 
-            return RayLauncher(workers, options.ray_address, options.cpus_per_run, options.gpus_per_run)
-        case _:
-            return PoolLauncher(workers, threads)
+
+def pool(options: RunningOptions, workers: int, folder: Path, threads: int) -> Launcher:
+    """`launcher=pool`."""
+    return PoolLauncher(workers, threads)
+
+
+def inline(options: RunningOptions, workers: int, folder: Path, threads: int) -> Launcher:
+    """`launcher=inline`."""
+    return InlineLauncher()
+
+
+def project(options: RunningOptions, workers: int, folder: Path, threads: int) -> Launcher:
+    """`launcher=project`."""
+    return ProjectLauncher(workers, options.env_manager, folder, threads)
+
+
+def ray(options: RunningOptions, workers: int, folder: Path, threads: int) -> Launcher:
+    """`launcher=ray`."""
+    from sweeps.launchers.ray_cluster import RayLauncher
+
+    return RayLauncher(workers, options.ray_address, options.cpus_per_run, options.gpus_per_run)

@@ -4,6 +4,7 @@ __all__ = ["definition_hash"]
 
 from hit.schema.hashing import identity_hash
 from sweeps.spec.driver_options import Choice
+from sweeps.spec.parts import DRIVERS
 
 
 def definition_hash(choice: Choice, early_stopping: str, data_digest: str) -> str:
@@ -20,6 +21,7 @@ def definition_hash(choice: Choice, early_stopping: str, data_digest: str) -> st
     space = choice.space.dimensions if choice.space else ()
     deciding = {
         "driver": choice.driver,
+        **({"driver.source": source.digest} if (source := DRIVERS.source(choice.driver)) else {}),
         "models": choice.base.identity(data_digest),
         "grid": [] if choice.rates else choice.grid.axes,
         "seeds": sorted(choice.seeds),

@@ -3,7 +3,7 @@
 __all__ = ["Choice", "ChoosingOptions", "Sampler", "region_constraints"]
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
@@ -12,18 +12,15 @@ from pydantic.dataclasses import dataclass as options_dataclass
 
 from analysis.recommendation.objectives import Constraint, Objective, parse_constraints, parse_objectives
 from hit.config import TrainConfig
-from hit.config.beta_grid import BetaGrid, parse_axis
+from hit.config.beta_grid import BetaGrid
 from hit.config.field_types import MOST_CELLS, RunId, Text
 from hit.config.rate_region import RateRegion
 from hit.errors import ConfigError, shown
 from hit.schema.metric_groups import parse_groups
-from sweeps.spec.search_space import Dimension, SearchSpace, parse_fields
+from sweeps.spec.search_space import SearchSpace, parse_fields
+from sweeps.spec.searched_ranges import beta_dimensions, candidate_grid, target_dimensions
 
 Sampler = Literal["gp", "tpe", "nsga2", "nsga3", "cmaes", "qmc", "random"]
-
-#: Candidates along each axis of β, by how many axes there are.
-_COVERAGE_POINTS = {1: 401, 2: 61, 3: 21}
-_COVERAGE_POINTS_OTHERWISE = 9
 
 
 @options_dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
@@ -104,7 +101,7 @@ class Choice:
     """What a driver is built from.
 
     Attributes:
-        driver: grid, bayes or coverage.
+        driver: grid, bayes, coverage, or that of an extension.
         base: config that all models share but for what is varied.
         grid: cells in β, or the candidates of a coverage by fixed β.
         seeds: replicates.
@@ -169,6 +166,8 @@ class Choice:
                     f"got {len(grid)} cells and {len(seeds)} seeds"
                 )
             return cls(driver=driver, base=base, grid=grid, seeds=tuple(seeds), region=region, **further)
+        if driver not in ("bayes", "coverage"):
+            return cls._of_others(driver, options, replace(base, seed=seeds[0]), grid, seeds, region, further)
         if len(seeds) > 1:
             raise ConfigError(f"seeds must be one for driver={driver}, got {','.join(map(str, seeds))}")
         base = replace(base, seed=seeds[0])
@@ -188,7 +187,7 @@ class Choice:
         else:
             _check_positive(grid)
         if driver == "coverage":
-            grid = grid if rates else _candidates(grid)
+            grid = grid if rates else candidate_grid(grid)
             if len(grid) > MOST_CELLS:
                 raise ConfigError(
                     f"grid must have few axes of several values for driver=coverage and over=betas (at most "
@@ -203,7 +202,7 @@ class Choice:
             }
             return cls(driver=driver, base=base, **own, **further)
         groups = parse_groups(base.metrics) | {"core"}
-        inner = _targets(region) if rates and region else _betas(grid)
+        inner = target_dimensions(region) if rates and region else beta_dimensions(grid)
         base = base if rates else replace(base, betas=tuple(axis[0] for axis in grid.axes))
         dimensions = (*inner, *parse_fields(options.space, base))
         if not dimensions:
@@ -223,6 +222,34 @@ class Choice:
             ),
             sampler=options.sampler,
             patience=options.patience,
+        )
+
+    @classmethod
+    def _of_others(
+        cls,
+        driver: str,
+        options: ChoosingOptions,
+        base: TrainConfig,
+        grid: BetaGrid,
+        seeds: Sequence[int],
+        region: RateRegion | None,
+        further: Mapping[str, Any],
+    ) -> "Choice":
+        """All that was said, for a driver of an extension, which takes of it what it has a use for."""
+        groups = parse_groups(base.metrics) | {"core"}
+        dimensions = (*beta_dimensions(grid), *parse_fields(options.space, base))
+        return cls(
+            driver=driver,
+            base=base,
+            grid=grid,
+            seeds=tuple(seeds),
+            region=region,
+            hole=options.hole,
+            space=SearchSpace(base, dimensions) if dimensions else None,
+            objectives=parse_objectives(options.objectives, base.layers, groups),
+            constraints=parse_constraints(options.constraints, base.layers, groups),
+            patience=options.patience,
+            **further,
         )
 
 
@@ -269,31 +296,3 @@ def _check_positive(grid: BetaGrid) -> None:
     for layer, axis in enumerate(grid.axes, start=1):
         if len(axis) > 1 and axis[0] <= 0:
             raise ConfigError(f"grid_{layer} must be above 0, its logarithm being searched, got {axis[0]:g}")
-
-
-def _candidates(grid: BetaGrid) -> BetaGrid:
-    """A finer grid between the same ends."""
-    free = sum(len(axis) > 1 for axis in grid.axes)
-    points = _COVERAGE_POINTS.get(free, _COVERAGE_POINTS_OTHERWISE)
-    return BetaGrid(
-        tuple(
-            parse_axis(f"grid_{layer}", f"{axis[0]!r}:{axis[-1]!r}:{points}") if len(axis) > 1 else axis
-            for layer, axis in enumerate(grid.axes, start=1)
-        )
-    )
-
-
-def _betas(grid: BetaGrid) -> list[Dimension]:
-    return [
-        Dimension(f"beta_{layer}", axis[0], axis[-1], log=True)
-        for layer, axis in enumerate(grid.axes, start=1)
-        if len(axis) > 1
-    ]
-
-
-def _targets(region: RateRegion) -> list[Dimension]:
-    """A target for every layer; one of 0 nats cannot be steered to."""
-    return [
-        Dimension(f"target_rate_{layer}", max(low, high * 1e-2), high)
-        for layer, (low, high) in enumerate(zip(region.low, region.high, strict=True), start=1)
-    ]

@@ -4,11 +4,12 @@ __all__ = ["RunningOptions"]
 
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from hit.config.early_stopping import EARLY_STOPPING_HELP
 from hit.config.field_types import Text
+from sweeps.spec.parts import LAUNCHERS
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
@@ -22,7 +23,8 @@ class RunningOptions:
         ),
     ] = 0.0
     launcher: Annotated[
-        Literal["pool", "inline", "project", "ray"],
+        str,
+        AfterValidator(LAUNCHERS.check),
         Field(description="where runs are trained: pool (processes), inline (this one), project (mlflow run), ray"),
     ] = "pool"
     env_manager: Annotated[

@@ -3,9 +3,9 @@
 __all__ = ["SweepOptions", "SweepRequest", "is_swept", "parse_seeds", "sweep_parser"]
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from hit.cli import CONFIG, Parser
@@ -19,6 +19,7 @@ from hit.config.rate_targets import TARGET_LAYERED
 from hit.errors import ConfigError, shown
 from sweeps.spec.driver_options import Choice, ChoosingOptions
 from sweeps.spec.launch_options import RunningOptions
+from sweeps.spec.parts import DRIVERS
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
@@ -26,7 +27,8 @@ class SweepOptions(WorkerOptions):
     """What to visit, and with how much."""
 
     driver: Annotated[
-        Literal["grid", "bayes", "coverage"],
+        str,
+        AfterValidator(DRIVERS.check),
         Field(
             description="who chooses the next models: grid (every cell), bayes (improves objectives) or coverage "
             "(fills a region of rate space)"
