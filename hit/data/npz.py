@@ -16,7 +16,7 @@ from hit.data.dataset import Split
 from hit.data.error_text import reason
 from hit.data.labelled_images import by
 from hit.data.splitting import split_in_two
-from hit.data.vectors import as_vectors, check_labels_repeat, check_size
+from hit.data.vector_arrays import as_vectors, check_labels_repeat, check_size
 from hit.errors import DataError
 
 _SPLIT_KEYS = ("x_train", "y_train", "x_test", "y_test")

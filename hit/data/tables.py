@@ -16,7 +16,7 @@ from torch import Tensor
 from hit.data.dataset import Split
 from hit.data.error_text import reason
 from hit.data.splitting import split_in_two
-from hit.data.vectors import as_vectors, check_labels_repeat, check_size
+from hit.data.vector_arrays import as_vectors, check_labels_repeat, check_size
 from hit.errors import DataError, nearest, shown
 
 if TYPE_CHECKING:

@@ -30,7 +30,7 @@ from hit.models.lvae import LadderInference
 from hit.models.memory_footprint import step_bytes, weight_bytes
 from hit.models.networks import DensePrior
 from hit.models.vae import OneLayerInference, one_layer_decoder
-from hit.models.vectors import OneLayerVectorInference, VectorGeometry, check_vectors_fit, standardise
+from hit.models.vector_geometry import OneLayerVectorInference, VectorGeometry, check_vectors_fit, standardise
 from hit.processes.memory import memory_is_told, memory_of
 
 #: Channels of colour images, whose pixels are no black and white ones.

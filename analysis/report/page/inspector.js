@@ -22,6 +22,10 @@ function inspector(section) {
   function absence() {
     const text = document.createElement("p");
     text.className = "muted";
+    if (section.data.metrics["test/reconstruction_r2"]) {
+      text.textContent = "Vectors have no pictures; errors by feature are among what the run's page in MLflow has.";
+      return text;
+    }
     const embedded = Object.keys(section.drawn.of).length;
     text.textContent = embedded
       ? `What this run draws is not in this page, which has room for that of ${runs(embedded)}; its page in MLflow has it.`

@@ -115,7 +115,7 @@ def test_without_pyarrow_a_parquet_file_says_what_reads_it(tmp_path: Path, monke
 
 
 def test_a_table_above_the_memory_is_refused_before_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hit.data.vectors.memory_of", lambda device: 10)
+    monkeypatch.setattr("hit.data.vector_arrays.memory_of", lambda device: 10)
     TABLE.to_csv(tmp_path / "it.csv", index=False)
     assert "must fit into the 1e-08 GB of memory here" in refusal(str(tmp_path / "it.csv"), label="species")
     np.savez(tmp_path / "it.npz", x=np.random.randn(20, 3), y=np.arange(20) % 2)

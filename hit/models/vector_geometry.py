@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from hit.config import TrainConfig
 from hit.config.rate_targets import check_targets
-from hit.data import LabelledImages
+from hit.data import LabelledImages, Split
 from hit.distributions import LatentDistribution, Likelihood, VectorLikelihood
 from hit.errors import ConfigError
 from hit.models.hierarchy import Inference
@@ -137,4 +137,5 @@ def standardise(likelihood: Likelihood, train: LabelledImages, names: Sequence[s
         ConfigError, DataError: as `VectorLikelihood.fit`.
     """
     if isinstance(likelihood, VectorLikelihood):
-        likelihood.fit(train.head(len(train)).to(likelihood.scale.device), names)
+        vectors = train.images if isinstance(train, Split) else train.head(len(train))
+        likelihood.fit(vectors.to(likelihood.scale.device), names)
