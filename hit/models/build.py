@@ -23,7 +23,7 @@ from hit.models.conv_z import ConvGeometry
 from hit.models.dense_z import DenseGeometry
 from hit.models.ghvae import GeneralisedInference
 from hit.models.hierarchy import HierarchicalVAE
-from hit.models.image_sizes import LARGEST_SIDE, SMALLEST_SIDE, ImageSize
+from hit.models.image_sizes import ImageSize, check_sides
 from hit.models.latent_geometry import Geometry
 from hit.models.lvae import LadderInference
 from hit.models.memory_footprint import step_bytes, weight_bytes
@@ -62,12 +62,8 @@ def build_model(config: TrainConfig, image_shape: tuple[int, int, int]) -> Hiera
 
 def check_fit(config: TrainConfig, image_shape: tuple[int, int, int]) -> None:
     """Raise ConfigError unless models of this config exist for images of this shape (C, H, W)."""
-    channels, height, width = image_shape
-    if min(height, width) < SMALLEST_SIDE or max(height, width) > LARGEST_SIDE:
-        raise ConfigError(
-            f"dataset must have images of {SMALLEST_SIDE}×{SMALLEST_SIDE} to {LARGEST_SIDE}×{LARGEST_SIDE} pixels, "
-            f"got {height}×{width} ({config.dataset})"
-        )
+    channels, _, _ = image_shape
+    check_sides(image_shape, config.dataset)
     if config.likelihood in ("bernoulli", "bernoulli_grey") and channels == _COLOUR:
         raise ConfigError(
             f"likelihood must be gaussian, gaussian_learned or mol for colour images, got {config.likelihood!r} "
