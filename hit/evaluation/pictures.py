@@ -16,9 +16,9 @@ from torchvision.utils import make_grid, save_image
 from hit.distributions import DiagonalGaussian, LatentDistribution
 from hit.models import HierarchicalVAE
 
-#: Images in a row, fewer of those that are wide.
+#: Images in a row, fewer of those whose channels are drawn beside each other: about so many pixels.
 _COLUMNS = 10
-_ROW_PIXELS = 2560
+_ROW_PIXELS = 400
 #: A grid that is wider is not enlarged.
 _WIDE_PIXELS = 3000
 #: Grey level of the lines between images, and between channels.
@@ -150,5 +150,6 @@ def _beside(images: Tensor) -> Tensor:
 
 def _columns(images: Tensor) -> int:
     channels, _, width = images.shape[1:]
-    across = width if channels in _IN_ONE else width * drawn_channels(channels)
-    return max(1, min(_COLUMNS, _ROW_PIXELS // across))
+    if channels in _IN_ONE:
+        return _COLUMNS
+    return max(1, min(_COLUMNS, _ROW_PIXELS // (width * drawn_channels(channels))))

@@ -24,7 +24,7 @@ from hit.models.conv_z import ConvGeometry
 from hit.models.dense_z import DenseGeometry
 from hit.models.ghvae import GeneralisedInference
 from hit.models.hierarchy import HierarchicalVAE
-from hit.models.image_sizes import LARGEST_SIDE, SMALLEST_SIDE, ImageSize
+from hit.models.image_sizes import ImageSize, check_sides
 from hit.models.latent_geometry import Geometry
 from hit.models.lvae import LadderInference
 from hit.models.memory_footprint import step_bytes, weight_bytes
@@ -74,11 +74,7 @@ def check_fit(config: TrainConfig, image_shape: tuple[int, ...]) -> None:
             f"got {config.linear_z1} with model={config.model} ({config.dataset})"
         )
     channels, height, width = image_shape
-    if min(height, width) < SMALLEST_SIDE or max(height, width) > LARGEST_SIDE:
-        raise ConfigError(
-            f"dataset must have images of {SMALLEST_SIDE}×{SMALLEST_SIDE} to {LARGEST_SIDE}×{LARGEST_SIDE} pixels, "
-            f"got {height}×{width} ({config.dataset})"
-        )
+    check_sides((channels, height, width), config.dataset)
     if config.likelihood in ("bernoulli", "bernoulli_grey") and channels == _COLOUR:
         raise ConfigError(
             f"likelihood must be gaussian, gaussian_learned or mol for colour images, got {config.likelihood!r} "

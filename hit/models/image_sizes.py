@@ -1,8 +1,10 @@
 """How often the networks halve images of any size, and what they are padded to before it."""
 
-__all__ = ["LARGEST_SIDE", "SMALLEST_SIDE", "ImageSize"]
+__all__ = ["LARGEST_SIDE", "SMALLEST_SIDE", "ImageSize", "check_sides"]
 
 from dataclasses import dataclass
+
+from hit.errors import ConfigError
 
 #: Sides of the images that models exist for, pixels.
 SMALLEST_SIDE, LARGEST_SIDE = 8, 256
@@ -61,6 +63,16 @@ class ImageSize:
         """Height and width of a map so many halvings below an image that is padded for T of them, or `padded_for`."""
         left, right, top, bottom = self.padding(self.halvings if padded_for is None else padded_for)
         return top + self.height + bottom >> halvings, left + self.width + right >> halvings
+
+
+def check_sides(image_shape: tuple[int, int, int], dataset: str) -> None:
+    """Raise ConfigError unless networks exist for images of this shape (C, H, W) of a data set of this name."""
+    _, height, width = image_shape
+    if min(height, width) < SMALLEST_SIDE or max(height, width) > LARGEST_SIDE:
+        raise ConfigError(
+            f"dataset must have images of {SMALLEST_SIDE}×{SMALLEST_SIDE} to {LARGEST_SIDE}×{LARGEST_SIDE} pixels, "
+            f"got {height}×{width} ({dataset})"
+        )
 
 
 def _both_ends(side: int, halvings: int) -> tuple[int, int]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from hit.schema import Tag
 from hit.store import Store
@@ -177,6 +178,13 @@ def test_a_crowd_meets_at_a_new_store(commands: Commands) -> None:
 def bad_inputs(folder: Path) -> dict[str, tuple[list[str], list[str]]]:
     """Options → words that the one line must hold."""
     np.savez(folder / "float.npz", images=np.zeros((8, 28, 28)), labels=np.zeros(8, int))
+    for name, side in (("small", 7), ("large", 257)):
+        images = np.arange(8 * 9 * side).reshape(8, 9, side).astype(np.uint8)
+        np.savez(folder / f"{name}.npz", images=images, labels=np.arange(8) % 2)
+    for number, side in enumerate((28, 28, 28, 30)):
+        picture = folder / "mixed" / "ab"[number % 2] / f"{number}.png"
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (side, 28), number).save(picture)
     (folder / "empty").mkdir()
     (folder / "file").write_text("")
     raw = folder / "cut" / "MNIST" / "raw"
@@ -194,6 +202,9 @@ def bad_inputs(folder: Path) -> dict[str, tuple[list[str], list[str]]]:
         "option": (["--learning_rat", "1"], ["learning_rat", "did you mean 'learning_rate'"]),
         "no such npz": (["--dataset", "nowhere.npz"], ["nowhere.npz"]),
         "npz of floats": (["--dataset", str(folder / "float.npz")], ["float64", "uint8"]),
+        "too small": (["--dataset", str(folder / "small.npz")], ["8×8 to 256×256 pixels", "got 9×7", "small.npz"]),
+        "too large": (["--dataset", str(folder / "large.npz")], ["8×8 to 256×256 pixels", "got 9×257", "large.npz"]),
+        "mixed sizes": (["--dataset", str(folder / "mixed")], ["one size where crop is 0", "3.png is 30×28", "28×28"]),
         "cut short": (["--dataset", "mnist", "--data_root", str(folder / "cut")], ["idx"]),
         "empty folder": (["--dataset", str(folder / "empty")], ["empty"]),
         "device": (["--device", "cuda:99"], ["device", "cuda:99"]),
