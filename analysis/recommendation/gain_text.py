@@ -77,10 +77,7 @@ def _basis(found: Recommendation, gain: Gain) -> str:
     if gain.replicates:
         return f", by {gain.replicates} runs there that differ in their seed"
     if gain.low is None:
-        return (
-            f", but {found.seeds.told}: how much another seed would differ is not known, and more seeds of both are "
-            "needed"
-        )
+        return f"; {found.seeds.told}, so that more seeds of both are needed"
     if gain.betas == gain.equal_betas:
         return ""
     return "; no two runs at both differ in their seed alone, so that the interval rests on runs at near β"

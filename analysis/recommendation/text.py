@@ -69,7 +69,7 @@ told = summary_lines
 
 def recommendation_lines(found: Recommendation) -> list[str]:
     """Which region to target and why, the best run, and what free β gains."""
-    lines = [f"{_target(found)}; {_held(found)}.", " ".join(region_sentences(found)), _best(found)]
+    lines = [f"{_target(found)}.", " ".join(region_sentences(found)), _best(found)]
     if found.front is not None:
         lines.append(f"{_runs(len(found.front))} of {found.candidates} {_are(len(found.front))} on the front.")
     return [*lines, gain_sentence(found)]
@@ -81,7 +81,7 @@ def region_sentences(found: Recommendation) -> list[str]:
         return [f"All {_runs(found.candidates)} have the same value: no region is better than another."]
     if found.estimate is None:
         return [_too_few(found)]
-    sentences = [_guessed(found, found.estimate) if found.estimate.is_guess else _expected(found, found.estimate)]
+    sentences = [_guessed(found.estimate) if found.estimate.is_guess else _expected(found, found.estimate)]
     if found.is_open:
         sentences.append(
             f"This region is open: it is {found.estimate.share:.0%} of what lies between the runs, so that they hardly "
@@ -93,7 +93,9 @@ def region_sentences(found: Recommendation) -> list[str]:
 
 
 def region_sides(found: Recommendation) -> list[str]:
-    """The ends of the region in each rate, and in their sum, nats per image."""
+    """The ends of the region in each rate, and in their sum, nats per image; none where any place is as good."""
+    if found.is_constant:
+        return []
     region = found.region
     sides = {f"R_{layer}": ends for layer, ends in enumerate(zip(region.low, region.high, strict=True), 1)}
     if region.layers > 1:
@@ -102,8 +104,8 @@ def region_sides(found: Recommendation) -> list[str]:
 
 
 def held_sentence(found: Recommendation) -> str:
-    """How many runs lie in the region, and whether the best does; if not, why. '' where there is one candidate."""
-    if found.candidates == 1:
+    """How many runs lie in the region, and whether the best does; if not, why; '' where there is no best."""
+    if found.candidates == 1 or found.is_constant:
         return ""
     if found.best_inside:
         return f"{_held(found)}, the best among them."
@@ -127,7 +129,10 @@ def value_text(found: Recommendation) -> str:
 
 
 def _target(found: Recommendation) -> str:
-    return f"target {', '.join(region_sides(found))} nats per image ({found.application.text}{_bounds(found)})"
+    asked = f"({found.application.text}{_bounds(found)})"
+    if found.is_constant:
+        return f"no region to target {asked}"
+    return f"target {', '.join(region_sides(found))} nats per image {asked}; {_held(found)}"
 
 
 def _held(found: Recommendation) -> str:
@@ -152,12 +157,12 @@ def _expected(found: Recommendation, estimate: Estimate) -> str:
     return f"{text}."
 
 
-def _guessed(found: Recommendation, estimate: Estimate) -> str:
+def _guessed(estimate: Estimate) -> str:
     """Without a probability, which a process that does not predict runs cannot give."""
     predicted = f"{estimate.explained:.0%}" if estimate.explained >= 0.01 else "none"
     return (
-        f"Take it as a guess: of runs left out, a Gaussian process over {_runs(estimate.runs)} predicts {predicted} of "
-        f"the variance by their rates, so that more runs, or more seeds, are needed; {_score(found, estimate)}."
+        f"Take it as a guess: by their rates, a Gaussian process over {_runs(estimate.runs)} predicts {predicted} of "
+        "the variance of runs that are left out, so that more runs, or more seeds, are needed."
     )
 
 
@@ -180,8 +185,8 @@ def _best(found: Recommendation) -> str:
     count = found.region.layers
     names = [*beta_names(count), *(rate_name(layer) for layer in range(1, count + 1))]
     numbers = ", ".join(f"{schema.metric(name).label} = {number(float(found.run[name]), 3)}" for name in names)
-    place = "in" if found.best_inside else "outside"
-    text = f"Best run, {place} the region: {found.run['run_id']} ({numbers}) with {value_text(found)}"
+    place = "" if found.is_constant else f", {'in' if found.best_inside else 'outside'} the region"
+    text = f"Best run{place}: {found.run['run_id']} ({numbers}) with {value_text(found)}"
     if not found.best_inside and found.estimate:
         text += f"; {_why_outside(found, found.estimate)}"
     return f"{text}."

@@ -48,8 +48,8 @@ class Overview:
 class TargetRow:
     """The best run for one application, in words.
 
-    `sides` are those of the region, `hedge` says in a word or two why it is none that holds the optimum with a known
-    probability, `trust` in sentences how far it is to be trusted.
+    `sides` are those of the region (none where any place is as good), `hedge` says in a word or two why it is none that
+    holds the optimum with a known probability, `trust` in sentences how far it is to be trusted.
     """
 
     name: str
@@ -154,10 +154,10 @@ def _images(frame: pd.DataFrame, name: str) -> str:
 
 def sentence(row: TargetRow) -> Markup:
     """What to do for one application, and how far that is known."""
-    text = "For <strong>{}</strong> aim at {} nats per image. {} {} The best run, {}, has {}. {}"
-    region = Markup(", ").join(row.sides)
+    aim = Markup("aim at {} nats per image").format(Markup(", ").join(row.sides)) if row.sides else "aim anywhere"
+    text = "For <strong>{}</strong> {}. {} {} The best run, {}, has {}. {}"
     words = Markup(text)  # noqa: S704 - our own
-    return words.format(row.name, region, row.trust, row.held, row.run, row.value, row.gain)
+    return words.format(row.name, aim, row.trust, row.held, row.run, row.value, row.gain)
 
 
 def runs(count: int) -> str:

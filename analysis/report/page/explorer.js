@@ -32,7 +32,7 @@ class Explorer extends Picture {
     if (region) {
       const [x, y] = this.ends(page);
       const box = { x0: region[0] ?? x[0], x1: region[1] ?? x[1], y0: region[2] ?? y[0], y1: region[3] ?? y[1] };
-      page.shapes = [{ type: "rect", ...box, line: { color: common.accent, width: 2, dash: "dash" } }];
+      page.shapes = [{ type: "rect", ...box, line: { color: common.accent, width: 2, dash: "dot" } }];
     }
     page.selections = [];
     return page;

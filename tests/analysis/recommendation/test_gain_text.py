@@ -50,6 +50,6 @@ def test_means_over_seeds_that_may_not_differ(found: Recommendation) -> None:
     text = gain_sentence(replace(found, expected_gain=Gain(0.5, 0.1, 0.9, free, equal, 4)))
     assert "Over seeds 0.5 nats per image (0.1 to 0.9 with probability 90%)" in text
     text = gain_sentence(replace(found, expected_gain=Gain(0.5, None, None, free, equal, 0)))
-    assert "but all 25 runs share one seed, and its luck" in text
+    assert "; all 25 runs share one seed, and its luck, so" in text
     text = gain_sentence(replace(found, expected_gain=Gain(0.0, 0.0, 0.0, equal, equal, 0)))
     assert text.endswith("Over seeds no gain is expected, and equal β = (1, 1) to be best.")

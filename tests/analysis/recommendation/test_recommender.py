@@ -131,7 +131,7 @@ def test_of_many_runs_a_surrogate_says_the_region(grid: pd.DataFrame) -> None:
     assert all(inside)
     text = " ".join(recommendation_lines(found))
     assert "by a Gaussian process over 25 runs" in text
-    assert "but all 25 runs share one seed, and its luck: how much another seed would differ is not known" in text
+    assert "; all 25 runs share one seed, and its luck, so that more seeds of both are needed" in text
 
 
 def test_the_order_of_the_runs_decides_nothing(grid: pd.DataFrame) -> None:

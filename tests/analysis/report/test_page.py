@@ -167,7 +167,7 @@ def test_the_regions_of_the_applications_are_in_the_page(grid: pd.DataFrame, par
         assert section["ids"][region["row"]] == found.run["run_id"]
         assert min(region["outline"]["x"]) == pytest.approx(found.region.low[0])
         assert max(region["outline"]["y"]) <= found.region.high[1] + 1e-9
-        sentence = parsed.text[parsed.text.index(f"For {region['name']} aim at ") :][:400]
+        sentence = parsed.text[parsed.text.index(f"For {region['name']} aim at ") :][:900]
         assert str(found.run["run_name"]) in sentence
 
 
