@@ -43,6 +43,7 @@ class Recommendation:
         value: its score, in the metric's unit.
         mean, spread, count: over the runs that differ from it in their seed alone; the spread is
             the sample standard deviation, None for a single run.
+        kept: how many of these keep the constraints.
         region: where the best models lie: by `estimate`, or around the best few runs where there is none.
         estimate: what a Gaussian process over all measured runs says of the optimum and its score, with standard
             errors; None where runs are too few, or none is likely to keep the constraints.
@@ -73,6 +74,7 @@ class Recommendation:
     mean: float
     spread: float | None
     count: int
+    kept: int
     region: RateRegion
     candidates: int
     inside: int
@@ -161,11 +163,14 @@ def recommend(frame: pd.DataFrame, target: str | Application, *, min_psnr: float
     best, value = ranked.iloc[0], float(values(ranked, metric.name).iloc[0])
     equal_value = None if equal.empty else float(values(equal, metric.name).iloc[0])
     few = ranked.head(min(_BEST_FEW, max(2, len(ranked) // 4)))
-    scores = values(_replicates_of(best, measured), metric.name)
+    twins = _replicates_of(best, measured)
+    scores = values(twins, metric.name)
     found = estimate(measured, count, score, bounds, [float(best[name]) for name in rates])
     level = chance(measured, metric.name)
     if level is not None:
-        limit = level_to_exceed(level, _standard_error(best, metric.name), len(ranked), found)
+        # A run's noise stands for an error of measurement that is not known.
+        error = _standard_error(best, metric.name) or (found.noise if found else 0.0)
+        limit = level_to_exceed(level, error, values(ranked, metric.name).to_numpy(float))
         if value <= limit:
             raise StoreError(no_better_than_chance(metric, value, level, limit, len(ranked), count))
     region = found.box if found else span(few, rates)
@@ -181,6 +186,7 @@ def recommend(frame: pd.DataFrame, target: str | Application, *, min_psnr: float
         mean=float(scores.mean()),
         spread=float(scores.std()) if len(scores) > 1 else None,
         count=len(scores),
+        kept=int(allowed[twins.index].sum()),
         region=region,
         candidates=len(ranked),
         inside=int(held.sum()),

@@ -2,16 +2,15 @@
 
 __all__ = ["best_by_chance", "level_to_exceed", "no_better_than_chance"]
 
-import math
-
+import numpy as np
+import numpy.typing as npt
 from scipy.stats import norm
 
-from analysis.recommendation.optimum import Estimate
 from hit import schema
 
 #: How often the best of runs without information may be taken for more.
 _SIZE = 0.05
-#: Standard errors by which all runs together exceed chance.
+#: Standard errors by which runs exceed chance on average.
 _TOGETHER = 2
 
 
@@ -31,20 +30,18 @@ def best_by_chance(level: float, error: float, runs: int) -> float:
     return level + error * float(norm.isf(_SIZE / runs))
 
 
-def level_to_exceed(level: float, error: float | None, runs: int, found: Estimate | None) -> float:
-    """What the best of so many runs has to exceed: chance, and the luck of so many where not all runs exceed chance.
+def level_to_exceed(level: float, error: float, scores: npt.NDArray[np.float64]) -> float:
+    """What the best run has to exceed: chance, and the luck of so many where they do not exceed chance together.
 
     Args:
         level: what a run without information reaches on average (`analysis.bounds.chance`).
-        error: standard error of the best run's score, if it is known.
-        runs: how many are looked at.
-        found: what a process over all of them says, whose noise stands for an error that is not known.
+        error: standard error of the best run's score.
+        scores: of all runs that are looked at.
     """
-    error = error or (found.noise if found else 0.0)
-    # All runs are scored on the same images, and what these share of luck may be as much as that of one run.
-    if found and found.value - level > _TOGETHER * math.hypot(found.error, error):
+    # All runs are scored on the same images: the luck of their mean may be as much as that of one.
+    if scores.mean() - level > _TOGETHER * error:
         return level
-    return best_by_chance(level, error, runs)
+    return best_by_chance(level, error, len(scores))
 
 
 def no_better_than_chance(

@@ -122,7 +122,9 @@ def value_text(found: Recommendation) -> str:
         text += f" ± {margin(found.standard_error)} ({on})"
     if found.near_chance:
         text += f", which is within twice the standard error of chance ({number(found.chance, 3)})"
-    if found.spread is not None:
+    if found.kept < found.count:
+        text += f"; {found.kept} of {found.count} runs of this model keep{'s' if found.kept == 1 else ''} what is asked"
+    elif found.spread is not None:
         spread = f" ± {margin(found.spread)}" if found.spread > 1e-9 * abs(found.mean) else " each"
         text += f"; {found.count} runs of this model have {number(found.mean)}{spread}"
     return text

@@ -105,6 +105,15 @@ def test_a_process_that_predicts_nothing_gives_no_probability(grid: pd.DataFrame
     assert "with probability" not in text.partition("Best run")[0]
 
 
+def test_seeds_of_the_best_model_that_break_a_constraint_are_told(make_frame: MakeFrame) -> None:
+    frame = make_frame(3, seeds=3)
+    found = recommend(frame, "compression")
+    twins = frame.index[frame["group"] == found.run["group"]]
+    frame.loc[twins[frame.loc[twins, "run_id"] != found.run["run_id"]], "test/psnr"] = 1.0
+    assert recommend(frame, "compression").run["run_id"] == found.run["run_id"]
+    assert "1 of 3 runs of this model keeps what is asked" in told(frame, "compression")
+
+
 @pytest.mark.parametrize(("layers", "side"), [(1, 5), (4, 2), (1, 12)])
 def test_other_numbers_of_layers(make_frame: MakeFrame, layers: int, side: int) -> None:
     text = told(make_frame(side, layers=layers))
