@@ -65,6 +65,10 @@ def values(frame: pd.DataFrame, name: str) -> pd.Series:
 def errors(frame: pd.DataFrame, name: str) -> pd.Series:
     """Standard errors of the column `name`, in its unit, as floats; NaN where none is known.
 
+    They say how far a number would be another one on other test images. The runs of a sweep share their test images,
+    and with them most of that: two runs differ by less than their errors would say if they were independent.
+    `analysis.recommendation.measurement_noise` learns the share that is a run's own.
+
     They are the metric's own (`hit.schema.error_of`). Runs of versions that logged none have a binomial one of
     accuracies of latents, from the number of images that these rest on.
     """

@@ -1,13 +1,15 @@
 """What was recommended, in MLflow's model registry under an alias: `models:/hit-digits@representation`."""
 
-__all__ = ["register", "register_all"]
+__all__ = ["description", "register", "register_all"]
 
 import logging
 from collections.abc import Iterable
 
 import pandas as pd
 
+from analysis.recommendation.gain_text import gain_sentence
 from analysis.recommendation.recommender import APPLICATIONS, Recommendation, recommend
+from analysis.recommendation.text import region_sentences, value_text
 from hit.errors import StoreError
 from hit.serving.model_registry import Registered, register_run
 from hit.store import Store
@@ -29,7 +31,7 @@ def register(recommendation: Recommendation, tracking_uri: str | None = None) ->
     """
     run_id = str(recommendation.run["run_id"])
     return register_run(
-        Store(tracking_uri), run_id, alias=recommendation.application.name, text=_description(recommendation)
+        Store(tracking_uri), run_id, alias=recommendation.application.name, text=description(recommendation)
     )
 
 
@@ -59,11 +61,10 @@ def register_all(frame: pd.DataFrame, names: Iterable[str] = (), tracking_uri: s
     return done
 
 
-def _description(recommendation: Recommendation) -> str:
-    """The run, its score and the region of rate space, in markdown."""
+def description(recommendation: Recommendation) -> str:
+    """The run, its score, the region of rate space and the gain, with how far they are known, in markdown."""
     run, metric = recommendation.run, recommendation.metric
-    unit = f" {metric.unit}" if metric.unit else ""
-    spread = "" if recommendation.spread is None else f" ± {recommendation.spread:.2g}"
+    _, _, value = value_text(recommendation).partition(" = ")
     lines = [
         f"Of {recommendation.candidates} runs the best for **{recommendation.application.name}**: "
         f"{recommendation.application.text}.",
@@ -71,15 +72,13 @@ def _description(recommendation: Recommendation) -> str:
         "| | |",
         "|---|---|",
         f"| run | {run['run_name']} (`{run['run_id']}`) |",
-        f"| {metric.label} | {recommendation.value:.4g}{unit} |",
+        f"| {metric.label} | {value} |",
     ]
-    if recommendation.count > 1:
-        lines.append(f"| mean of {recommendation.count} seeds | {recommendation.mean:.4g}{spread}{unit} |")
-    if recommendation.gain is not None:
-        lines.append(f"| gain over the best run with all β equal | {recommendation.gain:.3g}{unit} |")
     box = recommendation.region
     for layer in range(len(box.low), 0, -1):
         own, low, high = run[f"test/rate_{layer}"], box.low[layer - 1], box.high[layer - 1]
         lines.append(f"| R_{layer} | {own:.4g}, region {low:.3g} to {high:.3g} nats per image |")
     lines.append(f"| R | {run['test/rate']:.4g}, region {box.total_low:.3g} to {box.total_high:.3g} nats per image |")
-    return "\n".join(line.replace(" | ", "&emsp; | ", 1) for line in lines)  # the UI leaves no space between columns
+    lines = [line.replace(" | ", "&emsp; | ", 1) for line in lines]  # the UI leaves no space between columns
+    lines += ["", "**The region**: " + " ".join(region_sentences(recommendation)), "", gain_sentence(recommendation)]
+    return "\n".join(lines)

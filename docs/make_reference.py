@@ -64,6 +64,8 @@ Every metric that a run may hold, as it is declared. `l` stands for a layer, cou
 
 - *Better* says which way is better, where one is as such: a rate is a price and a capacity at once.
 - The parameter `metrics` takes the names of groups, with commas; `{ALL}` is {_USUAL}.
+- A *standard error* says how far the metric would be another one on other test images. The runs of a sweep share their
+  test images, and with them most of that: two runs differ by less than their errors would say if they were independent.
 - *Compares by* is the tag of who measured it: values compare where it is the same.
 
 [What a run holds](run.md) says how they are measured.

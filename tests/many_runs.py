@@ -134,6 +134,7 @@ def _scores(betas: tuple[float, ...], chance: np.random.Generator) -> dict[str, 
     rate = rate_1 + rate_2
     names = [one.name for one in layer_metrics(2) if "/" in one.name and not one.name.startswith(_OTHERS)]
     scores = dict(zip(names, chance.random(len(names)).tolist(), strict=True))
+    scores |= {name: 0.02 for name in names if name.endswith("_standard_error")}
     distortion = float(62 + 150 * np.exp(-rate / 19))
     for stage in ("train", "test"):
         scores |= {f"{stage}/rate_1": rate_1, f"{stage}/rate_2": rate_2, f"{stage}/rate": rate}
@@ -147,7 +148,7 @@ def _scores(betas: tuple[float, ...], chance: np.random.Generator) -> dict[str, 
     for layer in (1, 2):
         accuracy = 0.1 + 0.85 * (1 - np.exp(-(rate_2 if layer == 2 else rate) / 4))
         for name in names:
-            if name.startswith("test/accuracy_") and f"_z{layer}" in name:
+            if name.startswith("test/accuracy_") and f"_z{layer}" in name and not name.endswith("_error"):
                 scores[name] = float(np.clip(accuracy + 0.005 * chance.standard_normal(), 0, 1))
         scores[f"test/mi_z{layer}"] = float(min(2.2, 0.5 * (rate_2 if layer == 2 else rate) ** 0.8))
         scores |= {f"test/bound_holds_z{layer}": 1.0, f"test/bound_holds_mi_z{layer}": 1.0}

@@ -65,7 +65,8 @@ def targets(
 ) -> go.Figure:
     """Rate space with, for each application, its best run and the region to target.
 
-    A region that is open, since it covers most of what the runs reach, is a dashed outline.
+    A region that says little, since it covers most of what the runs reach, is a guess, or rests on few candidates, is
+    a dashed outline, and the legend says why.
 
     Args:
         frame: runs of one data set.
@@ -93,18 +94,18 @@ def targets(
         color, symbol = style.CATEGORIES[index % len(style.CATEGORIES)]
         if count > 1:
             outline_x, outline_y = common.region_outline(found.region, common.pair_of(count, pair))
-            line = {"color": color, "width": 2, "dash": "dash" if found.is_open else "solid"}
-            fill = {} if found.is_open else {"fill": "toself", "fillcolor": f"{color}40"}
+            line = {"color": color, "width": 2, "dash": "dash" if found.hedge else "solid"}
+            fill = {} if found.hedge else {"fill": "toself", "fillcolor": f"{color}40"}
             outline = {"hoverinfo": "skip", "showlegend": False, "line": line, **fill}
             figure.add_trace(go.Scatter(x=_parted(outline_x), y=_parted(outline_y), mode="lines", **outline))
         else:  # a region of one rate has no say in the distortion
             look = {"opacity": 1, "line_width": 2, "line_dash": "dash", "line_color": color}
-            look = look if found.is_open else {"opacity": 0.25, "line_width": 0, "fillcolor": color}
+            look = look if found.hedge else {"opacity": 0.25, "line_width": 0, "fillcolor": color}
             figure.add_vrect(found.region.low[0], found.region.high[0], **look)
         best = found.run.to_frame().T
         marker = {"color": color, "symbol": symbol, "size": 14, "line": {"width": 1.5, "color": "#ffffff"}}
         where = values(best, across), values(best, up)
-        name = f"{found.application.name} (open)" if found.is_open else found.application.name
+        name = f"{found.application.name} ({found.hedge})" if found.hedge else found.application.name
         point = common.points(best, *where, name, marker, found.metric.name)
         figure.add_trace(point.update(showlegend=True))
     return figure

@@ -4,7 +4,7 @@ Runs of one seed share its initial weights and the order of its batches, and the
 runs no process can learn how seeds differ, and no interval is given.
 """
 
-__all__ = ["Gain", "expected_gain"]
+__all__ = ["Gain", "Seeds", "expected_gain"]
 
 import math
 from collections.abc import Sequence
@@ -31,6 +31,43 @@ _LEVEL = 0.9
 _SEEDS, _MOST_OF_ONE = 3, 0.5
 #: Different β that are looked at beside the equal ones.
 _CELLS = 300
+
+
+@dataclass(frozen=True)
+class Seeds:
+    """How runs are spread over seeds.
+
+    Attributes:
+        runs: how many runs.
+        different: how many seeds they have.
+        commonest: how many runs have the commonest seed.
+    """
+
+    runs: int
+    different: int
+    commonest: int
+
+    @classmethod
+    def of(cls, rows: pd.DataFrame) -> "Seeds":
+        """Of these runs."""
+        counts = values(rows, "seed").value_counts()
+        return cls(len(rows), len(counts), int(counts.max()) if len(counts) else 0)
+
+    @property
+    def differ(self) -> bool:
+        """Whether runs are of so many seeds that how they differ shows."""
+        return self.different >= _SEEDS and self.commonest <= _MOST_OF_ONE * self.runs
+
+    @property
+    def told(self) -> str:
+        """Why they do not show it."""
+        if not self.different:
+            return "no run tells its seed"
+        if self.different == 1 and self.commonest == self.runs:
+            return f"all {self.runs} runs share one seed, and its luck"
+        if self.commonest > _MOST_OF_ONE * self.runs:
+            return f"{self.commonest} of the {self.runs} runs share one seed, and its luck"
+        return f"the {self.runs} runs are of {self.different} seeds only"
 
 
 @dataclass(frozen=True)
@@ -104,7 +141,7 @@ def expected_gain(
         value, margin = _welch(*replicates)
         return Gain(value, value - margin, value + margin, *chosen, sum(map(len, replicates)))
     value = float(differences.mean())
-    if not _mixed(rows):
+    if not Seeds.of(rows).differ:
         return Gain(value, None, None, *chosen, 0)
     low, high = map(float, np.quantile(differences, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2]))
     return Gain(value, low, high, *chosen, 0)
@@ -123,12 +160,6 @@ def _welch(some: Floats, others: Floats) -> tuple[float, float]:
     total = max(float(parts.sum()), 1e-24)
     freedom = total**2 / max(float((parts**2 / [len(some) - 1, len(others) - 1]).sum()), 1e-48)
     return float(some.mean() - others.mean()), float(student.ppf((1 + _LEVEL) / 2, freedom) * math.sqrt(total))
-
-
-def _mixed(rows: pd.DataFrame) -> bool:
-    """Whether runs are of so many seeds that how they differ shows."""
-    shares = values(rows, "seed").value_counts(normalize=True, dropna=True)
-    return len(shares) >= _SEEDS and float(shares.max()) <= _MOST_OF_ONE
 
 
 def _draws(names: Sequence[str], rows: pd.DataFrame, betas: Floats, cells: Floats) -> dict[str, Floats]:

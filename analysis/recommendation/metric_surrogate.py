@@ -22,6 +22,8 @@ _LEARNED, _CONDITIONED = 150, 500
 #: Kernels that a surrogate averages over, those that are tried for it, and how far from the likeliest (in logs), by
 #: Student's t with so many degrees of freedom, whose tails reach what a normal distribution would miss.
 _KERNELS, _TRIED, _STEP, _FREEDOM = 12, 96, 0.6, 4
+#: A metric that varies by less, beside its mean, is the same for all runs.
+_ROUNDING = 1e-12
 #: Variance of a run about the process, as a share of that of all runs: of few runs one may learn that there is none.
 _LEAST_NOISE = 3e-4
 #: Metrics are smooth: prior median of a length scale, in standard deviations of the inputs, and its spread in logs.
@@ -74,6 +76,8 @@ class Surrogate:
             _process(kernel, known, inputs, outputs) for kernel in _likely(likeliest, inputs[few], outputs[few])
         ]
         noise = float(np.mean([np.mean(one.alpha) for one in processes])) ** 0.5
+        if np.ptp(metric) <= _ROUNDING * abs(mean):  # known everywhere: there is nothing to explain
+            return cls(tuple(processes), centre, scale, mean, 0.0, 0.0, 1.0)
         explained = float(np.mean([_explained(one, outputs) for one in processes]))
         return cls(tuple(processes), centre, scale, mean, deviation, noise * deviation, explained)
 

@@ -12,10 +12,11 @@ import pandas as pd
 from analysis.bounds import chance
 from analysis.frame import errors, layers, one_dataset, rate_name, require, values
 from analysis.recommendation.applications import APPLICATIONS, Application, application
-from analysis.recommendation.gain import Gain, expected_gain
+from analysis.recommendation.gain import Gain, Seeds, expected_gain
 from analysis.recommendation.objectives import Constraint, non_dominated
 from analysis.recommendation.optimum import Estimate, estimate, fewest, span
 from analysis.recommendation.scores import Score
+from analysis.recommendation.significance import level_to_exceed, no_better_than_chance
 from analysis.recommendation.vector_data import suited_to_vectors
 from analysis.settings import all_equal
 from analysis.suggested_commands import search_command
@@ -43,6 +44,7 @@ class Recommendation:
         value: its score, in the metric's unit.
         mean, spread, count: over the runs that differ from it in their seed alone; the spread is
             the sample standard deviation, None for a single run.
+        kept: how many of these keep the constraints.
         region: where the best models lie: by `estimate`, or around the best few runs where there is none.
         estimate: what a Gaussian process over all measured runs says of the optimum and its score, with standard
             errors; None where runs are too few, or none is likely to keep the constraints.
@@ -55,9 +57,12 @@ class Recommendation:
             of how many; None where there is no such run.
         gain: how much better `value` is than `equal_value`, in the metric's unit, never negative;
             None without an equal run, and for models of one layer, whose βs are always equal.
-        gain_error: standard error of the gain by the spread of replicates of both runs; None where either has none.
+        gain_error: standard error of the gain: by the spread of replicates of both runs where both have some, else by
+            how far runs of near rates differ (`estimate`); None where neither is known.
+        gain_by_seeds: whether it is by replicates.
         expected_gain: what free β gain as means over seeds, with an interval; None where different β are too few, or
             none are equal.
+        seeds: how the runs that were compared are spread over seeds.
         worst: the score of the worst candidate.
         chance: what a latent without information reaches, below `value`; None for scores that are not of a latent.
         min_psnr: the PSNR in dB that candidates reach, None where none was asked for.
@@ -70,6 +75,7 @@ class Recommendation:
     mean: float
     spread: float | None
     count: int
+    kept: int
     region: RateRegion
     candidates: int
     inside: int
@@ -79,9 +85,11 @@ class Recommendation:
     equal_candidates: int
     gain: float | None
     min_psnr: float | None
+    seeds: Seeds
     estimate: Estimate | None = None
     front: pd.DataFrame | None = None
     gain_error: float | None = None
+    gain_by_seeds: bool = False
     chance: float | None = None
     expected_gain: Gain | None = None
     worst: float | None = None
@@ -92,6 +100,17 @@ class Recommendation:
         return self.estimate is not None and self.estimate.is_open
 
     @property
+    def hedge(self) -> str:
+        """In a word or two, why the region is none that holds the optimum with a known probability; '' where it is."""
+        if self.is_constant:
+            return "no difference"
+        if self.estimate is None:
+            return "no error known"
+        if self.is_open:
+            return "open"
+        return "a guess" if self.estimate.is_guess else ""
+
+    @property
     def is_constant(self) -> bool:
         """Whether all candidates have the same score, several of them: none is better than another."""
         return self.candidates > 1 and self.value == self.worst
@@ -99,8 +118,7 @@ class Recommendation:
     @property
     def standard_error(self) -> float | None:
         """Of the best run's score as it was measured, such as that of an accuracy on so many images, if it is known."""
-        error = float(errors(self.run.to_frame().T, self.metric.name).iloc[0])
-        return error if math.isfinite(error) else None
+        return _standard_error(self.run, self.metric.name)
 
     @property
     def near_chance(self) -> bool:
@@ -145,15 +163,23 @@ def recommend(frame: pd.DataFrame, target: str | Application, *, min_psnr: float
     ranked = _ranked(measured[allowed], metric.name, direction)
     equal = ranked[all_equal(ranked, count)]
     best, value = ranked.iloc[0], float(values(ranked, metric.name).iloc[0])
-    level = chance(measured, metric.name)
-    if level is not None and value <= level:
-        raise StoreError(_useless(metric, value, level, len(ranked), count))
     equal_value = None if equal.empty else float(values(equal, metric.name).iloc[0])
     few = ranked.head(min(_BEST_FEW, max(2, len(ranked) // 4)))
-    scores = values(_replicates_of(best, measured), metric.name)
+    twins = _replicates_of(best, measured)
+    scores = values(twins, metric.name)
     found = estimate(measured, count, score, bounds, [float(best[name]) for name in rates])
+    level = chance(measured, metric.name)
+    if level is not None:
+        # A run's noise stands for an error of measurement that is not known.
+        error = _standard_error(best, metric.name) or (found.noise if found else 0.0)
+        limit = level_to_exceed(level, error, values(ranked, metric.name).to_numpy(float))
+        if value <= limit:
+            raise StoreError(no_better_than_chance(metric, value, level, limit, len(ranked), count))
     region = found.box if found else span(few, rates)
     held = region.contains(np.column_stack([values(ranked, name) for name in rates]), _ROUNDING)
+    gain_error, by_seeds = None, False
+    if not equal.empty and count > 1:
+        gain_error, by_seeds = _gain_error(best, equal.iloc[0], measured, metric.name, found)
     return Recommendation(
         application=target,
         metric=metric,
@@ -162,6 +188,7 @@ def recommend(frame: pd.DataFrame, target: str | Application, *, min_psnr: float
         mean=float(scores.mean()),
         spread=float(scores.std()) if len(scores) > 1 else None,
         count=len(scores),
+        kept=int(allowed[twins.index].sum()),
         region=region,
         candidates=len(ranked),
         inside=int(held.sum()),
@@ -174,7 +201,9 @@ def recommend(frame: pd.DataFrame, target: str | Application, *, min_psnr: float
         estimate=found,
         front=_front(target, ranked),
         chance=level,
-        gain_error=None if equal.empty or count == 1 else _gain_error(best, equal.iloc[0], measured, metric.name),
+        seeds=Seeds.of(measured),
+        gain_error=gain_error,
+        gain_by_seeds=by_seeds,
         worst=float(values(ranked, metric.name).iloc[-1]),
         expected_gain=expected_gain(measured, count, score, bounds, fewest(count)),
     )
@@ -200,12 +229,9 @@ def _allowed(rows: pd.DataFrame, bounds: tuple[Constraint, ...]) -> pd.Series:
     return pd.Series(kept, index=rows.index)
 
 
-def _useless(metric: schema.Metric, value: float, level: float, runs: int, count: int) -> str:
-    return (
-        f"the best of {runs} finished run{'' if runs == 1 else 's'} has {metric.label} = {value:.3g}, which is no more "
-        f"than chance ({level:.3g}): z_{count} says nothing of the class; train for more epochs, or with a lower "
-        f"β_{count}"
-    )
+def _standard_error(run: pd.Series, name: str) -> float | None:
+    error = float(errors(run.to_frame().T, name).iloc[0])
+    return error if math.isfinite(error) else None
 
 
 def _unmet(rows: pd.DataFrame, bounds: tuple[Constraint, ...], min_psnr: float | None) -> str:
@@ -237,10 +263,15 @@ def _front(target: Application, ranked: pd.DataFrame) -> pd.DataFrame | None:
     return ranked[non_dominated(costs)]
 
 
-def _gain_error(best: pd.Series, equal: pd.Series, rows: pd.DataFrame, name: str) -> float | None:
+def _gain_error(
+    best: pd.Series, equal: pd.Series, rows: pd.DataFrame, name: str, found: Estimate | None
+) -> tuple[float | None, bool]:
+    """Standard error of the gain, and whether it is by the seeds of both runs."""
     spreads = [float(values(_replicates_of(run, rows), name).std()) for run in (best, equal)]
     error = math.hypot(*spreads)
-    return error if math.isfinite(error) else None
+    if math.isfinite(error) and error > 0:
+        return error, True
+    return (math.sqrt(2) * found.noise, False) if found and found.noise > 0 else (None, False)
 
 
 def _ranked(rows: pd.DataFrame, name: str, direction: schema.Direction) -> pd.DataFrame:

@@ -1,18 +1,31 @@
-"""A recommendation in plain sentences, for a terminal."""
+"""A recommendation in plain sentences, the same wherever it is told."""
 
-__all__ = ["gain_sentence", "recommendation_lines", "summary_lines", "told"]
+__all__ = [
+    "held_sentence",
+    "recommendation_lines",
+    "region_sentences",
+    "region_sides",
+    "summary_lines",
+    "told",
+    "value_text",
+]
 
 from collections.abc import Sequence
 
 import pandas as pd
 
-from analysis.frame import finished, rate_name
+from analysis.frame import finished, images_scored, rate_name
+from analysis.number_format import margin, number, span
 from analysis.recommendation.applications import Application
-from analysis.recommendation.optimum import LEVEL, fewest
+from analysis.recommendation.gain_text import gain_sentence
+from analysis.recommendation.optimum import LEVEL, Estimate, fewest
 from analysis.recommendation.recommender import Recommendation, recommend
 from analysis.settings import beta_names, settings
 from hit import schema
 from hit.errors import StoreError, UserError
+
+#: Nats per image below which a layer carries nothing.
+_COLLAPSED = 5e-4
 
 
 def summary_lines(frame: pd.DataFrame, applications: Sequence[Application]) -> list[str]:
@@ -56,31 +69,76 @@ told = summary_lines
 
 def recommendation_lines(found: Recommendation) -> list[str]:
     """Which region to target and why, the best run, and what free β gains."""
-    lines = [_target(found)]
-    if found.is_constant:
-        lines.append(f"All {_runs(found.candidates)} have the same value: no region is better than another.")
-    else:
-        lines.append(_expected(found) if found.estimate else _too_few(found))
-    lines.append(_best(found))
+    lines = [f"{_target(found)}.", " ".join(region_sentences(found)), _best(found)]
     if found.front is not None:
         lines.append(f"{_runs(len(found.front))} of {found.candidates} {_are(len(found.front))} on the front.")
     return [*lines, gain_sentence(found)]
 
 
-def _target(found: Recommendation) -> str:
-    region, count = found.region, found.region.layers
-    sides = [f"R_{layer} {_range(*ends)}" for layer, ends in enumerate(zip(region.low, region.high, strict=True), 1)]
-    total = f", R {_range(region.total_low, region.total_high)}" if count > 1 else ""
-    text = (
-        f"target {', '.join(sides)}{total} nats per image ({found.application.text}{_bounds(found)}); "
-        f"{found.inside} of {_runs(found.candidates)} lie{'s' if found.inside == 1 else ''} there."
-    )
-    if found.estimate and found.is_open and not found.is_constant:
-        text += (
-            f" This region is open: it is {found.estimate.share:.0%} of what lies between the runs, "
-            "so that they hardly say where to look."
+def region_sentences(found: Recommendation) -> list[str]:
+    """What the region is, and how far it is to be trusted."""
+    if found.is_constant:
+        return [f"All {_runs(found.candidates)} have the same value: no region is better than another."]
+    if found.estimate is None:
+        return [_too_few(found)]
+    sentences = [_guessed(found.estimate) if found.estimate.is_guess else _expected(found, found.estimate)]
+    if found.is_open:
+        sentences.append(
+            f"This region is open: it is {found.estimate.share:.0%} of what lies between the runs, so that they hardly "
+            "say where to look."
         )
+    if not found.seeds.differ:
+        sentences.append(f"For other seeds this is a guess: {found.seeds.told}.")
+    return sentences
+
+
+def region_sides(found: Recommendation) -> list[str]:
+    """The ends of the region in each rate, and in their sum, nats per image; none where any place is as good."""
+    if found.is_constant:
+        return []
+    region = found.region
+    sides = {f"R_{layer}": ends for layer, ends in enumerate(zip(region.low, region.high, strict=True), 1)}
+    if region.layers > 1:
+        sides["R"] = (region.total_low, region.total_high)
+    return [f"{name} {span(_rate(low), _rate(high))}" for name, (low, high) in sides.items()]
+
+
+def held_sentence(found: Recommendation) -> str:
+    """How many runs lie in the region, and whether the best does; if not, why; '' where there is no best."""
+    if found.candidates == 1 or found.is_constant:
+        return ""
+    if found.best_inside:
+        return f"{_held(found)}, the best among them."
+    why = f": {_why_outside(found, found.estimate)}" if found.estimate else ""
+    return f"{_held(found)}; the best does not{why}."
+
+
+def value_text(found: Recommendation) -> str:
+    """The best run's score with its unit, what is known of its error, and of other seeds."""
+    text = _value(found, found.value)
+    if found.standard_error is not None:
+        images = images_scored(found.run.to_frame().T, found.metric.name).iloc[0]
+        on = f"on {images:.0f} test images" if images > 0 else "for other test images"
+        text += f" ± {margin(found.standard_error)} ({on})"
+    if found.near_chance:
+        text += f", which is within twice the standard error of chance ({number(found.chance, 3)})"
+    if found.kept < found.count:
+        text += f"; {found.kept} of {found.count} runs of this model keep{'s' if found.kept == 1 else ''} what is asked"
+    elif found.spread is not None:
+        spread = f" ± {margin(found.spread)}" if found.spread > 1e-9 * abs(found.mean) else " each"
+        text += f"; {found.count} runs of this model have {number(found.mean)}{spread}"
     return text
+
+
+def _target(found: Recommendation) -> str:
+    asked = f"({found.application.text}{_bounds(found)})"
+    if found.is_constant:
+        return f"no region to target {asked}"
+    return f"target {', '.join(region_sides(found))} nats per image {asked}; {_held(found)}"
+
+
+def _held(found: Recommendation) -> str:
+    return f"{found.inside} of {_runs(found.candidates)} lie{'s' if found.inside == 1 else ''} there"
 
 
 def _bounds(found: Recommendation) -> str:
@@ -91,125 +149,73 @@ def _bounds(found: Recommendation) -> str:
     return f"; {', '.join(texts)}" if texts else ""
 
 
-def _expected(found: Recommendation) -> str:
-    estimate = found.estimate
-    assert estimate is not None
-    place = ", ".join(f"R_{layer} = {rate:.3g}" for layer, rate in enumerate(estimate.optimum, 1))
+def _expected(found: Recommendation, estimate: Estimate) -> str:
     text = (
         f"The optimum lies there with probability {LEVEL:.0%} by a Gaussian process over {_runs(estimate.runs)}: "
-        f"{_value(found, estimate.value)} ± {estimate.error:.2g} is expected at {place}"
+        f"{_score(found, estimate)}"
     )
     if estimate.noise:
-        text += f", where one run varies by ± {estimate.noise:.2g}, as runs of near rates do"
-    if estimate.is_guess:
-        text += (
-            f". Take it as a guess: of runs left out it predicts {max(0.0, estimate.explained):.0%} of the variance, "
-            "so that more runs, or more seeds, are needed"
-        )
+        text += f", where one run varies by ± {margin(estimate.noise)}, as runs of near rates do"
     return f"{text}."
 
 
-def _too_few(found: Recommendation) -> str:
-    count = found.region.layers
-    what = "is the only candidate" if found.candidates == 1 else f"spans the best few of {_runs(found.candidates)}"
+def _guessed(estimate: Estimate) -> str:
+    """Without a probability, which a process that does not predict runs cannot give."""
+    predicted = f"{estimate.explained:.0%}" if estimate.explained >= 0.01 else "none"
     return (
-        f"This {what} and has no known uncertainty: a surrogate takes {fewest(count)} runs of different rates, "
-        "of which enough keep what is asked."
+        f"Take it as a guess: by their rates, a Gaussian process over {_runs(estimate.runs)} predicts {predicted} of "
+        "the variance of runs that are left out, so that more runs, or more seeds, are needed."
+    )
+
+
+def _score(found: Recommendation, estimate: Estimate) -> str:
+    place = ", ".join(f"R_{layer} = {number(rate, 3)}" for layer, rate in enumerate(estimate.optimum, 1))
+    error = f" ± {margin(estimate.error)}" if estimate.error else ""
+    return f"{_value(found, estimate.value)}{error} is expected at {place}"
+
+
+def _too_few(found: Recommendation) -> str:
+    few = {1: "is the only candidate", 2: "spans both candidates"}
+    what = few.get(found.candidates, f"spans the best few of {_runs(found.candidates)}")
+    return (
+        f"This {what} and has no known uncertainty: a surrogate takes {fewest(found.region.layers)} runs of different "
+        "rates, of which enough keep what is asked."
     )
 
 
 def _best(found: Recommendation) -> str:
     count = found.region.layers
     names = [*beta_names(count), *(rate_name(layer) for layer in range(1, count + 1))]
-    numbers = ", ".join(f"{schema.metric(name).label} = {float(found.run[name]):.3g}" for name in names)
-    place = "in" if found.best_inside else "outside"
-    error = f" ± {found.standard_error:.2g}" if found.standard_error is not None else ""
-    text = f"Best run, {place} the region: {found.run['run_id']} with {_value(found, found.value)}{error} ({numbers})"
-    if found.near_chance:
-        text += f", which is within twice the standard error of chance ({found.chance:.3g})"
-    if found.spread is not None:
-        text += f"; over {found.count} seeds {found.mean:.4g} ± {found.spread:.2g}"
+    numbers = ", ".join(f"{schema.metric(name).label} = {number(float(found.run[name]), 3)}" for name in names)
+    place = "" if found.is_constant else f", {'in' if found.best_inside else 'outside'} the region"
+    text = f"Best run{place}: {found.run['run_id']} ({numbers}) with {value_text(found)}"
     if not found.best_inside and found.estimate:
-        text += f"; {_why_outside(found)}"
+        text += f"; {_why_outside(found, found.estimate)}"
     return f"{text}."
 
 
-def _why_outside(found: Recommendation) -> str:
+def _why_outside(found: Recommendation, estimate: Estimate) -> str:
     """What the process expects of a model at the best run's rates."""
-    estimate = found.estimate
-    assert estimate is not None
     if estimate.at_run_likely < 0.5:
         return (
             f"a model at its rates keeps what is asked with a probability of {estimate.at_run_likely:.0%} only, "
             "so that this run owes it to luck"
         )
-    if not estimate.at_run_error:
+    expected = f"at its rates {number(estimate.at_run)} ± {margin(estimate.at_run_error)} is expected of a model"
+    sign = 1 if found.application.direction_of(found.region.layers) == "maximize" else -1
+    if estimate.at_run_error and sign * (found.value - estimate.at_run) > 0:
+        return f"{expected}, so that the rest is luck"
+    if sign * (estimate.value - estimate.at_run) > 0:
         return "a model of the region should be better"
-    return (
-        f"at its rates {estimate.at_run:.4g} ± {estimate.at_run_error:.2g} is expected of a model, so that the rest "
-        "is luck"
-    )
+    return f"{expected}, which is less certain than what the region has"
 
 
-def gain_sentence(found: Recommendation) -> str:
-    """What free β gain over equal β, by single runs and by means over seeds."""
-    if found.region.layers == 1:
-        return "A model of one layer has one β: there is nothing to gain by freeing it."
-    if found.gain is None or found.equal_run is None:
-        return "No candidate has equal β, so that the gain of free β is not known."
-    if found.equal_candidates == found.candidates:
-        all_of_them = "The only candidate has" if found.candidates == 1 else f"All {_runs(found.candidates)} have"
-        return f"{all_of_them} equal β, so that the gain of free β is not known."
-    beta = f"(β = {float(found.equal_run['beta_1']):.3g})"
-    if found.equal_run["run_id"] == found.run["run_id"]:
-        text = f"Free β gain nothing so far: the best run has equal β {beta}"
-    elif found.gain == 0:
-        text = f"Free β gain nothing so far: the best run with equal β {beta} is as good"
-    else:
-        error = f" ± {found.gain_error:.2g}" if found.gain_error is not None else ""
-        text = (
-            f"Free β gain {found.gain:.3g}{_unit(found)}{error} by the best run, over the best of "
-            f"{_runs(found.equal_candidates)} with equal β {beta}"
-        )
-    return f"{text}. {_over_seeds(found)}"
-
-
-def _over_seeds(found: Recommendation) -> str:
-    gain = found.expected_gain
-    if gain is None:
-        if found.gain_error is not None:
-            return "The error is the spread of their seeds."
-        return (
-            "How much of it is the luck of single runs is not known: train more seeds of both, "
-            f"or {fewest(found.region.layers)} different β."
-        )
-    cells = [f"({', '.join(f'{beta:.3g}' for beta in betas)})" for betas in (gain.betas, gain.equal_betas)]
-    if gain.betas == gain.equal_betas:
-        text = f"Over seeds, equal β = {cells[1]} are expected to be best"
-    else:
-        interval = ""
-        if gain.low is not None and gain.high is not None:
-            interval = f" ({gain.low:.3g} to {gain.high:.3g} with probability {LEVEL:.0%})"
-        text = (
-            f"Over seeds, {gain.value:.3g}{_unit(found)}{interval} are expected of β = {cells[0]} over β = {cells[1]}, "
-            "at whatever rates they land"
-        )
-    if gain.replicates:
-        return f"{text}, by {_runs(gain.replicates)} there that differ in their seed."
-    if gain.low is None:
-        return (
-            f"{text}, but (nearly) all runs have one seed, whose luck they share: how much another seed would differ "
-            "is not known, and more seeds of both are needed."
-        )
-    return f"{text}; no two runs there differ in their seed alone, so that the interval rests on runs at near β."
+def _rate(nats: float) -> float:
+    return nats if nats > _COLLAPSED else 0.0
 
 
 def _value(found: Recommendation, value: float) -> str:
-    return f"{found.metric.label} = {value:.4g}{_unit(found)}"
-
-
-def _unit(found: Recommendation) -> str:
-    return f" {found.metric.unit}".rstrip()
+    return f"{found.metric.label} = {number(value)} {found.metric.unit}".rstrip()
 
 
 def _are(count: int) -> str:
@@ -218,8 +224,3 @@ def _are(count: int) -> str:
 
 def _runs(count: int) -> str:
     return f"{count} run{'' if count == 1 else 's'}"
-
-
-def _range(low: float, high: float) -> str:
-    ends = f"{low:.3g}", f"{high:.3g}"
-    return ends[0] if ends[0] == ends[1] else " to ".join(ends)

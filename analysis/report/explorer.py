@@ -42,7 +42,7 @@ class Explorer:
         colors: metrics that may colour the runs; the first one does so at first.
         axes: labels of the two axes, for the fields of a region.
         content: for the scripts: the figure, the scale and the metrics of its axes, and the region and
-            the best run of each application.
+            the best run of each application, with a word on a region that is not to be trusted.
     """
 
     colors: list[ColorMetric]
@@ -71,7 +71,7 @@ def explorer(frame: pd.DataFrame, found: Sequence[Recommendation], pool: Pool) -
     for index, one in enumerate(found):
         color, symbol = style.CATEGORIES[index % len(style.CATEGORIES)]
         region = {"name": one.application.name, "row": row[str(one.run["run_id"])], "color": color, "symbol": symbol}
-        regions.append(region | {"outline": _outline(one, count)})
+        regions.append(region | {"outline": _outline(one, count), "hedge": one.hedge})
     return Explorer(
         colors=[ColorMetric(name, schema.metric(name).axis) for name in names],
         axes=[Markup(style.label(name)) for name in axes],  # noqa: S704 - made inert there

@@ -98,7 +98,7 @@ def galleries(
             "Each metric against the rate that bounds it",
             "Dashed lines are bounds: no classifier of samples of a latent, and no information about the class "
             "in it, can exceed what its rate allows. The steps are the Pareto front: no run with as little rate "
-            "is better.",
+            "is better. Bars are one standard error, over other test images: runs share theirs, and differ by less.",
             "small",
             frame,
             pool,

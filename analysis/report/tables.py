@@ -22,8 +22,9 @@ from markupsafe import Markup
 
 from analysis.figures import style
 from analysis.frame import column, errors, images_scored, layers, rate_name, values
-from analysis.recommendation.optimum import LEVEL
+from analysis.recommendation.gain_text import gain_sentence
 from analysis.recommendation.recommender import Recommendation
+from analysis.recommendation.text import held_sentence, region_sentences, region_sides, value_text
 from analysis.settings import beta_names
 from hit import schema
 from hit.ui.views import run_page
@@ -45,7 +46,11 @@ class Overview:
 
 @dataclass(frozen=True)
 class TargetRow:
-    """The best run for one application, in words; `sides` are those of the region."""
+    """The best run for one application, in words.
+
+    `sides` are those of the region (none where any place is as good), `hedge` says in a word or two why it is none that
+    holds the optimum with a known probability, `trust` in sentences how far it is to be trusted.
+    """
 
     name: str
     asked: str
@@ -55,7 +60,8 @@ class TargetRow:
     value: Markup
     gain: Markup
     sides: list[Markup]
-    expected: Markup
+    hedge: str
+    trust: Markup
     held: Markup
 
 
@@ -93,38 +99,21 @@ def run_link(run: pd.Series | Mapping[Hashable, Any], base_url: str) -> Markup:
 def target_row(found: Recommendation, base_url: str) -> TargetRow:
     """One application's row of the table that a reader sees first."""
     count = found.region.layers
-    unit = f" {found.metric.unit}".rstrip()
-    direction = found.application.direction_of(count)
-    value = f"{style.number(found.value)}{unit}"
-    error = found.standard_error
-    if error is not None:
-        value += f" ± {style.margin(error)}"
-    images = _images(found.run.to_frame().T, found.metric.name)
-    if images:
-        value += f" ({images})"
-    if found.near_chance:
-        value += f", which is within twice the standard error of chance ({style.number(found.chance, 3)})"
-    if found.spread is not None:
-        value += f" (over {found.count} seeds {style.number(found.mean)} ± {style.margin(found.spread)})"
     asked = found.application.text
     if found.min_psnr is not None:
         asked += f" (PSNR of at least {style.number(found.min_psnr)} dB)"
-    region = found.region
-    sides = {f"R_{layer}": (region.low[layer - 1], region.high[layer - 1]) for layer in range(1, count + 1)}
-    if count > 1:
-        sides["R"] = (region.total_low, region.total_high)
-    ranges = [f"{name} {style.span(low, high)}" for name, (low, high) in sides.items()]
     return TargetRow(
         name=found.application.name,
         asked=asked,
         run=run_link(found.run, base_url),
         betas=_named(found, beta_names(count), 3),
         rates=_named(found, [rate_name(layer) for layer in range(1, count + 1)], 3),
-        value=_markup(f"{_short(found.metric.label)} = {value}"),
-        gain=_markup(_gain(found, direction, count, error)),
-        sides=[_markup(text) for text in ranges],
-        expected=_markup(_expected(found, unit)),
-        held=_markup(_held(found)),
+        value=_markup(_short(value_text(found))),
+        gain=_markup(gain_sentence(found)),
+        sides=[_markup(text) for text in region_sides(found)],
+        hedge=found.hedge,
+        trust=_markup(" ".join(region_sentences(found))),
+        held=_markup(held_sentence(found)),
     )
 
 
@@ -164,58 +153,11 @@ def _images(frame: pd.DataFrame, name: str) -> str:
 
 
 def sentence(row: TargetRow) -> Markup:
-    """What to do for one application, in one sentence."""
-    text = "For <strong>{}</strong> aim at {} nats per image{}. {} The best run, {}, has {}. Gain of free β: {}."
-    region = Markup(", ").join(row.sides)
+    """What to do for one application, and how far that is known."""
+    aim = Markup("aim at {} nats per image").format(Markup(", ").join(row.sides)) if row.sides else "aim anywhere"
+    text = "For <strong>{}</strong> {}. {} {} The best run, {}, has {}. {}"
     words = Markup(text)  # noqa: S704 - our own
-    return words.format(row.name, region, row.expected, row.held, row.run, row.value, row.gain)
-
-
-def _expected(found: Recommendation, unit: str) -> str:
-    """What the surrogate says about the region; '' where the runs were too few for one."""
-    if found.estimate is None:
-        return ""
-    score = f"{style.number(found.estimate.value)}{unit} ± {style.margin(found.estimate.error)}"
-    guess = "; take it as a guess, since the runs say little of others" if found.estimate.is_guess else ""
-    if found.is_open:
-        guess += f"; the region is open: it is {found.estimate.share:.0%} of what lies between the runs"
-    return f", where {score} is expected (the optimum lies there with probability {LEVEL:.0%}{guess})"
-
-
-def _held(found: Recommendation) -> str:
-    """How many runs lie in the region, and whether the best does."""
-    best = "the best run is one of them" if found.best_inside else "the best run is not: a model there should be better"
-    return f"Of {runs(found.candidates)} {found.inside} lie{'s' if found.inside == 1 else ''} there; {best}."
-
-
-def _gain(found: Recommendation, direction: schema.Direction, count: int, error: float | None) -> str:
-    if count == 1:
-        return "one layer: β is always equal"
-    if found.gain is None or found.equal_run is None:
-        return "no run with equal β to compare with"
-    if found.equal_candidates == found.candidates:
-        return f"not known: {'the only run has' if found.candidates == 1 else 'all runs have'} equal β"
-    beta = style.number(float(found.equal_run["beta_1"]), 3)
-    if found.gain == 0:
-        of_all = f"({found.equal_candidates} of {runs(found.candidates)} have equal β)"
-        if found.equal_run["run_id"] == found.run["run_id"]:
-            return f"none: the best run has equal β {of_all}"
-        return f"none: with equal β (β = {beta}) a run is as good {of_all}"
-    more = "more" if direction == "maximize" else "less"
-    unit = f" {found.metric.unit}".rstrip()
-    equal = f"{runs(found.equal_candidates)} with equal β (β = {beta})"
-    text = f"{style.number(found.gain, 3)}{unit} {more} than the best of {equal}"
-    if found.spread is not None and found.gain < 2 * found.spread:
-        text += ", which is within twice the spread of its seeds"
-    if error is not None and found.gain < 2 * error:
-        text += ", which is within twice the standard error"
-    if (over := found.expected_gain) is not None:
-        text += f"; over seeds {style.number(over.value, 3)} is expected"
-        if over.low is None or over.high is None:
-            text += ", but one seed does not say how others differ"
-        else:
-            text += f" ({style.span(over.low, over.high)} with probability {LEVEL:.0%})"
-    return text
+    return words.format(row.name, aim, row.trust, row.held, row.run, row.value, row.gain)
 
 
 def runs(count: int) -> str:

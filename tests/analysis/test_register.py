@@ -8,7 +8,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,10 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
+from analysis.recommendation.gain_text import gain_sentence
 from analysis.recommendation.recommender import recommend
-from analysis.register import register, register_all
+from analysis.recommendation.text import region_sentences
+from analysis.register import description, register, register_all
 from hit.config import TrainConfig
 from hit.data import load
 from hit.errors import StoreError
@@ -29,6 +31,8 @@ from hit.serving.model_registry import model_name, register_run, registry_word
 from hit.store import Store
 from hit.tracking import RunWriter
 from tests.stores import Server, clean_environment
+
+MakeFrame = Callable[..., pd.DataFrame]
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*Any type hint is inferred:UserWarning"),
@@ -92,6 +96,17 @@ def test_it_is_registered_once_and_tells_why(client: MlflowClient, frame: pd.Dat
     ):
         assert version.description.count(said) == 1, said
     assert client.get_model_version_by_alias("hit-digits", "reconstruction").version == version.version
+
+
+def test_a_gain_is_told_with_what_it_rests_on(frame: pd.DataFrame, make_frame: MakeFrame) -> None:
+    for found in (
+        recommend(make_frame(5), "density"),
+        recommend(make_frame(2), "density"),
+        recommend(frame, "density"),
+    ):
+        described = description(found)
+        assert described.endswith(gain_sentence(found))
+        assert all(said in described for said in region_sentences(found))
 
 
 def test_an_alias_moves_and_takes_its_reason_along(client: MlflowClient, frame: pd.DataFrame, server: Server) -> None:

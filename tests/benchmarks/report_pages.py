@@ -3,7 +3,8 @@
     python -m tests.benchmarks.report_pages
     python -m tests.benchmarks.report_pages --runs 441 --keep /tmp/pages
 
-Runs are synthetic, each with its pictures (28 pixels) and 24 epochs. Times to open are of a Chromium without a window
+Runs are synthetic, each with its pictures (28 pixels), 24 epochs and a standard error of every metric that has one
+(`--without_errors`: without). Times to open are of a Chromium without a window
 and without a graphics card: until rate space is drawn, on the clock and as time of the CPU of the page's main thread,
 which a busy machine does not change.
 """
@@ -16,7 +17,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from analysis.report import write
+from hit.schema import error_of
 from tests.browser.chromium import started
 from tests.frames import drawing, grid_frame, paths, with_samples
 
@@ -27,17 +31,21 @@ def main() -> None:
     """Print a line a number of runs."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--runs", type=int, nargs="+", default=[441, 5000, 10_000])
+    options.add_argument("--without_errors", action="store_true")
     options.add_argument("--keep", type=Path, help="folder that the pages stay in")
     asked = options.parse_args()
     print(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} CPUs")
     for count in asked.runs:
         with tempfile.TemporaryDirectory() as folder:
             page = (asked.keep or Path(folder)) / f"report-{count}.html"
-            print(f"{count} runs: {_built(count, page)}; {_opened(page)}", flush=True)
+            print(f"{count} runs: {_built(count, page, not asked.without_errors)}; {_opened(page)}", flush=True)
 
 
-def _built(count: int, page: Path) -> str:
+def _built(count: int, page: Path, errors: bool = True) -> str:
     frame = with_samples(grid_frame(math.ceil(math.sqrt(count))).head(count))
+    if errors:
+        known = {error_of(name): 0.02 * frame[name].abs() for name in frame.columns if error_of(name)}
+        frame = pd.concat([frame, pd.DataFrame(known)], axis=1)
     known = paths(frame, epochs=24)
     few = [drawing(f"{at:032x}", "pictures/samples.png") for at in range(32)]
     start, cpu = time.perf_counter(), time.process_time()

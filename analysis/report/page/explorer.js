@@ -32,7 +32,7 @@ class Explorer extends Picture {
     if (region) {
       const [x, y] = this.ends(page);
       const box = { x0: region[0] ?? x[0], x1: region[1] ?? x[1], y0: region[2] ?? y[0], y1: region[3] ?? y[1] };
-      page.shapes = [{ type: "rect", ...box, line: { color: common.accent, width: 2, dash: "dash" } }];
+      page.shapes = [{ type: "rect", ...box, line: { color: common.accent, width: 2, dash: "dot" } }];
     }
     page.selections = [];
     return page;
@@ -73,8 +73,11 @@ class Explorer extends Picture {
       corners = { x: [left, right, right, left, left], y: [low, low, high, high, low] };
     }
     corners = { x: corners.x.map((one) => this.placed(one, "x")), y: corners.y.map((one) => this.placed(one, "y")) };
-    const area = { fill: "toself", fillcolor: `${found.color}33`, line: { color: found.color, width: 2 } };
-    return [{ type: "scatter", mode: "lines", ...corners, ...area, name: "region to target", hoverinfo: "skip" }, best];
+    // Dashed and empty where it says little, as in the pictures of all regions.
+    const line = { color: found.color, width: 2, dash: found.hedge ? "dash" : "solid" };
+    const area = found.hedge ? { line } : { line, fill: "toself", fillcolor: `${found.color}33` };
+    const name = `region to target${found.hedge && ` (${found.hedge})`}`;
+    return [{ type: "scatter", mode: "lines", ...corners, ...area, name, hoverinfo: "skip" }, best];
   }
 
   listen() {

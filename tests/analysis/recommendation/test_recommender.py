@@ -131,7 +131,7 @@ def test_of_many_runs_a_surrogate_says_the_region(grid: pd.DataFrame) -> None:
     assert all(inside)
     text = " ".join(recommendation_lines(found))
     assert "by a Gaussian process over 25 runs" in text
-    assert "but (nearly) all runs have one seed, whose luck they share" in text
+    assert "; all 25 runs share one seed, and its luck, so that more seeds of both are needed" in text
 
 
 def test_the_order_of_the_runs_decides_nothing(grid: pd.DataFrame) -> None:
@@ -200,7 +200,12 @@ def test_the_gain_has_the_error_of_its_replicates(make_frame: MakeFrame) -> None
     assert found.equal_run is not None
     spreads = [frame.loc[frame["group"] == run["group"], "test/elbo"].std() for run in (found.run, found.equal_run)]
     assert found.gain_error == pytest.approx(np.hypot(*spreads))
+    assert found.gain_by_seeds
     assert recommend(make_frame(3), "density").gain_error is None
+    alone = recommend(make_frame(5), "density")
+    assert alone.estimate is not None
+    assert alone.gain_error == pytest.approx(np.sqrt(2) * alone.estimate.noise)
+    assert not alone.gain_by_seeds
 
 
 def test_told_says_it_for_every_setting_and_names_what_is_missing(grid: pd.DataFrame, make_frame: MakeFrame) -> None:
@@ -263,15 +268,3 @@ def test_no_run_is_best_by_chance(grid: pd.DataFrame) -> None:
     grid[name] = np.linspace(0.03, 0.0833, len(grid))
     with pytest.raises(StoreError, match=r"= 0\.0833, which is no more than chance \(0\.1\): z_2 says nothing"):
         recommend(grid, "representation")
-
-
-def test_a_score_near_chance_is_told_as_such(grid: pd.DataFrame) -> None:
-    name = "test/accuracy_svm_rbf_z2_sampled"
-    grid[name], grid["test/held_out"] = 0.05, 72.0
-    grid.loc[3, name] = 0.139
-    near = recommend(grid, "representation")
-    assert (near.chance, near.near_chance) == (pytest.approx(0.1), True)
-    assert any("within twice the standard error of chance (0.1)" in line for line in recommendation_lines(near))
-    grid.loc[3, name] = 0.6
-    assert not recommend(grid, "representation").near_chance
-    assert recommend(grid, "reconstruction").chance is None

@@ -14,12 +14,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from analysis.figures.style import number
+from analysis.recommendation.gain_text import gain_sentence
 from analysis.recommendation.recommender import recommend
+from analysis.recommendation.text import recommendation_lines, region_sentences
 from analysis.report import build, page, write
-from analysis.report.tables import target_row
+from analysis.report.tables import sentence, target_row
 from hit.errors import StoreError
 from hit.metrics import accuracy_error
 from hit.metrics.bounds import accuracy_bound
@@ -107,7 +110,7 @@ def test_the_table_names_the_best_run_of_each_application(grid: pd.DataFrame, pa
         row = table[table.index(f" {name}") :][:600]
         assert found.run["run_name"] in row
         assert f"R 1 = {found.run['test/rate_1']:.3g}".replace("R 1", "R1") in row
-        assert "runs with equal β" in row or "none: the best run has equal β" in row
+        assert "runs with equal β" in row or "Free β gain nothing so far: the best run has equal β" in row
 
 
 def test_an_accuracy_states_its_standard_error(grid: pd.DataFrame) -> None:
@@ -116,8 +119,26 @@ def test_an_accuracy_states_its_standard_error(grid: pd.DataFrame) -> None:
     assert f"± {number(error, 2)} (on 72 test images)" in target_row(found, "").value
     assert "±" not in target_row(recommend(grid, "representation"), "").value, "not without the number of images"
     assert "±" not in target_row(recommend(grid.assign(**{"test/held_out": 72.0}), "reconstruction"), "").value
-    assert found.gain is not None
-    assert ("standard error" in target_row(found, "").gain) == (0 < found.gain < 2 * error)
+
+
+@pytest.mark.parametrize("count", [25, 5, 1])
+def test_the_page_says_what_the_terminal_says(grid: pd.DataFrame, count: int) -> None:
+    found = recommend(grid.head(count), "density")
+    told = re.sub(r"R_([12])", r"R\1", " ".join(recommendation_lines(found)))
+    text = Markup(sentence(target_row(found, ""))).striptags().replace("β_", "β")
+    for said in (*region_sentences(found), gain_sentence(found)):
+        assert re.sub(r"R_([12])", r"R\1", said) in told
+        assert re.sub(r"R_([12])", r"R\1", said) in text
+    assert ("no known uncertainty" in text) == (count < 25)
+
+
+def test_a_region_that_says_little_is_marked_in_the_table_and_dashed_in_rate_space(grid: pd.DataFrame) -> None:
+    grid["test/psnr"] = np.random.default_rng(0).standard_normal(len(grid))
+    page = Page(build(grid, applications=["reconstruction", "density"]))
+    assert [one["hedge"] for one in page.sections[0]["explorer"]["applications"]] == ["open", ""]
+    assert "(open)" in page.text
+    few = Page(build(grid.head(5), applications=["density"]))
+    assert [one["hedge"] for one in few.sections[0]["explorer"]["applications"]] == ["no error known"]
 
 
 def test_one_application_can_be_asked_for(grid: pd.DataFrame) -> None:
@@ -146,7 +167,7 @@ def test_the_regions_of_the_applications_are_in_the_page(grid: pd.DataFrame, par
         assert section["ids"][region["row"]] == found.run["run_id"]
         assert min(region["outline"]["x"]) == pytest.approx(found.region.low[0])
         assert max(region["outline"]["y"]) <= found.region.high[1] + 1e-9
-        sentence = parsed.text[parsed.text.index(f"For {region['name']} aim at ") :][:400]
+        sentence = parsed.text[parsed.text.index(f"For {region['name']} aim at ") :][:900]
         assert str(found.run["run_name"]) in sentence
 
 
@@ -321,7 +342,7 @@ def test_one_run_is_a_table_without_pictures(make_frame: MakeFrame) -> None:
     page = Page(build(frame))
     assert page.figures == []
     assert "Pictures begin at 3 finished runs of one setting; this one has 1." in page.text
-    assert "not known: the only run has equal β" in page.text
+    assert "The only candidate has equal β, so that the gain of free β is not known." in page.text
 
 
 @pytest.mark.parametrize(("layers", "side", "pictures"), [(1, 5, 17), (3, 3, 31)])
