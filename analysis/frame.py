@@ -7,6 +7,7 @@ __all__ = [
     "group_names",
     "grouped",
     "images_scored",
+    "label_kind",
     "layers",
     "measured_by",
     "one_dataset",
@@ -30,8 +31,14 @@ from hit.errors import StoreError, nearest, shown
 from hit.metrics.standard_errors import accuracy_error
 from hit.schema.metric_groups import GROUPS
 
-#: Accuracies of classifiers on latents.
+#: Accuracies of classifiers on latents, and R² of regressions on them.
 _OF_PROBE = re.compile(rf"test/accuracy_({'|'.join(schema.PROBES)})_z[1-9][0-9]*(_sampled)?\Z")
+_OF_REGRESSION = re.compile(rf"test/r2_({'|'.join(schema.REGRESSIONS)})_z[1-9][0-9]*(_sampled)?\Z")
+_LABELS = {
+    schema.LabelKind.NONE: "no labels",
+    schema.LabelKind.CONTINUOUS: "continuous labels",
+    schema.LabelKind.CLASSES: "labels that are classes",
+}
 _COLUMN_OF = {tag: name for name, tag in schema.TAG_COLUMNS.items()}
 
 
@@ -66,20 +73,29 @@ def errors(frame: pd.DataFrame, name: str) -> pd.Series:
     accuracies of latents, from the number of images that these rest on.
     """
     known = values(frame, schema.error_of(name))
-    binomial = accuracy_error(values(frame, name).clip(0, 1), images_scored(frame, name))
-    known = known.fillna(pd.Series(binomial, index=frame.index))
+    if _OF_PROBE.match(name):
+        binomial = accuracy_error(values(frame, name).clip(0, 1), images_scored(frame, name))
+        known = known.fillna(pd.Series(binomial, index=frame.index))
     return known.where(values(frame, name).notna())
 
 
 def images_scored(frame: pd.DataFrame, name: str) -> pd.Series:
-    """How many test images the accuracy `name` of each run rests on; NaN for what is no accuracy of a latent."""
-    points = values(frame, "test/held_out") if _OF_PROBE.match(name) else values(frame, "")
+    """How many test images the accuracy or R² `name` of each run rests on; NaN for what is neither, of a latent."""
+    scored = _OF_PROBE.match(name) or _OF_REGRESSION.match(name)
+    points = values(frame, "test/held_out" if scored else "")
     return points.where((points > 0) & values(frame, name).notna())
 
 
 def measured_by(frame: pd.DataFrame, evaluator: schema.Tag) -> pd.Series:
     """Who measured each run's scores, by the fingerprint in a tag; missing where nobody did."""
     return column(frame, _COLUMN_OF[evaluator])
+
+
+def label_kind(frame: pd.DataFrame) -> schema.LabelKind | None:
+    """What the labels of the data of most of these runs are; None where no run says, as of earlier versions."""
+    known = column(frame, "labels").dropna()
+    known = known[known.isin(list(schema.LabelKind))]
+    return None if known.empty else schema.LabelKind(known.mode().iloc[0])
 
 
 def rate_name(layer: int) -> str:
@@ -105,6 +121,12 @@ def require(frame: pd.DataFrame, *names: str) -> pd.DataFrame:
         measured = rows[values(rows, name).notna()]
         if measured.empty and not schema.is_metric(name):
             raise StoreError(f"no finished run has {name}, which a person has logged")
+        kind, takes = label_kind(rows), schema.described(name).labels
+        if measured.empty and kind is not None and takes not in (None, kind):
+            raise StoreError(
+                f"no run can have {name} ({schema.metric(name).label}): it takes {_LABELS[takes]}, and the data have "
+                f"{_LABELS[kind]}"
+            )
         if measured.empty:
             judged = (
                 f" (it takes a classifier of the data: `{classify_command(frame)}`)"

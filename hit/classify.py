@@ -143,6 +143,7 @@ def classify(
     from hit.config import TrainConfig
     from hit.connection import chosen_experiment
     from hit.delivery.local_state import state_folder
+    from hit.errors import DataError, shown
     from hit.processes.devices import select_device, set_threads
     from hit.processes.stop import StopRequest
     from hit.runs.datasets import load_once, log_dataset
@@ -155,6 +156,11 @@ def classify(
     set_threads(options.threads)
     device = select_device(options.device)
     dataset = load_once(options.dataset, options.data_root, device, options.crop)
+    if not dataset.classes:
+        raise DataError(
+            f"dataset {shown(options.dataset)} must have classes for a classifier to tell apart, "
+            f"got labels: {dataset.label_kind}"
+        )
     options = options.settled(dataset)
     model = build_classifier(dataset.image_shape, dataset.classes, options.seed, options.network).to(device)
     dataset.test.verify(stop.check)

@@ -12,6 +12,7 @@ from hit.config.early_stopping import EarlyStopping
 from hit.connection import chosen_experiment
 from hit.delivery.local_state import state_folder
 from hit.errors.run_outcomes import RunOutcome
+from hit.evaluation.label_needs import check_groups, check_metrics
 from hit.models import check_fit, check_memory
 from hit.processes.cpus import worker_count
 from hit.processes.devices import select_device
@@ -78,6 +79,9 @@ class Sweep:
         dataset = load_once(base.dataset, base.data_root, select_device("cpu"), base.crop)
         check_fit(base, dataset.image_shape)
         check_memory(base, dataset.image_shape, device, len(dataset.train))
+        check_groups(base.metrics, dataset)
+        check_metrics("objectives", [one.name for one in request.choice.objectives], dataset)
+        check_metrics("constraints", [one.name for one in request.choice.constraints], dataset)
         if base.init_from:
             find_source(Store(), base, dataset.image_shape)
         model_params = {name: value for name, value in base.to_flat().items() if not is_swept(name)}

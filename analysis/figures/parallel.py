@@ -15,7 +15,14 @@ from analysis.figures.style import Theme
 from analysis.frame import finished, layers, one_dataset, rate_name, require, values
 from analysis.settings import beta_names
 
-_DOWNSTREAM = ("test/psnr", "test/accuracy_svm_rbf_z{L}_sampled", "test/mi_z{L}", "sample/inception_score", "test/elbo")
+_DOWNSTREAM = (
+    "test/psnr",
+    "test/accuracy_svm_rbf_z{L}_sampled",
+    "test/r2_kernel_ridge_z{L}_sampled",
+    "test/mi_z{L}",
+    "sample/inception_score",
+    "test/elbo",
+)
 
 
 def parallel_coordinates(
@@ -28,7 +35,8 @@ def parallel_coordinates(
     Args:
         frame: runs of one data set.
         metrics: names in the store, from left to right after βs and rates; by default PSNR, the accuracy of the
-            SVM (RBF) on samples of z_L, I(y; z_L), the inception score and the ELBO, as far as runs have them.
+            SVM (RBF) or the R² of kernel ridge regression on samples of z_L, I(y; z_L), the inception score and the
+            ELBO, as far as runs have them.
         color: the metric that colours the lines, brighter being better; the first of `metrics` by default.
         theme: light or dark paper.
 

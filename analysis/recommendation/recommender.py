@@ -129,6 +129,7 @@ def recommend(frame: pd.DataFrame, target: str | Application, *, min_psnr: float
     target = application(target) if isinstance(target, str) else target
     require(frame)
     one_dataset(frame)
+    target = target.suited(frame)
     count = layers(frame)
     metric, direction = target.metric_of(count), target.direction_of(count)
     rates = [rate_name(layer) for layer in range(1, count + 1)]
@@ -201,7 +202,7 @@ def _allowed(rows: pd.DataFrame, bounds: tuple[Constraint, ...]) -> pd.Series:
 def _useless(metric: schema.Metric, value: float, level: float, runs: int, count: int) -> str:
     return (
         f"the best of {runs} finished run{'' if runs == 1 else 's'} has {metric.label} = {value:.3g}, which is no more "
-        f"than chance ({level:.3g}): z_{count} says nothing of the class; train for more epochs, or with a lower "
+        f"than chance ({level:.3g}): z_{count} says nothing of the label; train for more epochs, or with a lower "
         f"β_{count}"
     )
 

@@ -1,4 +1,4 @@
-"""From a name to a data set: the named ones, an .npz file, or a folder of images by class."""
+"""From a name to a data set: the named ones, an .npz file, or a folder of images."""
 
 __all__ = ["NAMES", "load"]
 
@@ -15,6 +15,7 @@ from hit.data.npz import read_npz
 from hit.data.torchvision_sets.download import DataRoot, ensure
 from hit.data.torchvision_sets.sources import SOURCES
 from hit.errors import DataError, nearest
+from hit.schema import LabelKind
 
 #: The data sets known by name.
 NAMES = ("digits", "mnist", "binary_mnist", "fashion_mnist", "cifar10", "svhn", "imagenet")
@@ -27,8 +28,8 @@ def load(name: str, root: str = "", crop: int = 0, workers: int | None = None) -
 
     Args:
         name: one of `NAMES`; or the path of an `.npz` file (`hit.data.npz.read_npz` says what it
-            holds); or the path of a folder of images by class (`hit.data.folders.folder.read_folder`). A folder
-            that is called like a data set is reached as `./mnist`.
+            holds); or the path of a folder of images (`hit.data.folders.folder.read_folder`). A folder that is
+            called like a data set is reached as `./mnist`.
         root: where torchvision's data sets lie, and are downloaded to where they are missing; empty:
             the environment variable HIT_DATA, else `./data`. `digits` and paths need no root. ImageNet is
             not downloaded: it is `<root>/imagenet`, as `torchvision.datasets.ImageNet` unpacks it.
@@ -79,7 +80,7 @@ def _load(name: str, root: str, crop: int, workers: int | None) -> Dataset:
     if path.suffix.lower() == ".npz":
         return _checked(Dataset(name, *read_npz(path)))
     if os.path.isfile(path):
-        raise DataError("a file of data must end in .npz; images are given as a folder of images by class")
+        raise DataError("a file of data must end in .npz; images are given as a folder")
     if os.sep in name:
         raise DataError("there is no such file or folder")
     raise DataError(f"unknown{nearest(name.lower(), NAMES)}; or the path of an .npz file or of a folder of images")
@@ -87,12 +88,13 @@ def _load(name: str, root: str, crop: int, workers: int | None) -> Dataset:
 
 def _checked(dataset: Dataset) -> Dataset:
     """A user's data, of which nothing is known, unless they teach nothing."""
-    taught, asked = dataset.train.labels.unique(), dataset.test.labels.unique()
-    for label in asked[~torch.isin(asked, taught)].tolist():
-        raise DataError(
-            f"every class of the test images must have training images, too, and class {label} of "
-            f"0…{dataset.classes - 1} has none; a class that is to be split needs two images or more"
-        )
+    if dataset.label_kind is LabelKind.CLASSES and dataset.train.labels is not None and dataset.test.labels is not None:
+        taught, asked = dataset.train.labels.unique(), dataset.test.labels.unique()
+        for label in asked[~torch.isin(asked, taught)].tolist():
+            raise DataError(
+                f"every class of the test images must have training images, too, and class {label} of "
+                f"0…{dataset.classes - 1} has none; a class that is to be split needs two images or more"
+            )
     if isinstance(dataset.train, Split):
         low, high = (int(bound) for bound in torch.aminmax(dataset.train.images))
         if low == high:

@@ -1,7 +1,8 @@
-"""Images and labels from a user's .npz file."""
+"""Images, and labels where there are some, from a user's .npz file."""
 
 __all__ = ["read_npz"]
 
+import re
 import zipfile
 import zlib
 from pathlib import Path
@@ -15,12 +16,16 @@ from torch import Tensor
 from hit.data.dataset import Split
 from hit.data.error_text import reason
 from hit.data.labelled_images import by
+from hit.data.labels import read_labels
 from hit.data.splitting import split_in_two
 from hit.errors import DataError
 
-_SPLIT_KEYS = ("x_train", "y_train", "x_test", "y_test")
-_WHOLE_KEYS = ("images", "labels")
-_EXPECTED = "x_train, y_train, x_test and y_test, or images and labels"
+_SPLIT, _SPLIT_LABELS = ("x_train", "x_test"), ("y_train", "y_test")
+_WHOLE, _WHOLE_LABELS = ("images",), ("labels",)
+_FORMS = ((_SPLIT, _SPLIT_LABELS), (_WHOLE, _WHOLE_LABELS))
+_EXPECTED = "x_train, y_train, x_test and y_test, or images and labels (without labels: x_train and x_test, or images)"
+#: Names of arrays that are labels by all custom: who has them did not mean to have none.
+_LIKE_LABELS = re.compile(r"(y|labels?|targets?|classes)([_ ]?(train|test|val|valid)\w*)?\Z", re.IGNORECASE)
 
 Array = NDArray[Any]
 
@@ -29,30 +34,27 @@ def read_npz(path: Path) -> tuple[Split, Split, int]:
     """Training split, test split and number of classes of an .npz file.
 
     It holds either `x_train`, `y_train`, `x_test`, `y_test` (Keras's names), in the order given, or
-    `images` and `labels`, which are split by `hit.data.splitting.stratified_indices`. Other arrays are
-    left alone. Images are uint8, 0 to 255, of shape N×H×W, N×C×H×W or N×H×W×C (C = 1 or 3; where both
-    fit, N×C×H×W). Labels are integers of shape N or N×1, 0 or more (a negative one is no class: by
-    custom it marks what is unlabelled); their distinct values, in order, become 0 … M−1, and training has
-    all of them. Pickled objects are never loaded.
+    `images` and `labels`, which are split by `hit.data.splitting.split_indices`. Without labels it holds
+    `x_train` and `x_test`, or `images`. Other arrays are left alone, unless they are called like labels. Images are
+    uint8, 0 to 255, of shape N×H×W, N×C×H×W or N×H×W×C (C = 1 or 3; where both fit, N×C×H×W). Labels are classes or
+    continuous, as `hit.data.labels.read_labels` says. Pickled objects are never loaded.
 
     Raises:
         DataError: the file is missing, damaged or no .npz file; an array is missing, of the wrong type
-            or shape, or pickled; images and labels are not as many; a label is negative, or only in the test split.
+            or shape, or pickled; images and labels are not as many; labels are neither classes nor continuous.
     """
     arrays = _read(path)
-    images = {key: _images(key, array) for key, array in arrays.items() if key in ("x_train", "x_test", "images")}
-    labels = {key: _labels(key, array) for key, array in arrays.items() if key in ("y_train", "y_test", "labels")}
-    for (x, pictures), (y, marks) in zip(images.items(), labels.items(), strict=True):
-        if len(pictures) != len(marks):
-            raise DataError(f"{x} and {y} must be as many, got {len(pictures)} images and {len(marks)} labels")
-    if "y_test" in labels:
-        _check_taught(labels["y_train"], labels["y_test"])
-    values = np.unique(np.concatenate(list(labels.values())))
-    indices = {key: torch.from_numpy(np.searchsorted(values, array)) for key, array in labels.items()}
+    images = {key: _images(key, array) for key, array in arrays.items() if key in _SPLIT + _WHOLE}
+    marks = {key: array for key, array in arrays.items() if key not in images}
+    labels = read_labels(marks)
+    for (x, pictures), (y, those) in zip(images.items(), labels.parts.items(), strict=False):
+        if len(pictures) != len(those):
+            raise DataError(f"{x} and {y} must be as many, got {len(pictures)} images and {len(those)} labels")
+    found = labels.parts.get
     if "images" in images:
-        return *split_in_two(images["images"], indices["labels"]), len(values)
-    train = Split(images["x_train"], indices["y_train"])
-    return train, Split(images["x_test"], indices["y_test"]), len(values)
+        return *split_in_two(images["images"], found("labels")), labels.classes
+    train, test = (Split(images[x], found(y)) for x, y in zip(_SPLIT, _SPLIT_LABELS, strict=True))
+    return train, test, labels.classes
 
 
 def _read(path: Path) -> dict[str, Array]:
@@ -70,13 +72,20 @@ def _read(path: Path) -> dict[str, Array]:
 
 
 def _keys(present: list[str]) -> tuple[str, ...]:
-    for keys in (_SPLIT_KEYS, _WHOLE_KEYS):
-        if all(key in present for key in keys):
-            return keys
-    for keys in (_SPLIT_KEYS, _WHOLE_KEYS):
-        if any(key in present for key in keys):
-            missing = ", ".join(key for key in keys if key not in present)
-            raise DataError(f"the file must hold {_EXPECTED}, but lacks {missing}")
+    for images, labels in _FORMS:
+        if all(key in present for key in images + labels):
+            return images + labels
+    for images, labels in _FORMS:
+        if any(key in present for key in images + labels):
+            missing = [key for key in images + labels if key not in present]
+            if missing != list(labels):
+                raise DataError(f"the file must hold {_EXPECTED}, but lacks {', '.join(missing)}")
+            if named := [key for key in present if key not in images and _LIKE_LABELS.match(key)]:
+                raise DataError(
+                    f"labels must be called {' and '.join(labels)} beside {' and '.join(images)}, or be left out, "
+                    f"got {', '.join(named)}"
+                )
+            return images
     raise DataError(f"the file must hold {_EXPECTED}, got {', '.join(present) or 'no arrays'}")
 
 
@@ -102,23 +111,3 @@ def _images(key: str, array: Array) -> Tensor:
     if array.ndim != 4 or array.shape[1] not in (1, 3):
         raise DataError(f"{key} must have shape N×H×W, N×C×H×W or N×H×W×C with C = 1 or 3, got {by(array.shape)}")
     return torch.from_numpy(np.ascontiguousarray(array))
-
-
-def _labels(key: str, array: Array) -> Array:
-    if array.dtype.kind not in "iu":
-        raise DataError(f"{key} must be integers, got {array.dtype}")
-    if array.ndim == 2 and array.shape[1] == 1:  # Keras's CIFAR-10
-        array = array[:, 0]
-    if array.ndim != 1:
-        raise DataError(f"{key} must have shape N, got {by(array.shape)}")
-    array = array.astype(np.int64)
-    if (array < 0).any():
-        raise DataError(f"{key} must be 0 or more, got {array.min()} ({int((array < 0).sum())} labels are negative)")
-    return array
-
-
-def _check_taught(train: Array, test: Array) -> None:
-    untaught = np.setdiff1d(test, train)
-    if len(untaught):
-        more = f" and {len(untaught) - 1} more" if len(untaught) > 1 else ""
-        raise DataError(f"y_test must hold labels that y_train holds, got {untaught[0]}{more}")

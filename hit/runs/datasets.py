@@ -8,6 +8,7 @@ import torch
 
 from hit import data
 from hit.data import Dataset
+from hit.schema import Tag
 from hit.tracking.run_log import RunLog
 
 
@@ -18,12 +19,16 @@ def load_once(name: str, root: str, device: torch.device, crop: int = 0) -> Data
 
 
 def log_dataset(run: RunLog, dataset: Dataset) -> None:
-    """The data set as the run's input, with its digest and its sizes; its classes as a metric, to filter on."""
+    """The data set as the run's input, with its digest and its sizes; its classes as a metric, to filter on,
+    and what its labels are as a tag."""
     profile = {
-        "train": len(dataset.train.labels),
-        "test": len(dataset.test.labels),
+        "train": len(dataset.train),
+        "test": len(dataset.test),
         "image_shape": list(dataset.image_shape),
         "classes": dataset.classes,
+        "labels": dataset.label_kind.value,
     }
     run.dataset(dataset.name, dataset.digest, profile)
-    run.metrics({"classes": float(dataset.classes)})
+    run.tags({Tag.LABELS: dataset.label_kind})
+    if dataset.classes:
+        run.metrics({"classes": float(dataset.classes)})

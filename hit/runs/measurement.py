@@ -9,6 +9,7 @@ __all__ = [
     "log_measurement",
     "measure",
     "measure_run",
+    "skipped_tag",
 ]
 
 import logging
@@ -23,6 +24,7 @@ from hit.config import TrainConfig
 from hit.data import Dataset
 from hit.errors import UserError
 from hit.evaluation import evaluate_model
+from hit.evaluation.label_needs import left_out
 from hit.evaluation.latent_plots import save_coordinates, save_scatter
 from hit.evaluation.pictures import PICTURED, reconstructions, samples, save_grid, traversal
 from hit.evaluation.samples import inception_fingerprint, scorer_fingerprint
@@ -31,7 +33,7 @@ from hit.metrics.inception import InceptionFid
 from hit.models import HierarchicalVAE
 from hit.processes.memory import memory_is_told
 from hit.runs.stored_scorer import find_scorer
-from hit.schema import Tag
+from hit.schema import LabelKind, Tag
 from hit.schema.metric_groups import GROUPS, parse_groups
 from hit.store import Store
 from hit.tracking import RunWriter
@@ -68,7 +70,7 @@ class Measurement:
         groups: what was measured.
         metrics: by schema names.
         tags: to be set with them.
-        skipped: group → why it was not measured, one line each.
+        skipped: group → why it was not measured, or not whole, one line each.
         projections: l → principal components of the posterior means of z_l.
     """
 
@@ -81,27 +83,29 @@ class Measurement:
     def summary(self) -> str:
         """One line for people; '' where there was nothing to be measured."""
         said = [f"measured {', '.join(group for group in GROUPS if group in self.groups)}"] if self.groups else []
-        return "; ".join(said + [f"{group} not measured: {why}" for group, why in self.skipped.items()])
+        return "; ".join(said + [f"{groups} not measured: {why}" for why, groups in _by_reason(self.skipped).items()])
 
 
 #: Groups whose evaluator depends on the data: on the classifier of them, or on how many test images there are.
 EVALUATED_BY_DATA = ("latents", "generation")
 
 
-def evaluator_fingerprint(group: str, points: int | None = None, classifier: SampleScorer | None = None) -> str | None:
+def evaluator_fingerprint(
+    group: str, dataset: Dataset | None = None, classifier: SampleScorer | None = None
+) -> str | None:
     """What tells a group's numbers from those that do not compare, as its tag says (`Group.evaluator`).
 
     Args:
         group: its name.
-        points: test images, where they are known.
+        dataset: what is measured on, where it is known.
         classifier: that scores samples, where it is known.
 
     Returns:
         None where nobody but the model decides, or what decides is not known.
     """
     match group:
-        case "latents" if points is not None:
-            return EVALUATOR.fingerprint(points)
+        case "latents" if dataset is not None and dataset.label_kind is not LabelKind.NONE:
+            return EVALUATOR.fingerprint(len(dataset.test), dataset.label_kind)
         case "generation" if classifier is not None:
             return scorer_fingerprint(classifier)
         case "inception":
@@ -156,12 +160,13 @@ def measure(
     found = evaluate_model(
         model, dataset, betas, measured, scorer=scorers.classifier, fid=scorers.inception, check=check
     )
+    skipped = left_out(groups, dataset) | skipped
     metrics = dict(found.metrics)
     if "test/rate" in metrics:
         metrics |= config.targets.relative_errors("test", metrics)
-    tags: dict[str, str] = {_skipped_tag(group): why for group, why in skipped.items()}
+    tags: dict[str, str] = {skipped_tag(group): why for group, why in skipped.items()}
     for group in measured:
-        fingerprint = evaluator_fingerprint(group, len(dataset.test), scorers.classifier)
+        fingerprint = evaluator_fingerprint(group, dataset, scorers.classifier)
         if (tag := GROUPS[group].evaluator) is not None and fingerprint is not None:
             tags[tag] = fingerprint
     if "generation" in measured and scorers.classifier is not None:
@@ -170,7 +175,11 @@ def measure(
 
 
 def log_measurement(
-    run: RunWriter, measured: Measurement, epochs: int, labels: Tensor, earlier: Mapping[str, float] | None = None
+    run: RunWriter,
+    measured: Measurement,
+    epochs: int,
+    labels: Tensor | None,
+    earlier: Mapping[str, float] | None = None,
 ) -> None:
     """Metrics and tags of a measurement, which bounds are exceeded, and the principal components by label.
 
@@ -180,12 +189,12 @@ def log_measurement(
         run: where to.
         measured: what.
         epochs: of the model; the step of the metrics.
-        labels: of the test images.
+        labels: of the test images, where there are some.
         earlier: metrics that the run has already; the new ones stand above them.
     """
     run.metrics(measured.metrics, step=epochs, sync=True)
     run.tags(measured.tags | {Tag.BOUND_VIOLATIONS: violations({**(earlier or {}), **measured.metrics})})
-    run.untag(_skipped_tag(group) for group in _WITH_NETWORK if group in measured.groups)
+    run.untag(skipped_tag(group) for group in _WITH_NETWORK if group in measured.groups)
     if measured.projections:
         for layer, projection in measured.projections.items():
             run.artifact(save_coordinates(projection, labels, run.folder / f"pca_z{layer}.csv"), "latents")
@@ -217,7 +226,7 @@ def measure_run(
     measured = measure(model, dataset, config, betas or config.betas, groups, scorers, run.check)
     log_measurement(run, measured, config.epochs, dataset.test.labels)
     run.note = partial(run_note, config, measured.metrics)
-    for group, why in measured.skipped.items():
+    for why, group in _by_reason(measured.skipped).items():
         _report_skipped(group, why)
     weights = run.folder / "weights.safetensors"
     save_weights(weights, model, config.identity(dataset.digest))
@@ -243,12 +252,17 @@ def _log_pictures(run: RunWriter, model: HierarchicalVAE, dataset: Dataset) -> N
             run.image(path, name)
 
 
-def _skipped_tag(group: str) -> str:
+def skipped_tag(group: str) -> str:
     """Name of the tag that says why a group was not measured; gone once it was."""
     return f"{Tag.SKIPPED}.{group}"
 
 
+def _by_reason(skipped: Mapping[str, str]) -> dict[str, str]:
+    """Why groups were not measured → which, with commas."""
+    return {why: ", ".join(group for group in skipped if skipped[group] == why) for why in skipped.values()}
+
+
 @cache
-def _report_skipped(group: str, why: str) -> None:
-    """Say that a group was not measured: once a process, however many models it measures."""
-    _LOG.warning("%s not measured: %s", group, why)
+def _report_skipped(groups: str, why: str) -> None:
+    """Say that groups were not measured: once a process, however many models it measures."""
+    _LOG.warning("%s not measured: %s", groups, why)

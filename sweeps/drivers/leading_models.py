@@ -56,6 +56,7 @@ class Ranking:
     def of(cls, rows: pd.DataFrame, application: Application, count: int) -> "Ranking | None":
         """From runs that compare; None where no run has the metrics, no model keeps the constraints, or none is better
         than chance."""
+        application = application.suited(rows)
         names = [*application.metrics(count), *(["test/psnr"] if application.bounded else [])]
         try:
             measured = require(rows, *dict.fromkeys(names))
