@@ -59,14 +59,14 @@ def r_squared_line(frame: pd.DataFrame, layer: int) -> tuple[Array, Array] | Non
     Returns:
         Rates in nats per image and R², both of shape (points,).
     """
-    normality = values(frame, "test/label_normality").median()
-    if np.isnan(normality):
+    entropy_power = values(frame, "test/label_entropy_power").median()
+    if np.isnan(entropy_power):
         return None
     reached = information_bound(frame, layer)
     last = float(reached.max())
     first = 0.0 if reached.min() < _STEEP else float(reached.min())
     rates = np.unique(np.concatenate([np.linspace(first, max(first, min(_STEEP, last)), 120), [last]]))
-    return rates, r_squared_bound(rates, float(normality))
+    return rates, r_squared_bound(rates, float(entropy_power))
 
 
 def information_line(frame: pd.DataFrame, layer: int) -> tuple[Array, Array] | None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from analysis.recommendation.applications import applications
 from hit.config import TrainConfig
 from hit.config.early_stopping import EarlyStopping
 from hit.connection import chosen_experiment
@@ -82,6 +83,9 @@ class Sweep:
         check_groups(base.metrics, dataset)
         check_metrics("objectives", [one.name for one in request.choice.objectives], dataset)
         check_metrics("constraints", [one.name for one in request.choice.constraints], dataset)
+        if request.choice.application.strip() != "all":
+            for one in applications(request.choice.application):
+                check_metrics("application", one.suited(dataset.label_kind).metrics(base.layers), dataset)
         if base.init_from:
             find_source(Store(), base, dataset.image_shape)
         model_params = {name: value for name, value in base.to_flat().items() if not is_swept(name)}

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from analysis.frame import label_kind
 from analysis.recommendation.objectives import (
     Constraint,
     Objective,
@@ -56,9 +55,12 @@ class Application:
     constraints: tuple[Constraint, ...] = ()
     alternatives: tuple[tuple[str, str], ...] = ()
 
-    def suited(self, frame: pd.DataFrame) -> "Application":
-        """The same by the first alternative that the labels of these runs allow, where they do not allow its metric."""
-        kind = label_kind(frame)
+    def suited(self, kind: schema.LabelKind | None) -> "Application":
+        """The same by the first alternative that labels of this kind allow, where they do not allow its metric.
+
+        Args:
+            kind: of the data's labels (`analysis.frame.label_kind`); None where nobody knows.
+        """
         if kind is None or schema.metric(self.metric.replace("{L}", "1")).labels in (None, kind):
             return self
         for metric, text in self.alternatives:

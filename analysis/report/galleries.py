@@ -63,7 +63,7 @@ def galleries(
 ) -> list[Gallery]:
     """All groups; those without a picture and without a note are left out."""
     frame, count = setting.frame, setting.layers
-    accuracy = application("representation").suited(frame).metric_of(count).name
+    accuracy = application("representation").suited(label_kind(frame)).metric_of(count).name
     rates = [f"test/rate_{layer}" for layer in range(1, count + 1)]
     # Those on samples are drawn beside those on means.
     scores = [name for name in default_metrics(frame) if not name.endswith("_sampled")]

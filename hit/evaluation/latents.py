@@ -24,10 +24,10 @@ from hit.metrics import (
     check_information,
     check_r_squared,
     entropy,
+    entropy_power,
     independent_points,
     information_density,
     mixed_ksg,
-    normality,
     r_squared,
     r_squared_bound,
     scored_points,
@@ -63,8 +63,8 @@ def label_metrics(labels: Tensor | None) -> dict[str, float]:
     if not labels.is_floating_point():
         return {"test/label_entropy": entropy(labels), **points}
     measured = {"test/label_variance": float(labels.double().var(correction=0)), **points}
-    if (normal := normality(labels.numpy())) is not None:
-        measured["test/label_normality"] = normal[0]
+    if (normal := entropy_power(labels.numpy())) is not None:
+        measured["test/label_entropy_power"] = normal[0]
     return measured
 
 
@@ -87,13 +87,13 @@ def measure_regressions(layer: Layer, labels: Tensor, check: Callable[[], None] 
     """R² and its bound of z_l, by name as declared in `hit.schema`.
 
     What does not exist is absent: R² of a handful of points or of labels that are all alike, and the bound of labels
-    that have no density (`hit.metrics.bounds.normality`).
+    that have no density (`hit.metrics.bounds.entropy_power`).
 
     Args:
         labels: N continuous labels.
         check: called between measurements; raises to stop.
     """
-    number, normal = layer.number, normality(labels.numpy())
+    number, normal = layer.number, entropy_power(labels.numpy())
     measured: dict[str, float] = {}
     best = RSquared(-math.inf, None)
     for suffix, features in (("", layer.means), ("_sampled", layer.samples)):

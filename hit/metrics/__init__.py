@@ -24,7 +24,7 @@ __all__ = [
     "information_needed",
     "mean_error",
     "mixed_ksg",
-    "normality",
+    "entropy_power",
     "principal_components",
     "r_squared",
     "r_squared_bound",
@@ -33,7 +33,7 @@ __all__ = [
     "violations",
 ]
 
-from hit.metrics.bounds import accuracy_bound, information_needed, normality, r_squared_bound
+from hit.metrics.bounds import accuracy_bound, entropy_power, information_needed, r_squared_bound
 from hit.metrics.checks import (
     BoundCheck,
     check_accuracy,

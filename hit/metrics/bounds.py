@@ -1,6 +1,6 @@
 """What information allows: the accuracy α of guesses of a class, f(α) ≤ I(y; z), and the R² of guesses of a number."""
 
-__all__ = ["accuracy_bound", "information_needed", "normality", "r_squared_bound"]
+__all__ = ["accuracy_bound", "information_needed", "entropy_power", "r_squared_bound"]
 
 import math
 from typing import overload
@@ -89,7 +89,7 @@ def accuracy_bound(information: float | Array, label_entropy: float, classes: in
     return _shaped(np.where(wanted >= label_entropy, 1.0, bound), information)
 
 
-def r_squared_bound(information: Array | float, normality: float) -> Array:
+def r_squared_bound(information: Array | float, entropy_power: float) -> Array:
     """The highest R² that a regression on z can have where I(y; z) is `information`.
 
         R² ≤ 1 − N(y) / Var(y) · exp(−2 I(y; z)),   N(y) = exp(2 h(y)) / (2πe).
@@ -106,15 +106,15 @@ def r_squared_bound(information: Array | float, normality: float) -> Array:
     Args:
         information: I(y; z), or a rate that bounds it: as z knows of y by x alone,
             I(y; z_l) ≤ I(x; z_l) ≤ R_l + … + R_L.
-        normality: N(y) / Var(y), in [0, 1], see `normality`; 0 allows everything.
+        entropy_power: N(y) / Var(y), in [0, 1], see `entropy_power`; 0 allows everything.
 
     >>> r_squared_bound(0.5 * math.log(4.0), 1.0).item()
     0.75
     """
-    return np.asarray(1.0 - normality * np.exp(-2.0 * np.maximum(np.asarray(information, np.float64), 0.0)))
+    return np.asarray(1.0 - entropy_power * np.exp(-2.0 * np.maximum(np.asarray(information, np.float64), 0.0)))
 
 
-def normality(labels: ArrayLike) -> tuple[float, float] | None:
+def entropy_power(labels: ArrayLike) -> tuple[float, float] | None:
     """N(y) / Var(y) of draws of y, at most 1, and the standard error of its logarithm; None where y has no density.
 
     The entropy is estimated by spacings (Vasicek 1976, https://doi.org/10.1111/j.2517-6161.1976.tb01566.x), from
@@ -124,7 +124,7 @@ def normality(labels: ArrayLike) -> tuple[float, float] | None:
     Args:
         labels: N numbers.
 
-    >>> normality([1.0, 2.0, 2.0, 2.0]) is None
+    >>> entropy_power([1.0, 2.0, 2.0, 2.0]) is None
     True
     """
     y = np.asarray(labels, np.float64)

@@ -80,7 +80,7 @@ def check_accuracy_from_information(
     return BoundCheck(bound - accuracy, widest - bound + _binomial(widest, points))
 
 
-def check_r_squared(r_squared: float, error: float, rate: float, normality: float, log_error: float) -> BoundCheck:
+def check_r_squared(r_squared: float, error: float, rate: float, entropy_power: float, log_error: float) -> BoundCheck:
     """R² ≤ 1 − N(y) / Var(y) · exp(−2 (R_l + … + R_L)) of a regression on samples z_l.
 
     See `hit.metrics.bounds.r_squared_bound`. It holds for samples alone, as for accuracies.
@@ -89,10 +89,10 @@ def check_r_squared(r_squared: float, error: float, rate: float, normality: floa
         r_squared: the best measured.
         error: its standard error, three of which are forgiven.
         rate: R_l + … + R_L, nats per image.
-        normality, log_error: N(y) / Var(y), and the standard error of its logarithm, three of which are forgiven.
+        entropy_power, log_error: N(y) / Var(y), and the standard error of its logarithm, three of which are forgiven.
     """
     bound, widest = (
-        float(r_squared_bound(rate, normality * math.exp(-many * log_error))) for many in (0.0, _STANDARD_ERRORS)
+        float(r_squared_bound(rate, entropy_power * math.exp(-many * log_error))) for many in (0.0, _STANDARD_ERRORS)
     )
     return BoundCheck(bound - r_squared, widest - bound + _STANDARD_ERRORS * error)
 

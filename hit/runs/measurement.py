@@ -160,7 +160,7 @@ def measure(
     found = evaluate_model(
         model, dataset, betas, measured, scorer=scorers.classifier, fid=scorers.inception, check=check
     )
-    skipped = left_out(groups, dataset) | skipped
+    skipped |= left_out(groups, dataset)
     metrics = dict(found.metrics)
     if "test/rate" in metrics:
         metrics |= config.targets.relative_errors("test", metrics)

@@ -135,7 +135,7 @@ METRICS = (
     _protocol("test/held_out", "images", None, "test images that accuracies and R² rest on"),
     _of_classes("test/label_entropy", "nats", None, "H(y)"),
     _of_numbers("test/label_variance", "", None, "variance of the label"),
-    _of_numbers("test/label_normality", "", None, "entropy power of the label over its variance"),
+    _of_numbers("test/label_entropy_power", "", None, "entropy power of the label over its variance"),
     _of_classes("test/accuracy_bound_rate_z{l}", "", None, "bound on the accuracy of z_{l} from the rate"),
     _of_numbers("test/r2_bound_rate_z{l}", "", None, "bound on the R² of z_{l} from the rate"),
     _regressed("test/bound_slack_r2_z{l}", "", None, "rate bound minus best sampled R² of z_{l}"),
