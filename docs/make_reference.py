@@ -51,6 +51,7 @@ prints those of one.
 |---|---|---|---|
 """
 _USUAL = ", ".join(f"`{group.name}`" for group in GROUPS.values() if group.usual)
+_METRICS_HEAD = "| metric | what | unit | better | labels | compares by |\n|---|---|---|---|---|---|\n"
 _METRICS_TOP = f"""\
 # Metrics
 
@@ -61,6 +62,7 @@ Every metric that a run may hold, as it is declared. `l` stands for a layer, cou
 - *Better* says which way is better, where one is as such: a rate is a price and a capacity at once.
 - The parameter `metrics` takes the names of groups, with commas; `{ALL}` is {_USUAL}.
 - *Compares by* is the tag of who measured it: values compare where it is the same.
+- *Labels* is what it takes of the data's labels: classes, or continuous ones. Without them it is left out.
 
 [What a run holds](run.md) says how they are measured.
 """
@@ -133,7 +135,7 @@ def metrics_page() -> str:
         declared = [one for one in DECLARED if one.group == group]
         if declared:
             asked = f"Measured by `metrics={group}`.\n\n" if group in GROUPS else ""
-            page += f"\n## {title}\n\n{asked}| metric | what | unit | better | compares by |\n|---|---|---|---|---|\n"
+            page += f"\n## {title}\n\n{asked}{_METRICS_HEAD}"
             page += "".join(map(_metric, declared))
     return page
 
@@ -142,7 +144,7 @@ def _metric(one: Metric) -> str:
     better = {"maximize": "more", "minimize": "less", None: ""}[one.direction]
     name, label = (text.replace("{l}", "l") for text in (one.name, one.label))
     evaluator = f"`{one.evaluator}`" if one.evaluator else ""
-    return f"| `{name}` | {_cell(label)} | {one.unit} | {better} | {evaluator} |\n"
+    return f"| `{name}` | {_cell(label)} | {one.unit} | {better} | {one.labels or ''} | {evaluator} |\n"
 
 
 def _entry_points() -> list[_EntryPoint]:

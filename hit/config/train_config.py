@@ -33,9 +33,7 @@ class TrainConfig:
         ConfigError: from `from_flat`, naming the field, the rule and the value.
     """
 
-    dataset: Annotated[Text, Field(description="a named data set, an .npz file, or a folder of images by class")] = (
-        "digits"
-    )
+    dataset: Annotated[Text, Field(description="a named data set, an .npz file, or a folder of images")] = "digits"
     data_root: DataRoot = MachineOptions.data_root
     crop: Annotated[field_types.Crop, Field(description=CROP_HELP)] = 0
     model: Annotated[Literal["ghvae", "lvae", "vae"], Field(description="ghvae, lvae (ladder) or vae (one layer)")] = (

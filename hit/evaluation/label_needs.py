@@ -25,9 +25,11 @@ def left_out(groups: Collection[str], dataset: Dataset) -> dict[str, str]:
     why = {}
     has = f"dataset {shown(dataset.name)} has {_WORDS[dataset.label_kind]}"
     if "latents" in groups and dataset.label_kind is LabelKind.NONE:
-        why["latents"] = f"{has} (of latents, principal components are measured)"
-    if "generation" in groups and dataset.label_kind is not LabelKind.CLASSES:
-        why["generation"] = why.get("latents", f"{has}, and samples are scored by a classifier of classes")
+        why["latents"] = has
+    if "generation" in groups and dataset.label_kind is LabelKind.NONE:
+        why["generation"] = has
+    if "generation" in groups and dataset.label_kind is LabelKind.CONTINUOUS:
+        why["generation"] = f"{has}, and samples are scored by a classifier of classes"
     return why
 
 

@@ -83,7 +83,17 @@ class Measurement:
     def summary(self) -> str:
         """One line for people; '' where there was nothing to be measured."""
         said = [f"measured {', '.join(group for group in GROUPS if group in self.groups)}"] if self.groups else []
-        return "; ".join(said + [f"{groups} not measured: {why}" for why, groups in _by_reason(self.skipped).items()])
+        return "; ".join(said + [f"{groups} not measured: {why}" for why, groups in self.reasons().items()])
+
+    def reasons(self) -> dict[str, str]:
+        """Why something was not measured → which groups, with commas, and of which the rest."""
+        named = {
+            group: f"rest of {group}" if group in self.groups else group for group in GROUPS if group in self.skipped
+        }
+        return {
+            why: ", ".join(named[group] for group in named if self.skipped[group] == why)
+            for why in self.skipped.values()
+        }
 
 
 #: Groups whose evaluator depends on the data: on the classifier of them, or on how many test images there are.
@@ -226,8 +236,8 @@ def measure_run(
     measured = measure(model, dataset, config, betas or config.betas, groups, scorers, run.check)
     log_measurement(run, measured, config.epochs, dataset.test.labels)
     run.note = partial(run_note, config, measured.metrics)
-    for why, group in _by_reason(measured.skipped).items():
-        _report_skipped(group, why)
+    for why, skipped in measured.reasons().items():
+        _report_skipped(skipped, why)
     weights = run.folder / "weights.safetensors"
     save_weights(weights, model, config.identity(dataset.digest))
     run.artifact(weights, "model")
@@ -255,11 +265,6 @@ def _log_pictures(run: RunWriter, model: HierarchicalVAE, dataset: Dataset) -> N
 def skipped_tag(group: str) -> str:
     """Name of the tag that says why a group was not measured; gone once it was."""
     return f"{Tag.SKIPPED}.{group}"
-
-
-def _by_reason(skipped: Mapping[str, str]) -> dict[str, str]:
-    """Why groups were not measured → which, with commas."""
-    return {why: ", ".join(group for group in skipped if skipped[group] == why) for why in skipped.values()}
 
 
 @cache
