@@ -1,6 +1,6 @@
-"""What a rate allows: the information about the class in a latent, and the accuracy of who reads it."""
+"""What a rate allows: the information about the label in a latent, and the accuracy, or R², of who reads it."""
 
-__all__ = ["accuracy_line", "chance", "classes", "information_bound", "information_line"]
+__all__ = ["accuracy_line", "chance", "classes", "information_bound", "information_line", "r_squared_line"]
 
 import math
 import re
@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 
 from analysis.earlier_runs import derived_classes
 from analysis.frame import layers, rate_name, values
-from hit.metrics.bounds import accuracy_bound
+from hit.metrics.bounds import accuracy_bound, r_squared_bound
 
 Array = NDArray[np.float64]
 
-_OF_LATENT = re.compile(r"test/(accuracy_(?!bound)\w+|mi)_z([1-9][0-9]*)(_sampled)?\Z")
+_OF_LATENT = re.compile(r"test/(accuracy_(?!bound)\w+|r2_(?!bound)\w+|mi)_z([1-9][0-9]*)(_sampled)?\Z")
+#: The bound on R² is all but 1 from so many nats on.
+_STEEP = 4.0
 
 
 def information_bound(frame: pd.DataFrame, layer: int) -> pd.Series:
@@ -38,17 +40,33 @@ def accuracy_line(frame: pd.DataFrame, layer: int) -> tuple[Array, Array] | None
 
 
 def chance(frame: pd.DataFrame, metric: str) -> float | None:
-    """What a latent without information reaches: the accuracy of betting, 0 nats about the class; None for others.
+    """What a latent without information reaches: the accuracy of betting, 0 nats, an R² of 0; None for others.
 
     Where H(y) is not known, neither is the accuracy.
     """
     match = _OF_LATENT.match(metric)
-    if match is None or match[1] == "mi":
+    if match is None or not match[1].startswith("accuracy"):
         return None if match is None else 0.0
     if values(frame, "test/label_entropy").isna().all():
         return None
     count = classes(frame, int(match[2]))
     return float(accuracy_bound(0.0, _entropy(frame, count), count))
+
+
+def r_squared_line(frame: pd.DataFrame, layer: int) -> tuple[Array, Array] | None:
+    """Rates up to the last run's, and the bound on R² at each; None where labels have none.
+
+    Returns:
+        Rates in nats per image and R², both of shape (points,).
+    """
+    entropy_power = values(frame, "test/label_entropy_power").median()
+    if np.isnan(entropy_power):
+        return None
+    reached = information_bound(frame, layer)
+    last = float(reached.max())
+    first = 0.0 if reached.min() < _STEEP else float(reached.min())
+    rates = np.unique(np.concatenate([np.linspace(first, max(first, min(_STEEP, last)), 120), [last]]))
+    return rates, r_squared_bound(rates, float(entropy_power))
 
 
 def information_line(frame: pd.DataFrame, layer: int) -> tuple[Array, Array] | None:

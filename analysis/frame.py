@@ -8,6 +8,7 @@ __all__ = [
     "group_names",
     "grouped",
     "images_scored",
+    "label_kind",
     "layers",
     "measured_by",
     "one_dataset",
@@ -31,8 +32,14 @@ from hit.errors import StoreError, nearest, shown
 from hit.metrics.standard_errors import accuracy_error
 from hit.schema.metric_groups import GROUPS
 
-#: Accuracies of classifiers on latents.
+#: Accuracies of classifiers on latents, and R² of regressions on them.
 _OF_PROBE = re.compile(rf"test/accuracy_({'|'.join(schema.PROBES)})_z[1-9][0-9]*(_sampled)?\Z")
+_OF_REGRESSION = re.compile(rf"test/r2_({'|'.join(schema.REGRESSIONS)})_z[1-9][0-9]*(_sampled)?\Z")
+_LABELS = {
+    schema.LabelKind.NONE: "no labels",
+    schema.LabelKind.CONTINUOUS: "continuous labels",
+    schema.LabelKind.CLASSES: "labels that are classes",
+}
 #: Groups of metrics of what classifiers of images, and the Inception network, see.
 _OF_IMAGES = ("generation", "inception")
 _COLUMN_OF = {tag: name for name, tag in schema.TAG_COLUMNS.items()}
@@ -73,14 +80,16 @@ def errors(frame: pd.DataFrame, name: str) -> pd.Series:
     accuracies of latents, from the number of images that these rest on.
     """
     known = values(frame, schema.error_of(name))
-    binomial = accuracy_error(values(frame, name).clip(0, 1), images_scored(frame, name))
-    known = known.fillna(pd.Series(binomial, index=frame.index))
+    if _OF_PROBE.match(name):
+        binomial = accuracy_error(values(frame, name).clip(0, 1), images_scored(frame, name))
+        known = known.fillna(pd.Series(binomial, index=frame.index))
     return known.where(values(frame, name).notna())
 
 
 def images_scored(frame: pd.DataFrame, name: str) -> pd.Series:
-    """How many test images the accuracy `name` of each run rests on; NaN for what is no accuracy of a latent."""
-    points = values(frame, "test/held_out") if _OF_PROBE.match(name) else values(frame, "")
+    """How many test images the accuracy or R² `name` of each run rests on; NaN for what is neither, of a latent."""
+    scored = _OF_PROBE.match(name) or _OF_REGRESSION.match(name)
+    points = values(frame, "test/held_out" if scored else "")
     return points.where((points > 0) & values(frame, name).notna())
 
 
@@ -93,6 +102,13 @@ def fidelity(frame: pd.DataFrame) -> str:
     """Name of the metric that says how well the data of these runs come back: PSNR of images, R² of vectors."""
     of_vectors = "test/reconstruction_r2"
     return of_vectors if values(finished(frame), of_vectors).notna().any() else "test/psnr"
+
+
+def label_kind(frame: pd.DataFrame) -> schema.LabelKind | None:
+    """What the labels of the data of most of these runs are; None where no run says, as of earlier versions."""
+    known = column(frame, "labels").dropna()
+    known = known[known.isin(list(schema.LabelKind))]
+    return None if known.empty else schema.LabelKind(known.mode().iloc[0])
 
 
 def rate_name(layer: int) -> str:
@@ -122,6 +138,12 @@ def require(frame: pd.DataFrame, *names: str) -> pd.DataFrame:
         if measured.empty and takes_images and fidelity(rows) != "test/psnr":
             raise StoreError(
                 f"no run can have {name} ({schema.metric(name).label}): it takes images, and the data are vectors"
+            )
+        kind, takes = label_kind(rows), schema.described(name).labels
+        if measured.empty and kind is not None and takes not in (None, kind):
+            raise StoreError(
+                f"no run can have {name} ({schema.metric(name).label}): it takes {_LABELS[takes]}, and the data have "
+                f"{_LABELS[kind]}"
             )
         if measured.empty:
             judged = (

@@ -55,6 +55,7 @@ prints those of one.
 """
 _REGISTRIES: dict[str, Registry[Any]] = {"driver": DRIVERS, "launcher": LAUNCHERS}
 _USUAL = ", ".join(f"`{group.name}`" for group in GROUPS.values() if group.usual)
+_METRICS_HEAD = "| metric | what | unit | better | labels | compares by |\n|---|---|---|---|---|---|\n"
 _METRICS_TOP = f"""\
 # Metrics
 
@@ -67,6 +68,7 @@ Every metric that a run may hold, as it is declared. `l` stands for a layer, cou
 - A *standard error* says how far the metric would be another one on other test images. The runs of a sweep share their
   test images, and with them most of that: two runs differ by less than their errors would say if they were independent.
 - *Compares by* is the tag of who measured it: values compare where it is the same.
+- *Labels* is what it takes of the data's labels: classes, or continuous ones. Without them it is left out.
 
 [What a run holds](run.md) says how they are measured.
 """
@@ -139,7 +141,7 @@ def metrics_page() -> str:
         declared = [one for one in DECLARED if one.group == group]
         if declared:
             asked = f"Measured by `metrics={group}`.\n\n" if group in GROUPS else ""
-            page += f"\n## {title}\n\n{asked}| metric | what | unit | better | compares by |\n|---|---|---|---|---|\n"
+            page += f"\n## {title}\n\n{asked}{_METRICS_HEAD}"
             page += "".join(map(_metric, declared))
     return page
 
@@ -148,7 +150,7 @@ def _metric(one: Metric) -> str:
     better = {"maximize": "more", "minimize": "less", None: ""}[one.direction]
     name, label = (text.replace("{l}", "l") for text in (one.name, one.label))
     evaluator = f"`{one.evaluator}`" if one.evaluator else ""
-    return f"| `{name}` | {_cell(label)} | {one.unit} | {better} | {evaluator} |\n"
+    return f"| `{name}` | {_cell(label)} | {one.unit} | {better} | {one.labels or ''} | {evaluator} |\n"
 
 
 def _entry_points() -> list[_EntryPoint]:

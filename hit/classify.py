@@ -143,6 +143,7 @@ def classify(
     from hit.config import TrainConfig
     from hit.connection import chosen_experiment
     from hit.delivery.local_state import state_folder
+    from hit.errors import DataError, shown
     from hit.models.image_sizes import check_sides
     from hit.processes.devices import select_device, set_threads
     from hit.processes.stop import StopRequest
@@ -156,6 +157,11 @@ def classify(
     set_threads(options.threads)
     device = select_device(options.device)
     dataset = load_once(options.dataset, options.data_root, device, options.crop)
+    if not dataset.classes:
+        raise DataError(
+            f"dataset {shown(options.dataset)} must have classes for a classifier to tell apart, "
+            f"got labels: {dataset.label_kind}"
+        )
     check_sides(dataset.image_shape, options.dataset)
     options = options.settled(dataset)
     model = build_classifier(dataset.image_shape, dataset.classes, options.seed, options.network).to(device)

@@ -83,6 +83,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
             device=options.device,
             threads=options.threads,
             state_dir=options.state_dir,
+            metrics=options.metrics,
         )
         failed = 0
         for one in tqdm(evaluated, total=len(asked), unit="run", desc="evaluating", disable=None):

@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from analysis.recommendation.applications import applications
 from hit.config import TrainConfig
 from hit.config.early_stopping import EarlyStopping
 from hit.connection import chosen_experiment
 from hit.delivery.local_state import state_folder
 from hit.errors.run_outcomes import RunOutcome
+from hit.evaluation.label_needs import check_groups, check_metrics
 from hit.models import check_fit, check_memory, check_values
 from hit.processes.cpus import worker_count
 from hit.processes.devices import select_device
@@ -79,6 +81,12 @@ class Sweep:
         check_fit(base, dataset.shape)
         check_values(base, dataset)
         check_memory(base, dataset.shape, device, len(dataset.train))
+        check_groups(base.metrics, dataset)
+        check_metrics("objectives", [one.name for one in request.choice.objectives], dataset)
+        check_metrics("constraints", [one.name for one in request.choice.constraints], dataset)
+        if request.choice.application.strip() != "all":
+            for one in applications(request.choice.application):
+                check_metrics("application", one.suited(dataset.label_kind).metrics(base.layers), dataset)
         if base.init_from:
             find_source(Store(), base, dataset.shape)
         model_params = {name: value for name, value in base.to_flat().items() if not is_swept(name)}

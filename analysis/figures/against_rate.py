@@ -12,15 +12,15 @@ from analysis.figures import common, pareto, style
 from analysis.figures.style import Theme
 from analysis.frame import errors, layers, one_dataset, rate_name, require, values
 
-_OF_LATENT = re.compile(r"test/(accuracy_\w+?|mi)_z([1-9][0-9]*)(_sampled)?\Z")
+_OF_LATENT = re.compile(r"test/(accuracy_\w+?|r2_\w+?|mi)_z([1-9][0-9]*)(_sampled)?\Z")
 
 
 def metric_against_rate(frame: pd.DataFrame, metric: str, *, theme: Theme = "light") -> go.Figure:
     """A metric of every finished run against the rate that bounds it, coloured by log10(β_L / β_1).
 
-    That rate is the total R; for an accuracy of z_l and for I(y; z_l) it is R_l + … + R_L. The line is
-    then the bound: f(α) ≤ R for accuracies (see `hit.metrics.bounds`), min(R, H(y)) for I(y; z_l).
-    It holds for classifiers that see samples of z_l: these are drawn as diamonds beside those on means.
+    That rate is the total R; for an accuracy or R² of z_l and for I(y; z_l) it is R_l + … + R_L. The line is then the
+    bound: f(α) ≤ R for accuracies, that of `hit.metrics.bounds.r_squared_bound` for R², min(R, H(y)) for I(y; z_l).
+    It holds for classifiers and regressions that see samples of z_l: these are drawn as diamonds beside those on means.
     The best runs (on samples, where there are) are marked by their Pareto front and its convex hull. Bars are of one
     standard error, as far as they are known: it is that of other test images, and as all runs share theirs, they
     differ by less than it from each other.
@@ -49,7 +49,7 @@ def metric_against_rate(frame: pd.DataFrame, metric: str, *, theme: Theme = "lig
         title, y_title = title.replace(" on means", ""), y_title.replace(" on means", "")
     figure = common.blank(title, dataset, theme, x=_rate_title(layer, count), y=y_title, colors=axis, rates="x")
     if of_latent:
-        figure.add_traces(_bound(rows, layer, accuracy=of_latent[1] != "mi"))
+        figure.add_traces(_bound(rows, layer, of_latent[1].partition("_")[0]))
     last, best, _ = series[-1]
     figure.add_traces(pareto.front_lines(x[best.index], best, last))
     for name, scores, symbol in series:
@@ -70,11 +70,12 @@ def _rate_title(layer: int, count: int) -> str:
     return style.markup(f"{total} [nats per image]")
 
 
-def _bound(rows: pd.DataFrame, layer: int, *, accuracy: bool) -> list[go.Scatter]:
-    """The line that the metric cannot cross."""
-    line = bounds.accuracy_line(rows, layer) if accuracy else bounds.information_line(rows, layer)
+def _bound(rows: pd.DataFrame, layer: int, what: str) -> list[go.Scatter]:
+    """The line that the metric cannot cross: an accuracy, r2 or mi."""
+    lines = {"accuracy": bounds.accuracy_line, "r2": bounds.r_squared_line, "mi": bounds.information_line}
+    line = lines[what](rows, layer)
     if line is None:
         return []
-    name = "bound" if accuracy else "min(R, H(y))"
+    name = "min(R, H(y))" if what == "mi" else "bound"
     dashes = {"color": style.MUTED, "width": 2, "dash": "dash"}
     return [go.Scatter(x=line[0], y=line[1], mode="lines", name=name, line=dashes, hoverinfo="skip")]

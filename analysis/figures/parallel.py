@@ -19,6 +19,7 @@ _DOWNSTREAM = (
     "test/psnr",
     "test/reconstruction_r2",
     "test/accuracy_svm_rbf_z{L}_sampled",
+    "test/r2_kernel_ridge_z{L}_sampled",
     "test/mi_z{L}",
     "sample/inception_score",
     "test/elbo",
@@ -34,8 +35,9 @@ def parallel_coordinates(
 
     Args:
         frame: runs of one data set.
-        metrics: names in the store, from left to right after βs and rates; by default PSNR (R² of vectors), accuracy
-            of the SVM (RBF) on samples of z_L, I(y; z_L), the inception score and the ELBO, as far as runs have them.
+        metrics: names in the store, from left to right after βs and rates; by default PSNR (R² of vectors), the
+            accuracy of the SVM (RBF) or the R² of kernel ridge regression on samples of z_L, I(y; z_L), the inception
+            score and the ELBO, as far as runs have them.
         color: the metric that colours the lines, brighter being better; the first of `metrics` by default.
         theme: light or dark paper.
 

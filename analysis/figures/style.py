@@ -176,7 +176,7 @@ def title_of(name: str) -> str:
 
 
 def short(name: str) -> str:
-    """Label of a declared metric where there is room for little: without its classifier.
+    """Label of a declared metric where there is room for little: without its classifier or regression.
 
     >>> short("test/accuracy_svm_rbf_z2_sampled"), short("test/rate")
     ('accuracy of z<sub>2</sub> on samples', 'R')
@@ -236,4 +236,4 @@ def text_on(share: float) -> str:
 
 def _short(name: str) -> str:
     text = schema.metric(name).label.removeprefix("total rate ").removeprefix("distortion ")
-    return re.sub(r"^(accuracy of z_[0-9]+), .* on ", r"\1 on ", text)
+    return re.sub(r"^((?:accuracy|R²) of z_[0-9]+), .* on ", r"\1 on ", text)

@@ -59,7 +59,7 @@ def three_metrics(
         frame: runs of one data set.
         metrics: names in the store, for the x, the y and the z axis; by default PSNR, inception score, and the
             accuracy of the SVM (RBF) on samples of z_L: what reconstruction, generation and representation want.
-            Where no run has one of these, I(y; z_L), ELBO or total rate takes its place.
+            Where no run has one of these, R² of z_L, I(y; z_L), ELBO or total rate takes its place.
         theme: light or dark paper.
 
     Raises:
@@ -83,6 +83,7 @@ def _three(frame: pd.DataFrame, count: int) -> tuple[str, str, str]:
         "test/reconstruction_r2",
         "sample/inception_score",
         f"test/accuracy_svm_rbf_z{count}_sampled",
+        f"test/r2_kernel_ridge_z{count}_sampled",
         f"test/mi_z{count}",
         "test/elbo",
         "test/rate",

@@ -42,6 +42,8 @@ class Application:
         weights: metrics of the weighted score, each with what one standard deviation more of it is worth.
         objectives: metrics that are traded off.
         constraints: bounds that candidates keep.
+        alternatives: where the labels of the data are no classes, which the metric takes: others with the sentences
+            that go with them, in the order of preference.
     """
 
     name: str
@@ -52,6 +54,20 @@ class Application:
     weights: tuple[tuple[str, float], ...] = ()
     objectives: tuple[Objective, ...] = ()
     constraints: tuple[Constraint, ...] = ()
+    alternatives: tuple[tuple[str, str], ...] = ()
+
+    def suited(self, kind: schema.LabelKind | None) -> "Application":
+        """The same by the first alternative that labels of this kind allow, where they do not allow its metric.
+
+        Args:
+            kind: of the data's labels (`analysis.frame.label_kind`); None where nobody knows.
+        """
+        if kind is None or schema.metric(self.metric.replace("{L}", "1")).labels in (None, kind):
+            return self
+        for metric, text in self.alternatives:
+            if schema.metric(metric.replace("{L}", "1")).labels in (None, kind):
+                return replace(self, metric=metric, text=text)
+        return self
 
     def metric_of(self, count: int) -> schema.Metric:
         """The declared metric for a model of `count` layers."""
@@ -119,8 +135,21 @@ for _one in (
         "representation",
         "test/accuracy_svm_rbf_z{L}_sampled",
         "the class most easily read from samples of the top latent, which its rate bounds",
+        alternatives=(
+            (
+                "test/r2_kernel_ridge_z{L}_sampled",
+                "the label most precisely read from samples of the top latent, which its rate bounds",
+            ),
+        ),
     ),
-    Application("generation", "sample/inception_score", "the sharpest and most diverse samples from the prior"),
+    Application(
+        "generation",
+        "sample/inception_score",
+        "the sharpest and most diverse samples from the prior",
+        alternatives=(
+            ("sample/fid_inception", "the samples from the prior that the Inception network sees nearest to the data"),
+        ),
+    ),
     Application("density", "test/elbo", "the highest bound on the likelihood of unseen data"),
 ):
     APPLICATIONS.register(_one.name, _one)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from analysis.bounds import chance
-from analysis.frame import errors, layers, one_dataset, rate_name, require, values
+from analysis.frame import errors, label_kind, layers, one_dataset, rate_name, require, values
 from analysis.recommendation.applications import APPLICATIONS, Application, application
 from analysis.recommendation.gain import Gain, Seeds, expected_gain
 from analysis.recommendation.objectives import Constraint, non_dominated
@@ -148,7 +148,7 @@ def recommend(frame: pd.DataFrame, target: str | Application, *, min_psnr: float
     target = application(target) if isinstance(target, str) else target
     require(frame)
     one_dataset(frame)
-    target = suited_to_vectors(target, frame)
+    target = suited_to_vectors(target, frame).suited(label_kind(frame))
     count = layers(frame)
     metric, direction = target.metric_of(count), target.direction_of(count)
     rates = [rate_name(layer) for layer in range(1, count + 1)]

@@ -126,9 +126,9 @@ def _declaration(name: str) -> dict[str, Any]:
 def _told(count: int) -> list[str]:
     """What is told of the run that a reader looks at, as far as it has it."""
     rates = [rate_name(layer) for layer in range(1, count + 1)]
-    accuracy = f"test/accuracy_svm_rbf_z{count}"
+    accuracy, r_squared = f"test/accuracy_svm_rbf_z{count}", f"test/r2_kernel_ridge_z{count}"
     scores = ["test/distortion", "test/elbo", "test/psnr", "test/reconstruction_r2", f"test/mi_z{count}"]
-    scores += [f"{accuracy}_sampled", accuracy]
+    scores += [f"{accuracy}_sampled", accuracy, f"{r_squared}_sampled", r_squared]
     return [*rates, *(["test/rate"] if count > 1 else []), *scores, "sample/inception_score", "sample/fid_classifier"]
 
 

@@ -13,7 +13,7 @@ from markupsafe import Markup
 from analysis import figures
 from analysis.figures import style
 from analysis.figures.multiples import default_metrics
-from analysis.frame import fidelity, finished, one_dataset, values
+from analysis.frame import fidelity, finished, label_kind, one_dataset, values
 from analysis.recommendation.recommender import Recommendation, application
 from analysis.report.array_pool import Pool, embedded
 from analysis.settings import Setting
@@ -63,7 +63,7 @@ def galleries(
 ) -> list[Gallery]:
     """All groups; those without a picture and without a note are left out."""
     frame, count = setting.frame, setting.layers
-    accuracy = application("representation").metric_of(count).name
+    accuracy = application("representation").suited(label_kind(frame)).metric_of(count).name
     rates = [f"test/rate_{layer}" for layer in range(1, count + 1)]
     faithful = fidelity(frame)
     # Those on samples are drawn beside those on means.
@@ -96,8 +96,8 @@ def galleries(
         ),
         _gallery(
             "Each metric against the rate that bounds it",
-            "Dashed lines are bounds: no classifier of samples of a latent, and no information about the class "
-            "in it, can exceed what its rate allows. The steps are the Pareto front: no run with as little rate "
+            "Dashed lines are bounds: no classifier or regression on samples of a latent, and no information about the "
+            "label in it, can exceed what its rate allows. The steps are the Pareto front: no run with as little rate "
             "is better. Bars are one standard error, over other test images: runs share theirs, and differ by less.",
             "small",
             frame,
@@ -148,7 +148,7 @@ def _gallery(heading: str, text: str, shape: str, frame: pd.DataFrame, pool: Poo
     pictures: list[Picture] = []
     absent: list[str] = []
     partly: list[str] = []
-    done = finished(frame)
+    done, kind = finished(frame), label_kind(frame) or schema.LabelKind.CLASSES
     measure = f"What is missing is measured by `{evaluate_command(frame)}`."
     for name, draw in calls:
         label = schema.metric(name).label
@@ -156,7 +156,7 @@ def _gallery(heading: str, text: str, shape: str, frame: pd.DataFrame, pool: Poo
         try:
             pictures.append(_picture(name, draw(), one_dataset(frame), pool))
         except StoreError:
-            if not optional_group(name) and not measured:
+            if not optional_group(name) and not measured and schema.metric(name).labels in (None, kind):
                 absent.append(label)
             continue
         if measured < len(done):

@@ -136,7 +136,7 @@ def _recommendations(
         if len(evaluators) > 1:
             notes.append(
                 f"Scores come from {len(evaluators)} {group.evaluators} and do not compare: those of the commonest are "
-                f"used. One measures all by `{evaluate_command(frame, group.witness)}`."
+                f"used. One measures all by `{evaluate_command(frame, group.witnesses[0])}`."
             )
     return found, notes
 

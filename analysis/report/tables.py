@@ -29,8 +29,8 @@ from analysis.settings import beta_names
 from hit import schema
 from hit.ui.views import run_page
 
-#: The classifier whose accuracies stand in the table of runs.
-_PROBE = "svm_rbf"
+#: The classifier whose accuracies, and the regression whose R², stand in the table of runs.
+_PROBE, _REGRESSION = "svm_rbf", "kernel_ridge"
 
 
 @dataclass(frozen=True)
@@ -126,6 +126,7 @@ def run_columns(frame: pd.DataFrame) -> list[dict[str, Any]]:
     count = layers(frame)
     rates = [rate_name(layer) for layer in range(1, count + 1)]
     top = [f"test/mi_z{count}", f"test/accuracy_{_PROBE}_z{count}", f"test/accuracy_{_PROBE}_z{count}_sampled"]
+    top += [f"test/r2_{_REGRESSION}_z{count}", f"test/r2_{_REGRESSION}_z{count}_sampled"]
     wanted = [*beta_names(count), "seed", *rates, *(["test/rate"] if count > 1 else []), "test/distortion"]
     wanted += ["test/elbo", "test/psnr", "test/reconstruction_r2", *top, "sample/inception_score"]
     known = {name: numbers for name in wanted if (numbers := values(frame, name)).notna().any()}

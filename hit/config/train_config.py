@@ -58,7 +58,7 @@ class TrainConfig:
     """
 
     dataset: Annotated[
-        Text, Field(description="a named data set, an .npz, .csv or .parquet file, or a folder of images by class")
+        Text, Field(description="a named data set, an .npz, .csv or .parquet file, or a folder of images")
     ] = "digits"
     data_root: DataRoot = MachineOptions.data_root
     crop: Annotated[field_types.Crop, Field(description=CROP_HELP)] = 0

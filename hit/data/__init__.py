@@ -1,4 +1,4 @@
-"""Data sets: uint8 images with labels, by name, from arrays or from a folder, in memory or streamed."""
+"""Data sets: uint8 images, by name, from arrays or from a folder, in memory or streamed."""
 
 __all__ = ["NAMES", "Dataset", "LabelledImages", "Split", "batches", "labelled_batches", "load"]
 

@@ -1,4 +1,4 @@
-"""A data set: two splits of images or vectors with labels, its digest, and the way batches are cut from it."""
+"""A data set: two splits of images or vectors, its digest, and the way batches are cut from it."""
 
 __all__ = ["Dataset", "Split", "batches", "labelled_batches"]
 
@@ -13,23 +13,24 @@ from torch import Tensor
 
 from hit.data.labelled_images import LabelledImages, by, cut
 from hit.errors import DataError
+from hit.schema import LabelKind
 
 
 @final
 @dataclass(frozen=True, eq=False, repr=False)
 class Split(LabelledImages):
-    """Images, or vectors, with labels in memory, both on one device.
+    """Images, or vectors, in memory, with labels where there are some, both on one device.
 
     Attributes:
         images: uint8, N×C×H×W, levels 0 to 255, C = 1 is grey, 3 RGB; or vectors: float32, N×D, all finite.
-        labels: int64, N, classes 0 to M−1.
+        labels: N: int64, classes 0 to M−1, or float32, continuous; None: no labels.
 
     Raises:
-        DataError: an empty split, another type or shape, or counts that differ.
+        DataError: an empty split, another type or shape, counts that differ, or a label that is not finite.
     """
 
     images: Tensor
-    labels: Tensor
+    labels: Tensor | None = None
 
     def __post_init__(self) -> None:
         images, labels = self.images, self.labels
@@ -40,10 +41,21 @@ class Split(LabelledImages):
             raise DataError(f"images must be uint8 of shape N×C×H×W, got {_form(images)}")
         if images.numel() == 0:
             raise DataError(f"images must not be empty, got shape {by(images.shape)}")
-        if labels.dtype != torch.int64 or labels.ndim != 1:
-            raise DataError(f"labels must be int64 of shape N, got {_form(labels)}")
+        if labels is None:
+            return
+        if labels.dtype not in (torch.int64, torch.float32) or labels.ndim != 1:
+            raise DataError(f"labels must be int64 (classes) or float32 (continuous) of shape N, got {_form(labels)}")
         if len(images) != len(labels):
             raise DataError(f"images and labels must be as many, got {len(images)} images and {len(labels)} labels")
+        if not labels.isfinite().all():
+            raise DataError(f"labels must be finite, got {int((~labels.isfinite()).sum())} that are not")
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def device(self) -> torch.device:
+        return self.images.device
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -63,6 +75,9 @@ class Split(LabelledImages):
 
     def feed(self, update: Callable[[Any], None]) -> None:
         for tensor in (self.images, self.labels):
+            if tensor is None:
+                update(b"no labels;")
+                continue
             update(f"{tensor.dtype} {tuple(tensor.shape)};".encode())
             update(tensor.cpu().contiguous().numpy().data)
 
@@ -70,7 +85,7 @@ class Split(LabelledImages):
         pass  # they have been read
 
     def to(self, device: torch.device | str) -> "Split":
-        return Split(self.images.to(device), self.labels.to(device))
+        return Split(self.images.to(device), None if self.labels is None else self.labels.to(device))
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,11 +96,12 @@ class Dataset:
         name: what `hit.data.load` was asked for.
         train: the training split.
         test: the test split.
-        classes: M, the number of classes.
+        classes: M, the number of classes; 0 where labels are continuous or missing.
         features: names of a vector's numbers, where the data have them.
 
     Raises:
-        DataError: splits whose images differ in shape, fewer than two classes, or a label outside 0 … M−1.
+        DataError: splits whose images differ in shape or whose labels differ in kind, fewer than two classes, a label
+            outside 0 … M−1, or continuous labels that are all alike.
     """
 
     name: str
@@ -99,9 +115,29 @@ class Dataset:
         if train != test:
             kind = "vectors" if len(train) == len(test) == 1 else "images"
             raise DataError(f"{kind} of both splits must have one shape, got {by(train)} (train) and {by(test)} (test)")
+        self._check_labels()
+
+    def _check_labels(self) -> None:
+        if self.test.label_kind != self.label_kind:
+            raise DataError(
+                f"labels of both splits must be of one kind, got {self.label_kind} (train) and "
+                f"{self.test.label_kind} (test)"
+            )
+        if self.label_kind is not LabelKind.CLASSES:
+            if self.classes:
+                raise DataError(f"classes must be 0 where labels are {self.label_kind}, got {self.classes}")
+            if self.train.labels is not None and self.train.labels.min() == self.train.labels.max():
+                raise DataError(
+                    f"continuous labels must differ, but all of the training images are {self.train.labels[0]:g}"
+                )
+            return
         if self.classes < 2:
-            raise DataError(f"labels must tell two classes or more apart, got {self.classes}")
+            raise DataError(
+                f"labels must tell two classes or more apart, got {self.classes}; images need no labels, either: leave "
+                "them out, or put the files right into their folder"
+            )
         for part, split in (("train", self.train), ("test", self.test)):
+            assert split.labels is not None
             low, high = (int(bound) for bound in torch.aminmax(split.labels))
             if low < 0 or high >= self.classes:
                 raise DataError(f"labels must be in 0…{self.classes - 1}, got {low}…{high} in the {part} split")
@@ -122,6 +158,11 @@ class Dataset:
             return self.train.image_shape
         except DataError as error:
             raise DataError(f"dataset {self.name!r}: {error}") from None
+
+    @property
+    def label_kind(self) -> LabelKind:
+        """What the labels of both splits are."""
+        return self.train.label_kind
 
     @cached_property
     def digest(self) -> str:
@@ -181,12 +222,17 @@ def labelled_batches(
     *,
     crops: torch.Generator | None = None,
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Like `batches`, with the labels: pairs of images (uint8, B×C×H×W) and labels (int64, B).
+    """Like `batches`, with the labels: pairs of images (uint8, B×C×H×W) and labels (B).
+
+    Raises:
+        DataError: there are no labels, or an image cannot be read.
 
     >>> split = Split(torch.zeros(3, 1, 28, 28, dtype=torch.uint8), torch.tensor([7, 8, 9]))
     >>> [labels.tolist() for _, labels in labelled_batches(split, 2, torch.tensor([2, 0, 1]))]
     [[9, 7], [8]]
     """
+    if split.labels is None:
+        raise DataError("images must have labels here, and these have none")
     return zip(
         split.image_batches(batch_size, permutation, crops),
         cut(split.labels, batch_size, permutation),

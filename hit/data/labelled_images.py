@@ -1,4 +1,4 @@
-"""What training and evaluation read: images, or vectors, with labels, wherever they are kept."""
+"""What training and evaluation read: images, or vectors, with labels where there are some, wherever they are kept."""
 
 __all__ = ["LabelledImages", "by", "cut"]
 
@@ -9,6 +9,8 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
+from hit.schema import LabelKind
+
 
 class LabelledImages(ABC):
     """One part of a data set. The labels are always in memory; the images may be read when they are asked for.
@@ -16,10 +18,11 @@ class LabelledImages(ABC):
     Examples may be vectors in place of images: then `shape` is (D,), and there is no `image_shape`.
 
     Attributes:
-        labels: int64, N, classes 0 to M−1, on the device that batches are given on.
+        labels: N, on the device that batches are given on: int64, classes 0 to M−1, or float32, continuous and
+            finite; None where nobody has labelled the images.
     """
 
-    labels: Tensor
+    labels: Tensor | None
 
     @property
     @abstractmethod
@@ -57,13 +60,20 @@ class LabelledImages(ABC):
         """
 
     @property
+    @abstractmethod
     def device(self) -> torch.device:
         """Where labels and batches are."""
-        return self.labels.device
 
+    @abstractmethod
     def __len__(self) -> int:
         """N, the number of images."""
-        return len(self.labels)
+
+    @property
+    def label_kind(self) -> LabelKind:
+        """What the labels are."""
+        if self.labels is None:
+            return LabelKind.NONE
+        return LabelKind.CONTINUOUS if self.labels.is_floating_point() else LabelKind.CLASSES
 
     def __repr__(self) -> str:
         return (

@@ -1,4 +1,4 @@
-"""From a name to a data set: the named ones, an .npz file, a table, or a folder of images by class."""
+"""From a name to a data set: the named ones, an .npz file, a table, or a folder of images."""
 
 __all__ = ["NAMES", "load"]
 
@@ -17,6 +17,7 @@ from hit.data.npz import read_npz
 from hit.data.tables import TABLES, read_table
 from hit.data.torchvision_sets.download import DataRoot
 from hit.errors import DataError, nearest, shown
+from hit.schema import LabelKind
 
 #: Our data sets that are known by name; `hit.config.parts.DATASETS` has those of extensions, too.
 NAMES = tuple(part.name for part in DATASETS if DATASETS.source(part.name) is None)
@@ -28,7 +29,7 @@ def load(name: str, root: str = "", crop: int = 0, workers: int | None = None, *
     Args:
         name: one that is registered (`hit.config.parts.DATASETS`); or the path of an `.npz` file
             (`hit.data.npz.read_npz` says what it holds), of a CSV or Parquet file (`hit.data.tables.read_table`),
-            or of a folder of images by class (`hit.data.folders.folder.read_folder`). A folder that is called like a
+            or of a folder of images (`hit.data.folders.folder.read_folder`). A folder that is called like a
             data set is reached as `./mnist`.
         root: where torchvision's data sets lie, and are downloaded to where they are missing; empty:
             the environment variable HIT_DATA, else `./data`. `digits` and paths need no root. ImageNet is
@@ -81,9 +82,7 @@ def _load(name: str, root: str, crop: int, workers: int | None, label: str) -> D
         train, test, classes, features = read_table(path, label)
         return _checked(Dataset(name, train, test, classes, features))
     if os.path.isfile(path):
-        raise DataError(
-            "a file of data must end in .npz, .csv or .parquet; images are given as a folder of images by class"
-        )
+        raise DataError("a file of data must end in .npz, .csv or .parquet; images are given as a folder")
     if os.sep in name:
         raise DataError("there is no such file or folder")
     raise DataError(
@@ -94,12 +93,13 @@ def _load(name: str, root: str, crop: int, workers: int | None, label: str) -> D
 
 def _checked(dataset: Dataset) -> Dataset:
     """A user's data, of which nothing is known, unless they teach nothing."""
-    taught, asked = dataset.train.labels.unique(), dataset.test.labels.unique()
-    for label in asked[~torch.isin(asked, taught)].tolist():
-        raise DataError(
-            f"every class of the test images must have training images, too, and class {label} of "
-            f"0…{dataset.classes - 1} has none; a class that is to be split needs two images or more"
-        )
+    if dataset.label_kind is LabelKind.CLASSES and dataset.train.labels is not None and dataset.test.labels is not None:
+        taught, asked = dataset.train.labels.unique(), dataset.test.labels.unique()
+        for label in asked[~torch.isin(asked, taught)].tolist():
+            raise DataError(
+                f"every class of the test images must have training images, too, and class {label} of "
+                f"0…{dataset.classes - 1} has none; a class that is to be split needs two images or more"
+            )
     if isinstance(dataset.train, Split) and len(dataset.shape) == 3:
         low, high = (int(bound) for bound in torch.aminmax(dataset.train.images))
         if low == high:

@@ -1,4 +1,4 @@
-"""Images, or vectors, and labels from a user's .npz file."""
+"""Images, or vectors, and labels where there are some, from a user's .npz file."""
 
 __all__ = ["read_npz"]
 
@@ -15,16 +15,20 @@ from torch import Tensor
 from hit.data.dataset import Split
 from hit.data.error_text import reason
 from hit.data.labelled_images import by
+from hit.data.labels import is_like_labels, read_labels
 from hit.data.splitting import split_in_two
-from hit.data.vector_arrays import as_vectors, check_labels_repeat, check_size
+from hit.data.vector_arrays import as_vectors, check_size
 from hit.errors import DataError
 
-_SPLIT_KEYS = ("x_train", "y_train", "x_test", "y_test")
+_SPLIT, _SPLIT_LABELS = ("x_train", "x_test"), ("y_train", "y_test")
 #: Of data in one piece.
-_WHOLE_KEYS = (("images", "labels"), ("x", "y"))
-_EXAMPLES = ("x_train", "x_test", "images", "x")
-_LABELS = ("y_train", "y_test", "labels", "y")
-_EXPECTED = "x_train, y_train, x_test and y_test, or x and y, or images and labels"
+_WHOLE = {"images": "labels", "x": "y"}
+_FORMS = ((_SPLIT, _SPLIT_LABELS), *(((x,), (y,)) for x, y in _WHOLE.items()))
+_EXAMPLES = (*_SPLIT, *_WHOLE)
+_EXPECTED = (
+    "x_train, y_train, x_test and y_test, or x and y, or images and labels (without labels: x_train and x_test, or x, "
+    "or images)"
+)
 
 Array = NDArray[Any]
 
@@ -33,35 +37,29 @@ def read_npz(path: Path) -> tuple[Split, Split, int]:
     """Training split, test split and number of classes of an .npz file.
 
     It holds either `x_train`, `y_train`, `x_test`, `y_test` (Keras's names), in the order given, or
-    `images` and `labels`, or `x` and `y`, which are split by `hit.data.splitting.stratified_indices`. Other arrays
-    are left alone. Images are uint8, 0 to 255, of shape N×H×W, N×C×H×W or N×H×W×C: C is the end that is 1 or 3, else
-    the smaller of the two; where both fit, N×C×H×W. Arrays of shape N×D are vectors: finite real numbers, which become
-    float32. Labels are integers of shape N or N×1, 0 or more (a negative one is no class: by custom it marks what is
-    unlabelled); their distinct values, in order, become 0 … M−1, and training has all of them. Pickled objects are
-    never loaded.
+    `images` and `labels`, or `x` and `y`, which are split by `hit.data.splitting.split_indices`. Without labels it
+    holds `x_train` and `x_test`, or `images`, or `x`. Other arrays are left alone, unless they are called like labels.
+    Images are uint8, 0 to 255, of shape N×H×W, N×C×H×W or N×H×W×C: C is the end that is 1 or 3, else the smaller of
+    the two; where both fit, N×C×H×W. Arrays of shape N×D are vectors: finite real numbers, which become float32.
+    Labels are classes or continuous, as `hit.data.labels.read_labels` says. Pickled objects are never loaded.
 
     Raises:
         DataError: the file is missing, damaged or no .npz file; an array is missing, of the wrong type
-            or shape, or pickled; images and labels are not as many; a label is negative, or only in the test split.
+            or shape, or pickled; images and labels are not as many; labels are neither classes nor continuous.
     """
     arrays = _read(path)
     examples = {key: _examples(key, array) for key, array in arrays.items() if key in _EXAMPLES}
-    labels = {key: _labels(key, array) for key, array in arrays.items() if key in _LABELS}
-    for (x, seen), (y, marks) in zip(examples.items(), labels.items(), strict=True):
+    labels = read_labels({key: array for key, array in arrays.items() if key not in examples})
+    for (x, seen), (y, marks) in zip(examples.items(), labels.parts.items(), strict=False):
         if len(seen) != len(marks):
             kind = "vectors" if seen.ndim == 2 else "images"
             raise DataError(f"{x} and {y} must be as many, got {len(seen)} {kind} and {len(marks)} labels")
-    if "y_test" in labels:
-        _check_taught(labels["y_train"], labels["y_test"])
-    values = np.unique(np.concatenate(list(labels.values())))
-    if all(seen.ndim == 2 for seen in examples.values()):
-        check_labels_repeat(" and ".join(labels), len(values), sum(map(len, labels.values())))
-    indices = {key: torch.from_numpy(np.searchsorted(values, array)) for key, array in labels.items()}
-    for x, y in _WHOLE_KEYS:
+    found = labels.parts.get
+    for x, y in _WHOLE.items():
         if x in examples:
-            return *split_in_two(examples[x], indices[y]), len(values)
-    train = Split(examples["x_train"], indices["y_train"])
-    return train, Split(examples["x_test"], indices["y_test"]), len(values)
+            return *split_in_two(examples[x], found(y)), labels.classes
+    train, test = (Split(examples[x], found(y)) for x, y in zip(_SPLIT, _SPLIT_LABELS, strict=True))
+    return train, test, labels.classes
 
 
 def _read(path: Path) -> dict[str, Array]:
@@ -81,13 +79,20 @@ def _read(path: Path) -> dict[str, Array]:
 
 
 def _keys(present: list[str]) -> tuple[str, ...]:
-    for keys in (_SPLIT_KEYS, *_WHOLE_KEYS):
-        if all(key in present for key in keys):
-            return keys
-    for keys in (_SPLIT_KEYS, *_WHOLE_KEYS):
-        if any(key in present for key in keys):
-            missing = ", ".join(key for key in keys if key not in present)
-            raise DataError(f"the file must hold {_EXPECTED}, but lacks {missing}")
+    for images, labels in _FORMS:
+        if all(key in present for key in images + labels):
+            return images + labels
+    for images, labels in _FORMS:
+        if any(key in present for key in images + labels):
+            missing = [key for key in images + labels if key not in present]
+            if missing != list(labels):
+                raise DataError(f"the file must hold {_EXPECTED}, but lacks {', '.join(missing)}")
+            if named := [key for key in present if key not in images and is_like_labels(key)]:
+                raise DataError(
+                    f"labels must be called {' and '.join(labels)} beside {' and '.join(images)}, or be left out, "
+                    f"got {', '.join(named)}"
+                )
+            return images
     raise DataError(f"the file must hold {_EXPECTED}, got {', '.join(present) or 'no arrays'}")
 
 
@@ -123,23 +128,3 @@ def _channels_last(first: int, second: int, last: int) -> bool:
     if first in usual or last in usual:
         return first not in usual
     return last < min(first, second)
-
-
-def _labels(key: str, array: Array) -> Array:
-    if array.dtype.kind not in "iu":
-        raise DataError(f"{key} must be integers, got {array.dtype}")
-    if array.ndim == 2 and array.shape[1] == 1:  # Keras's CIFAR-10
-        array = array[:, 0]
-    if array.ndim != 1:
-        raise DataError(f"{key} must have shape N, got {by(array.shape)}")
-    array = array.astype(np.int64)
-    if (array < 0).any():
-        raise DataError(f"{key} must be 0 or more, got {array.min()} ({int((array < 0).sum())} labels are negative)")
-    return array
-
-
-def _check_taught(train: Array, test: Array) -> None:
-    untaught = np.setdiff1d(test, train)
-    if len(untaught):
-        more = f" and {len(untaught) - 1} more" if len(untaught) > 1 else ""
-        raise DataError(f"y_test must hold labels that y_train holds, got {untaught[0]}{more}")

@@ -1,6 +1,6 @@
-"""The fixed split of data that come in one piece: stratified, four fifths to train on."""
+"""The fixed split of data that come in one piece: four fifths to train on, stratified where there are classes."""
 
-__all__ = ["split_in_two", "stratified_indices"]
+__all__ = ["split_in_two", "split_indices", "stratified_indices"]
 
 import numpy as np
 import torch
@@ -13,16 +13,30 @@ _TEST_EVERY = 5
 _SEED = 0
 
 
-def split_in_two(images: Tensor, labels: Tensor) -> tuple[Split, Split]:
-    """Training and test split of `images` (uint8, N×C×H×W) and `labels` (int64, N), by `stratified_indices`.
+def split_in_two(images: Tensor, labels: Tensor | None) -> tuple[Split, Split]:
+    """Training and test split of `images` (uint8, N×C×H×W) and `labels` (N, or None), by `split_indices`.
 
     Raises:
         DataError: fewer than two images.
     """
-    if len(labels) < 2:
-        raise DataError(f"a training and a test split need two images or more, got {len(labels)}")
-    train, test = stratified_indices(labels)
+    train, test = split_indices(len(images), labels)
+    if labels is None:
+        return Split(images[train]), Split(images[test])
     return Split(images[train], labels[train]), Split(images[test], labels[test])
+
+
+def split_indices(count: int, labels: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Indices of the training and of the test split: `stratified_indices` of classes.
+
+    Without classes the same, as if all images were of one: every fifth of a fixed permutation is a test image.
+
+    Raises:
+        DataError: fewer than two images.
+    """
+    if count < 2:
+        raise DataError(f"a training and a test split need two images or more, got {count}")
+    classes = labels is not None and not labels.is_floating_point()
+    return stratified_indices(labels if labels is not None and classes else torch.zeros(count, dtype=torch.int64))
 
 
 def stratified_indices(labels: Tensor) -> tuple[Tensor, Tensor]:

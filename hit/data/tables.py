@@ -15,6 +15,7 @@ from torch import Tensor
 
 from hit.data.dataset import Split
 from hit.data.error_text import reason
+from hit.data.labels import is_like_labels, read_labels
 from hit.data.splitting import split_in_two
 from hit.data.vector_arrays import as_vectors, check_labels_repeat, check_size
 from hit.errors import DataError, nearest, shown
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 TABLES = (".csv", ".parquet")
 #: Columns that are the label where none is named.
 _USUAL_LABELS = ("label", "y")
+#: Says that no column is.
+_NO_LABELS = "none"
 _NUMBER = re.compile(r"\s*[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?\s*")
 _WHOLE = re.compile(r"\d+")
 
@@ -33,15 +36,16 @@ _WHOLE = re.compile(r"\d+")
 def read_table(path: Path, label: str = "") -> tuple[Split, Split, int, tuple[str, ...]]:
     """Training split, test split, number of classes and names of the features of a CSV or Parquet file.
 
-    A column holds the labels: the one that `label` names, else the one called `label` or `y`. They are whole numbers
-    of 0 or more, or texts; their distinct values, in order, become 0 … M−1. All other columns are features: numbers,
-    or true and false as 1 and 0. The rows are split by `hit.data.splitting.stratified_indices`. A CSV file is UTF-8,
-    has commas, and its first line names the columns.
+    A column holds the labels: the one that `label` names, else the one called `label` or `y`; without one, or with
+    `label` as none, there are no labels. Texts are classes: their distinct values, in order, become 0 … M−1. Numbers
+    are classes or continuous, as `hit.data.labels.read_labels` says. All other columns are features: numbers, or true
+    and false as 1 and 0. The rows are split by `hit.data.splitting.split_indices`. A CSV file is UTF-8, has commas,
+    and its first line names the columns.
 
     Raises:
-        DataError: no file of that kind; no header, or columns without a name of their own; no column of labels, or
-            none beside it; a cell that is empty or no finite number, with its column and row; labels that are all
-            different.
+        DataError: no file of that kind; no header, or columns without a name of their own; a column called as labels
+            are where `label` is empty; none beside the labels; a cell that is empty or no finite number, with its
+            column and row; classes that are all different.
     """
     table = _read(path)
     names = [str(name) for name in table.columns]
@@ -52,7 +56,7 @@ def read_table(path: Path, label: str = "") -> tuple[Split, Split, int, tuple[st
         raise DataError(f"a table must have a column of numbers beside its labels ({column}), got none")
     if not len(table):
         raise DataError("a table must have rows below the names of its columns, got none")
-    labels, classes = _labels(column, table[column])
+    labels, classes = (None, 0) if column is None else _labels(column, table[column])
     array = np.column_stack([_numbers(name, table[name]) for name in features])
     vectors = as_vectors("a table", array, features)
     return *split_in_two(vectors, labels), classes, tuple(features)
@@ -112,24 +116,32 @@ def _check_names(names: list[str]) -> None:
             raise DataError(f"every column must have a name of its own, but several are called {shown(name)}")
 
 
-def _label_column(names: list[str], label: str) -> str:
-    if label:
-        if label not in names:
-            raise DataError(f"label must name a column of the file, got {shown(label)}{nearest(label, names)}")
+def _label_column(names: list[str], label: str) -> str | None:
+    """The column of labels; None: there are none."""
+    if label in names:
         return label
+    if label == _NO_LABELS:
+        return None
+    if label:
+        raise DataError(
+            f"label must name a column of the file, or be {_NO_LABELS}, got {shown(label)}{nearest(label, names)}"
+        )
     found = [name for name in _USUAL_LABELS if name in names]
-    if len(found) == 1:
-        return found[0]
-    if found:
+    if len(found) > 1:
         raise DataError("label must say which column holds the labels, label or y: the file has both")
-    raise DataError(
-        f"label must name the column that holds the labels, as none is called {' or '.join(_USUAL_LABELS)}; "
-        f"columns: {shown(', '.join(names))}"
-    )
+    if found:
+        return found[0]
+    for name in names:
+        if is_like_labels(name):
+            raise DataError(
+                f"label must say whether the column {shown(name)} holds the labels, got nothing: label={name}, or "
+                f"label={_NO_LABELS}"
+            )
+    return None
 
 
 def _labels(name: str, column: "pd.Series[Any]") -> tuple[Tensor, int]:
-    """Classes 0 … M−1 of a column, int64, and M."""
+    """Classes 0 … M−1 of a column, int64, and M; or continuous labels, float32, and 0."""
     missing = column.isna()
     if missing.any():
         row = int(missing.to_numpy().argmax()) + 1
@@ -138,12 +150,10 @@ def _labels(name: str, column: "pd.Series[Any]") -> tuple[Tensor, int]:
             f"({int(missing.sum())} of {len(column)} rows)"
         )
     values: NDArray[Any] = column.to_numpy()
-    if values.dtype.kind == "f" and (values != np.floor(values)).any():
-        odd = values[values != np.floor(values)][0]
-        raise DataError(f"column {shown(name)} must hold classes, whole numbers or texts, got {odd}")
-    if values.dtype.kind in "iuf" and (values < 0).any():
-        raise DataError(f"column {shown(name)} must hold labels of 0 or more, got {values.min()}")
-    if values.dtype.kind not in "iufb":
+    if values.dtype.kind in "iuf":
+        read = read_labels({f"column {shown(name)}": values})
+        return next(iter(read.parts.values())), read.classes
+    if values.dtype.kind != "b":
         values = np.array([str(value) for value in values], dtype=object)
     distinct, indices = np.unique(values, return_inverse=True)
     check_labels_repeat(f"column {shown(name)}", len(distinct), len(values))

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from hit.data import Dataset, batches
-from hit.errors import EndsWork
+from hit.errors import DataError, EndsWork
 from hit.metrics import EVALUATOR
 from hit.models import HierarchicalVAE
 from hit.models.hierarchy import Pass
@@ -49,8 +49,15 @@ class MetricContext:
 
     @property
     def labels(self) -> Tensor:
-        """Of the images: N."""
-        return self.dataset.test.labels[: self._most]
+        """Of the images: N.
+
+        Raises:
+            DataError: the data have none.
+        """
+        labels = self.dataset.test.labels
+        if labels is None:
+            raise DataError(f"dataset {self.dataset.name!r} has no labels")
+        return labels[: self._most]
 
     @cached_property
     def means(self) -> tuple[Tensor, ...]:
@@ -121,6 +128,9 @@ def measure_extension_metrics(
         try:
             said = entry.measure(context)
             numbers = [float(one) for one in (said if "{l}" in name else [said])]
+        except DataError as error:  # the data lack what it takes
+            faults.append(f"metric {name}: {error}")
+            continue
         except EndsWork:
             raise
         except Exception as error:

@@ -1,12 +1,14 @@
-"""Latents as points: the coordinates as CSV files, and a picture of them coloured by label."""
+"""Latents as points: the coordinates as CSV files, and a picture of them, coloured by label where there are some."""
 
 __all__ = ["save_coordinates", "save_scatter"]
 
 import itertools
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from hit.metrics import Projection
@@ -15,30 +17,35 @@ _INCHES = 4.0
 _FEW_CLASSES = 20  # have colours of their own and a legend
 
 
-def save_coordinates(projection: Projection, labels: Tensor, path: Path) -> Path:
-    """Write label and coordinates of every point, in the order of the test set; columns label, pc1, pc2, pc3."""
-    columns = [labels.cpu().numpy()[:, None], projection.coordinates]
-    head = ["label", *(f"pc{component}" for component in range(1, projection.coordinates.shape[1] + 1))]
-    formats = ["%d", *["%.5g"] * projection.coordinates.shape[1]]
+def save_coordinates(projection: Projection, labels: Tensor | None, path: Path) -> Path:
+    """Write label and coordinates of every point, in the order of the test set; columns label, pc1, pc2, pc3.
+
+    Without labels there is no such column.
+    """
+    columns = [projection.coordinates]
+    head = [f"pc{component}" for component in range(1, projection.coordinates.shape[1] + 1)]
+    formats = ["%.5g"] * projection.coordinates.shape[1]
+    if labels is not None:
+        columns = [labels.cpu().numpy()[:, None], *columns]
+        head, formats = ["label", *head], ["%.7g" if labels.is_floating_point() else "%d", *formats]
     np.savetxt(path, np.concatenate(columns, axis=1), formats, delimiter=",", header=",".join(head), comments="")
     return path
 
 
-def save_scatter(projections: Mapping[int, Projection], labels: Tensor, path: Path) -> Path:
+def save_scatter(projections: Mapping[int, Projection], labels: Tensor | None, path: Path) -> Path:
     """Draw principal components against each other as PNG: a row a layer, the top one first, coloured by label.
 
     Axes tell the share of the variance. Points lie in an order that is random and always the same, so
-    that no class covers the others.
+    that no class covers the others. Continuous labels have a scale beside the picture; without labels all points are of
+    one colour.
     """
     # Imported here: runs that measure nothing but rates need not wait. The figure is no pyplot figure,
     # which would be kept in a list for ever and look for a display.
     from matplotlib.figure import Figure
 
-    classes = labels.cpu().numpy()
-    names = np.unique(classes)
-    order = np.random.RandomState(0).permutation(len(classes))
-    colours = dict(zip(names.tolist(), _colours(len(names)), strict=True))
-    points = np.array([colours[label] for label in classes[order].tolist()])
+    count = len(next(iter(projections.values())).coordinates)
+    order = np.random.RandomState(0).permutation(count)
+    look, legend = _look(labels, order)
     figure = Figure((3 * _INCHES + 1, _INCHES * len(projections)), layout="constrained")
     panels = figure.subplots(len(projections), 3, squeeze=False)
     for row, layer in zip(panels, sorted(projections, reverse=True), strict=True):
@@ -48,17 +55,32 @@ def save_scatter(projections: Mapping[int, Projection], labels: Tensor, path: Pa
                 panel.set_axis_off()
                 continue
             x, y = found.coordinates[order][:, [across, up]].T
-            panel.scatter(x, y, c=points, s=max(1.0, min(12.0, 1e4 / len(classes))), linewidths=0)
+            drawn = panel.scatter(x, y, s=max(1.0, min(12.0, 1e4 / count)), linewidths=0, **look)
             panel.set_xlabel(_axis(layer, across, found))
             panel.set_ylabel(_axis(layer, up, found))
-    if len(names) <= _FEW_CLASSES:
+    if legend:
         marks = [
-            panels[0, 0].scatter([], [], color=[colour], s=30, linewidths=0, label=str(name))
-            for name, colour in colours.items()
+            panels[0, 0].scatter([], [], color=[colour], s=30, linewidths=0, label=name)
+            for name, colour in legend.items()
         ]
         figure.legend(handles=marks, title="label", loc="outside right center", frameon=False)
+    elif "cmap" in look:
+        figure.colorbar(drawn, ax=panels, label="label")
     figure.savefig(path, dpi=100)
     return path
+
+
+def _look(labels: Tensor | None, order: NDArray[np.intp]) -> tuple[dict[str, Any], dict[str, tuple[float, ...]]]:
+    """Colours of the points in this order, and what a legend says of them: a class's name → its colour."""
+    if labels is None:
+        return {"color": _colours(1)}, {}
+    marks = labels.cpu().numpy()
+    if labels.is_floating_point():
+        return {"c": marks[order], "cmap": "viridis"}, {}
+    names = np.unique(marks)
+    colours = dict(zip(names.tolist(), _colours(len(names)), strict=True))
+    few = {str(name): colour for name, colour in colours.items()} if len(names) <= _FEW_CLASSES else {}
+    return {"c": np.array([colours[label] for label in marks[order].tolist()])}, few
 
 
 def _axis(layer: int, component: int, projection: Projection) -> str:

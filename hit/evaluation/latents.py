@@ -1,6 +1,6 @@
-"""What one layer of latents is worth downstream: information about the label, accuracies, and their bounds."""
+"""What one layer of latents is worth downstream: information about the label, accuracies or R², and their bounds."""
 
-__all__ = ["Layer", "measure_layer"]
+__all__ = ["Layer", "label_metrics", "measure_classes", "measure_layer", "measure_regressions"]
 
 import math
 from collections.abc import Callable
@@ -14,6 +14,7 @@ from hit.distributions import DiagonalGaussian
 from hit.metrics import (
     EVALUATOR,
     BoundCheck,
+    RSquared,
     accuracies,
     accuracy_bound,
     accuracy_error,
@@ -21,10 +22,15 @@ from hit.metrics import (
     check_accuracy,
     check_accuracy_from_information,
     check_information,
+    check_r_squared,
     entropy,
+    entropy_power,
     independent_points,
     information_density,
     mixed_ksg,
+    r_squared,
+    r_squared_bound,
+    scored_points,
 )
 
 
@@ -49,7 +55,66 @@ class Layer:
     samples: Tensor
 
 
+def label_metrics(labels: Tensor | None) -> dict[str, float]:
+    """What the labels of the test set are like, by name as declared in `hit.schema`; nothing of none."""
+    if labels is None:
+        return {}
+    points = {"test/held_out": float(scored_points(len(labels)))}
+    if not labels.is_floating_point():
+        return {"test/label_entropy": entropy(labels), **points}
+    measured = {"test/label_variance": float(labels.double().var(correction=0)), **points}
+    if (normal := entropy_power(labels.numpy())) is not None:
+        measured["test/label_entropy_power"] = normal[0]
+    return measured
+
+
 def measure_layer(
+    layer: Layer, labels: Tensor | None, classes: int, check: Callable[[], None] = lambda: None
+) -> dict[str, float]:
+    """All that labels tell of z_l: `measure_classes`, or `measure_regressions`; nothing without labels.
+
+    Args:
+        labels: N classes, N continuous labels, or None.
+        classes: M, 0 where there are none.
+        check: called between measurements; raises to stop.
+    """
+    if labels is None:
+        return {}
+    return measure_classes(layer, labels, classes, check) if classes else measure_regressions(layer, labels, check)
+
+
+def measure_regressions(layer: Layer, labels: Tensor, check: Callable[[], None] = lambda: None) -> dict[str, float]:
+    """R² and its bound of z_l, by name as declared in `hit.schema`.
+
+    What does not exist is absent: R² of a handful of points or of labels that are all alike, and the bound of labels
+    that have no density (`hit.metrics.bounds.entropy_power`).
+
+    Args:
+        labels: N continuous labels.
+        check: called between measurements; raises to stop.
+    """
+    number, normal = layer.number, entropy_power(labels.numpy())
+    measured: dict[str, float] = {}
+    best = RSquared(-math.inf, None)
+    for suffix, features in (("", layer.means), ("_sampled", layer.samples)):
+        check()
+        for name, found in r_squared(features.numpy(), labels.numpy(), threads=torch.get_num_threads()).items():
+            full = f"test/r2_{name}_z{number}{suffix}"
+            measured[full] = found.value
+            if found.error is not None:
+                measured[schema.error_of(full)] = found.error
+            if suffix and found.value > best.value:
+                best = found
+    if normal is not None:
+        measured[f"test/r2_bound_rate_z{number}"] = float(r_squared_bound(layer.rate, normal[0]))
+        if best.error is not None:
+            kept = check_r_squared(best.value, best.error, layer.rate, *normal)
+            measured[f"test/bound_slack_r2_z{number}"] = kept.slack
+            measured[f"test/bound_holds_r2_z{number}"] = float(kept.holds)
+    return measured
+
+
+def measure_classes(
     layer: Layer, labels: Tensor, classes: int, check: Callable[[], None] = lambda: None
 ) -> dict[str, float]:
     """Information, accuracies and bounds of z_l, by name as declared in `hit.schema`.

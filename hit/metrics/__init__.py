@@ -5,6 +5,7 @@ __all__ = [
     "BoundCheck",
     "Evaluator",
     "Projection",
+    "RSquared",
     "SquaredError",
     "accuracies",
     "accuracy_bound",
@@ -15,6 +16,7 @@ __all__ = [
     "check_accuracy_from_information",
     "check_generation",
     "check_information",
+    "check_r_squared",
     "check_reconstruction",
     "entropy",
     "independent_points",
@@ -22,19 +24,23 @@ __all__ = [
     "information_needed",
     "mean_error",
     "mixed_ksg",
+    "entropy_power",
     "principal_components",
+    "r_squared",
+    "r_squared_bound",
     "scored_points",
     "squared_error",
     "violations",
 ]
 
-from hit.metrics.bounds import accuracy_bound, information_needed
+from hit.metrics.bounds import accuracy_bound, entropy_power, information_needed, r_squared_bound
 from hit.metrics.checks import (
     BoundCheck,
     check_accuracy,
     check_accuracy_from_information,
     check_generation,
     check_information,
+    check_r_squared,
     check_reconstruction,
     violations,
 )
@@ -48,4 +54,5 @@ from hit.metrics.mixed_ksg import mixed_ksg
 from hit.metrics.probes import accuracies, independent_points, scored_points
 from hit.metrics.projection import Projection, principal_components
 from hit.metrics.reconstruction import SquaredError, bits_per_dim, squared_error
+from hit.metrics.regression_probes import RSquared, r_squared
 from hit.metrics.standard_errors import accuracy_error, mean_error

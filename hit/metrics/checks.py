@@ -6,6 +6,7 @@ __all__ = [
     "check_accuracy_from_information",
     "check_generation",
     "check_information",
+    "check_r_squared",
     "check_reconstruction",
     "violations",
 ]
@@ -14,7 +15,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from hit.metrics.bounds import accuracy_bound
+from hit.metrics.bounds import accuracy_bound, r_squared_bound
 
 #: What is measured is a draw around what is true: only beyond so many standard errors does it break a bound.
 _STANDARD_ERRORS = 3.0
@@ -77,6 +78,23 @@ def check_accuracy_from_information(
         for value in (information, information + _STANDARD_ERRORS * error)
     )
     return BoundCheck(bound - accuracy, widest - bound + _binomial(widest, points))
+
+
+def check_r_squared(r_squared: float, error: float, rate: float, entropy_power: float, log_error: float) -> BoundCheck:
+    """R² ≤ 1 − N(y) / Var(y) · exp(−2 (R_l + … + R_L)) of a regression on samples z_l.
+
+    See `hit.metrics.bounds.r_squared_bound`. It holds for samples alone, as for accuracies.
+
+    Args:
+        r_squared: the best measured.
+        error: its standard error, three of which are forgiven.
+        rate: R_l + … + R_L, nats per image.
+        entropy_power, log_error: N(y) / Var(y), and the standard error of its logarithm, three of which are forgiven.
+    """
+    bound, widest = (
+        float(r_squared_bound(rate, entropy_power * math.exp(-many * log_error))) for many in (0.0, _STANDARD_ERRORS)
+    )
+    return BoundCheck(bound - r_squared, widest - bound + _STANDARD_ERRORS * error)
 
 
 def check_information(

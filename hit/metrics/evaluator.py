@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 
-from hit.schema import PROBES
+from hit.schema import PROBES, REGRESSIONS, LabelKind
 
 
 def _minor(package: str) -> str:
@@ -29,6 +29,7 @@ class Evaluator:
         sample_seed: seed of the draws z ~ q(z|x) that the information and the sampled accuracies are measured on.
         samples: draws a point.
         probes: names of the classifiers.
+        regressions: names of the regressions, where labels are continuous.
         ksg_points: how many of the test points, the first ones, the Mixed-KSG estimate of I(y; z) takes. The
             research code takes the whole test set, which has that many points in MNIST and CIFAR-10.
         ksg_neighbours: k of that estimate.
@@ -43,6 +44,7 @@ class Evaluator:
     sample_seed: int = 0
     samples: int = 1
     probes: tuple[str, ...] = tuple(PROBES)
+    regressions: tuple[str, ...] = tuple(REGRESSIONS)
     ksg_points: int = 10_000
     ksg_neighbours: int = 5
     scikit_learn: str = _minor("scikit-learn")
@@ -51,16 +53,18 @@ class Evaluator:
         """Whether a test set of so many points is cross-validated, rather than split once."""
         return points < self.cross_validated
 
-    def fingerprint(self, points: int) -> str:
+    def fingerprint(self, points: int, labels: LabelKind = LabelKind.CLASSES) -> str:
         """Twelve hexadecimal digits that change with any field that decides a score (tag `hit.evaluator`).
 
         Args:
             points: of the test set. That of large ones is what it was before small ones were cross-validated.
+            labels: continuous ones are measured by regressions.
 
         >>> EVALUATOR.fingerprint(360) == EVALUATOR.fingerprint(10_000)
         False
         """
         unused = {"cross_validated"} | ({"held_out"} if self.cross_validates(points) else {"folds"})
+        unused |= {"regressions"} if labels is LabelKind.CLASSES else {"probes", "ksg_points", "ksg_neighbours"}
         deciding = {name: value for name, value in asdict(self).items() if name not in unused}
         return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()[:12]
 

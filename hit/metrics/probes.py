@@ -1,6 +1,6 @@
 """Classifiers on latents: how well the label can be read off a layer."""
 
-__all__ = ["accuracies", "folds", "independent_points", "scored_points", "split"]
+__all__ = ["accuracies", "folds", "independent_points", "scored_points", "shared_variance", "split"]
 
 import math
 import warnings
@@ -91,7 +91,12 @@ def independent_points(points: int) -> float:
     >>> round(independent_points(360)), independent_points(10_000)
     (272, 2000.0)
     """
-    return scored_points(points) / (_SHARED if EVALUATOR.cross_validates(points) else 1.0)
+    return scored_points(points) / shared_variance(points)
+
+
+def shared_variance(points: int) -> float:
+    """Variance of a score of so many test points over that of as many independent ones, 1 or more."""
+    return _SHARED if EVALUATOR.cross_validates(points) else 1.0
 
 
 def folds(labels: NDArray[Any]) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:

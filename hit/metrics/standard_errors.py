@@ -1,6 +1,6 @@
-"""Standard errors of what is measured: of accuracies from the points that they rest on, of means over images."""
+"""Standard errors of what is measured: of accuracies and R² from the points that they rest on, of means."""
 
-__all__ = ["accuracy_error", "mean_error"]
+__all__ = ["accuracy_error", "mean_error", "r_squared_error"]
 
 import math
 
@@ -43,3 +43,20 @@ def mean_error(values: ArrayLike) -> float | None:
     """
     numbers = np.asarray(values, np.float64)
     return float(numbers.std(ddof=1)) / math.sqrt(len(numbers)) if len(numbers) > 1 else None
+
+
+def r_squared_error(squares: ArrayLike, spread: ArrayLike) -> float | None:
+    """Standard error of R² = 1 − Σ e² / Σ d² over independent points, by the delta method; None of fewer than two.
+
+    A ratio of two means moves with each point by (e_n² − (1 − R²) d_n²) / mean(d²), whose standard deviation over √N
+    is the error.
+
+    Args:
+        squares: e_n², of the guesses.
+        spread: d_n² = (y_n − ȳ)², not all zero.
+
+    >>> round(r_squared_error([0.1, 0.3], [1.0, 1.0]), 6)
+    0.1
+    """
+    errors, around = np.asarray(squares, np.float64), np.asarray(spread, np.float64)
+    return mean_error((errors - errors.sum() / around.sum() * around) / around.mean())

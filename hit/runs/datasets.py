@@ -9,6 +9,7 @@ import torch
 
 from hit import data
 from hit.data import Dataset
+from hit.schema import Tag
 from hit.tracking.run_log import RunLog
 
 #: Characters of the names of features that a run is given; more would make it slow to read.
@@ -22,14 +23,18 @@ def load_once(name: str, root: str, device: torch.device, crop: int = 0, label: 
 
 
 def log_dataset(run: RunLog, dataset: Dataset) -> None:
-    """The data set as the run's input, with its digest and its sizes; its classes as a metric, to filter on."""
+    """The data set as the run's input, with its digest and its sizes; its classes as a metric, to filter on,
+    and what its labels are as a tag."""
     profile: dict[str, Any] = {
-        "train": len(dataset.train.labels),
-        "test": len(dataset.test.labels),
+        "train": len(dataset.train),
+        "test": len(dataset.test),
         ("image_shape" if len(dataset.shape) == 3 else "shape"): list(dataset.shape),
         "classes": dataset.classes,
+        "labels": dataset.label_kind.value,
     }
     if dataset.features and sum(map(len, dataset.features)) <= _MOST_NAMES:
         profile["features"] = list(dataset.features)
     run.dataset(dataset.name, dataset.digest, profile)
-    run.metrics({"classes": float(dataset.classes)})
+    run.tags({Tag.LABELS: dataset.label_kind})
+    if dataset.classes:
+        run.metrics({"classes": float(dataset.classes)})

@@ -16,6 +16,7 @@ from hit.data import Dataset
 from hit.delivery.local_state import state_folder
 from hit.errors import StoreError, shown
 from hit.errors.run_outcomes import RunOutcome
+from hit.evaluation.label_needs import check_groups, left_out
 from hit.models import HierarchicalVAE, build_model, check_fit
 from hit.processes.devices import select_device, set_threads
 from hit.processes.jobs import run_jobs
@@ -29,10 +30,11 @@ from hit.runs.measurement import (
     find_scorers,
     log_measurement,
     measure,
+    skipped_tag,
 )
 from hit.schema import WEIGHTS, Kind, Tag
 from hit.schema.experiments import Experiment
-from hit.schema.metric_groups import GROUPS
+from hit.schema.metric_groups import ALL, GROUPS
 from hit.store import Store
 from hit.store.whole_config import whole_config
 from hit.tracking import RunWriter
@@ -141,12 +143,17 @@ def evaluate_run(
     threads: int,
     state_dir: str,
     stop: StopRequest,
+    metrics: str = ALL,
 ) -> Measurement:
     """Measure what one run's model lacks and log it to that run, which stays FINISHED whatever happens here.
 
+    Args:
+        metrics: as they were asked for: a group that the labels of the data do not allow is a mistake by its name.
+
     Raises:
         Claimed: another process is measuring it.
-        UserError: its data or weights are not at hand, or are not those that it was trained with.
+        UserError: its data or weights are not at hand, or are not those that it was trained with; or `metrics` names
+            what its labels do not allow.
     """
     run = candidate.run
     flat = whole_config(store, run) | {
@@ -158,14 +165,15 @@ def evaluate_run(
     config = TrainConfig.from_flat(flat)
     set_threads(config.threads)
     dataset = _load_data(run, config)
+    check_groups(metrics, dataset)
     groups = candidate.groups
     scorers = find_scorers(groups, dataset, store)
     if not again:
-        points = len(dataset.test)
         groups -= {
             group
             for group in EVALUATED_BY_DATA
-            if _has(run, group, evaluator_fingerprint(group, points, scorers.classifier))
+            if _has(run, group, evaluator_fingerprint(group, dataset, scorers.classifier))
+            or run.data.tags.get(skipped_tag(group), "") == left_out(("generation",), dataset).get(group)
         }
     if not groups:
         return Measurement()
@@ -246,5 +254,5 @@ def _candidate(run: Run, asked: frozenset[str], again: bool) -> Candidate:
 def _has(run: Run, group: str, fingerprint: str | None) -> bool:
     """Whether the run has a group of metrics, measured by this evaluator (None: by any)."""
     declared = GROUPS[group]
-    known = not declared.witness or declared.witness in run.data.metrics
+    known = not declared.witnesses or any(witness in run.data.metrics for witness in declared.witnesses)
     return known and fingerprint in (None, run.data.tags.get(declared.evaluator))

@@ -9,6 +9,7 @@ __all__ = [
     "log_measurement",
     "measure",
     "measure_run",
+    "skipped_tag",
 ]
 
 import logging
@@ -23,6 +24,7 @@ from hit.distributions import VectorLikelihood
 from hit.errors import UserError
 from hit.evaluation import evaluate_model
 from hit.evaluation.feature_plots import save_feature_bars, save_feature_table
+from hit.evaluation.label_needs import left_out
 from hit.evaluation.latent_plots import save_coordinates, save_scatter
 from hit.evaluation.pictures import PICTURED, drawn_channels, reconstructions, samples, save_grid, traversal
 from hit.evaluation.samples import inception_fingerprint, scorer_fingerprint
@@ -32,7 +34,7 @@ from hit.metrics.inception import InceptionFid, check_channels
 from hit.models import HierarchicalVAE
 from hit.processes.memory import memory_is_told
 from hit.runs.stored_scorer import find_scorer
-from hit.schema import Tag
+from hit.schema import LabelKind, Tag
 from hit.schema.hashing import identity_hash
 from hit.schema.metric_groups import GROUPS, parse_groups
 from hit.schema.metrics import EXTENSION_METRICS
@@ -76,7 +78,7 @@ class Measurement:
         groups: what was measured.
         metrics: by schema names.
         tags: to be set with them.
-        skipped: group, or `pictures` → why it was not measured, one line each.
+        skipped: group, or `pictures` → why it was not measured, or not whole, one line each.
         projections: l → principal components of the posterior means of z_l.
         features: how well each feature of vectors comes back; None of images.
     """
@@ -91,27 +93,39 @@ class Measurement:
     def summary(self) -> str:
         """One line for people; '' where there was nothing to be measured."""
         said = [f"measured {', '.join(group for group in GROUPS if group in self.groups)}"] if self.groups else []
-        return "; ".join(said + [f"{group} not measured: {why}" for group, why in self.skipped.items()])
+        return "; ".join(said + [f"{groups} not measured: {why}" for why, groups in self.reasons().items()])
+
+    def reasons(self) -> dict[str, str]:
+        """Why something was not measured → which groups, with commas, and of which the rest."""
+        named = {
+            group: f"rest of {group}" if group in self.groups else group for group in GROUPS if group in self.skipped
+        }
+        return {
+            why: ", ".join(named[group] for group in named if self.skipped[group] == why)
+            for why in self.skipped.values()
+        }
 
 
 #: Groups whose evaluator depends on the data: on the classifier of them, or on how many test images there are.
 EVALUATED_BY_DATA = ("latents", "generation")
 
 
-def evaluator_fingerprint(group: str, points: int | None = None, classifier: SampleScorer | None = None) -> str | None:
+def evaluator_fingerprint(
+    group: str, dataset: Dataset | None = None, classifier: SampleScorer | None = None
+) -> str | None:
     """What tells a group's numbers from those that do not compare, as its tag says (`Group.evaluator`).
 
     Args:
         group: its name.
-        points: test images, where they are known.
+        dataset: what is measured on, where it is known.
         classifier: that scores samples, where it is known.
 
     Returns:
         None where nobody but the model decides, or what decides is not known.
     """
     match group:
-        case "latents" if points is not None:
-            return EVALUATOR.fingerprint(points)
+        case "latents" if dataset is not None and dataset.label_kind is not LabelKind.NONE:
+            return EVALUATOR.fingerprint(len(dataset.test), dataset.label_kind)
         case "generation" if classifier is not None:
             return scorer_fingerprint(classifier)
         case "inception":
@@ -172,15 +186,15 @@ def measure(
     found = evaluate_model(
         model, dataset, betas, measured, scorer=scorers.classifier, fid=scorers.inception, check=check
     )
-    skipped |= found.skipped
+    skipped |= found.skipped | left_out(groups, dataset)
     metrics = dict(found.metrics)
     if "test/rate" in metrics:
         metrics |= config.targets.relative_errors("test", metrics)
     if found.features is not None:
         skipped["pictures"] = _NO_PICTURES
-    tags: dict[str, str] = {_skipped_tag(group): why for group, why in skipped.items()}
+    tags: dict[str, str] = {skipped_tag(group): why for group, why in skipped.items()}
     for group in measured:
-        fingerprint = evaluator_fingerprint(group, len(dataset.test), scorers.classifier)
+        fingerprint = evaluator_fingerprint(group, dataset, scorers.classifier)
         if (tag := GROUPS[group].evaluator) is not None and fingerprint is not None:
             tags[tag] = fingerprint
     if "generation" in measured and scorers.classifier is not None:
@@ -210,7 +224,7 @@ def log_measurement(
     """
     run.metrics(measured.metrics, step=epochs, sync=True)
     run.tags(measured.tags | {Tag.BOUND_VIOLATIONS: violations({**(earlier or {}), **measured.metrics})})
-    run.untag(_skipped_tag(group) for group in _NOT_ALWAYS if group in measured.groups)
+    run.untag(skipped_tag(group) for group in _NOT_ALWAYS if group in measured.groups)
     labels = dataset.test.labels
     if measured.features is not None and isinstance(model.likelihood, VectorLikelihood):
         table = run.folder / "reconstruction.csv"
@@ -248,8 +262,8 @@ def measure_run(
     measured = measure(model, dataset, config, betas or config.betas, groups, scorers, run.check)
     log_measurement(run, measured, config.epochs, model, dataset)
     run.note = partial(run_note, config, measured.metrics)
-    for group, why in measured.skipped.items():
-        _report_skipped(group, why)
+    for why, skipped in measured.reasons().items():
+        _report_skipped(skipped, why)
     weights = run.folder / "weights.safetensors"
     save_weights(weights, model, config.identity(dataset.digest))
     run.artifact(weights, "model")
@@ -278,15 +292,15 @@ def _log_pictures(run: RunWriter, model: HierarchicalVAE, dataset: Dataset) -> N
             run.image(path, name)
 
 
-def _skipped_tag(group: str) -> str:
+def skipped_tag(group: str) -> str:
     """Name of the tag that says why a group was not measured; gone once it was."""
     return f"{Tag.SKIPPED}.{group}"
 
 
 @cache
-def _report_skipped(group: str, why: str) -> None:
-    """Say that a group was not measured: once a process, however many models it measures."""
-    _LOG.warning("%s not measured: %s", group, why)
+def _report_skipped(groups: str, why: str) -> None:
+    """Say that groups were not measured: once a process, however many models it measures."""
+    _LOG.warning("%s not measured: %s", groups, why)
 
 
 @cache

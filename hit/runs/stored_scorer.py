@@ -16,6 +16,7 @@ from hit.commands import program
 from hit.data import Dataset
 from hit.data.folders.stream import StreamedImages
 from hit.errors import CheckpointError, ConfigError, NoScorer, shown
+from hit.evaluation.label_needs import left_out
 from hit.schema import WEIGHTS
 from hit.store import Store
 from hit.training.checkpoints import load_weights, weights_digest
@@ -28,16 +29,19 @@ def find_scorer(store: Store, dataset: Dataset) -> SampleScorer:
     the accuracy of `needed_accuracy` on.
 
     Raises:
-        NoScorer: there is none.
+        NoScorer: there is none; of data without classes there can be none.
         StoreError: the store does not answer.
         CheckpointError: its weights are damaged.
     """
+    for why in left_out(("generation",), dataset).values():
+        raise NoScorer(why)
     trained = store.classifiers(dataset.digest)
     command = f"{program('hit.classify')} --dataset {shlex.quote(dataset.name)}"
     if isinstance(dataset.train, StreamedImages) and isinstance(dataset.train.sides, int):
         command += f" --crop {dataset.train.sides}"
     if not trained:
         raise NoScorer(f"the store has no classifier of {dataset.name} (digest {dataset.digest}); train one: {command}")
+    assert dataset.test.labels is not None
     needed = needed_accuracy(dataset.test.labels)
     scores = {run.info.run_id: run.data.metrics.get("test/accuracy", 0.0) for run in trained}
     for run_id, accuracy in scores.items():

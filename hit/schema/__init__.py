@@ -4,11 +4,13 @@ __all__ = [
     "CONFIG",
     "DEFAULT_EXPERIMENT",
     "PROBES",
+    "REGRESSIONS",
     "SCHEMA_VERSION",
     "TAG_COLUMNS",
     "WEIGHTS",
     "Direction",
     "Kind",
+    "LabelKind",
     "Metric",
     "Tag",
     "described",
@@ -20,4 +22,15 @@ __all__ = [
 
 from hit.schema.metric_declaration import Direction, Metric
 from hit.schema.metrics import described, error_of, is_metric, layer_metrics, metric
-from hit.schema.names import CONFIG, DEFAULT_EXPERIMENT, PROBES, SCHEMA_VERSION, TAG_COLUMNS, WEIGHTS, Kind, Tag
+from hit.schema.names import (
+    CONFIG,
+    DEFAULT_EXPERIMENT,
+    PROBES,
+    REGRESSIONS,
+    SCHEMA_VERSION,
+    TAG_COLUMNS,
+    WEIGHTS,
+    Kind,
+    LabelKind,
+    Tag,
+)

@@ -5,7 +5,7 @@ __all__ = ["GROUP_TITLES", "Direction", "Metric", "MetricGroup"]
 from dataclasses import dataclass
 from typing import Literal
 
-from hit.schema.names import Tag
+from hit.schema.names import LabelKind, Tag
 
 Direction = Literal["minimize", "maximize"]
 MetricGroup = Literal[
@@ -28,7 +28,7 @@ GROUP_TITLES: dict[MetricGroup, str] = {
     "config": "What a run was given, as numbers that MLflow can compare (its params are texts)",
     "training": "Training, once an epoch",
     "core": "The model on the test set",
-    "latents": "What the latents tell of the class",
+    "latents": "What the latents tell of the label",
     "generation": "Samples and reconstructions, as the classifier of the data set sees them",
     "inception": "Samples, as the Inception network sees them",
     "extensions": "What extensions measure",
@@ -55,6 +55,7 @@ class Metric:
         evaluator: the tag that says who measured it; scores of different evaluators do not compare. None where
             nobody but the model and its data decide.
         error: name of the metric that is its standard error, in its unit; empty where it has none.
+        labels: what it takes of the data's labels: classes, or continuous ones; None where it takes none.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Metric:
     group: MetricGroup
     evaluator: Tag | None = None
     error: str = ""
+    labels: LabelKind | None = None
 
     @property
     def axis(self) -> str:

@@ -1,6 +1,6 @@
 """The groups that metrics are measured in: what can be asked for, and how a run tells that it has them."""
 
-__all__ = ["ALL", "GROUPS", "GROUPS_HELP", "Group", "Groups", "optional_group", "parse_groups"]
+__all__ = ["ALL", "GROUPS", "GROUPS_HELP", "Group", "Groups", "named_groups", "optional_group", "parse_groups"]
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,14 +19,14 @@ class Group:
 
     Attributes:
         name: word for the command line.
-        witness: a metric that every run with this group has.
+        witnesses: metrics of which every run with this group has one, the usual one first; which, its labels decide.
         usual: whether `all` means it, too.
         evaluators: who measure it, for people; empty where nobody but the model decides.
         tag: that says who measured it, where the metrics that we declare do not say it.
     """
 
     name: MetricGroup
-    witness: str
+    witnesses: tuple[str, ...]
     usual: bool = True
     evaluators: str = ""
     tag: Tag | None = None
@@ -41,17 +41,21 @@ class Group:
         return self.tag or next((one.evaluator for one in METRICS if one.group == self.name and one.evaluator), None)
 
 
-#: core: rates, distortion, PSNR. latents: information, accuracies and bounds. generation: samples and
-#: reconstructions, scored by the classifier of the data set. inception: the FID, which takes a download and,
-#: on a CPU, the better part of an hour.
+#: core: rates, distortion, PSNR. latents: principal components; information and accuracies, or R² of continuous
+#: labels, and bounds. generation: samples and reconstructions, scored by the classifier of the data set. inception: the
+#: FID, which takes a download and, on a CPU, the better part of an hour.
 GROUPS: dict[str, Group] = {
     group.name: group
     for group in (
-        Group("core", "test/rate"),
-        Group("latents", "test/label_entropy", evaluators="evaluators"),
-        Group("generation", "sample/inception_score", evaluators="classifiers that judge samples"),
-        Group("inception", "sample/fid_inception", usual=False, evaluators="versions of the FID"),
-        Group("extensions", "", evaluators="versions of extensions", tag=Tag.EXTENSION_METRICS),
+        Group("core", ("test/rate",)),
+        Group(
+            "latents",
+            ("test/label_entropy", "test/label_variance", "test/pca_share_1_z1"),
+            evaluators="evaluators",
+        ),
+        Group("generation", ("sample/inception_score",), evaluators="classifiers that judge samples"),
+        Group("inception", ("sample/fid_inception",), usual=False, evaluators="versions of the FID"),
+        Group("extensions", (), evaluators="versions of extensions", tag=Tag.EXTENSION_METRICS),
     )
 }
 ALL = "all"
@@ -77,13 +81,26 @@ def parse_groups(text: str) -> frozenset[str]:
     (['core', 'generation', 'latents'], ['core', 'inception'])
     """
     known = [ALL, *GROUPS]
-    asked = [word.strip() for word in text.split(",") if word.strip()]
+    asked = _words(text)
     if not asked or not set(asked) <= set(known):
         raise ValueError(f"one or several, with commas, of {', '.join(known)}")
     usual = {group.name for group in GROUPS.values() if group.usual}
     if not EXTENSION_METRICS.names():
         usual -= {"extensions"}
     return frozenset(name for word in asked for name in (usual if word == ALL else {word}))
+
+
+def named_groups(text: str) -> frozenset[str]:
+    """Those that `text` asks for by name: what the data do not allow is then a mistake, and of `all` is left out.
+
+    >>> sorted(named_groups("all, inception"))
+    ['inception']
+    """
+    return frozenset(_words(text)) - {ALL}
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
 
 
 def _checked(text: str) -> str:

@@ -20,16 +20,20 @@ from typing import Any
 from hit.errors import ConfigError, shown
 from hit.extensions import Registry
 from hit.schema.metric_declaration import Direction, Metric
-from hit.schema.names import PROBES, Tag
+from hit.schema.names import PROBES, REGRESSIONS, LabelKind, Tag
 
 _config = partial(Metric, group="config")
 _training = partial(Metric, group="training")
 _core = partial(Metric, group="core")
 _latents = partial(Metric, group="latents")
-#: What rests on an estimate of information or on an accuracy, whose protocol decides it.
-_scored = partial(Metric, group="latents", evaluator=Tag.EVALUATOR)
-_judged = partial(Metric, group="generation", evaluator=Tag.JUDGE)
-_classifier = partial(Metric, group="classifier")
+_of_classes = partial(_latents, labels=LabelKind.CLASSES)
+_of_numbers = partial(_latents, labels=LabelKind.CONTINUOUS)
+#: What rests on an estimate of information, on an accuracy or on an R², whose protocol decides it.
+_protocol = partial(Metric, group="latents", evaluator=Tag.EVALUATOR)
+_scored = partial(_protocol, labels=LabelKind.CLASSES)
+_regressed = partial(_protocol, labels=LabelKind.CONTINUOUS)
+_judged = partial(Metric, group="generation", evaluator=Tag.JUDGE, labels=LabelKind.CLASSES)
+_classifier = partial(Metric, group="classifier", labels=LabelKind.CLASSES)
 _certificate = partial(Metric, group="certificate")
 _analysis = partial(Metric, group="analysis")
 _sweep = partial(Metric, group="sweep")
@@ -51,6 +55,17 @@ def _probe_metrics() -> list[Metric]:
             _scored(
                 f"test/accuracy_{probe}_z{{l}}{suffix}", "", "maximize", f"accuracy of z_{{l}}, {label} on {features}"
             )
+        )
+    ]
+
+
+def _regression_metrics() -> list[Metric]:
+    return [
+        declared
+        for regression, label in REGRESSIONS.items()
+        for suffix, features in (("", "means"), ("_sampled", "samples"))
+        for declared in _with_error(
+            _regressed(f"test/r2_{regression}_z{{l}}{suffix}", "", "maximize", f"R² of z_{{l}}, {label} on {features}")
         )
     ]
 
@@ -126,9 +141,15 @@ METRICS = (
     _scored("test/mi_ksg_z{l}", "nats", "maximize", "I(y; z_{l}) by Mixed-KSG"),
     *_share_metrics(),
     *_probe_metrics(),
-    _scored("test/held_out", "images", None, "test images that accuracies rest on"),
-    _latents("test/label_entropy", "nats", None, "H(y)"),
-    _latents("test/accuracy_bound_rate_z{l}", "", None, "bound on the accuracy of z_{l} from the rate"),
+    *_regression_metrics(),
+    _protocol("test/held_out", "images", None, "test images that accuracies and R² rest on"),
+    _of_classes("test/label_entropy", "nats", None, "H(y)"),
+    _of_numbers("test/label_variance", "", None, "variance of the label"),
+    _of_numbers("test/label_entropy_power", "", None, "entropy power of the label over its variance"),
+    _of_classes("test/accuracy_bound_rate_z{l}", "", None, "bound on the accuracy of z_{l} from the rate"),
+    _of_numbers("test/r2_bound_rate_z{l}", "", None, "bound on the R² of z_{l} from the rate"),
+    _regressed("test/bound_slack_r2_z{l}", "", None, "rate bound minus best sampled R² of z_{l}"),
+    _regressed("test/bound_holds_r2_z{l}", "", "maximize", "sampled R² of z_{l} keep the rate bound"),
     _scored("test/accuracy_bound_mi_z{l}", "", None, "bound on the accuracy of z_{l} from I(y; z_{l})"),
     _scored("test/bound_slack_z{l}", "", None, "rate bound minus best sampled accuracy of z_{l}"),
     _scored("test/bound_holds_z{l}", "", "maximize", "sampled accuracies of z_{l} keep the rate bound"),

@@ -4,10 +4,12 @@ __all__ = [
     "CONFIG",
     "DEFAULT_EXPERIMENT",
     "PROBES",
+    "REGRESSIONS",
     "SCHEMA_VERSION",
     "TAG_COLUMNS",
     "WEIGHTS",
     "Kind",
+    "LabelKind",
     "Tag",
 ]
 
@@ -34,6 +36,14 @@ class Kind(StrEnum):
     RECOVER = "recover"
 
 
+class LabelKind(StrEnum):
+    """What the labels of a data set are (tag `hit.labels`)."""
+
+    CLASSES = "classes"
+    CONTINUOUS = "continuous"
+    NONE = "none"
+
+
 class Tag(StrEnum):
     """Names of the tags that the platform writes and reads."""
 
@@ -46,6 +56,7 @@ class Tag(StrEnum):
     EXTENSION_METRICS = "hit.extension_metrics"
     GROUP = "hit.group"
     DATA_DIGEST = "hit.data_digest"
+    LABELS = "hit.labels"
     IMPORTED = "hit.imported"
     AMORTISED = "hit.amortised"
     COLLAPSED = "hit.collapsed"
@@ -85,6 +96,12 @@ PROBES = {
     "svm_linear": "SVM (linear)",
     "knn": "5-nearest neighbours",
 }
+#: The regressions on latents where labels are continuous: name in metrics → label in figures.
+REGRESSIONS = {
+    "ridge": "ridge regression",
+    "kernel_ridge": "kernel ridge regression (RBF)",
+    "knn": "5-nearest neighbours",
+}
 
 
 #: Column of the store's frames → the tag that it shows.
@@ -96,6 +113,7 @@ TAG_COLUMNS = {
     "config_hash": Tag.CONFIG_HASH,
     "group": Tag.GROUP,
     "data_digest": Tag.DATA_DIGEST,
+    "labels": Tag.LABELS,
     "evaluator": Tag.EVALUATOR,
     "judge": Tag.JUDGE,
     "inception": Tag.INCEPTION,

@@ -33,7 +33,7 @@ def check_metric(name: str, dataset: Dataset | None = None) -> None:
         raise ContractBroken(str(error)) from error
     if dataset is None:
         digits = data.load("digits").test
-        few = Split(digits.head(64), digits.labels[:64])
+        few = Split(digits.head(64), None if digits.labels is None else digits.labels[:64])
         dataset = Dataset("digits", few, few, 10)
     config = TrainConfig(channels=4, z_dims=(5,), likelihood="gaussian")
     model = build_model(config, dataset.image_shape)

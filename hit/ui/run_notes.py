@@ -83,6 +83,7 @@ def _shown(layers: int, split: str) -> list[str]:
             for name in ("rate", "distortion", "elbo", "psnr", "reconstruction_mse", "reconstruction_r2")
         ),
         *(f"{split}/accuracy_svm_rbf_z{layer}_sampled" for layer in range(layers, 0, -1)),
+        *(f"{split}/r2_kernel_ridge_z{layer}_sampled" for layer in range(layers, 0, -1)),
         "sample/inception_score",
         "sample/fid_classifier",
     ]
@@ -97,6 +98,8 @@ def _head(name: str) -> str:
     word = name.partition("/")[2]
     if word.startswith("accuracy"):
         return f"accuracy of z_{word.split('_z')[1].partition('_')[0]}"
+    if word.startswith("r2"):
+        return f"R² of z_{word.split('_z')[1].partition('_')[0]}"
     return _HEADS.get(word, word.replace("rate", "R"))
 
 

@@ -1,1 +1,1 @@
-"""Data sets from folders of images by class, in memory or streamed as crops."""
+"""Data sets from folders of images, in memory or streamed as crops."""

@@ -15,7 +15,7 @@ _WHOLE_BYTES = 2**28
 _SAMPLED_FILES = 512
 
 
-def fingerprint(root: Path, files: Sequence[tuple[str, int]]) -> str:
+def fingerprint(root: Path, files: Sequence[tuple[str, int | None]]) -> str:
     """SHA-256 of names below `root`, classes and sizes of all files, and of contents.
 
     Contents are those of every file where all together have at most 256 MiB, which takes under a second
@@ -25,7 +25,7 @@ def fingerprint(root: Path, files: Sequence[tuple[str, int]]) -> str:
 
     Args:
         root: folder of one part of a data set.
-        files: path below it and class of each file, in the order of the split.
+        files: path below it and class of each file (None: it has none), in the order of the split.
 
     Raises:
         DataError: a file is empty or cannot be read; the message names it.

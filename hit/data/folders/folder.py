@@ -1,4 +1,4 @@
-"""Images and labels from a folder that has a folder of image files for each class."""
+"""Images from a folder, with labels where it has a folder of image files for each class."""
 
 __all__ = ["CROP", "LARGEST_IN_MEMORY", "read_folder"]
 
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from hit.data.dataset import Split
 from hit.data.folders.decode import Pixels, image_size, read_whole
-from hit.data.folders.listing import Listing, list_folder
+from hit.data.folders.listing import File, Listing, labels_of, list_folder
 from hit.data.folders.reader import Sides
 from hit.data.folders.stream import open_stream
 from hit.data.labelled_images import LabelledImages
@@ -32,12 +32,12 @@ def read_folder(folder: Path, crop: int = 0, workers: int | None = None) -> tupl
     """Training split, test split and number of classes of a folder of images.
 
     Either `folder/train/<class>/…` and `folder/test/<class>/…` (or `val`), or `folder/<class>/…`, which is
-    split by `hit.data.splitting.stratified_indices`; `hit.data.folders.listing` says which files count. The images
-    are streamed as crops by `hit.data.folders.stream` where a crop is asked for, or where they are large or of several
-    sizes: the first of them in the order of names has a side above 256 pixels, or one above 64 and not all have its
-    size (or all have 256×256); then as crops of 256. Otherwise they keep their size. They are decoded into memory, and
-    have 8 bits a channel; grey ones among RGB ones become RGB. Those above 64 pixels that would take more than a GiB
-    are streamed whole.
+    split by `hit.data.splitting.split_indices`; images without labels lie right in `folder/train` and `folder/test`,
+    or in `folder`. `hit.data.folders.listing` says which files count. The images are streamed as crops by
+    `hit.data.folders.stream` where a crop is asked for, or where they are large or of several sizes: the first of them
+    in the order of names has a side above 256 pixels, or one above 64 and not all have its size (or all have 256×256);
+    then as crops of 256. Otherwise they keep their size. They are decoded into memory, and have 8 bits a channel; grey
+    ones among RGB ones become RGB. Those above 64 pixels that would take more than a GiB are streamed whole.
 
     Images in memory are put in the order of a hash of their pixels, not of their file names: the first ones
     are of mixed classes, and renaming files changes neither the split nor the digest.
@@ -62,7 +62,8 @@ def read_folder(folder: Path, crop: int = 0, workers: int | None = None) -> tupl
         return *split_in_two(whole.images, whole.labels), listing.classes
     cut = len(files)
     images, labels = _read(files + _absolute(*listing.test))
-    return _by_content(images[:cut], labels[:cut]), _by_content(images[cut:], labels[cut:]), listing.classes
+    train_labels, test_labels = (None, None) if labels is None else (labels[:cut], labels[cut:])
+    return _by_content(images[:cut], train_labels), _by_content(images[cut:], test_labels), listing.classes
 
 
 def _streamed(listing: Listing) -> Sides | None:
@@ -77,11 +78,11 @@ def _streamed(listing: Listing) -> Sides | None:
     return None if 3 * height * width * len(paths) <= _MOST_BYTES else (height, width)
 
 
-def _absolute(root: Path, files: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
+def _absolute(root: Path, files: Sequence[File]) -> list[File]:
     return [(os.path.join(root, path), label) for path, label in files]
 
 
-def _read(files: Sequence[tuple[str, int]]) -> tuple[Tensor, Tensor]:
+def _read(files: Sequence[File]) -> tuple[Tensor, Tensor | None]:
     first, _ = files[0]
     pixels: list[Pixels] = []
     for path, _ in files:
@@ -97,14 +98,14 @@ def _read(files: Sequence[tuple[str, int]]) -> tuple[Tensor, Tensor]:
     else:
         pixels = [image[:, :, None] for image in pixels]
     images = torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2).contiguous()
-    return images, torch.tensor([label for _, label in files])
+    return images, labels_of(files)
 
 
-def _by_content(images: Tensor, labels: Tensor) -> Split:
+def _by_content(images: Tensor, labels: Tensor | None) -> Split:
     keys = [hashlib.blake2b(image, digest_size=16).digest() for image in images.numpy()]
-    marks = labels.tolist()
+    marks = [0] * len(keys) if labels is None else labels.tolist()
     order = torch.tensor(sorted(range(len(keys)), key=lambda index: (keys[index], marks[index])))
-    return Split(images[order], labels[order])
+    return Split(images[order], None if labels is None else labels[order])
 
 
 def _size(image: Pixels) -> str:

@@ -14,19 +14,19 @@ import torch
 from torch import Tensor
 
 from hit.data.folders.fingerprint import fingerprint
-from hit.data.folders.listing import Listing
+from hit.data.folders.listing import File, Listing, labels_of
 from hit.data.folders.reader import Reader, Sides, height_and_width
 from hit.data.labelled_images import LabelledImages, by
-from hit.data.splitting import stratified_indices
-from hit.errors import DataError
+from hit.data.splitting import split_indices
 
 _VERIFIED_AT_ONCE = 64
+_CPU = torch.device("cpu")
 
 
 @final
 @dataclass(frozen=True, eq=False, repr=False)
 class StreamedImages(LabelledImages):
-    """Images of files, with labels in memory.
+    """Images of files, with labels, if any, in memory.
 
     A batch holds 3×side×side crops of its images (`hit.data.folders.decode.read_square`): at the centre, or
     at random places along the longer side. Which ones is a function of the batch's permutation and of the
@@ -35,18 +35,23 @@ class StreamedImages(LabelledImages):
     Attributes:
         root: folder of the files.
         names: path of each file below it.
-        labels: int64, N, classes 0 to M−1.
+        labels: int64, N, classes 0 to M−1; None where there are none.
         sides: side of the crops, or height and width of images that are whole, pixels.
         reader: of such images; the parts of a data set share one.
         contents: fingerprint of the files.
+        device: where labels and batches are.
     """
 
     root: Path
     names: Sequence[str]
-    labels: Tensor
+    labels: Tensor | None
     sides: Sides
     reader: Reader
     contents: str
+    device: torch.device = _CPU
+
+    def __len__(self) -> int:
+        return len(self.names)
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -72,7 +77,8 @@ class StreamedImages(LabelledImages):
         update(f"{form};{self.contents};".encode())
 
     def to(self, device: torch.device | str) -> "StreamedImages":
-        return replace(self, labels=self.labels.to(device))
+        labels = None if self.labels is None else self.labels.to(device)
+        return replace(self, labels=labels, device=torch.device(device))
 
     def verify(self, check: Callable[[], None] = lambda: None) -> None:
         for _ in self.image_batches(_VERIFIED_AT_ONCE, None, None):
@@ -83,7 +89,7 @@ def open_stream(listing: Listing, sides: Sides, workers: int | None = None) -> t
     """Training and test images of a folder, as square crops or whole.
 
     Files are put in the order of a hash of their names below the folder, so that the first ones are of
-    mixed classes; a folder in one piece is split by `hit.data.splitting.stratified_indices` from there.
+    mixed classes; a folder in one piece is split by `hit.data.splitting.split_indices` from there.
 
     Args:
         listing: the files.
@@ -99,21 +105,18 @@ def open_stream(listing: Listing, sides: Sides, workers: int | None = None) -> t
     if listing.test is not None:
         test_root, test_files = listing.test
         return _open(root, files, sides, reader), _open(test_root, sorted(test_files, key=_key), sides, reader)
-    if len(files) < 2:
-        raise DataError(f"a training and a test split need two images or more, got {len(files)}")
     train, test = (
-        [files[index] for index in indices.tolist()]
-        for indices in stratified_indices(torch.tensor([label for _, label in files]))
+        [files[index] for index in indices.tolist()] for indices in split_indices(len(files), labels_of(files))
     )
     return _open(root, train, sides, reader), _open(root, test, sides, reader)
 
 
-def _open(root: Path, files: Sequence[tuple[str, int]], sides: Sides, reader: Reader) -> StreamedImages:
-    labels = torch.tensor([label for _, label in files])
+def _open(root: Path, files: Sequence[File], sides: Sides, reader: Reader) -> StreamedImages:
+    labels = labels_of(files)
     root = root.absolute()  # workers may stand elsewhere
     return StreamedImages(root, [name for name, _ in files], labels, sides, reader, fingerprint(root, files))
 
 
-def _key(file: tuple[str, int]) -> bytes:
+def _key(file: File) -> bytes:
     name = unicodedata.normalize("NFC", file[0])  # file systems keep é as one character or as two
     return hashlib.blake2b(name.encode(errors="surrogateescape"), digest_size=16).digest()

@@ -95,7 +95,11 @@ class TestSplit:
             (torch.zeros(2, 4, 4).byte(), torch.zeros(2).long(), "got uint8 of shape 2×4×4"),
             (torch.zeros(0, 1, 4, 4).byte(), torch.zeros(0).long(), "must not be empty, got shape 0×1×4×4"),
             (torch.zeros(2, 1, 0, 4).byte(), torch.zeros(2).long(), "must not be empty"),
-            (torch.zeros(2, 1, 4, 4).byte(), torch.zeros(2).int(), "labels must be int64 of shape N, got int32"),
+            (
+                torch.zeros(2, 1, 4, 4).byte(),
+                torch.zeros(2).int(),
+                "or float32 (continuous) of shape N, got int32",
+            ),
             (torch.zeros(2, 1, 4, 4).byte(), torch.zeros(2, 1).long(), "got int64 of shape 2×1"),
             (torch.zeros(2, 1, 4, 4).byte(), torch.zeros(3).long(), "got 2 images and 3 labels"),
         ],

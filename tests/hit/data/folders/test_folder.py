@@ -183,7 +183,7 @@ def test_names_an_unreadable_image(parted: Path) -> None:
 def test_empty_folders(tmp_path: Path, parted: Path) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
-    assert "must hold a folder of images for each class, got no folder" in refusal(empty)
+    assert "must hold images, or a folder of images for each class, got neither" in refusal(empty)
     (empty / "cat").mkdir()
     assert "empty/cat must hold images" in refusal(empty)
     (parted / "test/horse").mkdir()
