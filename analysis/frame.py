@@ -33,8 +33,6 @@ from hit.schema.metric_groups import GROUPS
 
 #: Accuracies of classifiers on latents.
 _OF_PROBE = re.compile(rf"test/accuracy_({'|'.join(schema.PROBES)})_z[1-9][0-9]*(_sampled)?\Z")
-#: Groups of metrics of what classifiers of images, and the Inception network, see.
-_OF_IMAGES = ("generation", "inception")
 _COLUMN_OF = {tag: name for name, tag in schema.TAG_COLUMNS.items()}
 
 
@@ -87,8 +85,7 @@ def measured_by(frame: pd.DataFrame, evaluator: schema.Tag) -> pd.Series:
 
 def fidelity(frame: pd.DataFrame) -> str:
     """Name of the metric that says how well the data of these runs come back: PSNR of images, R² of vectors."""
-    of_vectors = "test/reconstruction_r2"
-    return of_vectors if values(finished(frame), of_vectors).notna().any() else "test/psnr"
+    return "test/reconstruction_r2" if _form(finished(frame)) == "vectors" else "test/psnr"
 
 
 def rate_name(layer: int) -> str:
@@ -114,10 +111,11 @@ def require(frame: pd.DataFrame, *names: str) -> pd.DataFrame:
         measured = rows[values(rows, name).notna()]
         if measured.empty and not schema.is_metric(name):
             raise StoreError(f"no finished run has {name}, which a person has logged")
-        takes_images = name == "test/psnr" or schema.described(name).group in _OF_IMAGES
-        if measured.empty and takes_images and fidelity(rows) != "test/psnr":
+        takes = schema.described(name).takes
+        if measured.empty and takes is not None and _form(rows) not in (None, takes):
             raise StoreError(
-                f"no run can have {name} ({schema.metric(name).label}): it takes images, and the data are vectors"
+                f"no run can have {name} ({schema.metric(name).label}): it takes {takes}, and the data are "
+                f"{_form(rows)}"
             )
         if measured.empty:
             judged = (
@@ -136,6 +134,13 @@ def require(frame: pd.DataFrame, *names: str) -> pd.DataFrame:
             evaluators = measured_by(rows, tag).fillna("")
             rows = rows[evaluators == evaluators.mode().iloc[0]]
     return rows.reset_index(drop=True)
+
+
+def _form(rows: pd.DataFrame) -> schema.DataForm | None:
+    """What the data of these runs are; None where nothing tells."""
+    if values(rows, "test/log_jacobian").notna().any():
+        return "vectors"
+    return "images" if values(rows, "test/psnr").notna().any() else None
 
 
 def one_dataset(frame: pd.DataFrame) -> str:

@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from analysis.recommendation.applications import applications
 from hit.config import TrainConfig
 from hit.config.early_stopping import EarlyStopping
 from hit.connection import chosen_experiment
 from hit.delivery.local_state import state_folder
 from hit.errors.run_outcomes import RunOutcome
+from hit.evaluation.form_needs import check_groups_form, check_metrics_form
 from hit.models import check_fit, check_memory, check_values
 from hit.processes.cpus import worker_count
 from hit.processes.devices import select_device
@@ -78,6 +80,13 @@ class Sweep:
         dataset = load_once(base.dataset, base.data_root, select_device("cpu"), base.crop, base.label)
         check_fit(base, dataset.shape)
         check_values(base, dataset)
+        check_groups_form(base.metrics, dataset)
+        check_metrics_form("objectives", [one.name for one in request.choice.objectives], dataset)
+        check_metrics_form("constraints", [one.name for one in request.choice.constraints], dataset)
+        if request.choice.application.strip() != "all":
+            for one in applications(request.choice.application):
+                if one.metric != "test/psnr":  # reconstruction, which vectors have in another metric
+                    check_metrics_form("application", one.metrics(base.layers), dataset)
         check_memory(base, dataset.shape, device, len(dataset.train))
         if base.init_from:
             find_source(Store(), base, dataset.shape)

@@ -97,7 +97,7 @@ def check_fit(config: TrainConfig, image_shape: tuple[int, ...]) -> None:
 
 def check_values(config: TrainConfig, dataset: Dataset) -> None:
     """Raise ConfigError or DataError unless the likelihood of a config can model the values of vectors."""
-    if len(dataset.shape) == 1:
+    if dataset.form == "vectors":
         try:
             standardise(_likelihood(config, dataset.shape), dataset.train, dataset.features)
         except DataError as error:

@@ -26,7 +26,7 @@ def log_dataset(run: RunLog, dataset: Dataset) -> None:
     profile: dict[str, Any] = {
         "train": len(dataset.train.labels),
         "test": len(dataset.test.labels),
-        ("image_shape" if len(dataset.shape) == 3 else "shape"): list(dataset.shape),
+        ("image_shape" if dataset.form == "images" else "shape"): list(dataset.shape),
         "classes": dataset.classes,
     }
     if dataset.features and sum(map(len, dataset.features)) <= _MOST_NAMES:

@@ -23,6 +23,7 @@ from hit.distributions import VectorLikelihood
 from hit.errors import UserError
 from hit.evaluation import evaluate_model
 from hit.evaluation.feature_plots import save_feature_bars, save_feature_table
+from hit.evaluation.form_needs import groups_of_other_form
 from hit.evaluation.latent_plots import save_coordinates, save_scatter
 from hit.evaluation.pictures import PICTURED, reconstructions, samples, save_grid, traversal
 from hit.evaluation.samples import inception_fingerprint, scorer_fingerprint
@@ -118,8 +119,8 @@ def evaluator_fingerprint(group: str, points: int | None = None, classifier: Sam
 @memory_is_told
 def find_scorers(groups: Collection[str], dataset: Dataset, store: Store) -> Scorers:
     """What these groups need: the newest good classifier of the store, asked for once, and the Inception network."""
-    if len(dataset.shape) == 1:
-        return Scorers(missing={group: _NO_IMAGES for group in _WITH_NETWORK if group in groups})
+    if dataset.form == "vectors":
+        return Scorers(missing=dict.fromkeys(groups_of_other_form(groups, dataset), _NO_IMAGES))
     classifier = inception = None
     missing: dict[str, str] = {}
     if "generation" in groups:
@@ -244,7 +245,7 @@ def measure_run(
     weights = run.folder / "weights.safetensors"
     save_weights(weights, model, config.identity(dataset.digest))
     run.artifact(weights, "model")
-    if len(dataset.shape) == 3:
+    if dataset.form == "images":
         _log_pictures(run, model, dataset)
     return measured.metrics
 

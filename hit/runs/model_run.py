@@ -91,7 +91,7 @@ def describe_run(run: RunWriter, config: TrainConfig, dataset: Dataset, model: H
     """What decides the run, in the store before its first step."""
     run.params(config.to_flat())
     numbers = {"parameters": float(sum(p.numel() for p in model.parameters()))}
-    if len(dataset.shape) == 1:
+    if dataset.form == "vectors":
         numbers["dim_z1"] = float(model.latent_shapes[0][0])
     run.metrics(config.numbers() | numbers)
     log_dataset(run, dataset)

@@ -11,6 +11,7 @@ from typing import Any
 from hit.commands import program
 from hit.config import TrainConfig, beta_numbers
 from hit.errors import Interrupted
+from hit.evaluation.form_needs import check_groups_form
 from hit.models import build_model, check_fit, check_memory, check_values
 from hit.processes.devices import select_device, set_threads
 from hit.processes.stop import StopRequest
@@ -74,6 +75,7 @@ def train_run(
     dataset = load_once(config.dataset, config.data_root, device, config.crop, config.label)
     check_fit(config, dataset.shape)
     check_values(config, dataset)
+    check_groups_form(config.metrics, dataset)
     check_memory(config, dataset.shape, device, len(dataset.train))
     source = find_source(Store(uri), config, dataset.shape) if config.init_from else None
     dataset.test.verify(stop.check)  # a training image shows in the first epoch, a test image would after the last

@@ -1,6 +1,6 @@
 """What is declared of a metric: name, unit, direction, label, what it is measured with and by whom, its error."""
 
-__all__ = ["GROUP_TITLES", "Direction", "Metric", "MetricGroup"]
+__all__ = ["GROUP_TITLES", "DataForm", "Direction", "Metric", "MetricGroup"]
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,6 +8,7 @@ from typing import Literal
 from hit.schema.names import Tag
 
 Direction = Literal["minimize", "maximize"]
+DataForm = Literal["images", "vectors"]
 MetricGroup = Literal[
     "config",
     "training",
@@ -53,6 +54,7 @@ class Metric:
         evaluator: the tag that says who measured it; scores of different evaluators do not compare. None where
             nobody but the model and its data decide.
         error: name of the metric that is its standard error, in its unit; empty where it has none.
+        takes: the only form of data that it is measured on; None where it is on any.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Metric:
     group: MetricGroup
     evaluator: Tag | None = None
     error: str = ""
+    takes: DataForm | None = None
 
     @property
     def axis(self) -> str:

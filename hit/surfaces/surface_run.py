@@ -16,6 +16,7 @@ from hit.config.beta_grid import grid_axes
 from hit.data import Dataset
 from hit.delivery.local_state import state_folder
 from hit.errors import StoreError
+from hit.evaluation.form_needs import check_groups_form
 from hit.evaluation.rate_inversion import betas_for
 from hit.models import build_model, check_fit, check_memory, check_values
 from hit.models.surface_model import SurfaceModel, condition_on_betas
@@ -77,6 +78,7 @@ def surface_run(
     dataset = load_once(config.dataset, config.data_root, device, config.crop, config.label)
     check_fit(config, dataset.shape)
     check_values(config, dataset)
+    check_groups_form(config.metrics, dataset)
     check_memory(config, dataset.shape, device, len(dataset.train))
     dataset.test.verify(stop.check)
     stop.check()
