@@ -40,8 +40,6 @@ _LABELS = {
     schema.LabelKind.CONTINUOUS: "continuous labels",
     schema.LabelKind.CLASSES: "labels that are classes",
 }
-#: Groups of metrics of what classifiers of images, and the Inception network, see.
-_OF_IMAGES = ("generation", "inception")
 _COLUMN_OF = {tag: name for name, tag in schema.TAG_COLUMNS.items()}
 
 
@@ -100,8 +98,7 @@ def measured_by(frame: pd.DataFrame, evaluator: schema.Tag) -> pd.Series:
 
 def fidelity(frame: pd.DataFrame) -> str:
     """Name of the metric that says how well the data of these runs come back: PSNR of images, R² of vectors."""
-    of_vectors = "test/reconstruction_r2"
-    return of_vectors if values(finished(frame), of_vectors).notna().any() else "test/psnr"
+    return "test/reconstruction_r2" if _form(finished(frame)) == "vectors" else "test/psnr"
 
 
 def label_kind(frame: pd.DataFrame) -> schema.LabelKind | None:
@@ -134,15 +131,15 @@ def require(frame: pd.DataFrame, *names: str) -> pd.DataFrame:
         measured = rows[values(rows, name).notna()]
         if measured.empty and not schema.is_metric(name):
             raise StoreError(f"no finished run has {name}, which a person has logged")
-        takes_images = name == "test/psnr" or schema.described(name).group in _OF_IMAGES
-        if measured.empty and takes_images and fidelity(rows) != "test/psnr":
+        form, takes = _form(rows), schema.described(name).takes
+        if measured.empty and takes is not None and form not in (None, takes):
             raise StoreError(
-                f"no run can have {name} ({schema.metric(name).label}): it takes images, and the data are vectors"
+                f"no run can have {name} ({schema.metric(name).label}): it takes {takes}, and the data are {form}"
             )
-        kind, takes = label_kind(rows), schema.described(name).labels
-        if measured.empty and kind is not None and takes not in (None, kind):
+        kind, labels = label_kind(rows), schema.described(name).labels
+        if measured.empty and labels is not None and kind not in (None, labels):
             raise StoreError(
-                f"no run can have {name} ({schema.metric(name).label}): it takes {_LABELS[takes]}, and the data have "
+                f"no run can have {name} ({schema.metric(name).label}): it takes {_LABELS[labels]}, and the data have "
                 f"{_LABELS[kind]}"
             )
         if measured.empty:
@@ -162,6 +159,13 @@ def require(frame: pd.DataFrame, *names: str) -> pd.DataFrame:
             evaluators = measured_by(rows, tag).fillna("")
             rows = rows[evaluators == evaluators.mode().iloc[0]]
     return rows.reset_index(drop=True)
+
+
+def _form(rows: pd.DataFrame) -> schema.DataForm | None:
+    """What the data of these runs are; None where nothing tells."""
+    if values(rows, "test/log_jacobian").notna().any():
+        return "vectors"
+    return "images" if values(rows, "test/psnr").notna().any() else None
 
 
 def one_dataset(frame: pd.DataFrame) -> str:

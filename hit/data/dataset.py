@@ -13,7 +13,7 @@ from torch import Tensor
 
 from hit.data.labelled_images import LabelledImages, by, cut
 from hit.errors import DataError
-from hit.schema import LabelKind
+from hit.schema import DataForm, LabelKind
 
 
 @final
@@ -146,6 +146,11 @@ class Dataset:
     def shape(self) -> tuple[int, ...]:
         """Of an example: (C, H, W) of images, (D,) of vectors."""
         return self.train.shape
+
+    @property
+    def form(self) -> DataForm:
+        """What an example is."""
+        return "images" if len(self.shape) == 3 else "vectors"
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

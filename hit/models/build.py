@@ -100,7 +100,7 @@ def _check_parts_of_others(config: TrainConfig, image_shape: tuple[int, ...]) ->
 
 def check_values(config: TrainConfig, dataset: Dataset) -> None:
     """Raise ConfigError or DataError unless the likelihood of a config can model the values of vectors."""
-    if len(dataset.shape) == 1:
+    if dataset.form == "vectors":
         try:
             standardise(_likelihood(config, dataset.shape), dataset.train, dataset.features)
         except DataError as error:

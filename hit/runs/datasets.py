@@ -28,7 +28,7 @@ def log_dataset(run: RunLog, dataset: Dataset) -> None:
     profile: dict[str, Any] = {
         "train": len(dataset.train),
         "test": len(dataset.test),
-        ("image_shape" if len(dataset.shape) == 3 else "shape"): list(dataset.shape),
+        ("image_shape" if dataset.form == "images" else "shape"): list(dataset.shape),
         "classes": dataset.classes,
         "labels": dataset.label_kind.value,
     }

@@ -16,7 +16,7 @@ from hit.data import Dataset
 from hit.delivery.local_state import state_folder
 from hit.errors import StoreError, shown
 from hit.errors.run_outcomes import RunOutcome
-from hit.evaluation.label_needs import check_groups, left_out
+from hit.evaluation.data_needs import check_groups, left_out
 from hit.models import HierarchicalVAE, build_model, check_fit
 from hit.processes.devices import select_device, set_threads
 from hit.processes.jobs import run_jobs

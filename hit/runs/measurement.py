@@ -23,8 +23,8 @@ from hit.data import Dataset
 from hit.distributions import VectorLikelihood
 from hit.errors import UserError
 from hit.evaluation import evaluate_model
+from hit.evaluation.data_needs import left_out
 from hit.evaluation.feature_plots import save_feature_bars, save_feature_table
-from hit.evaluation.label_needs import left_out
 from hit.evaluation.latent_plots import save_coordinates, save_scatter
 from hit.evaluation.pictures import PICTURED, drawn_channels, reconstructions, samples, save_grid, traversal
 from hit.evaluation.samples import inception_fingerprint, scorer_fingerprint
@@ -50,8 +50,7 @@ _LOG = logging.getLogger(__name__)
 _WITH_NETWORK = ("generation", "inception")
 #: Groups that rest on more than the model and its data: these, and what others have written.
 _NOT_ALWAYS = (*_WITH_NETWORK, "extensions")
-#: Why these, and pictures, are left out where the data are vectors.
-_NO_IMAGES = "the data are vectors, and there are no images to judge"
+#: Why pictures are left out where the data are vectors.
 _NO_PICTURES = "the data are vectors; test/reconstruction_mse and features/reconstruction.csv take the place of PSNR"
 
 
@@ -97,9 +96,7 @@ class Measurement:
 
     def reasons(self) -> dict[str, str]:
         """Why something was not measured → which groups, with commas, and of which the rest."""
-        named = {
-            group: f"rest of {group}" if group in self.groups else group for group in GROUPS if group in self.skipped
-        }
+        named = {group: f"rest of {group}" if group in self.groups else group for group in self.skipped}
         return {
             why: ", ".join(named[group] for group in named if self.skipped[group] == why)
             for why in self.skipped.values()
@@ -139,16 +136,14 @@ def evaluator_fingerprint(
 @memory_is_told
 def find_scorers(groups: Collection[str], dataset: Dataset, store: Store) -> Scorers:
     """What these groups need: the newest good classifier of the store, asked for once, and the Inception network."""
-    if len(dataset.shape) == 1:
-        return Scorers(missing={group: _NO_IMAGES for group in _WITH_NETWORK if group in groups})
     classifier = inception = None
-    missing: dict[str, str] = {}
-    if "generation" in groups:
+    missing = {group: why for group, why in left_out(groups, dataset).items() if group in _WITH_NETWORK}
+    if "generation" in groups and "generation" not in missing:
         try:
             classifier = find_scorer(store, dataset)
         except UserError as error:
             missing["generation"] = str(error)
-    if "inception" in groups:
+    if "inception" in groups and "inception" not in missing:
         try:
             check_channels(dataset.image_shape[0])
             inception = InceptionFid(dataset.test.device)
@@ -267,7 +262,7 @@ def measure_run(
     weights = run.folder / "weights.safetensors"
     save_weights(weights, model, config.identity(dataset.digest))
     run.artifact(weights, "model")
-    if len(dataset.shape) == 3:
+    if dataset.form == "images":
         _log_pictures(run, model, dataset)
     return measured.metrics
 

@@ -16,7 +16,7 @@ from hit.commands import program
 from hit.data import Dataset
 from hit.data.folders.stream import StreamedImages
 from hit.errors import CheckpointError, ConfigError, NoScorer, shown
-from hit.evaluation.label_needs import left_out
+from hit.evaluation.data_needs import left_out
 from hit.schema import WEIGHTS
 from hit.store import Store
 from hit.training.checkpoints import load_weights, weights_digest

@@ -11,7 +11,7 @@ from typing import Any
 from hit.commands import program
 from hit.config import TrainConfig, beta_numbers
 from hit.errors import Interrupted
-from hit.evaluation.label_needs import check_groups
+from hit.evaluation.data_needs import check_groups
 from hit.models import build_model, check_fit, check_memory, check_values
 from hit.processes.devices import select_device, set_threads
 from hit.processes.stop import StopRequest

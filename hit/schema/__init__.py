@@ -8,6 +8,7 @@ __all__ = [
     "SCHEMA_VERSION",
     "TAG_COLUMNS",
     "WEIGHTS",
+    "DataForm",
     "Direction",
     "Kind",
     "LabelKind",
@@ -20,7 +21,7 @@ __all__ = [
     "metric",
 ]
 
-from hit.schema.metric_declaration import Direction, Metric
+from hit.schema.metric_declaration import DataForm, Direction, Metric
 from hit.schema.metrics import described, error_of, is_metric, layer_metrics, metric
 from hit.schema.names import (
     CONFIG,

@@ -1,6 +1,6 @@
 """What is declared of a metric: name, unit, direction, label, what it is measured with and by whom, its error."""
 
-__all__ = ["GROUP_TITLES", "Direction", "Metric", "MetricGroup"]
+__all__ = ["GROUP_TITLES", "DataForm", "Direction", "Metric", "MetricGroup"]
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,6 +8,7 @@ from typing import Literal
 from hit.schema.names import LabelKind, Tag
 
 Direction = Literal["minimize", "maximize"]
+DataForm = Literal["images", "vectors"]
 MetricGroup = Literal[
     "config",
     "training",
@@ -56,6 +57,7 @@ class Metric:
             nobody but the model and its data decide.
         error: name of the metric that is its standard error, in its unit; empty where it has none.
         labels: what it takes of the data's labels: classes, or continuous ones; None where it takes none.
+        takes: the only form of data that it is measured on; None where it is on any.
     """
 
     name: str
@@ -66,6 +68,7 @@ class Metric:
     evaluator: Tag | None = None
     error: str = ""
     labels: LabelKind | None = None
+    takes: DataForm | None = None
 
     @property
     def axis(self) -> str:

@@ -26,13 +26,14 @@ _config = partial(Metric, group="config")
 _training = partial(Metric, group="training")
 _core = partial(Metric, group="core")
 _latents = partial(Metric, group="latents")
+_of_vectors = partial(Metric, group="core", takes="vectors")
 _of_classes = partial(_latents, labels=LabelKind.CLASSES)
 _of_numbers = partial(_latents, labels=LabelKind.CONTINUOUS)
 #: What rests on an estimate of information, on an accuracy or on an R², whose protocol decides it.
 _protocol = partial(Metric, group="latents", evaluator=Tag.EVALUATOR)
 _scored = partial(_protocol, labels=LabelKind.CLASSES)
 _regressed = partial(_protocol, labels=LabelKind.CONTINUOUS)
-_judged = partial(Metric, group="generation", evaluator=Tag.JUDGE, labels=LabelKind.CLASSES)
+_judged = partial(Metric, group="generation", evaluator=Tag.JUDGE, labels=LabelKind.CLASSES, takes="images")
 _classifier = partial(Metric, group="classifier", labels=LabelKind.CLASSES)
 _certificate = partial(Metric, group="certificate")
 _analysis = partial(Metric, group="analysis")
@@ -131,11 +132,11 @@ METRICS = (
     *_with_error(_core("test/elbo", "nats per image", "maximize", "ELBO")),
     *_with_error(_core("test/objective", "nats per image", "minimize", "objective D + Σ β_l R_l")),
     *_with_error(_core("test/bits_per_dim", "bits per dimension", "minimize", "−ELBO")),
-    *_with_error(_core("test/psnr", "dB", "maximize", "PSNR")),
+    *_with_error(_core("test/psnr", "dB", "maximize", "PSNR", takes="images")),
     # in its place, of vectors; their features are standardised
-    *_with_error(_core("test/reconstruction_mse", "", "minimize", "mean squared error of reconstructions")),
-    _core("test/reconstruction_r2", "", "maximize", "R² of reconstructions"),
-    _core("test/log_jacobian", "nats per image", None, "distortion of raw minus that of standardised features"),
+    *_with_error(_of_vectors("test/reconstruction_mse", "", "minimize", "mean squared error of reconstructions")),
+    _of_vectors("test/reconstruction_r2", "", "maximize", "R² of reconstructions"),
+    _of_vectors("test/log_jacobian", "nats per image", None, "distortion of raw minus that of standardised features"),
     _scored("test/mi_z{l}", "nats", "maximize", "I(y; z_{l})", error="test/mi_error_z{l}"),
     _scored("test/mi_error_z{l}", "nats", None, "standard error of I(y; z_{l})"),
     _scored("test/mi_ksg_z{l}", "nats", "maximize", "I(y; z_{l}) by Mixed-KSG"),
@@ -166,12 +167,21 @@ METRICS = (
     *_with_error(_judged("sample/diversity", "", "maximize", "diversity of samples")),
     *_with_error(_judged("sample/sharpness", "", "maximize", "sharpness of samples")),
     _judged("sample/fid_classifier", "", "minimize", "Fréchet distance, classifier's features"),
-    Metric("sample/fid_inception", "", "minimize", "FID, Inception features", "inception", Tag.INCEPTION),
+    Metric(
+        "sample/fid_inception", "", "minimize", "FID, Inception features", "inception", Tag.INCEPTION, takes="images"
+    ),
     _judged("sample/precision", "", "maximize", "precision of samples"),
     _judged("sample/recall", "", "maximize", "recall of samples"),
     _judged("sample/density", "", "maximize", "density of samples"),
     _judged("sample/coverage", "", "maximize", "coverage of samples"),
-    Metric("sample/seconds", "s", "minimize", "seconds of scoring samples and reconstructions", "generation"),
+    Metric(
+        "sample/seconds",
+        "s",
+        "minimize",
+        "seconds of scoring samples and reconstructions",
+        "generation",
+        takes="images",
+    ),
     *_with_error(
         _judged("test/reconstruction_accuracy", "", "maximize", "accuracy of the classifier on reconstructions")
     ),

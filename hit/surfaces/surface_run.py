@@ -16,7 +16,7 @@ from hit.config.beta_grid import grid_axes
 from hit.data import Dataset
 from hit.delivery.local_state import state_folder
 from hit.errors import StoreError
-from hit.evaluation.label_needs import check_groups
+from hit.evaluation.data_needs import check_groups
 from hit.evaluation.rate_inversion import betas_for
 from hit.models import build_model, check_fit, check_memory, check_values
 from hit.models.surface_model import SurfaceModel, condition_on_betas

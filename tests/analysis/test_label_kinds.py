@@ -18,7 +18,7 @@ from analysis.report import build
 from hit.config import TrainConfig
 from hit.data import load
 from hit.errors import ConfigError, NoScorer, StoreError
-from hit.evaluation.label_needs import check_groups, check_metrics, left_out
+from hit.evaluation.data_needs import check_groups, check_metrics, left_out
 from hit.processes.stop import StopRequest
 from hit.runs.evaluation_run import candidates, evaluate_run
 from hit.runs.stored_scorer import find_scorer

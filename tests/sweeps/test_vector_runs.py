@@ -173,6 +173,7 @@ def test_a_surface_has_cells(place: Place) -> None:
         (["--likelihood", "bernoulli"], "likelihood must be gaussian or gaussian_learned where features are not all 0"),
         (["--likelihood", "mol"], "likelihood must be gaussian, gaussian_learned or bernoulli for vectors"),
         (["--latent", "conv"], "latent must be dense for vectors"),
+        (["--metrics", "core,generation"], "metrics must not name generation, which takes images, where the data are"),
         (["--label", "color"], "label must name a column of the file, got 'color'"),
     ],
 )
@@ -190,3 +191,29 @@ def test_the_run_says_what_its_features_are(place: Place) -> None:
     profile = json.loads(run.inputs.dataset_inputs[0].dataset.profile)
     assert profile["shape"] == [13]
     assert len(profile["features"]) == 13
+
+
+@pytest.mark.usefixtures("environment")
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            ["--driver", "bayes", "--objectives", "test/psnr"],
+            "objectives must name .* test/reconstruction_r2 takes its",
+        ),
+        (["--driver", "bayes", "--constraints", "test/psnr>=20"], "constraints must name metrics that the data allow"),
+        (["--application", "generation"], "application must name .* got sample/inception_score, which takes images"),
+    ],
+)
+def test_a_search_for_what_images_have_is_refused(place: Place, options: list[str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        sweep([*place.options, *MODEL, *options, "--budget", "4"], StopRequest())
+
+
+@pytest.mark.usefixtures("environment")
+def test_a_search_finds_the_runs_that_come_back_best(place: Place) -> None:
+    search = ["--driver", "bayes", "--objectives", "test/reconstruction_r2,test/rate=min", "--budget", "2"]
+    home = ["--metrics", "core", "--epochs", "3", "--workers", "1", "--experiment", "search", "--further_seeds", "0"]
+    sweep([*place.options, *MODEL, *search, *home], StopRequest())
+    found = list(place.store.runs("search", where="tags.`hit.kind` = 'train'"))
+    assert [run.info.status for run in found] == ["FINISHED"] * 2
