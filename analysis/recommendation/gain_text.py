@@ -59,7 +59,7 @@ def _over_seeds(found: Recommendation) -> str:
         )
     cells = [f"({', '.join(number(beta, 3) for beta in betas)})" for betas in (gain.betas, gain.equal_betas)]
     if gain.betas == gain.equal_betas:
-        text = f"Over seeds no gain is expected, and equal β = {cells[1]} to be best"
+        text = f"Over seeds no gain is expected: equal β = {cells[1]} do best"
     else:
         versus = f"of β = {cells[0]} over β = {cells[1]}, at whatever rates they land"
         value = f"{number(gain.value, 3)}{_unit(found)}"

@@ -52,4 +52,4 @@ def test_means_over_seeds_that_may_not_differ(found: Recommendation) -> None:
     text = gain_sentence(replace(found, expected_gain=Gain(0.5, None, None, free, equal, 0)))
     assert "; all 25 runs share one seed, and its luck, so" in text
     text = gain_sentence(replace(found, expected_gain=Gain(0.0, 0.0, 0.0, equal, equal, 0)))
-    assert text.endswith("Over seeds no gain is expected, and equal β = (1, 1) to be best.")
+    assert text.endswith("Over seeds no gain is expected: equal β = (1, 1) do best.")
