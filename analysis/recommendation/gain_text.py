@@ -36,6 +36,12 @@ def _by_runs(found: Recommendation) -> str:
         return f"Free β gain nothing so far: the best of {equal} ({beta}) is as good as the best run."
     gained = f"{number(found.gain, 3)}{_unit(found)}"
     error = found.gain_error
+    unlikely = found.estimate is not None and found.estimate.at_run_likely < 0.5
+    if unlikely or found.kept < found.count:
+        return (
+            f"Whether free β gain anything does not show in single runs: the best is {gained} better than the best of "
+            f"{equal} ({beta}), and keeps what is asked by luck."
+        )
     if error is None:
         return f"Free β gain {gained} by single runs: the best over the best of {equal} ({beta})."
     gained += f" ± {margin(error)}"

@@ -37,6 +37,12 @@ def test_a_gain_within_its_error_is_not_known(found: Recommendation) -> None:
     assert "where ± is the spread of their seeds" in text
 
 
+def test_a_gain_of_a_run_that_keeps_a_constraint_by_luck(found: Recommendation) -> None:
+    text = gain_sentence(replace(found, equal_value=found.value - 3, gain=3.0, gain_error=0.5, count=2, kept=1))
+    assert text.startswith("Whether free β gain anything does not show in single runs")
+    assert "and keeps what is asked by luck." in text
+
+
 def test_a_gain_of_runs_whose_error_nobody_knows(found: Recommendation) -> None:
     text = gain_sentence(replace(found, equal_value=found.value - 3, gain=3.0, gain_error=None, expected_gain=None))
     assert text.startswith("Free β gain 3 nats per image by single runs")
