@@ -36,6 +36,12 @@ def _by_runs(found: Recommendation) -> str:
         return f"Free β gain nothing so far: the best of {equal} ({beta}) is as good as the best run."
     gained = f"{number(found.gain, 3)}{_unit(found)}"
     error = found.gain_error
+    unlikely = found.estimate is not None and found.estimate.at_run_likely < 0.5
+    if unlikely or found.kept < found.count:
+        return (
+            f"Whether free β gain anything does not show in single runs: the best is {gained} better than the best of "
+            f"{equal} ({beta}), and keeps what is asked by luck."
+        )
     if error is None:
         return f"Free β gain {gained} by single runs: the best over the best of {equal} ({beta})."
     gained += f" ± {margin(error)}"
@@ -59,7 +65,7 @@ def _over_seeds(found: Recommendation) -> str:
         )
     cells = [f"({', '.join(number(beta, 3) for beta in betas)})" for betas in (gain.betas, gain.equal_betas)]
     if gain.betas == gain.equal_betas:
-        text = f"Over seeds no gain is expected, and equal β = {cells[1]} to be best"
+        text = f"Over seeds no gain is expected: equal β = {cells[1]} do best"
     else:
         versus = f"of β = {cells[0]} over β = {cells[1]}, at whatever rates they land"
         value = f"{number(gain.value, 3)}{_unit(found)}"

@@ -179,7 +179,7 @@ def recommend(frame: pd.DataFrame, target: str | Application, *, min_psnr: float
     held = region.contains(np.column_stack([values(ranked, name) for name in rates]), _ROUNDING)
     gain_error, by_seeds = None, False
     if not equal.empty and count > 1:
-        gain_error, by_seeds = _gain_error(best, equal.iloc[0], measured, metric.name, found)
+        gain_error, by_seeds = _gain_error(best, equal.iloc[0], measured[metric.name].where(allowed), measured, found)
     return Recommendation(
         application=target,
         metric=metric,
@@ -264,10 +264,10 @@ def _front(target: Application, ranked: pd.DataFrame) -> pd.DataFrame | None:
 
 
 def _gain_error(
-    best: pd.Series, equal: pd.Series, rows: pd.DataFrame, name: str, found: Estimate | None
+    best: pd.Series, equal: pd.Series, scores: pd.Series, rows: pd.DataFrame, found: Estimate | None
 ) -> tuple[float | None, bool]:
-    """Standard error of the gain, and whether it is by the seeds of both runs."""
-    spreads = [float(values(_replicates_of(run, rows), name).std()) for run in (best, equal)]
+    """Standard error of the gain, and whether it is by the seeds of both runs, all of which keep the constraints."""
+    spreads = [float(scores[_replicates_of(run, rows).index].std(skipna=False)) for run in (best, equal)]
     error = math.hypot(*spreads)
     if math.isfinite(error) and error > 0:
         return error, True

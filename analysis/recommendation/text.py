@@ -108,9 +108,9 @@ def held_sentence(found: Recommendation) -> str:
     if found.candidates == 1 or found.is_constant:
         return ""
     if found.best_inside:
-        return f"{_held(found)}, the best among them."
+        return f"{_held(found).capitalize()}, the best {'one' if found.inside == 1 else 'among them'}."
     why = f": {_why_outside(found, found.estimate)}" if found.estimate else ""
-    return f"{_held(found)}; the best does not{why}."
+    return f"{_held(found).capitalize()}. The best run lies outside{why}."
 
 
 def value_text(found: Recommendation) -> str:
@@ -138,7 +138,7 @@ def _target(found: Recommendation) -> str:
 
 
 def _held(found: Recommendation) -> str:
-    return f"{found.inside} of {_runs(found.candidates)} lie{'s' if found.inside == 1 else ''} there"
+    return f"{found.inside or 'none'} of {_runs(found.candidates)} lie{'' if found.inside > 1 else 's'} there"
 
 
 def _bounds(found: Recommendation) -> str:

@@ -39,11 +39,13 @@ class Replication:
     Attributes:
         rows: one an application.
         alone: how many of them rest on one seed.
+        regions: why the regions, which rest on all runs, do not show how seeds differ; '' where they do.
         commands: train further seeds of the models named, each with the model's name.
     """
 
     rows: list[SeedRow]
     alone: int
+    regions: str
     commands: list[tuple[Markup, str]]
 
 
@@ -67,7 +69,8 @@ def replication(frame: pd.DataFrame, found: Sequence[Recommendation], base_url: 
                 models.setdefault(_group(run), run)
     commands = [(run_link(run, base_url), seeds_command(frame, run, seeds[group])) for group, run in models.items()]
     known = [(link, command) for link, command in commands if command]
-    return Replication(rows, sum(row.alone for row in rows), known)
+    seeds_of_all = found[0].seeds
+    return Replication(rows, sum(row.alone for row in rows), "" if seeds_of_all.differ else seeds_of_all.told, known)
 
 
 def _row(found: Recommendation, seeds: dict[str, list[int]], count: int, base_url: str) -> SeedRow:

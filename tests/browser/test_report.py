@@ -177,6 +177,15 @@ def test_the_switch_moves_the_region_and_the_sentence(open_tab: OpenTab, report:
     assert tab.errors == []
 
 
+def test_a_region_that_says_little_is_dashed_and_empty(open_tab: OpenTab, tmp_path: Path) -> None:
+    tab = opened(open_tab, write(grid_frame(5).head(6), tmp_path / "few.html"))
+    drawn = "document.querySelector('.map .plot').data.find(one => one.name?.startsWith('region to target'))"
+    name, dash, fill = tab.page.evaluate(f"(one => [one.name, one.line.dash, one.fill ?? 'none'])({drawn})")
+    assert (name, dash, fill) == ("region to target (no error known)", "dash", "none")
+    assert "has no known uncertainty" in tab.page.locator(".sentence").first.inner_text()
+    tab.screenshot("report-few-runs")
+
+
 def test_the_button_turns_light_into_dark_and_back(open_tab: OpenTab, report: Path) -> None:
     tab = opened(open_tab, report)
     paper = "getComputedStyle(document.body).backgroundColor"

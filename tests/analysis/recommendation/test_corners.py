@@ -112,6 +112,7 @@ def test_seeds_of_the_best_model_that_break_a_constraint_are_told(make_frame: Ma
     frame.loc[twins[frame.loc[twins, "run_id"] != found.run["run_id"]], "test/psnr"] = 1.0
     assert recommend(frame, "compression").run["run_id"] == found.run["run_id"]
     assert "1 of 3 runs of this model keeps what is asked" in told(frame, "compression")
+    assert not recommend(frame, "compression").gain_by_seeds
 
 
 @pytest.mark.parametrize(("layers", "side"), [(1, 5), (4, 2), (1, 12)])

@@ -37,6 +37,12 @@ def test_a_gain_within_its_error_is_not_known(found: Recommendation) -> None:
     assert "where ± is the spread of their seeds" in text
 
 
+def test_a_gain_of_a_run_that_keeps_a_constraint_by_luck(found: Recommendation) -> None:
+    text = gain_sentence(replace(found, equal_value=found.value - 3, gain=3.0, gain_error=0.5, count=2, kept=1))
+    assert text.startswith("Whether free β gain anything does not show in single runs")
+    assert "and keeps what is asked by luck." in text
+
+
 def test_a_gain_of_runs_whose_error_nobody_knows(found: Recommendation) -> None:
     text = gain_sentence(replace(found, equal_value=found.value - 3, gain=3.0, gain_error=None, expected_gain=None))
     assert text.startswith("Free β gain 3 nats per image by single runs")
@@ -52,4 +58,4 @@ def test_means_over_seeds_that_may_not_differ(found: Recommendation) -> None:
     text = gain_sentence(replace(found, expected_gain=Gain(0.5, None, None, free, equal, 0)))
     assert "; all 25 runs share one seed, and its luck, so" in text
     text = gain_sentence(replace(found, expected_gain=Gain(0.0, 0.0, 0.0, equal, equal, 0)))
-    assert text.endswith("Over seeds no gain is expected, and equal β = (1, 1) to be best.")
+    assert text.endswith("Over seeds no gain is expected: equal β = (1, 1) do best.")

@@ -111,4 +111,6 @@ def test_the_page_has_the_table(make_frame: MakeFrame) -> None:
     section = page.partition("Which sentences rest on one seed?")[2].partition("All regions")[0]
     assert "<strong>4 of 4.</strong>" in section
     assert section.count("python -m sweeps --seeds 0,1,2 --grid_1") >= 3
-    assert "<strong>None.</strong>" in build(make_frame(4, seeds=2)).partition("rest on one seed?")[2][:400]
+    several = build(make_frame(4, seeds=2)).partition("rest on one seed?")[2][:400]
+    assert "<strong>None.</strong>" in several
+    assert "Regions rest on all runs: the 32 runs are of 2 seeds only." in several
