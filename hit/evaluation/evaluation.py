@@ -37,6 +37,7 @@ from hit.schema.metric_groups import GROUPS
 
 _BATCH = 500  # images, and fewer where they are larger than 64×64 pixels
 _BATCH_PIXELS = _BATCH * 64 * 64
+_OUTPUTS = 100  # numbers that a likelihood has for a pixel; of more, fewer images
 
 
 @dataclass(frozen=True)
@@ -176,7 +177,8 @@ def _pass_over_test_set(
     parts: list[list[tuple[Tensor, ...]]] = [[] for _ in range(model.layers)]
     families: tuple[type[LatentDistribution], ...] = ()
     channels, height, width = dataset.image_shape
-    for images in batches(dataset.test, min(_BATCH, max(1, _BATCH_PIXELS // (height * width)))):
+    room = _BATCH_PIXELS // math.ceil(model.likelihood.outputs(channels) / _OUTPUTS)
+    for images in batches(dataset.test, min(_BATCH, max(1, room // (height * width)))):
         check()
         x = model.prepare(images)
         evidence = model.inference.evidence(x)
