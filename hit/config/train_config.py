@@ -44,9 +44,9 @@ class TrainConfig:
     likelihood: Annotated[
         Literal["bernoulli", "bernoulli_grey", "gaussian", "gaussian_learned", "mol"],
         Field(
-            description="p(x|z_1): bernoulli (any images but colour, rounded), bernoulli_grey (not rounded, as the "
-            "research code's MNIST), gaussian (fixed σ), gaussian_learned (one learned σ) "
-            "or mol (discretised mixture of logistics: 256 levels, any channels)"
+            description="p(x|z_1): bernoulli (grey images, rounded), bernoulli_grey (not rounded, as the research "
+            "code's MNIST), gaussian (fixed σ), gaussian_learned (one learned σ) "
+            "or mol (discretised mixture of logistics: 256 levels, grey or colour)"
         ),
     ] = "bernoulli"
     sigma: Annotated[
