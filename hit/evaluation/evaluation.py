@@ -40,6 +40,7 @@ from hit.schema.metric_groups import GROUPS
 
 _BATCH = 500  # images, and fewer where they are larger than 64×64 pixels
 _BATCH_PIXELS = _BATCH * 64 * 64
+_OUTPUTS = 100  # numbers that a likelihood has for a pixel; of more, fewer images
 
 
 @dataclass(frozen=True)
@@ -192,7 +193,9 @@ def _pass_over_test_set(
     parts: list[list[tuple[Tensor, ...]]] = [[] for _ in range(model.layers)]
     families: tuple[type[LatentDistribution], ...] = ()
     dims, is_vector = math.prod(dataset.shape), isinstance(model.likelihood, VectorLikelihood)
-    for images in batches(dataset.test, min(_BATCH, max(1, _BATCH_PIXELS // math.prod(dataset.shape[-2:])))):
+    channels, *sides = dataset.shape
+    room = _BATCH_PIXELS // math.ceil(model.likelihood.outputs(channels) / _OUTPUTS)
+    for images in batches(dataset.test, min(_BATCH, max(1, room // math.prod(sides)))):
         check()
         x = model.prepare(images)
         evidence = model.inference.evidence(x)

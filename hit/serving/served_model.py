@@ -8,6 +8,7 @@ __all__ = ["ServedModel", "describe", "latent_name", "load_folder"]
 
 import json
 import logging
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,8 +30,9 @@ from hit.serving.request_params import MOST_SAMPLES, ServedParams, refuse_unknow
 from hit.training.checkpoints import load_weights
 
 _FORMAT = "hit-served-1"
-#: Examples a pass, so that memory does not grow with the request.
+#: Examples a pass, so that memory does not grow with the request; fewer of images larger than 64×64 pixels.
 _BATCH = 256
+_BATCH_PIXELS = _BATCH * 64 * 64
 
 Arrays = dict[str, np.ndarray]
 
@@ -64,6 +66,7 @@ class ServedModel:
         self.features = tuple(features)
         self.examples = IMAGES if len(shape) == 3 else VECTORS
         self.most_samples = most_samples or usual_samples(shape)
+        self._batch = min(_BATCH, max(1, _BATCH_PIXELS // math.prod(shape[-2:])))
 
     def predict(self, data: Any, params: Mapping[str, Any] | None = None) -> Arrays:
         """What MLflow calls, for POST /invocations, too.
@@ -114,9 +117,9 @@ class ServedModel:
         noise = self.model.noise(len(z), self._generator(seed)) if sampled else None
         drawn = []
         with torch.no_grad():
-            for start in range(0, len(z), _BATCH):
-                part = z[start : start + _BATCH]
-                own = None if noise is None else [above[start : start + _BATCH] for above in noise]
+            for start in range(0, len(z), self._batch):
+                part = z[start : start + self._batch]
+                own = None if noise is None else [above[start : start + self._batch] for above in noise]
                 drawn.append(self._decoded(layer, part, own))
         return {self.examples: _array(torch.cat(drawn))}
 
@@ -130,7 +133,7 @@ class ServedModel:
             raise DataError(f"count must be from 1 to {self.most_samples} (${MOST_SAMPLES} bounds it), got {count}")
         noise = self.model.noise(count, self._generator(seed))
         with torch.no_grad():
-            parts = zip(*(layer.split(_BATCH) for layer in noise), strict=True)
+            parts = zip(*(layer.split(self._batch) for layer in noise), strict=True)
             drawn = [self.model.restore(self.model.generate(part)) for part in parts]
             return {self.examples: _array(torch.cat(drawn))}
 
@@ -157,9 +160,9 @@ class ServedModel:
         noise = self.model.noise(len(x), self._generator(seed)) if sampled else None
         parts = []
         with torch.no_grad():
-            for start in range(0, len(x), _BATCH):
-                own = None if noise is None else [layer[start : start + _BATCH] for layer in noise]
-                parts.append(take(self.model(x[start : start + _BATCH], own, sample=sampled)))
+            for start in range(0, len(x), self._batch):
+                own = None if noise is None else [layer[start : start + self._batch] for layer in noise]
+                parts.append(take(self.model(x[start : start + self._batch], own, sample=sampled)))
         return lambda index: _array(torch.cat([part[index] for part in parts]))
 
     def _decoded(self, layer: int, z: Tensor, noise: Sequence[Tensor] | None) -> Tensor:

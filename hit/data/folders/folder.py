@@ -3,6 +3,7 @@
 __all__ = ["CROP", "LARGEST_IN_MEMORY", "read_folder"]
 
 import hashlib
+import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +20,8 @@ from hit.data.folders.stream import open_stream
 from hit.data.labelled_images import LabelledImages
 from hit.data.splitting import split_in_two
 from hit.errors import DataError
+
+_LOG = logging.getLogger(__name__)
 
 #: Side of the crops of large images where none is asked for, pixels, and of the largest ones that may stay whole.
 CROP = 256
@@ -73,7 +76,10 @@ def _streamed(listing: Listing) -> Sides | None:
     width, height = size = image_size(paths[0])
     if max(size) <= LARGEST_IN_MEMORY:
         return None
-    if max(size) > CROP or min(size) == CROP or any(image_size(path) != size for path in paths):
+    if max(size) > CROP or min(size) == CROP:
+        return CROP
+    if (other := next((path for path in paths if image_size(path) != size), None)) is not None:
+        _LOG.info("%s is not of %d×%d pixels, as others are: images are crops of %d×%d", other, *size, CROP, CROP)
         return CROP
     return None if 3 * height * width * len(paths) <= _MOST_BYTES else (height, width)
 

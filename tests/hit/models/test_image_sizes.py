@@ -1,6 +1,7 @@
 """Images of any size and number of channels: what the networks make of them, and that only real pixels count."""
 
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from hit.models.image_sizes import LARGEST_SIDE, SMALLEST_SIDE, ImageSize
 from hit.models.surface_model import condition_on_betas, fold
 from hit.training.checkpoints import load_weights, save_weights
 from hit.training.objective import objective
+from tests.commands import ROOT
 
 SIDES = st.integers(SMALLEST_SIDE, LARGEST_SIDE)
 SIZES = [(8, 8), (9, 13), (17, 64), (64, 64), (96, 128), (256, 255)]
@@ -165,23 +167,35 @@ def test_any_size_comes_back(height: int, width: int, channels: int, kind: dict[
     assert tuple(z.shape[1:] for z in outcome.latents) == model.latent_shapes
 
 
-@pytest.mark.parametrize(
-    ("kind", "side", "z1", "z2"),
-    [
-        ({}, 64, (2, 4, 4), (20,)),
-        ({}, 256, (2, 4, 4), (20,)),
-        ({"latent": "conv"}, 16, (2, 8, 8), (2, 4, 4)),
-        ({"latent": "conv"}, 64, (2, 16, 16), (2, 4, 4)),
-        ({"model": "lvae", "latent": "conv"}, 128, (2, 16, 16), (2, 4, 4)),
-        ({"model": "lvae", "latent": "conv"}, 256, (2, 16, 16), (2, 4, 4)),
-        ({"model": "vae"}, 28, (2, 7, 7), None),
-        ({"model": "vae"}, 256, (2, 16, 16), None),
-    ],
-)
-def test_sizes_of_latents(kind: dict[str, object], side: int, z1: tuple[int, ...], z2: tuple[int, ...] | None) -> None:
-    """As the docs say."""
-    config = TrainConfig.from_flat({"channels": 2, "likelihood": "gaussian", **kind})
-    assert _outline(config, (3, side, side)).latent_shapes == ((z1,) if z2 is None else (z1, z2))
+#: Columns of the tables of docs/reference/image-sizes.md.
+COLUMNS = [
+    {"latent": "dense"},
+    {"latent": "conv"},
+    {"model": "lvae", "latent": "dense"},
+    {"model": "lvae", "latent": "conv"},
+    {"model": "vae"},
+]
+
+
+def test_the_page_says_what_is_built() -> None:
+    page = (ROOT / "docs" / "reference" / "image-sizes.md").read_text()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in page.splitlines()]
+    of_sizes = [row for row in rows if re.fullmatch(r"\d+ × \d+", row[0])]
+    assert len(of_sizes) == 22, "two tables of eleven sizes"
+    for name, *told in of_sizes:
+        height, width = map(int, name.split(" × "))
+        models = [
+            _outline(TrainConfig.from_flat({"likelihood": "gaussian", **kind}), (3, height, width)) for kind in COLUMNS
+        ]
+        if "·" in told[0]:
+            counts = [sum(parameter.numel() for parameter in model.parameters()) for model in models]
+            assert [cell.partition(" · ")[0] for cell in told] == [f"{count:,}" for count in counts]
+            continue
+        dense, conv, ladder, conv_ladder, vae = (model.latent_shapes for model in models)
+        assert ladder == dense
+        assert conv_ladder == conv
+        maps = [" × ".join(map(str, shape[1:])) for shape in (dense[0], *conv, vae[0])]
+        assert told == [str(ImageSize(height, width).halvings), *maps]
 
 
 @pytest.mark.parametrize("latent", ["dense", "conv"])

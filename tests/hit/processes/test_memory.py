@@ -10,7 +10,7 @@ from hit.config import TrainConfig
 from hit.errors import ConfigError, OutOfMemory
 from hit.evaluation import evaluate_model
 from hit.models import build_model, check_memory
-from hit.models.build import _outline
+from hit.models.build import _NUMBERS_A_PIXEL, _outline
 from hit.models.memory_footprint import step_bytes, weight_bytes
 from hit.processes.memory import as_refusal, memory_is_told, memory_of
 from hit.runs.measurement import find_scorers
@@ -59,6 +59,21 @@ def test_the_outline_has_the_shapes_of_the_model() -> None:
         real = build_model(config, GREY)
         assert [p.shape for p in outline.parameters()] == [p.shape for p in real.parameters()]
         assert 4 * 28 * 28 * 16 <= step_bytes(outline, GREY) < 100 * 4 * 28 * 28 * 16
+
+
+def test_what_a_step_keeps_is_below_what_lets_it_pass_without_a_look() -> None:
+    """Of any size, also where padding or the likelihood takes more than the maps do."""
+    for flat, shape in [
+        ({"channels": 1, "likelihood": "mol"}, (3, 32, 32)),
+        ({"channels": 2, "likelihood": "mol", "latent": "conv"}, (5, 17, 17)),
+        ({"channels": 4, "likelihood": "gaussian", "latent": "conv", "z_dims": "3,5"}, (3, 9, 9)),
+        ({"channels": 16, "model": "lvae", "likelihood": "gaussian", "latent": "conv"}, (2, 33, 33)),
+        ({"channels": 16, "likelihood": "mol"}, (1, 8, 129)),
+    ]:
+        config = TrainConfig.from_flat(flat)
+        outline = _outline(config, shape)
+        widest = config.channels + outline.likelihood.outputs(shape[0])
+        assert step_bytes(outline, shape) < 4 * _NUMBERS_A_PIXEL * widest * shape[1] * shape[2], (flat, shape)
 
 
 def test_looking_at_the_outline_draws_no_number() -> None:

@@ -1,5 +1,6 @@
 """Streamed images: the same batches whoever reads them, and nothing that a user has to clean up."""
 
+import logging
 import os
 import shutil
 import signal
@@ -197,7 +198,9 @@ class TestWhenStreamed:
         assert data.image_shape == (3, 256, 256)
         assert data.digest == load(str(own), crop=256).digest
 
-    def test_images_of_one_size_keep_it(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_images_of_one_size_keep_it(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
         """Up to 256 pixels; what would fill the memory is streamed whole, with the same pixels."""
         for seed in range(12):
             path = tmp_path / "abc"[seed % 3] / f"{seed:02}.png"
@@ -217,7 +220,9 @@ class TestWhenStreamed:
         Image.fromarray(noise(11, 130, 100)).save(odd)
         with pytest.raises(DataError, match=r"must have one size where crop is 0, 130×90 pixels, but .*11.png is 130×"):
             [*batches(streamed.train, 12), *batches(streamed.test, 12)]
+        caplog.set_level(logging.INFO, "hit")
         assert load(str(tmp_path), workers=0).image_shape == (3, 256, 256), "of several sizes: crops"
+        assert caplog.messages == [f"{odd} is not of 130×90 pixels, as others are: images are crops of 256×256"]
 
     def test_exif_turns_sizes_too(self, tmp_path: Path) -> None:
         exif = Image.Exif()
