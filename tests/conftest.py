@@ -5,12 +5,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 
-from hit.processes.setup import ENVIRONMENT, show_lines
+from hit.processes.setup import ENVIRONMENT, THREAD_VARIABLES, show_lines
 
 os.environ.update(ENVIRONMENT | os.environ)  # as a command's
-torch.set_num_threads(1)  # the models of the tests are too small to share
+# What the tests compute is too small to share. Two processes of tests on two cores, each with two threads of BLAS that
+# spin, take several times as long. It is read when numpy and torch are loaded, so these come after.
+for _variable in THREAD_VARIABLES:
+    if _variable != "HIT_THREADS":  # which is an option of ours, and tested as such
+        os.environ.setdefault(_variable, "1")
+
+import torch  # noqa: E402
+
+torch.set_num_threads(1)
 
 
 def _folder(variable: str, what: str) -> Path:
