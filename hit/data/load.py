@@ -7,17 +7,17 @@ from pathlib import Path
 
 import torch
 
-from hit.config.paths import given_path
+from hit.config.dataset_form import DATASETS, DatasetForm, dataset_form
 from hit.data.dataset import Dataset, Split
 from hit.data.digits import read_digits
 from hit.data.folders.folder import CROP, read_folder
 from hit.data.npz import read_npz
 from hit.data.torchvision_sets.download import DataRoot, ensure
 from hit.data.torchvision_sets.sources import SOURCES
-from hit.errors import DataError, nearest
+from hit.errors import DataError
 
 #: The data sets known by name.
-NAMES = ("digits", "mnist", "binary_mnist", "fashion_mnist", "cifar10", "svhn", "imagenet")
+NAMES = DATASETS
 
 _IMAGENET_FILES = ("train", "val")
 
@@ -45,44 +45,32 @@ def load(name: str, root: str = "", crop: int = 0, workers: int | None = None) -
     """
     name = name.strip()
     DataRoot.find(root)  # one that cannot be reached is a mistake, whether it is needed or not
-    if os.sep in name or name.startswith("~"):
-        given_path("dataset", name)
+    form = dataset_form(name, crop)
     try:
-        return _load(name, root, crop, workers)
+        return _load(name, form, root, crop, workers)
     except DataError as error:
         raise DataError(f"dataset {name!r}: {error}") from error
 
 
-def _load(name: str, root: str, crop: int, workers: int | None) -> Dataset:
-    if crop < 0:
-        raise DataError(f"crop must be 0 or more pixels, got {crop}")
+def _load(name: str, form: DatasetForm, root: str, crop: int, workers: int | None) -> Dataset:
     if name == "imagenet":
         train, test, classes = read_folder(_imagenet(DataRoot.find(root)), crop or CROP, workers)
         return _checked(Dataset(name, train, test, classes))
     path = Path(os.path.expanduser(name))
-    if name not in NAMES and path.suffix.lower() != ".npz" and name and os.path.isdir(path):
-        # unlike Path.is_dir, os.path.isdir is False where permission is denied
+    if form is DatasetForm.FOLDER:
         train, test, classes = read_folder(path, crop, workers)
         return _checked(Dataset(name, train, test, classes))
-    if crop and (name in NAMES or path.suffix.lower() == ".npz"):
-        raise DataError(f"crop must be 0 but for imagenet and folders of images, got {crop}")
+    if form is DatasetForm.FILE:
+        return _checked(Dataset(name, *read_npz(path)))
     if name == "digits":
         return Dataset(name, *read_digits(), classes=10)
-    if name in NAMES:
-        source = SOURCES[name.removeprefix("binary_")]
-        data_root = DataRoot.find(root)
-        ensure(source, data_root)
-        kept = source.read(data_root.path)
-        if name == "binary_mnist":
-            kept = (_binarise(kept[0]), _binarise(kept[1]))
-        return Dataset(name, *kept, classes=10)
-    if path.suffix.lower() == ".npz":
-        return _checked(Dataset(name, *read_npz(path)))
-    if os.path.isfile(path):
-        raise DataError("a file of data must end in .npz; images are given as a folder of images by class")
-    if os.sep in name:
-        raise DataError("there is no such file or folder")
-    raise DataError(f"unknown{nearest(name.lower(), NAMES)}; or the path of an .npz file or of a folder of images")
+    source = SOURCES[name.removeprefix("binary_")]
+    data_root = DataRoot.find(root)
+    ensure(source, data_root)
+    kept = source.read(data_root.path)
+    if name == "binary_mnist":
+        kept = (_binarise(kept[0]), _binarise(kept[1]))
+    return Dataset(name, *kept, classes=10)
 
 
 def _checked(dataset: Dataset) -> Dataset:

@@ -78,6 +78,11 @@ def test_a_filter_that_matches_nothing_is_named(store: type[FakeStore]) -> None:
         runs(where="metrics.seed = 9", sweep="abc")
 
 
+def test_a_misspelt_name_in_a_filter_is_told(store: type[FakeStore]) -> None:
+    with pytest.raises(StoreError, match=r"has where='metrics.beta1 < 3'; did you mean 'metrics.beta_1 < 3'\?$"):
+        runs(where="metrics.beta1 < 3")
+
+
 def test_runs_of_another_schema_are_named(store: type[FakeStore], grid: pd.DataFrame) -> None:
     store.frame = grid.assign(schema="0")
     with pytest.raises(StoreError, match=r"of schema 0: name another experiment, or use the version of hit"):
