@@ -11,7 +11,6 @@ from pydantic.dataclasses import dataclass
 from hit.cli import CONFIG, Parser
 from hit.config import TrainConfig, flat_defaults
 from hit.config.beta_grid import GRID_DEFAULTS, GRID_HELP, BetaGrid, axis_layer, grid_axes
-from hit.config.dataset_form import dataset_form
 from hit.config.field_roles import BETA, Role, role_of
 from hit.config.field_types import MOST_SEED, MOST_VALUES, Text, whole_number
 from hit.config.machine_options import WorkerOptions
@@ -77,7 +76,6 @@ class SweepRequest:
         options = build(SweepOptions, parsed["sweep"])
         running = build(RunningOptions, parsed["running"])
         base = TrainConfig.from_flat(parsed[CONFIG])
-        dataset_form(base.dataset, base.crop)
         choosing = build(ChoosingOptions, parsed["choosing"])
         # Where rates are asked for, β starts at one value.
         free = [layer for layer in range(1, base.layers + 1) if not base.targets.steered(layer)]

@@ -13,6 +13,7 @@ from hit.schema import Kind
 from hit.schema.experiments import Experiment
 from hit.store import Store, to_frame
 from tests.many_runs import fill_store
+from tests.stores import new_database
 
 
 class FakeStore:
@@ -91,7 +92,7 @@ def test_runs_of_another_schema_are_named(store: type[FakeStore], grid: pd.DataF
 
 @pytest.fixture(scope="module")
 def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
-    uri = f"sqlite:///{tmp_path_factory.mktemp('query')}/store.db"
+    uri = new_database(tmp_path_factory.mktemp("query") / "store.db")
     fill_store(uri, 12, epochs=4)
     return uri
 

@@ -8,6 +8,7 @@ from hit.schema import Kind, Tag
 from hit.store import Store
 from hit.store.filters import hint_for_none, meant
 from hit.tracking import RunWriter
+from tests.stores import new_database
 
 FILTERS = {
     "beta_1 < 1": "metrics.beta_1 < 1",
@@ -30,7 +31,7 @@ FILTERS = {
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     folder = tmp_path_factory.mktemp("filters")
-    with RunWriter.begin(kind=Kind.TRAIN, name="", state_dir=folder, uri=f"sqlite:///{folder}/store.db") as run:
+    with RunWriter.begin(kind=Kind.TRAIN, name="", state_dir=folder, uri=new_database(folder / "store.db")) as run:
         run.params(TrainConfig().to_flat())
         run.metrics({"beta_1": 0.5, "beta_2": 2.0, "beta_4": 2.0, "epochs": 4.0, "test/psnr": 20.0})
     return Store(f"sqlite:///{folder}/store.db")
