@@ -94,6 +94,7 @@ class Query:
 
     def _explain(self) -> None:
         from hit.store import Store
+        from hit.store.filters import hint_for_none
 
         name, store = str(self.experiment), Store(self._uri)
         make = train_commands(name)
@@ -102,7 +103,7 @@ class Query:
         filters = {"where": self.where, "sweep": self.sweep}
         chosen = " and ".join(f"{name}={value!r}" for name, value in filters.items() if value)
         if chosen:
-            raise StoreError(f"no run of experiment {name!r} has {chosen}")
+            raise StoreError(f"no run of experiment {name!r} has {chosen}{hint_for_none(self.where)}")
         raise StoreError(f"experiment {name!r} holds no runs: {make}")
 
 

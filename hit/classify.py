@@ -15,6 +15,7 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from hit.cli import Parser, entry_point
+from hit.config.dataset_kind import dataset_kind
 from hit.config.field_types import BatchSize, Crop, LearningRate, Seed, Text
 from hit.config.machine_options import MachineOptions
 from hit.config.options import CROP_HELP, build
@@ -88,6 +89,7 @@ def parser() -> Parser:
 def main(argv: list[str], stop: "StopRequest") -> None:
     """Parse the options, train, print the scores and the run's id."""
     options = build(ClassifyOptions, parser().parse(argv)["classifier"])
+    dataset_kind(options.dataset, options.crop)
 
     from tqdm import tqdm
 

@@ -11,12 +11,15 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from hit.cli import Parser, entry_point
+from hit.commands import program
 from hit.config.field_types import Text
 from hit.config.machine_options import Experiment, MachineOptions, StateDir
 from hit.config.options import build
-from hit.schema import Kind
+from hit.schema import Kind, Tag
 
 if TYPE_CHECKING:
+    from mlflow.entities import Run
+
     from hit.processes.stop import StopRequest
 
 _WHICH = "run ids with commas, or all"
@@ -45,7 +48,10 @@ def parser() -> Parser:
 
 
 def main(argv: list[str], stop: "StopRequest") -> None:
-    """Parse the options, do what they ask for run by run, or list the runs on stdout, a line each."""
+    """Parse the options, do what they ask for run by run, or list the runs on stdout, a line each.
+
+    Runs whose process is gone are ended as FAILED in any case, as every command does for its experiment.
+    """
     options = build(RecoverOptions, parser().parse(argv)["recover"])
 
     from filelock import Timeout
@@ -53,8 +59,10 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     from hit.config import TrainConfig
     from hit.connection import connect
     from hit.delivery.local_state import state_folder
-    from hit.errors import ConfigError, StoreError, shown
+    from hit.errors import ConfigError, StoreError, StoreRefused, shown
+    from hit.recovery import end_lost_here
     from hit.recovery.incomplete_runs import adopted, choose, delivered, dropped, find_incomplete
+    from hit.recovery.undelivered import find_local_runs
     from hit.tracking import RunWriter
 
     asked = {"deliver": options.deliver, "adopt": options.adopt, "drop": options.drop}
@@ -68,20 +76,23 @@ def main(argv: list[str], stop: "StopRequest") -> None:
         else contextlib.nullcontext()
     )
     with own_run:
-        client, silent = None, ""
+        client, silent = None, StoreError()
         try:
             client = connect()
         except StoreError as error:
-            silent = str(error)
+            silent = error
+        else:
+            with contextlib.suppress(StoreRefused):  # a store that we may not write to can be read all the same
+                for run in end_lost_here(find_local_runs(folder), client):
+                    print(_ended(run), file=sys.stderr)
         found = [one for one in find_incomplete(folder, client) if one.run_id != project_run]
         if not any(asked.values()):
             for one in found:
                 print(one)
             runs = "1 run" if len(found) == 1 else f"{len(found)} runs"
-            print(silent or f"{runs} in {folder} that a store lacks something of", file=sys.stderr)
-            return
-        if client is None and (options.deliver or options.adopt):
-            raise StoreError(silent)
+            print(f"{runs} in {folder} that a store lacks something of", file=sys.stderr)
+        if client is None and (options.deliver or options.adopt or not options.drop):
+            raise silent
         failed = 0
         for action, which in asked.items():
             for one in choose(found, action, which):
@@ -100,6 +111,17 @@ def main(argv: list[str], stop: "StopRequest") -> None:
         if failed:
             runs = "1 run" if failed == 1 else f"{failed} runs"
             raise StoreError(f"{runs} could not be dealt with as asked; the reasons stand above")
+
+
+def _ended(run: "Run") -> str:
+    """What is told of a run that was ended, and how it goes on."""
+    name = f"run {run.info.run_id} {run.info.run_name!r}"
+    how = f"; go on with: {program('hit.train')} --resume {run.info.run_id}" if _is_model(run) else ""
+    return f"{name} said RUNNING and its process is gone: it is FAILED now{how}"
+
+
+def _is_model(run: "Run") -> bool:
+    return bool(run.data.tags.get(Tag.KIND) == Kind.TRAIN)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from pydantic.dataclasses import dataclass
 from hit.cli import CONFIG, Parser, entry_point
 from hit.config import TrainConfig, flat_defaults
 from hit.config.beta_grid import GRID_DEFAULTS, GRID_HELP, grid_axes
+from hit.config.dataset_kind import dataset_kind
 from hit.config.field_roles import Role, role_of
 from hit.config.field_types import LEAST_BETA, Beta, LearningRate, RunId, Text
 from hit.config.machine_options import WORKERS_HELP, WorkerOptions, Workers
@@ -78,6 +79,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     flat = parsed[CONFIG]
     asked = TrainConfig.from_flat({"state_dir": flat.get("state_dir", "")} if options.resume else flat)
     rates = _rates(parsed["rates"], options)
+    dataset_kind(asked.dataset, asked.crop, asked.label)
 
     from tqdm import tqdm
 

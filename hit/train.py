@@ -11,6 +11,7 @@ from pydantic.dataclasses import dataclass
 
 from hit.cli import CONFIG, Parser, entry_point
 from hit.config import TrainConfig
+from hit.config.dataset_kind import dataset_kind
 from hit.config.early_stopping import EARLY_STOPPING_HELP, EarlyStopping
 from hit.config.field_types import RunId, Text
 from hit.config.machine_options import ExperimentOptions
@@ -52,6 +53,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     asked = TrainConfig.from_flat({"state_dir": flat.get("state_dir", "")} if options.resume else flat)
     if not options.resume:
         EarlyStopping.parse(options.early_stopping, asked.layers)
+    dataset_kind(asked.dataset, asked.crop, asked.label)
 
     from tqdm import tqdm
 

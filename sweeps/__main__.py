@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from hit.cli import Parser, entry_point
+from hit.config.dataset_kind import dataset_kind
 from hit.schema import Kind
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     from sweeps.spec.request import SweepRequest
 
     request = SweepRequest.parse(parsed)
+    dataset_kind(request.base.dataset, request.base.crop, request.base.label)
 
     from hit.errors import StoreError
     from hit.ui.views import charts_line

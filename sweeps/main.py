@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from hit.cli import Parser, entry_point
+from hit.config.dataset_kind import dataset_kind
 from hit.config.field_types import Text
 from hit.config.options import build, output_file
 from hit.schema import Kind
@@ -46,6 +47,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     from sweeps.spec.request import SweepRequest
 
     request = SweepRequest.parse(parsed)
+    dataset_kind(request.base.dataset, request.base.crop, request.base.label)
     page = build(PageOptions, parsed["report"])
     output_file(page.output)
     print("loading", file=sys.stderr, flush=True)

@@ -138,16 +138,26 @@ class Sweep:
         )
         return result
 
+    def _earlier_starts(self) -> int:
+        where = f"tags.`{Tag.DEFINITION}` = '{self.definition}'"
+        return sum(1 for _ in Store().runs(self.experiment, where=where, kind=Kind.SWEEP))
+
     @property
     def _what(self) -> str:
         return self.options.driver if self.driver.wanted is None else f"{self.driver.wanted} cells"
 
     def writer(self, stop: StopRequest, run_id: str | None) -> RunWriter:
-        """The sweep's own run: a new one, or the one that `mlflow run` has made."""
+        """The sweep's own run: a new one, or the one that `mlflow run` has made.
+
+        Every start is a run of its own, with its own budget and workers; all but the first are numbered, so that they
+        can be told apart.
+        """
+        start = 1 + self._earlier_starts()
+        name = f"sweep {self.base.model} {self.base.dataset} ({self._what})"
         return RunWriter.begin_or_take_over(
             run_id,
             kind=Kind.SWEEP,
-            name=command_name(f"sweep {self.base.model} {self.base.dataset} ({self._what})"),
+            name=command_name(f"{name}, start {start}" if start > 1 else name),
             state_dir=state_folder(self.base),
             experiment=self.experiment,
             tags={Tag.DEFINITION: self.definition},

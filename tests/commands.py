@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mlflow import MlflowClient
 
-from tests.stores import clean_environment
+from tests.stores import clean_environment, new_database
 
 ROOT = Path(__file__).resolve().parent.parent
 #: A model that trains in seconds on one thread.
@@ -35,7 +35,7 @@ class Commands:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.state = folder / "state"
-        self.uri = f"sqlite:///{folder}/store.db"
+        self.uri = new_database(folder / "store.db")
         bin_folder = Path(sys.executable).parent
         self.environment = clean_environment(
             MLFLOW_TRACKING_URI=self.uri,

@@ -5,12 +5,53 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 
-from hit.processes.setup import ENVIRONMENT, show_lines
+from hit.processes.setup import ENVIRONMENT, THREAD_VARIABLES, show_lines
 
 os.environ.update(ENVIRONMENT | os.environ)  # as a command's
-torch.set_num_threads(1)  # the models of the tests are too small to share
+# What the tests compute is too small to share. Two processes of tests on two cores, each with two threads of BLAS that
+# spin, take several times as long. It is read when numpy and torch are loaded, so these come after.
+for _variable in THREAD_VARIABLES:
+    if _variable != "HIT_THREADS":  # which is an option of ours, and tested as such
+        os.environ.setdefault(_variable, "1")
+
+import torch  # noqa: E402
+
+torch.set_num_threads(1)
+
+#: Files that take longest, longest first: of several processes, each with whole files, one would end long after the
+#: others if it began with one of these last.
+_LONGEST = (
+    "tests/hit/test_commands.py",
+    "tests/browser/test_report_pictures.py",
+    "tests/sweeps/test_sweep.py",
+    "tests/sweeps/launchers/test_launchers.py",
+    "tests/browser/test_report.py",
+    "tests/hit/test_stream_commands.py",
+    "tests/analysis/report/test_page.py",
+    "tests/hit/cli/test_console.py",
+    "tests/browser/test_mlflow_ui.py",
+    "tests/browser/test_report_layout.py",
+    "tests/analysis/test_documented_commands.py",
+    "tests/analysis/test_walkthrough.py",
+    "tests/analysis/test_commands.py",
+    "tests/analysis/test_register.py",
+    "tests/analysis/recommendation/test_optimum.py",
+    "tests/hit/training/test_rate_controller.py",
+)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let pytest-xdist take files in our order, not in that of how many tests they have."""
+    if hasattr(config.option, "loadscopereorder"):
+        config.option.loadscopereorder = False
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files first, where several processes share the tests."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        rank = {name: at for at, name in enumerate(_LONGEST)}
+        items.sort(key=lambda item: rank.get(item.location[0], len(rank)))
 
 
 def _folder(variable: str, what: str) -> Path:

@@ -5,10 +5,10 @@ __all__ = ["CONFIG", "Parser"]
 import argparse
 from collections.abc import Mapping, Sequence
 from itertools import chain
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn, get_args, get_origin
 
 from hit.commands import program
-from hit.config import describe, flat_defaults
+from hit.config import TrainConfig, describe, flat_defaults
 from hit.config.field_roles import is_option
 from hit.config.options import defaults, infos
 from hit.config.part_options import option_helps
@@ -40,7 +40,7 @@ class Parser(argparse.ArgumentParser):
         super().__init__(
             prog=program(module),
             description=description,
-            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+            formatter_class=_Help,
             allow_abbrev=False,
         )
         self._layered = tuple(f"--{beginning}" for beginning in layered)
@@ -55,8 +55,9 @@ class Parser(argparse.ArgumentParser):
     def add_options(self, title: str, options: type[Any]) -> None:
         """One option a field of a pydantic dataclass; `parse` returns their values under `title`."""
         self.sources[title] = options
-        values = defaults(options)
-        self.add_group(title, values, {name: infos(options)[name].description or "" for name in values})
+        values, fields = defaults(options), infos(options)
+        helps = {name: fields[name].description or "" for name in values}
+        self.add_group(title, values, helps, {name: _form(fields[name].annotation) for name in values})
 
     def add_config(self, *, leave_out: Sequence[str] = (), **other_defaults: Any) -> None:
         """One option a flat field of TrainConfig; `parse` returns their values under "model and training".
@@ -67,7 +68,9 @@ class Parser(argparse.ArgumentParser):
         """
         self._own_defaults = other_defaults
         values = {name: value for name, value in (flat_defaults() | other_defaults).items() if name not in leave_out}
-        self.add_group(CONFIG, values, {name: describe(name) for name in values})
+        fields = infos(TrainConfig)
+        forms = {name: _form(fields[name].annotation) for name in values if name in fields and name != "z_dims"}
+        self.add_group(CONFIG, values, {name: describe(name) for name in values}, forms)
 
     def defaults(self) -> dict[str, Any]:
         """Option → default, of all groups."""
@@ -138,12 +141,44 @@ class Parser(argparse.ArgumentParser):
                 return f"; here it is {shown(f'--{other}{name.removeprefix(beginning)}')}"
         return nearest(name, chain(*self._groups.values()))
 
-    def add_group(self, title: str, values: Mapping[str, Any], helps: Mapping[str, str]) -> None:
-        """One option a name of `values`, which holds the defaults; `parse` returns them under `title`."""
+    def add_group(
+        self, title: str, values: Mapping[str, Any], helps: Mapping[str, str], forms: Mapping[str, str] | None = None
+    ) -> None:
+        """One option a name of `values`, which holds the defaults; `parse` returns them under `title`.
+
+        Args:
+            title: of the group.
+            values: option → default.
+            helps: option → what it is.
+            forms: option → what its value looks like; where left out, the type of the default.
+        """
         group = self.add_argument_group(title)
         self._groups[title] = list(values)
         for name, value in values.items():
-            group.add_argument(f"--{name}", default=value, metavar=type(value).__name__, help=helps[name] or " ")
+            form = (forms or {}).get(name) or _form(type(value))
+            group.add_argument(f"--{name}", default=value, metavar=form, help=helps[name] or " ")
+
+
+class _Help(argparse.HelpFormatter):
+    """Help with defaults, but for those that are empty: what an empty value means stands in the text."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        if not action.option_strings or action.default in (None, "", argparse.SUPPRESS):
+            return action.help
+        default = str(action.default).lower() if isinstance(action.default, bool) else "%(default)s"
+        return f"{action.help} (default: {default})"
+
+
+def _form(kind: Any) -> str:
+    """What a value looks like: its choices where they are few words.
+
+    >>> _form(Literal["gp", "tpe"]), _form(bool), _form(str), _form(int)
+    ('{gp,tpe}', '{true,false}', 'text', 'int')
+    """
+    if get_origin(kind) is Literal:
+        return f"{{{','.join(map(str, get_args(kind)))}}}"
+    names = {bool: "{true,false}", int: "int", float: "float"}
+    return names.get(kind, "text")
 
 
 def _extensions(argv: Sequence[str]) -> str:

@@ -1,6 +1,14 @@
 """Addresses of run stores: what they mean, how one is made from a path, and what tells two stores apart."""
 
-__all__ = ["DEFAULT_TRACKING_URI", "is_database", "place", "sqlite_path", "sqlite_uri", "tracking_uri"]
+__all__ = [
+    "DEFAULT_TRACKING_URI",
+    "is_database",
+    "named_by",
+    "place",
+    "sqlite_path",
+    "sqlite_uri",
+    "tracking_uri",
+]
 
 import os
 import re
@@ -35,20 +43,32 @@ def tracking_uri(uri: str | None = None) -> str:
     Raises:
         StoreError: it is not an address of a store.
     """
+    by = named_by(uri)
     uri = (uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_TRACKING_URI).strip()
     scheme, colon, rest = uri.partition(":")
     name = scheme.lower().partition("+")[0]
     if colon and (name not in _SCHEMES or not rest.startswith("//")) and uri != "databricks":
         known = ", ".join(f"{name}://" for name in _SCHEMES)
-        raise StoreError(f"tracking store must be an address that starts with {known}, got {redact(uri)!r}")
+        raise StoreError(f"tracking store{by} must be an address that starts with {known}, got {redact(uri)!r}")
     uri = scheme.lower() + colon + rest
     if name == "sqlite":
         path = sqlite_path(uri)
         if path is None:
-            raise StoreError(f"a tracking store of SQLite must be sqlite:///PATH, a file, got {uri!r}")
+            raise StoreError(f"a tracking store of SQLite{by} must be sqlite:///PATH, a file, got {uri!r}")
         query = make_url(uri).query if "?" in uri and path.name != Path(rest).name else {}
         return sqlite_uri(path.absolute()) + (f"?{urlencode(query, doseq=True)}" if query else "")
     return uri.rstrip("/") if name in ("http", "https") else uri
+
+
+def named_by(uri: str | None = None) -> str:
+    """Where the address of the store comes from, for messages; '' of one that the code names.
+
+    >>> named_by("http://host:5000")
+    ''
+    """
+    if uri:
+        return ""
+    return " (MLFLOW_TRACKING_URI)" if os.environ.get("MLFLOW_TRACKING_URI") else " (MLFLOW_TRACKING_URI is not set)"
 
 
 def is_database(uri: str) -> bool:

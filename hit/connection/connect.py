@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-from hit.connection.addresses import is_database, sqlite_path, sqlite_uri, tracking_uri
+from hit.connection.addresses import is_database, named_by, sqlite_path, sqlite_uri, tracking_uri
 from hit.connection.first_use import alone_in_database, has_tables, settles, until_made
 from hit.connection.reachability import open_sqlite, probe_database, probe_server
 from hit.connection.store_errors import first_line, translated
@@ -52,7 +52,7 @@ def connect(uri: str | None = None) -> MlflowClient:
         StoreError: its address is none, or it cannot be made.
     """
     address = tracking_uri(uri)
-    path = sqlite_path(address)
+    path, by = sqlite_path(address), named_by(uri)
     if path is not None and uri is None and os.environ.get("MLFLOW_RUN_ID") and not os.path.exists(path):
         raise StoreError(
             f"the store of `mlflow run` must hold its run, got {path}, which is not there: `mlflow run` starts "
@@ -63,7 +63,7 @@ def connect(uri: str | None = None) -> MlflowClient:
         os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     try:
         if path is not None:
-            return _open_file(path, address)
+            return _open_file(path, address, by)
         if is_database(address):
             return _open_database(address)
         if address.startswith(("http://", "https://")):
@@ -71,9 +71,9 @@ def connect(uri: str | None = None) -> MlflowClient:
             return MlflowClient(address)
         return until_made(lambda: _ask(address))
     except StoreAway as error:
-        raise StoreAway(f"tracking server must answer, got no answer from {redact(address)}: {error}") from None
+        raise StoreAway(f"tracking server must answer, got no answer from {redact(address)}{by}: {error}") from None
     except StoreRefused as error:
-        raise StoreRefused(f"tracking store {redact(address)} cannot be used: {error}") from None
+        raise StoreRefused(f"tracking store {redact(address)}{by} cannot be used: {error}") from None
 
 
 def experiment_id(client: MlflowClient, experiment: str | Experiment) -> str:
@@ -180,14 +180,14 @@ def _by_id(client: MlflowClient, home: str) -> Experiment:
         raise StoreError(f"MLFLOW_EXPERIMENT_ID must be the id of an experiment in the store, got {home!r}") from None
 
 
-def _open_file(path: Path, address: str) -> MlflowClient:
+def _open_file(path: Path, address: str, by: str) -> MlflowClient:
     try:
         if path.exists() and not path.is_file():
-            raise StoreError(f"tracking store must be a file, got the folder {path}")
+            raise StoreError(f"tracking store must be a file, got the folder {path}{by}")
         if path.exists() and path.stat().st_size and has_tables(open_sqlite(path)):
             return until_made(lambda: _ask(address))
         if not _takes_files(path.parent):
-            raise StoreError(f"tracking store must lie in a writable directory, got {path}")
+            raise StoreError(f"tracking store must lie in a writable directory, got {path}{by}")
         with _locked(path):
             if not path.exists():
                 _make_file(path, address)

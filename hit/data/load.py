@@ -8,15 +8,15 @@ from pathlib import Path
 
 import torch
 
+from hit.config.dataset_kind import DatasetKind, dataset_kind
 from hit.config.parts import DATASETS
-from hit.config.paths import given_path
 from hit.data.dataset import Dataset, Split
 from hit.data.folders.folder import read_folder
 from hit.data.named import DataRequest
 from hit.data.npz import read_npz
-from hit.data.tables import TABLES, read_table
+from hit.data.tables import read_table
 from hit.data.torchvision_sets.download import DataRoot
-from hit.errors import DataError, nearest, shown
+from hit.errors import DataError, shown
 from hit.schema import LabelKind
 
 #: Our data sets that are known by name; `hit.config.parts.DATASETS` has those of extensions, too.
@@ -49,46 +49,27 @@ def load(name: str, root: str = "", crop: int = 0, workers: int | None = None, *
     """
     name = name.strip()
     DataRoot.find(root)  # one that cannot be reached is a mistake, whether it is needed or not
-    if os.sep in name or name.startswith("~"):
-        given_path("dataset", name)
+    kind = dataset_kind(name, crop, label)
     try:
-        return _load(name, root, crop, workers, label)
+        return _load(name, kind, root, crop, workers, label)
     except DataError as error:
         raise DataError(f"dataset {name!r}: {error}") from error
 
 
-def _load(name: str, root: str, crop: int, workers: int | None, label: str) -> Dataset:
-    if crop < 0:
-        raise DataError(f"crop must be 0 or more pixels, got {crop}")
+def _load(name: str, kind: DatasetKind, root: str, crop: int, workers: int | None, label: str) -> Dataset:
     path = Path(os.path.expanduser(name))
-    part = DATASETS.get(name) if name in DATASETS else None
-    is_table = part is None and path.suffix.lower() in TABLES and not os.path.isdir(path)
-    if label and not is_table:
-        raise DataError(f"label must be empty but for CSV and Parquet files, got {shown(label)}")
-    if part is None and path.suffix.lower() != ".npz" and name and os.path.isdir(path):
-        # unlike Path.is_dir, os.path.isdir is False where permission is denied
-        train, test, classes = read_folder(path, crop, workers)
-        return _checked(Dataset(name, train, test, classes))
-    if crop and (is_table or path.suffix.lower() == ".npz" if part is None else not part.crops):
-        raise DataError(f"crop must be 0 but for imagenet and folders of images, got {crop}")
-    if part is not None:
-        dataset = part(DataRequest(name, DataRoot.find(root), crop, workers))
-        if not isinstance(dataset, Dataset):
-            raise DataError(f"it must be read as a Dataset, got {shown(dataset)}")
-        return dataset if name in NAMES and not part.crops else _checked(replace(dataset, name=name))
-    if path.suffix.lower() == ".npz":
-        return _checked(Dataset(name, *read_npz(path)))
-    if is_table:
-        train, test, classes, features = read_table(path, label)
-        return _checked(Dataset(name, train, test, classes, features))
-    if os.path.isfile(path):
-        raise DataError("a file of data must end in .npz, .csv or .parquet; images are given as a folder")
-    if os.sep in name:
-        raise DataError("there is no such file or folder")
-    raise DataError(
-        f"unknown{nearest(name.lower(), DATASETS.names())}; or the path of an .npz, .csv or .parquet file, or of a "
-        "folder of images"
-    )
+    match kind:
+        case DatasetKind.FOLDER:
+            return _checked(Dataset(name, *read_folder(path, crop, workers)))
+        case DatasetKind.ARCHIVE:
+            return _checked(Dataset(name, *read_npz(path)))
+        case DatasetKind.TABLE:
+            return _checked(Dataset(name, *read_table(path, label)))
+    part = DATASETS.get(name)
+    dataset = part(DataRequest(name, DataRoot.find(root), crop, workers))
+    if not isinstance(dataset, Dataset):
+        raise DataError(f"it must be read as a Dataset, got {shown(dataset)}")
+    return dataset if name in NAMES and not part.crops else _checked(replace(dataset, name=name))
 
 
 def _checked(dataset: Dataset) -> Dataset:

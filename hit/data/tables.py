@@ -1,6 +1,6 @@
 """Vectors and labels from a user's table: a CSV or a Parquet file, a row an example, a column a feature."""
 
-__all__ = ["TABLES", "read_table"]
+__all__ = ["read_table"]
 
 import csv
 import re
@@ -23,8 +23,6 @@ from hit.errors import DataError, nearest, shown
 if TYPE_CHECKING:
     import pandas as pd
 
-#: Ends of the names of the files that are tables.
-TABLES = (".csv", ".parquet")
 #: Columns that are the label where none is named.
 _USUAL_LABELS = ("label", "y")
 #: Says that no column is.

@@ -16,6 +16,7 @@ from hit.delivery.drain import Drain
 from hit.delivery.journal import Journal, Record
 from hit.delivery.ownership import Ownership
 from hit.errors import RunDeleted, RunGone, StoreAway, StoreError, TakenOver
+from hit.errors.redaction import redact
 
 _LOG = logging.getLogger(__name__)
 
@@ -52,6 +53,7 @@ class Delivery(threading.Thread):
         self._trouble_since = 0.0
         self._told: type[StoreError] | None = None
         self._run_id = run_id
+        self._store = f"the store at {redact(str(client.tracking_uri))}"
         self._journal = journal
         self._queue = DeliveryQueue(client, run_id, journal)
         self._ownership = Ownership(client, run_id) if heartbeat else None
@@ -139,7 +141,7 @@ class Delivery(threading.Thread):
         if not isinstance(self.trouble, StoreAway):
             return ""
         since = time.strftime("%H:%M:%S", time.localtime(self._trouble_since))
-        return f"the store has not answered since {since} ({self.trouble})"
+        return f"{self._store} has not answered since {since} ({self.trouble})"
 
     def _lacks(self) -> str:
         match self.trouble:
@@ -150,14 +152,15 @@ class Delivery(threading.Thread):
                 how = f"brought there as a new run by: {program('hit.recover')} --adopt {self._run_id}"
             case _:
                 how = "delivered by the next command that uses this state_dir and store"
-        why = self.waits_for or self.trouble or "the store has not answered in time"
+        why = self.waits_for or self.trouble or f"{self._store} has not answered in time"
         return f"{why}; what the store lacks is kept in {self._journal.folder}, and {how}"
 
     def _drain(self, drain: Drain) -> None:
         started = time.monotonic()
         self._hurry.set()
         while self.is_alive() and (self._journal.unsent or (self.refused and not self._retried_last.is_set())):
-            if not drain.keep_waiting(time.monotonic() - started, self.waits_for):
+            why = self.waits_for or f"{self._store} is slow"
+            if not drain.keep_waiting(time.monotonic() - started, why):
                 break
             self._wake.set()
             time.sleep(0.02 if time.monotonic() - started < 1 else 0.5)

@@ -39,14 +39,14 @@ class Drain:
 
         Args:
             waited: seconds so far.
-            why: what is waited for, in words; empty: the store answers, and is slow.
+            why: what is waited for, in words.
         """
         if self._stop.hurried:
             self._hurried_after = min(self._hurried_after, waited)
             return waited - self._hurried_after < _SECONDS_WHEN_HURRIED
         if waited > self._tell_after:
             self._tell_after = waited + _SECONDS_BETWEEN_LINES
-            said = f"waiting: {why or 'the store is slow'}; Ctrl-C leaves the last numbers on disk"
+            said = f"waiting: {why}; Ctrl-C leaves the last numbers on disk"
             _LOG.warning(said)
         return not self._stop.requested or waited < _SECONDS_WHEN_STOPPED
 

@@ -153,7 +153,9 @@ class Interrupted(EndsWork):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """A hint: the known word nearest to `name`, or all of them where none is near and they are few.
+    """A hint: the known word nearest to `name`, or all of them where none is near and they are few; '' of none.
+
+    Of many, those least unlike it are named, in the order in which they are known.
 
     >>> nearest("gvae", ["ghvae", "lvae", "vae"])
     "; did you mean 'ghvae'?"
@@ -161,15 +163,20 @@ def nearest(name: str, known: Iterable[str]) -> str:
     '; known: ghvae, lvae'
     >>> nearest("xyz", map(str, range(100)))
     '; known: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 and 88 more'
+    >>> nearest("xyz", [])
+    ''
     """
     known = list(known)
+    if not known:
+        return ""
     close = difflib.get_close_matches(name[:_SHOWN], known, n=1, cutoff=0.5)
     if close:
         return f"; did you mean {close[0]!r}?"
     if len(known) <= _FEW:
         return f"; known: {', '.join(known)}"
-    near = difflib.get_close_matches(name[:_SHOWN], known, n=_FEW, cutoff=0.2) or known[:_FEW]
-    return f"; known: {', '.join(near)} and {len(known) - len(near)} more"
+    likely = dict.fromkeys([*difflib.get_close_matches(name[:_SHOWN], known, n=_FEW, cutoff=0.2), *known])
+    told = [*likely][:_FEW]
+    return f"; known: {', '.join(one for one in known if one in told)} and {len(known) - len(told)} more"
 
 
 def shown(value: Any) -> str:

@@ -88,9 +88,8 @@ def choose(found: Sequence[IncompleteRun], option: str, which: str) -> list[Inco
     known = [one.run_id for one in ordered]
     for run_id in named:
         if run_id not in known:
-            raise ConfigError(
-                f"{option} must name runs that a store lacks something of, got {run_id!r}{nearest(run_id, known)}"
-            )
+            hint = nearest(run_id, known) or "; there is none"
+            raise ConfigError(f"{option} must name runs that a store lacks something of, got {run_id!r}{hint}")
     return [one for one in ordered if one.run_id in named]
 
 

@@ -1,21 +1,25 @@
 """What earlier processes left behind: numbers that the store lacks, and runs that say RUNNING and are not."""
 
-__all__ = ["end_lost", "end_unstarted", "mark_lost", "recover"]
+__all__ = ["end_lost", "end_lost_here", "end_unstarted", "mark_lost", "recover"]
 
 import contextlib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from filelock import Timeout
 from mlflow import MlflowClient
 from mlflow.entities import Run, RunTag
 from mlflow.exceptions import MlflowException
 
 from hit.connection import connect
 from hit.connection.store_errors import translated
+from hit.delivery.journal import JOURNAL, Journal
+from hit.delivery.local_state import lock_run
 from hit.delivery.ownership import LOST, remove_end
 from hit.errors import RunGone, StoreError
 from hit.errors.redaction import redact
 from hit.errors.run_outcomes import RunOutcome
-from hit.recovery.undelivered import deliver_undelivered
+from hit.recovery.undelivered import LocalRun, deliver_undelivered
 from hit.schema import Kind, Tag
 from hit.schema.endings import Ending, end_tags
 from hit.schema.experiments import Experiment
@@ -46,6 +50,45 @@ def end_lost(store: Store, experiment: str | Experiment) -> int:
                 run = store.run(run.info.run_id)
                 ended += is_lost(run) and mark_lost(store.client, run)  # it may have been taken over since
     return ended
+
+
+def end_lost_here(found: Iterable[LocalRun], client: MlflowClient) -> Iterator[Run]:
+    """End the runs of folders of this machine that say RUNNING and have nobody behind them; each as it was.
+
+    One whose journal knows how it ended is left for its delivery. What is not in the store is not ours to tell of.
+
+    Raises:
+        StoreError: the store refuses, or does not answer (`StoreAway`).
+    """
+    for local in found:
+        if not local.belongs_to(client) or _knows_its_end(local):
+            continue
+        try:
+            run = client.get_run(local.run_id)
+        except MlflowException as error:
+            fault = translated(error)
+            if not isinstance(fault, RunGone):
+                raise fault from None
+            continue
+        if run.info.lifecycle_stage == "active" and is_lost(run) and mark_lost(client, run):
+            yield run
+
+
+def _knows_its_end(local: LocalRun) -> bool:
+    """Whether the journal of a run says how it ended, or a process writes to it."""
+    if not (local.folder / JOURNAL).is_file():
+        return False
+    try:
+        lock = lock_run(local.folder)
+    except (Timeout, StoreError):
+        return True
+    try:
+        with contextlib.closing(Journal(local.folder)) as journal:
+            return bool(journal.unsent and journal.status)
+    except StoreError:
+        return True
+    finally:
+        lock.release()
 
 
 def mark_lost(client: MlflowClient, run: Run) -> bool:

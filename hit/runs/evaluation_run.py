@@ -36,6 +36,7 @@ from hit.schema import WEIGHTS, Kind, Tag
 from hit.schema.experiments import Experiment
 from hit.schema.metric_groups import ALL, GROUPS
 from hit.store import Store
+from hit.store.filters import hint_for_none
 from hit.store.whole_config import whole_config
 from hit.tracking import RunWriter
 from hit.training.checkpoints import load_weights
@@ -103,6 +104,7 @@ def candidates(
     if not runs:
         raise StoreError(
             f"where must match a run of experiment {str(experiment)!r}, got {shown(where)}, which matches none"
+            + hint_for_none(where)
         )
     return [_candidate(run, frozenset(groups), again) for run in runs]
 

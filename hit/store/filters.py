@@ -1,13 +1,13 @@
-"""Filters on runs that MLflow refuses, in words of our names: what was probably meant."""
+"""Filters on runs that MLflow refuses, or that no run matches, in words of our names: what was probably meant."""
 
-__all__ = ["meant", "refusal"]
+__all__ = ["hint_for_none", "meant", "refusal"]
 
 import difflib
 import re
 
 from hit.config import flat_defaults
-from hit.config.field_roles import is_option
-from hit.schema import TAG_COLUMNS, is_metric, layer_metrics
+from hit.config.field_roles import is_layered, is_option
+from hit.schema import TAG_COLUMNS, Tag, is_metric, layer_metrics
 
 _ENTITIES = {
     **dict.fromkeys(("metric", "metrics"), "metrics"),
@@ -24,6 +24,8 @@ _PART = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 _LAYERS = 3  # of which names are compared with a misspelt one
+#: How alike our name is to one that MLflow takes, and that may be somebody's own.
+_VERY_ALIKE = 0.75
 
 
 def refusal(where: str, reason: str) -> str:
@@ -38,6 +40,18 @@ def refusal(where: str, reason: str) -> str:
     reason = reason.partition(" Valid keys are")[0]
     hint = "; MLflow joins clauses by 'and' alone" if re.search(r"\bor\b", where, re.IGNORECASE) else ""
     return f"the store cannot answer {where!r}: {reason}{hint}"
+
+
+def hint_for_none(where: str) -> str:
+    """A hint on a filter that is understood and that no run matches: names that are nearly ours; '' where all are.
+
+    >>> print(hint_for_none("metrics.beta1 < 3 and params.modle LIKE '%vae' and tags.team = 'a'"))
+    ; did you mean "metrics.beta_1 < 3 and params.model LIKE '%vae' and tags.team = 'a'"?
+    >>> hint_for_none("metrics.beta_1 < 3 and tags.`hit.sweep` = 'a'")
+    ''
+    """
+    better = _PART.sub(lambda part: part[0] if part["text"] else _nearly_ours(part["name"]), where)
+    return f"; did you mean {better!r}?" if better != where else ""
 
 
 def meant(where: str) -> str:
@@ -69,14 +83,30 @@ def _name(name: str, number: str) -> str:
     return _quoted(home, bare) if home and ("/" in bare or is_option(bare)) and bare == key else name
 
 
-def _known(key: str) -> str:
+def _nearly_ours(name: str) -> str:
+    """A name with its entity as it is, or the one of ours that it is nearly."""
+    entity, dot, key = name.partition(".")
+    home, bare = _ENTITIES.get(entity.lower(), ""), key.strip("`")
+    ours = {
+        "metrics": is_metric(bare),
+        "params": bare in flat_defaults() or is_layered(bare) or is_option(bare),
+        "tags": bare in [*Tag] or bare.startswith("mlflow."),
+    }
+    if not dot or ours.get(home, True):
+        return name
+    if home == "params" and (near := difflib.get_close_matches(bare, flat_defaults(), n=1, cutoff=_VERY_ALIKE)):
+        return _quoted(home, near[0])
+    return _known(bare, _VERY_ALIKE) or name
+
+
+def _known(key: str, alike: float = 0.6) -> str:
     """The name of a metric, param or tag of ours, as MLflow takes it; the nearest, '' where none is near."""
     metrics = [declared.name for declared in layer_metrics(_LAYERS)]
     homes = dict.fromkeys(metrics, "metrics")
     homes = dict.fromkeys(flat_defaults(), "params") | homes | dict.fromkeys(TAG_COLUMNS, "tags")
     if is_metric(key):
         return _quoted("metrics", key)
-    close = [key] if key in homes else difflib.get_close_matches(key, homes, n=1, cutoff=0.6)
+    close = [key] if key in homes else difflib.get_close_matches(key, homes, n=1, cutoff=alike)
     if not close:
         return ""
     return _quoted(homes[close[0]], str(TAG_COLUMNS.get(close[0], close[0])))

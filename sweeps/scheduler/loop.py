@@ -244,7 +244,7 @@ class _Sweep:
 
     def _patiently(self, ask: Callable[[], AnswerT]) -> AnswerT:
         """What the store answers; one that is away is waited for: the children go on meanwhile."""
-        return wait_for_store(ask, self._check)
+        return wait_for_store(ask, self._check, str(self._store.client.tracking_uri))
 
     @property
     def _spent(self) -> int:

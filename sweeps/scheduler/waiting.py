@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from hit.errors import StoreAway
+from hit.errors.redaction import redact
 
 _LOG = logging.getLogger(__name__)
 
@@ -16,12 +17,13 @@ SECONDS_BETWEEN_QUESTIONS = 2.0
 AnswerT = TypeVar("AnswerT")
 
 
-def wait_for_store(ask: Callable[[], AnswerT], check: Callable[[], None]) -> AnswerT:
+def wait_for_store(ask: Callable[[], AnswerT], check: Callable[[], None], address: str) -> AnswerT:
     """What the store answers; while it is away, it is asked again and again, and that is said once.
 
     Args:
         ask: a question to the store.
         check: called before every question; raises to give up.
+        address: of the store; told without its credentials.
 
     Raises:
         Interrupted, RunDeleted: from `check`.
@@ -34,6 +36,6 @@ def wait_for_store(ask: Callable[[], AnswerT], check: Callable[[], None]) -> Ans
             return ask()
         except StoreAway as error:
             if not told:
-                _LOG.warning("waiting for the store: %s", error)
+                _LOG.warning("waiting for the store at %s: %s", redact(address), error)
             told = True
             time.sleep(SECONDS_BETWEEN_QUESTIONS)

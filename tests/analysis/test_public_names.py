@@ -10,6 +10,7 @@ import pytest
 
 import analysis
 from tests.many_runs import fill_store
+from tests.stores import new_database
 
 #: In a process of its own, which has imported nothing.
 SCRIPT = """
@@ -36,7 +37,7 @@ def test_names_are_loaded_when_they_are_asked_for_and_former_imports_work() -> N
 
 
 def test_the_names_do_what_they_say(tmp_path: Path, grid: pd.DataFrame) -> None:
-    uri = f"sqlite:///{tmp_path}/store.db"
+    uri = new_database(tmp_path / "store.db")
     fill_store(uri, 3, epochs=2)
     frame = analysis.runs(tracking_uri=uri)
     assert len(frame) == len(analysis.Query(tracking_uri=uri).runs()) == 3

@@ -13,6 +13,7 @@ from hit.schema import Kind
 from hit.schema.experiments import Experiment
 from hit.store import Store, to_frame
 from tests.many_runs import fill_store
+from tests.stores import new_database
 
 
 class FakeStore:
@@ -78,6 +79,11 @@ def test_a_filter_that_matches_nothing_is_named(store: type[FakeStore]) -> None:
         runs(where="metrics.seed = 9", sweep="abc")
 
 
+def test_a_misspelt_name_in_a_filter_is_told(store: type[FakeStore]) -> None:
+    with pytest.raises(StoreError, match=r"has where='metrics.beta1 < 3'; did you mean 'metrics.beta_1 < 3'\?$"):
+        runs(where="metrics.beta1 < 3")
+
+
 def test_runs_of_another_schema_are_named(store: type[FakeStore], grid: pd.DataFrame) -> None:
     store.frame = grid.assign(schema="0")
     with pytest.raises(StoreError, match=r"of schema 0: name another experiment, or use the version of hit"):
@@ -86,7 +92,7 @@ def test_runs_of_another_schema_are_named(store: type[FakeStore], grid: pd.DataF
 
 @pytest.fixture(scope="module")
 def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
-    uri = f"sqlite:///{tmp_path_factory.mktemp('query')}/store.db"
+    uri = new_database(tmp_path_factory.mktemp("query") / "store.db")
     fill_store(uri, 12, epochs=4)
     return uri
 

@@ -30,7 +30,7 @@ from hit.schema import Kind, Tag
 from hit.serving.model_registry import model_name, register_run, registry_word
 from hit.store import Store
 from hit.tracking import RunWriter
-from tests.stores import Server, clean_environment
+from tests.stores import Server, clean_environment, new_database
 
 MakeFrame = Callable[..., pd.DataFrame]
 
@@ -210,7 +210,7 @@ def test_what_has_no_model_is_refused_and_leaves_nothing(client: MlflowClient, s
     ],
 )
 def test_names_are_legal_and_tell_data_apart(dataset: str, expected: str, tmp_path: Path) -> None:
-    client = MlflowClient(f"sqlite:///{tmp_path}/store.db")
+    client = MlflowClient(new_database(tmp_path / "store.db"))
     run = client.create_run(client.create_experiment("e"), tags={Tag.DATA_DIGEST: "0123456789abcdef"})
     client.log_param(run.info.run_id, "dataset", dataset)
     assert model_name(client.get_run(run.info.run_id)) == expected

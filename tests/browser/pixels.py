@@ -4,6 +4,7 @@ __all__ = ["AREAS", "coloured", "edges"]
 
 import io
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 from PIL import Image
@@ -28,32 +29,29 @@ _NEAR = 8
 _CHROMA = 40
 
 
+@cache
 def _palette() -> np.ndarray:
-    """Colours that stand for data: both scales, the applications, equal βs and fronts."""
+    """Which colours stand for data, as 256×256×256 yes and no: both scales, the applications, equal βs and fronts."""
     scales = [style.BRIGHT_IS_GOOD["maximize"], style.DIVERGING]
     shares = np.linspace(0, 1, 160)
     found = [unlabel_rgb(color) for scale in scales for color in sample_colorscale(scale, shares)]
     single = [style.EQUAL, style.FRONT, *(color for color, _ in style.CATEGORIES)]
     found += [tuple(int(color[at : at + 2], 16) for at in (1, 3, 5)) for color in single]
     colors = np.unique(np.round(np.array(found)).astype(int), axis=0)
-    return colors[np.ptp(colors, axis=1) >= _CHROMA]
+    near = np.zeros((256, 256, 256), bool)
+    for color in colors[np.ptp(colors, axis=1) >= _CHROMA]:
+        near[tuple(slice(max(0, channel - _NEAR), channel + _NEAR + 1) for channel in color)] = True
+    channels = np.ogrid[:256, :256, :256]
+    chroma = np.maximum(np.maximum(*channels[:2]), channels[2]) - np.minimum(np.minimum(*channels[:2]), channels[2])
+    return near & (chroma >= _CHROMA)
 
 
 def coloured(picture: bytes, box: Sequence[float]) -> int:
     """How many pixels of a part of a PNG have a colour of the data."""
     left, top, width, height = box
     part = Image.open(io.BytesIO(picture)).convert("RGB").crop((*map(int, (left, top, left + width, top + height)),))
-    colors, counts = np.unique(np.asarray(part).reshape(-1, 3), axis=0, return_counts=True)
-    vivid = np.ptp(colors.astype(int), axis=1) >= _CHROMA
-    colors, counts = colors[vivid].astype(int), counts[vivid]
-    palette = _palette()
-    return int(
-        sum(
-            count
-            for color, count in zip(colors, counts, strict=True)
-            if (np.abs(palette - color).max(axis=1) <= _NEAR).any()
-        )
-    )
+    red, green, blue = np.moveaxis(np.asarray(part), -1, 0)
+    return int(_palette()[red, green, blue].sum())
 
 
 def edges(picture: bytes, pixels: int = 3) -> set[tuple[int, ...]]:

@@ -233,7 +233,10 @@ def test_names_from_a_store_run_nothing(open_tab: OpenTab, tmp_path: Path) -> No
 
 def test_many_runs_are_drawn_by_the_graphics_card_and_paged(open_tab: OpenTab, tmp_path: Path) -> None:
     many = grid_frame(40)
-    tab = opened(open_tab, write(many, tmp_path / "report.html", pictures=lambda run_id, artifact: None))
+    report = write(
+        many, tmp_path / "report.html", applications=["reconstruction"], pictures=lambda run_id, artifact: None
+    )
+    tab = opened(open_tab, report)
     assert tab.page.evaluate("document.querySelector('.map .plot').data.map(one => one.type)").count("scattergl") == 1
     assert len(selected(tab)) == 50
     assert "1 to 50 of 1600 runs" in tab.page.locator(".pages").text_content()

@@ -165,6 +165,7 @@ PLAIN = "import sys, mlflow; mlflow.MlflowClient(sys.argv[1]).search_experiments
 
 
 def test_a_crowd_meets_at_a_new_store(commands: Commands) -> None:
+    (commands.folder / "store.db").unlink()
     scripts = [PLAIN] + [CROWD] * 6  # MLflow's own client knows no lock, and may fail
     plain, *crowd = (
         subprocess.Popen([sys.executable, "-c", script, commands.uri], env=commands.environment) for script in scripts

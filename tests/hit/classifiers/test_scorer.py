@@ -31,6 +31,7 @@ from hit.runs.training_run import train_run
 from hit.schema import Tag, error_of, is_metric, metric
 from hit.schema.metric_groups import parse_groups
 from hit.store import Store
+from tests.stores import new_database
 
 pytestmark = pytest.mark.usefixtures("lines")
 
@@ -158,7 +159,7 @@ class TestMeasurement:
             raise OSError("no route to the network\nat all")
 
         monkeypatch.setattr("torchmetrics.image.fid.FrechetInceptionDistance", refuse)
-        groups, store = {"core", "inception"}, Store(f"sqlite:///{tmp_path}/store.db")
+        groups, store = {"core", "inception"}, Store(new_database(tmp_path / "store.db"))
         scorers = find_scorers(groups, digits, store)
         measured = measure(model_of(digits), digits, CONFIG, (1.0, 1.0), groups, scorers)
         assert "sample/fid_inception" not in measured.metrics
@@ -225,7 +226,7 @@ class TestStore:
     def test_generation_comes_with_the_classifier(
         self, digits: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        uri = f"sqlite:///{tmp_path}/store.db"
+        uri = new_database(tmp_path / "store.db")
         _report_skipped.cache_clear()
         config = replace(CONFIG, metrics="core,generation", state_dir=str(tmp_path / "state"))
         run_id = train_run(config, uri=uri)
@@ -276,7 +277,7 @@ class TestStore:
     def test_a_resumed_run_no_longer_says_that_it_lacks_what_it_has(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        uri = f"sqlite:///{tmp_path}/store.db"
+        uri = new_database(tmp_path / "store.db")
         config = replace(CONFIG, metrics="generation", state_dir=str(tmp_path / "state"))
 
         def stop(*arguments: Any) -> None:

@@ -20,6 +20,7 @@ from hit.runs.stored_scorer import load_classifier
 from hit.schema import Kind, Tag
 from hit.store import Store
 from hit.training.loop import Epoch
+from tests.stores import new_database
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +124,7 @@ def test_stops_between_steps(digits: Dataset) -> None:
 
 class TestRun:
     def test_says_everything(self, digits: Dataset, tmp_path: Path) -> None:
-        uri = f"sqlite:///{tmp_path}/store.db"
+        uri = new_database(tmp_path / "store.db")
         options = ClassifyOptions(epochs=2, seed=3, device="cpu", threads=1, state_dir=str(tmp_path / "state"))
         told: list[int] = []
         run_id, scores = classify(options, uri=uri, on_epoch=lambda epoch: told.append(epoch.number))
@@ -148,7 +149,7 @@ class TestRun:
         assert classifier_scores(again, digits.test) == scores
 
     def test_a_stopped_one_is_killed(self, tmp_path: Path) -> None:
-        uri = f"sqlite:///{tmp_path}/store.db"
+        uri = new_database(tmp_path / "store.db")
         stop = StopRequest()
         options = ClassifyOptions(epochs=3, device="cpu", threads=1, state_dir=str(tmp_path / "state"))
         with pytest.raises(Interrupted):

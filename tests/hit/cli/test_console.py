@@ -81,7 +81,7 @@ def test_the_version_is_that_of_the_package(
     assert said(monkeypatch, capsys, "--version") == (0, f"hit {hit.__version__}\n", "")
 
 
-def test_a_help_waits_for_nothing_heavy() -> None:
+def test_neither_a_help_nor_a_missing_data_set_waits_for_anything_heavy() -> None:
     """`hit --help` takes a fifth of a second."""
     script = (
         "import sys; sys.argv = ['/usr/bin/hit', {words}]\n"
@@ -89,7 +89,8 @@ def test_a_help_waits_for_nothing_heavy() -> None:
         "try: main()\n"
         "except SystemExit: print(*{{'torch', 'mlflow', 'numpy', 'pandas', 'joblib', 'psutil'}} & set(sys.modules))\n"
     )
-    for words in ("'--help'", "'--version'", "'train', '--help'", "'recover', '--help'"):
+    missing = "'train', '--dataset', './nosuch.npz'"
+    for words in ("'--help'", "'--version'", "'train', '--help'", "'recover', '--help'", missing):
         command = [sys.executable, "-c", script.format(words=words)]
         result = subprocess.run(command, capture_output=True, text=True, check=True)
         assert result.stdout.splitlines()[-1] == "", result.stdout

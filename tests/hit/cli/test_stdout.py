@@ -24,7 +24,7 @@ class Shell:
         monkeypatch.chdir(folder)
         for name in ("MLFLOW_RUN_ID", "MLFLOW_RUN_NAME", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME"):
             monkeypatch.delenv(name, raising=False)
-        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/store.db")
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", new_database(folder / "store.db"))
         monkeypatch.setenv("HIT_STATE_DIR", str(folder / "state"))
         monkeypatch.setenv("PYTHONSAFEPATH", "1")
 

@@ -15,6 +15,7 @@ from hit.runs.training_run import train_run
 from hit.schema import Tag
 from hit.store import Store
 from hit.training.rate_bounds import RateBoundStopper
+from tests.stores import new_database
 
 TINY = TrainConfig(channels=4, z_dims=(5,), metrics="core", batch_size=256, epochs=3)
 
@@ -148,7 +149,7 @@ class TestPruners:
 
 class TestRun:
     def train(self, folder: Path, rules: str, **fields: object) -> Store:
-        uri = f"sqlite:///{folder}/store.db"
+        uri = new_database(folder / "store.db")
         config = replace(TINY, state_dir=str(folder / "state"), **fields)
         train_run(config, uri=uri, watch=early_stopper(EarlyStopping.parse(rules, 2), config, "hit", uri))
         return Store(uri)

@@ -26,6 +26,7 @@ from hit.schema import Kind
 from hit.store import Store
 from sweeps.__main__ import parser
 from sweeps.spec.request import SweepRequest, parse_seeds
+from tests.stores import new_database
 
 
 @pytest.mark.parametrize(
@@ -126,7 +127,7 @@ def test_a_filter_has_few_clauses(tmp_path: Path) -> None:
     longer = f"{quoted} and metrics.seed = 0"
     with pytest.raises(ConfigError, match=f"where must be a filter of at most {MOST_CLAUSES} clauses"):
         build(EvaluateOptions, {"where": longer})
-    store = Store(f"sqlite:///{tmp_path}/store.db")
+    store = Store(new_database(tmp_path / "store.db"))
     store.history("hit")
     store.client.create_experiment("hit")
     assert store.history("hit", where=quoted, sweep="s").empty, "which the database takes, with our own"

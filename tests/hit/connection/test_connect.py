@@ -117,6 +117,25 @@ def test_addresses_that_lead_nowhere(closed: str, server: str, address: str, kin
     assert "hunter2" not in str(error.value)
 
 
+def test_where_the_address_comes_from_is_told(closed: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://me:hunter2@{closed}")
+    with pytest.raises(
+        StoreAway, match=rf"no answer from http://{closed} \(MLFLOW_TRACKING_URI\): Connection refused$"
+    ):
+        connect()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "ftp://host")
+    with pytest.raises(StoreError, match=r"tracking store \(MLFLOW_TRACKING_URI\) must be an address"):
+        connect()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}")
+    with pytest.raises(StoreError, match=r"got the folder .* \(MLFLOW_TRACKING_URI\)$"):
+        connect()
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mlflow.db").mkdir()
+    with pytest.raises(StoreError, match=r"mlflow.db \(MLFLOW_TRACKING_URI is not set\)$"):
+        connect()
+
+
 def test_a_token_that_cannot_be_sent_is_not_shown(closed: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "hunter2\nhunter3")
     with pytest.raises(StoreRefused, match="credentials of the store are malformed") as error:

@@ -27,7 +27,7 @@ from tests.stores import new_database
 def uri(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     new_database(tmp_path / "store.db")
     monkeypatch.setattr(idempotent_creation, "_FIRST_WAIT_SECONDS", 0.0)
-    address = f"sqlite:///{tmp_path}/store.db"
+    address = new_database(tmp_path / "store.db")
     mlflow.set_tracking_uri(address)  # where MLflow looks for models
     yield address
     mlflow.set_tracking_uri(None)

@@ -1,5 +1,6 @@
 """What a lost store's runs left on this machine is listed, and becomes new runs in the store that is there now."""
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -171,17 +172,56 @@ def test_a_run_id_that_is_none_of_them(bench: Bench) -> None:
         bench.recover(drop="x")
 
 
+def test_of_no_runs_none_are_named(bench: Bench) -> None:
+    bench.state.mkdir()
+    with pytest.raises(ConfigError, match=r"got 'x'; there is none$"):
+        bench.recover(deliver="x")
+
+
+def test_a_run_whose_process_was_killed_is_ended(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    """It need not lack anything: a store that has all of it would say RUNNING for ever."""
+    run = bench.writer("a run").__enter__()
+    run._delivery._drain(Patience(30))
+    bench.recover()
+    assert bench.client.get_run(run.run_id).info.status == "RUNNING", "its process is this one"
+    run._delivery.close()  # as kill -9 does
+    run._lock.release()
+    bench.client.set_tag(run.run_id, Tag.PROCESS, f"{os.getpid()}:1")
+    capsys.readouterr()
+    bench.recover()
+    found = bench.client.get_run(run.run_id)
+    assert (found.info.status, found.data.tags[Tag.STATUS_REASON]) == ("FAILED", "lost: its process is gone")
+    said = capsys.readouterr().err
+    assert f"run {run.run_id} 'a run' said RUNNING and its process is gone: it is FAILED now; go on with: " in said
+    assert f"hit.train --resume {run.run_id}" in said
+
+
+def test_a_run_whose_journal_says_how_it_ended_is_left_for_its_delivery(bench: Bench) -> None:
+    run = bench.writer("a run").__enter__()
+    run._delivery._drain(Patience(30))
+    run._delivery.close()
+    run._lock.release()
+    with (run.folder / "journal.jsonl").open("a") as journal:
+        journal.write('{"kind":"status","status":"FINISHED","time":1}\n')
+    bench.client.set_tag(run.run_id, Tag.PROCESS, f"{os.getpid()}:1")
+    bench.recover()
+    assert bench.client.get_run(run.run_id).info.status == "RUNNING"
+    bench.recover(deliver="all")
+    assert bench.client.get_run(run.run_id).info.status == "FINISHED"
+
+
 def test_a_store_that_does_not_answer_is_said_below_the_list(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
     old = measured(bench)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
         patch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-        bench.recover()
-        said = capsys.readouterr()
-        assert old in said.out
-        assert "must answer" in said.err
-        with pytest.raises(StoreError, match="must answer"):
-            bench.recover(deliver="all")
+        away = r"must answer, got no answer from http://127.0.0.1:9 \(MLFLOW_TRACKING_URI\): "
+        with pytest.raises(StoreError, match=away):
+            bench.recover()
+        assert old in capsys.readouterr().out
+        with pytest.raises(StoreError, match=away):
+            bench.recover(deliver="all", drop="all")
+        assert (bench.state / "runs" / old).exists()
 
 
 def test_a_run_of_another_address_of_the_store_is_delivered_when_asked_for(

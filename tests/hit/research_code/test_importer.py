@@ -26,6 +26,7 @@ from hit.runs.evaluation_run import candidates, evaluate_run
 from hit.schema import Kind, Tag
 from hit.store import Store
 from tests.research_runs import FLAGS, weights_of, write_run
+from tests.stores import new_database
 
 
 def read(folder: Path) -> None:
@@ -131,7 +132,9 @@ class TestImport:
         machine = TrainConfig(metrics="core", device="cpu", threads=1, state_dir=str(tmp_path / "state"))
         folders = find_runs(str(tmp_path / "runs"))
         told = [] if told is None else told
-        results = import_runs(folders, machine, uri=f"sqlite:///{tmp_path}/store.db", on_result=told.append)
+        path = tmp_path / "store.db"
+        uri = f"sqlite:///{path}" if path.exists() else new_database(path)
+        results = import_runs(folders, machine, uri=uri, on_result=told.append)
         assert told == results
         return {result.folder.name: result for result in results}
 
@@ -313,7 +316,7 @@ def test_golden_weights_give_the_research_codes_numbers(
     weights = {key[2:]: torch.from_numpy(numbers[key]) for key in numbers.files if key.startswith("w.")}
     folder = write_run(tmp_path / "runs" / "golden", weights, **flags)
 
-    uri = f"sqlite:///{tmp_path}/store.db"
+    uri = new_database(tmp_path / "store.db")
     machine = TrainConfig(
         data_root=str(mnist_root), metrics="core", device="cpu", threads=1, state_dir=str(tmp_path / "state")
     )

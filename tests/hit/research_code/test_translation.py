@@ -15,6 +15,7 @@ from hit.models import build_model
 from hit.research_code import Unsupported, translate_config, translate_weights
 from hit.research_code.importer import ImportStatus, find_runs, import_runs, read_config
 from tests.research_runs import FLAGS, weights_of
+from tests.stores import new_database
 from tests.unreadable import unreadable
 
 #: Those of a run whose every flag means something.
@@ -57,7 +58,7 @@ def test_one_bad_config_stops_no_import(tmp_path: Path) -> None:
     for name, dims in odd.items():
         write(tmp_path / "runs" / name, z_dims=dims)
     machine = TrainConfig(metrics="core", device="cpu", threads=1, state_dir=str(tmp_path / "state"))
-    results = import_runs(find_runs(str(tmp_path / "runs")), machine, uri=f"sqlite:///{tmp_path}/store.db")
+    results = import_runs(find_runs(str(tmp_path / "runs")), machine, uri=new_database(tmp_path / "store.db"))
     assert {result.folder.name: result.status for result in results} == dict.fromkeys(sorted(odd), ImportStatus.DAMAGED)
     for result in results:
         assert "z_dims must" in result.reason, result

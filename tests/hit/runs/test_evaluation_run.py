@@ -18,6 +18,7 @@ from hit.schema import Tag
 from hit.store import Store
 from hit.tracking import RunWriter
 from tests.commands import descendants, wait_until
+from tests.stores import new_database
 
 OPTIONS: dict[str, Any] = {"again": False, "data_root": "", "device": "cpu", "threads": 1}
 
@@ -26,7 +27,7 @@ OPTIONS: dict[str, Any] = {"again": False, "data_root": "", "device": "cpu", "th
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, Path, list[str]]:
     """A store with three models that lack the group latents."""
     folder = tmp_path_factory.mktemp("trained")
-    uri = f"sqlite:///{folder}/store.db"
+    uri = new_database(folder / "store.db")
     config = TrainConfig(channels=4, z_dims=(5,), epochs=1, metrics="core", threads=1, state_dir=str(folder / "state"))
     runs = [train_run(TrainConfig(**{**vars(config), "seed": seed}), uri=uri) for seed in range(3)]
     return Store(uri), folder / "state", runs

@@ -16,6 +16,7 @@ from hit.runs.model_run import RunRequest
 from hit.runs.training_run import RunProgress, train_run
 from hit.schema import Tag
 from hit.store import Store
+from tests.stores import new_database
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +29,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> TrainConfig:
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    return Store(f"sqlite:///{tmp_path_factory.mktemp('store')}/store.db")
+    return Store(new_database(tmp_path_factory.mktemp("store") / "store.db"))
 
 
 @pytest.fixture(scope="module")

@@ -76,7 +76,7 @@ def test_what_is_final_counts() -> None:
 def test_a_mistake_whose_words_sound_like_a_divergence_is_tried_again(tmp_path: Path) -> None:
     """The prose said "pruned…", and no sweep went on with the model."""
     new_database(tmp_path / "store.db")
-    uri = f"sqlite:///{tmp_path}/store.db"
+    uri = new_database(tmp_path / "store.db")
     for name, error in (("mistake", ConfigError("pruned trees must be none")), ("final", EndedEarly("I stopped it"))):
         tags = {Tag.CONFIG_HASH: name}
         with (
@@ -94,7 +94,7 @@ def test_a_mistake_whose_words_sound_like_a_divergence_is_tried_again(tmp_path: 
 
 def test_a_run_that_goes_on_has_not_ended(tmp_path: Path) -> None:
     new_database(tmp_path / "store.db")
-    uri = f"sqlite:///{tmp_path}/store.db"
+    uri = new_database(tmp_path / "store.db")
     options: RunOptions = {"kind": Kind.TRAIN, "name": "a run", "state_dir": tmp_path / "state", "uri": uri}
     with pytest.raises(Diverged), RunWriter.begin(**options) as run:
         raise Diverged("the loss is nan")

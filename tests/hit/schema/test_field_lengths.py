@@ -20,6 +20,7 @@ from hit.schema.field_lengths import is_shortened, shortened
 from hit.store import Store
 from hit.tracking import RunWriter
 from hit.tracking.reservation import reserve_run
+from tests.stores import new_database
 
 AROUND = (-1, 0, 1, 5000)
 
@@ -30,7 +31,7 @@ def uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch:
         for name, most in (("MAX_PARAM_VAL_LENGTH", field_lengths.PARAM), ("MAX_TAG_VAL_LENGTH", field_lengths.TAG)):
             patch.setattr(mlflow.utils.validation, name, most)
-        yield f"sqlite:///{tmp_path_factory.mktemp('store')}/store.db"
+        yield new_database(tmp_path_factory.mktemp("store") / "store.db")
 
 
 @pytest.mark.parametrize("beyond", AROUND)

@@ -6,8 +6,9 @@ from hit.config import TrainConfig
 from hit.errors import StoreError
 from hit.schema import Kind, Tag
 from hit.store import Store
-from hit.store.filters import meant
+from hit.store.filters import hint_for_none, meant
 from hit.tracking import RunWriter
+from tests.stores import new_database
 
 FILTERS = {
     "beta_1 < 1": "metrics.beta_1 < 1",
@@ -30,7 +31,7 @@ FILTERS = {
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     folder = tmp_path_factory.mktemp("filters")
-    with RunWriter.begin(kind=Kind.TRAIN, name="", state_dir=folder, uri=f"sqlite:///{folder}/store.db") as run:
+    with RunWriter.begin(kind=Kind.TRAIN, name="", state_dir=folder, uri=new_database(folder / "store.db")) as run:
         run.params(TrainConfig().to_flat())
         run.metrics({"beta_1": 0.5, "beta_2": 2.0, "beta_4": 2.0, "epochs": 4.0, "test/psnr": 20.0})
     return Store(f"sqlite:///{folder}/store.db")
@@ -59,6 +60,30 @@ def test_a_refused_filter_gets_one_that_is_understood(store: Store, where: str) 
 def test_what_is_understood_stays(store: Store, where: str) -> None:
     assert meant(where) == where
     store.history(where=where)
+
+
+@pytest.mark.parametrize(
+    ("where", "better"),
+    [
+        ("metrics.beta1 < 3", "metrics.beta_1 < 3"),
+        ("params.modle = 'ghvae'", "params.model = 'ghvae'"),
+        ("metrics.`test/psnrr` > 3 and metrics.beta_1 < 1", "metrics.`test/psnr` > 3 and metrics.beta_1 < 1"),
+        ("tags.sweep = 'x'", "tags.`hit.sweep` = 'x'"),
+        ("params.beta1 = '0.5'", "params.beta_1 = '0.5'"),
+    ],
+)
+def test_of_a_filter_that_matches_nothing_a_misspelt_name_is_told(store: Store, where: str, better: str) -> None:
+    assert store.history(where=where).empty
+    assert hint_for_none(where) == f"; did you mean {better!r}?"
+    store.history(where=better)
+
+
+@pytest.mark.parametrize(
+    "where",
+    ["metrics.beta_3 < 3 and metrics.taste > 1", "tags.mlflow.user = 'me' and tags.team = 'a'", "params.beta_3 = '1'"],
+)
+def test_of_names_that_are_ours_or_somebodys_own_nothing_is_told(where: str) -> None:
+    assert not hint_for_none(where)
 
 
 def test_what_means_nothing_gets_no_list_of_keys(store: Store) -> None:

@@ -19,11 +19,12 @@ from hit.store import Store, config_of, incremental
 from hit.store.frame_types import stack
 from hit.store.incremental import HistoryReader
 from hit.tracking import RunWriter
+from tests.stores import new_database
 
 
 @pytest.fixture
 def uri(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path}/store.db"
+    return new_database(tmp_path / "store.db")
 
 
 class Happenings:

@@ -12,6 +12,7 @@ from hit.recovery import end_lost
 from hit.schema import Tag
 from hit.store import Store
 from hit.store.run_liveness import is_lost
+from tests.stores import new_database
 
 HOST, PROCESS = process_identity()
 ODD = ["x:y", "", ":", "-1:5", "0:0", "9" * 30, "9" * 5000 + ":1", "1.5:2", "²:1", "\x00"]
@@ -19,7 +20,7 @@ ODD = ["x:y", "", ":", "-1:5", "0:0", "9" * 30, "9" * 5000 + ":1", "1.5:2", "²:
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> MlflowClient:
-    return connect(f"sqlite:///{tmp_path_factory.mktemp('store')}/store.db")
+    return connect(new_database(tmp_path_factory.mktemp("store") / "store.db"))
 
 
 def begun(client: MlflowClient, experiment: str = "hit", **tags: str) -> str:

@@ -24,6 +24,7 @@ from hit.surfaces.plan import SurfacePlan
 from hit.surfaces.surface_run import _warn_of_collapse, read_surface, surface_run
 from hit.training import fit
 from hit.training.loop import Epoch
+from tests.stores import new_database
 
 pytestmark = pytest.mark.usefixtures("lines")
 
@@ -109,7 +110,7 @@ def test_a_surface_is_certified_and_read_off_again(
 ) -> None:
     for module in ("hit.surfaces.surface_run", "hit.surfaces.cells", "hit.runs.training_run"):
         monkeypatch.setattr(f"{module}.load_once", lambda name, root, device, crop: digits)
-    uri = f"sqlite:///{tmp_path}/store.db"
+    uri = new_database(tmp_path / "store.db")
     config = replace(CONFIG, state_dir=str(tmp_path / "state"))
     plan = SurfacePlan(config=config, grids={"grid_1": "1", "grid_2": "1"}, certificate="0.5:0.5,1:1")
     run_id = surface_run(plan, uri=uri)

@@ -9,10 +9,11 @@ from hit.errors import ConfigError
 from hit.processes.stop import StopRequest
 from hit.schema import Kind, Tag
 from hit.surface import _reading
+from tests.stores import new_database
 
 
 def test_it_says_what_it_is_and_how_it_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    uri = f"sqlite:///{tmp_path}/store.db"
+    uri = new_database(tmp_path / "store.db")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     monkeypatch.delenv("MLFLOW_RUN_ID", raising=False)
     with _reading("0123456789", tmp_path / "state", StopRequest()) as nothing:

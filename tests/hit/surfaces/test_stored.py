@@ -15,6 +15,7 @@ from hit.surfaces.plan import SurfacePlan
 from hit.surfaces.stored import expected_rates, find_surface
 from hit.surfaces.surface_run import surface_run
 from hit.tracking import RunWriter
+from tests.stores import new_database
 
 DIGEST = "0123"
 MODEL = TrainConfig(channels=4, z_dims=(5,), learning_rate=1e-2, schedule="one_cycle", metrics="core")
@@ -23,7 +24,7 @@ MODEL = TrainConfig(channels=4, z_dims=(5,), learning_rate=1e-2, schedule="one_c
 class Bench:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.uri = f"sqlite:///{folder}/store.db"
+        self.uri = new_database(folder / "store.db")
         self.store = Store(self.uri)
 
     def surface(self, config: TrainConfig = MODEL, digest: str = DIGEST, **tags: str) -> str:

@@ -28,6 +28,7 @@ from hit.training.checkpoints import load_weights
 from hit.training.loop import Epoch
 from hit.training.objective import objective
 from tests import trainings
+from tests.stores import new_database
 from tests.trainings import same_weights, without_time
 
 GREY, COLOUR = (1, 28, 28), (3, 32, 32)
@@ -290,7 +291,7 @@ class TestPlan:
 @pytest.fixture(scope="module")
 def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
     """One store for all tests: MLflow takes seconds to make one. Each test has an experiment of its own."""
-    return f"sqlite:///{tmp_path_factory.mktemp('store')}/store.db"
+    return new_database(tmp_path_factory.mktemp("store") / "store.db")
 
 
 class TestStore:

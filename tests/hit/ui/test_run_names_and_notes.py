@@ -18,7 +18,7 @@ from tests.stores import new_database
 @pytest.fixture
 def client(tmp_path: Path) -> MlflowClient:
     new_database(tmp_path / "store.db")
-    return MlflowClient(f"sqlite:///{tmp_path}/store.db")
+    return MlflowClient(new_database(tmp_path / "store.db"))
 
 
 def made(client: MlflowClient, name: str | None = None) -> Run:

@@ -11,13 +11,14 @@ from mlflow import MlflowClient
 from hit.connection import experiment_id
 from hit.schema import is_metric
 from hit.ui.views import charts_line, charts_page, prepare_page
+from tests.stores import new_database
 
 VIEW = "mlflow.sharedViewState."
 LIMIT = 5000  # characters of an experiment's tag
 
 
 def prepared(folder: Path) -> tuple[MlflowClient, str]:
-    client = MlflowClient(f"sqlite:///{folder}/store.db")
+    client = MlflowClient(new_database(folder / "store.db"))
     experiment = experiment_id(client, "hit")
     prepare_page(client, experiment)
     return client, experiment

@@ -20,6 +20,7 @@ from sweeps.scheduler.progress import Best
 from sweeps.spec.driver_options import Choice, ChoosingOptions
 from tests.frames import grid_frame
 from tests.replay import BASE, DIGEST, Laboratory, Surface
+from tests.stores import new_database
 
 SURFACE = Surface.analytic(21)
 
@@ -47,7 +48,7 @@ def test_an_unknown_name_is_told_the_nearest() -> None:
 
 
 def test_some_run_must_have_it(tmp_path: Path) -> None:
-    uri = f"sqlite:///{tmp_path}/store.db"
+    uri = new_database(tmp_path / "store.db")
     client = connect(uri)
     run = client.create_run(experiment_id(client, "hit"), tags={Tag.KIND: Kind.TRAIN})
     client.log_metric(run.info.run_id, "taste", 0.5)

@@ -41,6 +41,7 @@ from sweeps.scheduler.context import SweepResult, SweepSetting
 from sweeps.scheduler.loop import run_sweep
 from sweeps.spec.launch_options import RunningOptions
 from tests.commands import alive, descendants
+from tests.stores import new_database
 
 BASE = TrainConfig(channels=4, z_dims=(5,), metrics="core", batch_size=256, epochs=2, threads=1)
 GRID = BetaGrid(((0.1, 1.0), (1.0,)))
@@ -101,6 +102,7 @@ class Place:
 def place(tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Place:
     for name in ("MLFLOW_RUN_ID", "MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "HIT_STATE_DIR"):
         monkeypatch.delenv(name, raising=False)
+    new_database(tmp_path / "store.db")
     return Place(tmp_path, request.param)
 
 
@@ -108,6 +110,7 @@ def place(tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.Mo
 def expected(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
     """What the sweep comes to in this process."""
     here = Place(tmp_path_factory.mktemp("expected"), "inline")
+    new_database(here.folder / "store.db")
     here.sweep(here.launcher())
     return models(here)
 
