@@ -4,7 +4,7 @@
 them, 20 sets each (`--draws`; a few minutes), and prints of how many sets a region is told to hold the optimum, of how
 many one is told as a guess or open, and of how many it is told that no run is better than chance. `alike` is how alike
 the guesses of runs are, since all are scored on the same images: the share of images on which a run guesses as the
-others. The last lines are of accuracies that rise to 0.19 with the rate, which are not to be taken for chance.
+others. The last lines are of accuracies that rise to about 0.2 with the rate, which are not to be taken for chance.
 """
 
 __all__ = ["main"]
