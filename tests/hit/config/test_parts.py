@@ -1,9 +1,11 @@
 """Models and likelihoods by name, with options of their own."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Annotated, Any
 
+import pandas as pd
 import pytest
 from pydantic import Field
 from pydantic.dataclasses import dataclass
@@ -17,6 +19,8 @@ from hit.errors import ConfigError
 from hit.extensions.registry import temporary
 from hit.extensions.source import Source
 from hit.schema import is_metric
+from hit.store.filters import meant
+from sweeps.drivers.comparable_runs import comparable
 from sweeps.spec.search_space import SearchSpace, parse_fields
 
 
@@ -125,6 +129,25 @@ def test_a_search_may_vary_an_option() -> None:
     assert (depth.whole, depth.low, depth.high) == (True, 1, 8)
     with pytest.raises(ConfigError, match="space must name fields"):
         parse_fields("model.source=a|b", base)
+
+
+def test_runs_from_before_an_option_was_added_compare_with_its_default() -> None:
+    base = TrainConfig.from_flat({"model": "residual"})
+    row = {**base.to_flat(), "data_digest": "d", "start_time": 0, "run_id": "a"}
+    older = pd.DataFrame([row]).drop(columns="model.depth")
+    assert len(comparable(older, base, "d")) == 1
+    assert len(comparable(older.assign(**{"model.depth": math.nan}), base, "d")) == 1
+    deeper = TrainConfig.from_flat({"model": "residual", "model.depth": 4})
+    assert len(comparable(older, deeper, "d")) == 0
+    assert len(comparable(pd.DataFrame([row]), base, "d")) == 1
+    assert len(comparable(pd.DataFrame([row | {"model.source": "residual@other"}]), base, "d")) == 0
+
+
+def test_a_filter_may_name_an_option() -> None:
+    assert meant("model.depth > 2 and params.model.gated = 'True'") == (
+        "metrics.`model.depth` > 2 and params.`model.gated` = 'True'"
+    )
+    assert meant("dataset.name = 'digits'") == "dataset.name = 'digits'"
 
 
 def test_a_search_may_vary_the_model() -> None:
