@@ -15,7 +15,7 @@ import sweeps.__main__
 from hit.config import TrainConfig
 from hit.errors import ConfigError, StoreError
 from hit.extensions import discovery
-from hit.extensions.registry import temporary
+from hit.extensions.discovery import temporary
 from hit.processes.stop import StopRequest
 from hit.schema import Tag
 from hit.store import Store
@@ -38,8 +38,6 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/store.db")
         patch.setenv("HIT_STATE_DIR", str(folder / "state"))
         patch.setenv(discovery.VARIABLE, "")
-        patch.setattr(discovery, "_LOADED", {})
-        patch.setattr(discovery, "_SEEN", set())
         patch.chdir(folder)
         yield Store()
 

@@ -16,7 +16,7 @@ from hit.config.part_options import option_helps
 from hit.config.parts import LIKELIHOODS, MODELS
 from hit.config.rate_targets import TARGET_LAYERED
 from hit.errors import ConfigError
-from hit.extensions.registry import temporary
+from hit.extensions.discovery import temporary
 from hit.extensions.source import Source
 from hit.schema import is_metric
 from hit.store.filters import meant
@@ -162,6 +162,7 @@ def test_the_command_line_takes_options_and_tells_of_them(capsys: pytest.Capture
     parser.add_config()
     parsed = parser.parse(["--model", "residual", "--model.depth", "4", "--model.gated=true"])
     assert parsed[CONFIG] == {"model": "residual", "model.depth": "4", "model.gated": "true"}
+    assert parser.parse([])[CONFIG] == {}
     with pytest.raises(SystemExit):
         parser.parse(["--help"])
     assert "residual: residual blocks (default: 3)" in " ".join(capsys.readouterr().out.split())

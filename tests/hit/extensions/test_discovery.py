@@ -13,7 +13,7 @@ from hit.config import TrainConfig
 from hit.config.parts import MODELS
 from hit.errors import ConfigError
 from hit.extensions import Source, discovery, load_extensions
-from hit.extensions.registry import temporary
+from hit.extensions.discovery import temporary
 from hit.extensions.source import source_files
 from hit.processes.stop import StopRequest
 
