@@ -110,6 +110,8 @@ def test_a_report_recommends_for_an_application_of_its_own_and_registers(
     text = page.read_text()
     assert "the most faithful reconstructions for their rate" in text
     assert "SSIM of reconstructions" in text
+    version = store.client.get_model_version_by_alias("hit-shapes", "economy")
+    assert "residual_model.py@" in version.tags[Tag.EXTENSIONS]
     model = mlflow.pyfunc.load_model("models:/hit-shapes@economy")
     images = np.zeros((2, 1, 28, 28), np.uint8)
     assert model.predict(images, params={"mode": "reconstruct"})["images"].shape == (2, 1, 28, 28)
