@@ -71,6 +71,7 @@ def test_a_run_says_where_its_parts_come_from(store: Store, trained: str) -> Non
     assert data.params["dataset.source"].startswith("shapes_dataset.py@")
     assert data.metrics["model.depth"] == 2
     assert 0 < data.metrics["test/ssim"] < 1
+    assert {"test/r2_linear_z1", "test/r2_linear_z2"} <= data.metrics.keys()
     assert data.params["model.source"] in data.tags[Tag.EXTENSIONS]
     assert data.tags[Tag.EXTENSION_METRICS]
 
@@ -143,6 +144,7 @@ def test_each_keeps_its_contract(trained: str) -> None:
     check_likelihood("laplace")
     check_dataset("shapes")
     check_metric("test/ssim")
+    check_metric("test/r2_linear_z{l}")
     check_driver("random")
 
 
