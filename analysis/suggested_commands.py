@@ -21,7 +21,8 @@ import pandas as pd
 
 from hit.commands import program
 from hit.config import flat_defaults
-from hit.config.field_roles import BETA, Role, role_of
+from hit.config.field_roles import BETA, Role, is_option, role_of
+from hit.config.part_options import is_source
 from hit.config.rate_targets import TARGET
 from hit.schema import DEFAULT_EXPERIMENT
 from hit.schema.metric_groups import optional_group
@@ -116,6 +117,10 @@ def _alike(frame: pd.DataFrame, but: Collection[str] = ()) -> str:
         if role_of(name) in _CHOSEN or name in but or text is None or _same(text, default):
             continue
         options.append(f" --{name} {shlex.quote(text)}")
+    for name in sorted(str(name) for name in frame if is_option(str(name)) and not is_source(str(name))):
+        text = _common(frame, name)
+        if text is not None:
+            options.append(f" --{name} {shlex.quote(text)}")
     return "".join(options)
 
 

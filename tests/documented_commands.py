@@ -19,6 +19,7 @@ from hit.config import TrainConfig
 from hit.config.beta_grid import parse_axis
 from hit.config.early_stopping import EarlyStopping
 from hit.config.options import build
+from hit.extensions.discovery import temporary
 from tests.commands import ROOT
 
 #: Programs of the system, and what of ours has no options to check.
@@ -40,8 +41,9 @@ def check(line: str) -> None:
         ConfigError: an option or its value is refused.
         AssertionError: anything else is wrong.
     """
-    for command in line.split(" && "):
-        _check_one(command)
+    with temporary():
+        for command in line.split(" && "):
+            _check_one(command)
 
 
 def arguments(line: str) -> tuple[str, list[str]]:

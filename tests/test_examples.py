@@ -15,7 +15,7 @@ import sweeps.__main__
 from hit.config import TrainConfig
 from hit.errors import ConfigError, StoreError
 from hit.extensions import discovery
-from hit.extensions.registry import temporary
+from hit.extensions.discovery import temporary
 from hit.processes.stop import StopRequest
 from hit.schema import Tag
 from hit.store import Store
@@ -38,8 +38,6 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/store.db")
         patch.setenv("HIT_STATE_DIR", str(folder / "state"))
         patch.setenv(discovery.VARIABLE, "")
-        patch.setattr(discovery, "_LOADED", {})
-        patch.setattr(discovery, "_SEEN", set())
         patch.chdir(folder)
         yield Store()
 
@@ -73,6 +71,7 @@ def test_a_run_says_where_its_parts_come_from(store: Store, trained: str) -> Non
     assert data.params["dataset.source"].startswith("shapes_dataset.py@")
     assert data.metrics["model.depth"] == 2
     assert 0 < data.metrics["test/ssim"] < 1
+    assert {"test/r2_linear_z1", "test/r2_linear_z2"} <= data.metrics.keys()
     assert data.params["model.source"] in data.tags[Tag.EXTENSIONS]
     assert data.tags[Tag.EXTENSION_METRICS]
 
@@ -112,6 +111,8 @@ def test_a_report_recommends_for_an_application_of_its_own_and_registers(
     text = page.read_text()
     assert "the most faithful reconstructions for their rate" in text
     assert "SSIM of reconstructions" in text
+    version = store.client.get_model_version_by_alias("hit-shapes", "economy")
+    assert "residual_model.py@" in version.tags[Tag.EXTENSIONS]
     model = mlflow.pyfunc.load_model("models:/hit-shapes@economy")
     images = np.zeros((2, 1, 28, 28), np.uint8)
     assert model.predict(images, params={"mode": "reconstruct"})["images"].shape == (2, 1, 28, 28)
@@ -143,6 +144,7 @@ def test_each_keeps_its_contract(trained: str) -> None:
     check_likelihood("laplace")
     check_dataset("shapes")
     check_metric("test/ssim")
+    check_metric("test/r2_linear_z{l}")
     check_driver("random")
 
 

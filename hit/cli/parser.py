@@ -4,7 +4,7 @@ __all__ = ["CONFIG", "Parser"]
 
 import argparse
 from collections.abc import Mapping, Sequence
-from itertools import chain
+from itertools import chain, zip_longest
 from typing import Any, Literal, NoReturn, get_args, get_origin
 
 from hit.commands import program
@@ -184,7 +184,7 @@ def _form(kind: Any) -> str:
 def _extensions(argv: Sequence[str]) -> str:
     """What the option `extensions` names: parts must be known before options are read."""
     said = ""
-    for word, following in zip(argv, [*argv[1:], ""], strict=True):
+    for word, following in zip_longest(argv, argv[1:], fillvalue=""):
         name, equals, value = word.partition("=")
         if name == "--extensions":
             said = value if equals else following

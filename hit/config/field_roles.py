@@ -20,7 +20,7 @@ from typing import Any
 from hit.config.rate_targets import TARGET
 
 #: A flat name of an option of a model or a likelihood: `model.depth`; `….source` says where a part comes from.
-OPTION = re.compile(r"(model|likelihood|dataset)\.([A-Za-z_]\w*)\Z", re.ASCII)
+OPTION = re.compile(r"(model|likelihood|dataset(?=\.source\Z))\.([A-Za-z_]\w*)\Z", re.ASCII)
 #: A flat name of one layer's β: `beta_1` weighs R_1, the rate of the layer next to the data.
 BETA = re.compile(r"beta_([1-9][0-9]{0,3})\Z")
 

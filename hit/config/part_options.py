@@ -10,6 +10,7 @@ __all__ = [
     "option_helps",
     "parse_options",
     "settled_options",
+    "usual_options",
 ]
 
 from collections.abc import Mapping
@@ -53,8 +54,6 @@ def check_dataset(name: str, flat: Mapping[str, Any]) -> None:
     needed = str(flat.get(f"dataset.{SOURCE}", ""))
     if needed and name not in DATASETS:
         raise ConfigError(_missing("dataset", name, needed))
-    if strange := [one for one in flat if one.startswith("dataset.") and one != f"dataset.{SOURCE}"]:
-        raise ConfigError(f"unknown parameter {shown(strange[0])}: a data set has no options")
 
 
 def flat_options(kind: str, name: str, options: Any) -> dict[str, Any]:
@@ -110,6 +109,15 @@ _HOW = "name the file or module by --extensions or $HIT_EXTENSIONS"
 
 def _missing(kind: str, name: str, needed: str) -> str:
     return f"{kind} {name!r} must come from {needed}, and nothing here has it; {_HOW}"
+
+
+def usual_options(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of the model and the likelihood that flat parameters name, at their defaults."""
+    found: dict[str, Any] = {}
+    for kind, registry in PARTS.items():
+        usual = registry.get(flat[kind]).usual()
+        found |= {} if usual is None else {f"{kind}.{one.name}": getattr(usual, one.name) for one in fields(usual)}
+    return found
 
 
 def settled_options(kind: str, name: str, given: Any) -> Any:

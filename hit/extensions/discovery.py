@@ -4,7 +4,7 @@ They are found among the installed packages (entry-point group `hit.extensions`)
 the parameter `extensions` of every command, which hands them on to the processes that it starts.
 """
 
-__all__ = ["GROUP", "VARIABLE", "load_extensions", "load_known", "loaded"]
+__all__ = ["GROUP", "VARIABLE", "load_extensions", "load_known", "loaded", "temporary"]
 
 import importlib
 import importlib.metadata
@@ -12,6 +12,8 @@ import importlib.util
 import os
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
 
@@ -62,6 +64,32 @@ def load_known() -> None:
 def loaded() -> list[Source]:
     """All extensions that this process has imported."""
     return list(_LOADED.values())
+
+
+@contextmanager
+def temporary() -> Iterator[None]:
+    """Whatever is loaded or registered inside the block is gone afterwards: for tests, of others' parts, too."""
+    loaded_before, seen_before = dict(_LOADED), set(_SEEN)
+    variable, modules = os.environ.get(VARIABLE), set(sys.modules)
+    try:
+        with suppress(_Done), all_or_nothing():
+            yield
+            raise _Done
+    finally:
+        own = _LOADED.keys() - loaded_before.keys()
+        for name in sys.modules.keys() - modules:
+            if str(getattr(sys.modules[name], "__file__", "")) in own:
+                del sys.modules[name]
+        for kept, before in ((_LOADED, loaded_before), (_SEEN, seen_before)):
+            kept.clear()
+            kept.update(before)  # type: ignore[arg-type]
+        os.environ.pop(VARIABLE, None)
+        if variable is not None:
+            os.environ[VARIABLE] = variable
+
+
+class _Done(Exception):
+    pass
 
 
 def _load_installed() -> None:

@@ -1,11 +1,11 @@
 """Parts of one kind by name: ours and those of extensions, found in one way."""
 
-__all__ = ["Registry", "all_or_nothing", "foreign", "temporary"]
+__all__ = ["Registry", "all_or_nothing", "foreign"]
 
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any, Generic, TypeVar, overload
 
 from hit.errors import ConfigError, nearest, shown
@@ -146,18 +146,6 @@ def all_or_nothing() -> Iterator[None]:
         for registry, entries, sources in before:
             registry._entries, registry._sources = entries, sources
         raise
-
-
-@contextmanager
-def temporary() -> Iterator[None]:
-    """Take back what is registered inside the block, in any registry: for tests."""
-    with suppress(_Done), all_or_nothing():
-        yield
-        raise _Done
-
-
-class _Done(Exception):
-    pass
 
 
 def foreign() -> dict[str, list[str]]:

@@ -75,7 +75,8 @@ def source_of(part: Any, module: str = "") -> Source | None:
     try:  # a notebook's cell
         text = inspect.getsource(part)
     except (OSError, TypeError):
-        text = repr(part)
+        code = getattr(part, "__code__", None)
+        text = f"{getattr(part, '__qualname__', type(part))} {getattr(code, 'co_code', b'')!r}"
     return Source(module or "python", hashlib.sha256(text.encode()).hexdigest()[:16])
 
 

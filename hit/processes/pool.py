@@ -124,7 +124,7 @@ class WorkerPool:
         for ready in multiprocessing.connection.wait(list(pipes), timeout):
             worker = pipes[ready]  # type: ignore[index]
             try:
-                outcome: Outcome = worker.pipe.recv()
+                outcome = _told(worker.pipe.recv(), worker.job)
             except (EOFError, OSError):
                 yield from self._replace(worker)
                 continue
@@ -213,11 +213,19 @@ class Patience:
         return max(0.0, self._deadline - time.monotonic())
 
 
+def _told(said: Outcome | str, job: Job | None) -> Outcome:
+    """What a worker says; of a job that it could not be handed, only why."""
+    if isinstance(said, Outcome):
+        return said
+    assert job is not None
+    return Outcome(job, RunOutcome.FAILED, said)
+
+
 def _await_end(pipe: Connection, job: Job, patience: Patience) -> Outcome:
     while (left := patience.left()) > 0:
         try:
             if pipe.poll(min(_POLL_SECONDS, left)):
-                outcome: Outcome = pipe.recv()
+                outcome = _told(pipe.recv(), job)
                 if outcome.state != "progress":
                     return outcome
         except (EOFError, OSError):
@@ -248,8 +256,9 @@ def _work(pipe: Connection, environment: dict[str, str], shows_lines: bool) -> N
             except (EOFError, OSError):
                 return
             except EndsWork as error:  # a part of the job is not here as it was where the job was made
-                print(redact(f"{error.begins}{error}"), file=sys.stderr, flush=True)
-                sys.exit(error.exit_code)
+                with contextlib.suppress(OSError):
+                    pipe.send(redact(str(error)))
+                continue
             if job is None:
                 return
 

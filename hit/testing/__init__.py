@@ -12,11 +12,13 @@ __all__ = [
     "check_likelihood",
     "check_metric",
     "check_model",
+    "temporary",
 ]
 
 from importlib import import_module
 from typing import Any
 
+from hit.extensions.discovery import temporary
 from hit.testing.contract import ContractBroken
 from hit.testing.datasets import check_dataset
 from hit.testing.likelihoods import check_likelihood

@@ -10,6 +10,7 @@ import pandas as pd
 
 from hit.config import TrainConfig
 from hit.config.field_roles import Role, role_of
+from hit.config.part_options import usual_options
 from hit.config.parts import meaningless
 
 #: What runs that compare may differ in. The digest says more about the data than their name.
@@ -33,7 +34,7 @@ def comparable(history: pd.DataFrame, base: TrainConfig, data_digest: str, free:
     keep = (history["data_digest"] == data_digest).to_numpy(bool, copy=True)
     if "amortised" in history:
         keep &= history["amortised"].isna().to_numpy(bool)
-    usual = TrainConfig().to_flat()
+    usual = TrainConfig().to_flat() | usual_options(base.to_flat())
     for name, value in _fixed(base, free).items():
         if name in history:
             keep &= _equals(history[name], value, usual.get(name))

@@ -1,9 +1,11 @@
 """Models and likelihoods by name, with options of their own."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Annotated, Any
 
+import pandas as pd
 import pytest
 from pydantic import Field
 from pydantic.dataclasses import dataclass
@@ -14,9 +16,11 @@ from hit.config.part_options import option_helps
 from hit.config.parts import LIKELIHOODS, MODELS
 from hit.config.rate_targets import TARGET_LAYERED
 from hit.errors import ConfigError
-from hit.extensions.registry import temporary
+from hit.extensions.discovery import temporary
 from hit.extensions.source import Source
 from hit.schema import is_metric
+from hit.store.filters import meant
+from sweeps.drivers.comparable_runs import comparable
 from sweeps.spec.search_space import SearchSpace, parse_fields
 
 
@@ -127,6 +131,25 @@ def test_a_search_may_vary_an_option() -> None:
         parse_fields("model.source=a|b", base)
 
 
+def test_runs_from_before_an_option_was_added_compare_with_its_default() -> None:
+    base = TrainConfig.from_flat({"model": "residual"})
+    row = {**base.to_flat(), "data_digest": "d", "start_time": 0, "run_id": "a"}
+    older = pd.DataFrame([row]).drop(columns="model.depth")
+    assert len(comparable(older, base, "d")) == 1
+    assert len(comparable(older.assign(**{"model.depth": math.nan}), base, "d")) == 1
+    deeper = TrainConfig.from_flat({"model": "residual", "model.depth": 4})
+    assert len(comparable(older, deeper, "d")) == 0
+    assert len(comparable(pd.DataFrame([row]), base, "d")) == 1
+    assert len(comparable(pd.DataFrame([row | {"model.source": "residual@other"}]), base, "d")) == 0
+
+
+def test_a_filter_may_name_an_option() -> None:
+    assert meant("model.depth > 2 and params.model.gated = 'True'") == (
+        "metrics.`model.depth` > 2 and params.`model.gated` = 'True'"
+    )
+    assert meant("dataset.name = 'digits'") == "dataset.name = 'digits'"
+
+
 def test_a_search_may_vary_the_model() -> None:
     base = TrainConfig(model="residual")
     space = SearchSpace(base, parse_fields("model=residual|ghvae", base))
@@ -139,6 +162,7 @@ def test_the_command_line_takes_options_and_tells_of_them(capsys: pytest.Capture
     parser.add_config()
     parsed = parser.parse(["--model", "residual", "--model.depth", "4", "--model.gated=true"])
     assert parsed[CONFIG] == {"model": "residual", "model.depth": "4", "model.gated": "true"}
+    assert parser.parse([])[CONFIG] == {}
     with pytest.raises(SystemExit):
         parser.parse(["--help"])
     assert "residual: residual blocks (default: 3)" in " ".join(capsys.readouterr().out.split())

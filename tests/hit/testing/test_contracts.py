@@ -12,7 +12,7 @@ from hit.config import TrainConfig
 from hit.config.parts import LIKELIHOODS, MODELS
 from hit.distributions import LearnedGaussian, Likelihood
 from hit.errors import ConfigError
-from hit.extensions.registry import temporary
+from hit.extensions.discovery import temporary
 from hit.models import HierarchicalVAE, build_model
 from hit.models.build import hierarchical
 from hit.schema.metrics import EXTENSION_METRICS
