@@ -38,9 +38,7 @@ class TrainConfig:
     ] = "digits"
     data_root: DataRoot = MachineOptions.data_root
     crop: Annotated[field_types.Crop, Field(description=CROP_HELP)] = 0
-    label: Annotated[
-        Text, Field(description="column of a CSV or Parquet file with the labels; empty: the one called label or y")
-    ] = ""
+    label: Annotated[Text, Field(description="column of a table with the labels; empty: label or y")] = ""
     model: Annotated[Literal["ghvae", "lvae", "vae"], Field(description="ghvae, lvae (ladder) or vae (one layer)")] = (
         "ghvae"
     )
@@ -68,8 +66,7 @@ class TrainConfig:
         Field(
             ge=0,
             le=1_000_000,
-            description="dimensions of a z_1 that is a vector, with latent=dense; 0: a map, or for vectors as many as "
-            "they have features, 64 at most",
+            description="dimensions of z_1 as a vector (latent=dense); 0: a map, of vectors D, at most 64",
         ),
     ] = 0
     channels: Annotated[field_types.Channels, Field(description="channels c of every convolution")] = 16
