@@ -63,7 +63,7 @@ class TrainConfig:
     data_root: DataRoot = MachineOptions.data_root
     crop: Annotated[field_types.Crop, Field(description=CROP_HELP)] = 0
     label: Annotated[
-        Text, Field(description="column of a CSV or Parquet file with the labels; empty: the one called label or y")
+        Text, Field(description="column of a table with the labels; empty: label or y; none: there are none")
     ] = ""
     model: Annotated[str, AfterValidator(MODELS.check), Field(description=MODEL_HELP)] = "ghvae"
     model_options: Annotated[Any, Field(description="options of the model, flat: model.NAME")] = None
@@ -86,8 +86,7 @@ class TrainConfig:
         Field(
             ge=0,
             le=1_000_000,
-            description="dimensions of a z_1 that is a vector, with latent=dense; 0: a map, or for vectors as many as "
-            "they have features, 64 at most",
+            description="dimensions of z_1 as a vector (latent=dense); 0: a map, of vectors D, at most 64",
         ),
     ] = 0
     channels: Annotated[field_types.Channels, Field(description="channels c of every convolution")] = 16

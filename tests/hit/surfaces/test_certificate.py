@@ -109,7 +109,7 @@ def test_a_surface_is_certified_and_read_off_again(
     digits: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module in ("hit.surfaces.surface_run", "hit.surfaces.cells", "hit.runs.training_run"):
-        monkeypatch.setattr(f"{module}.load_once", lambda name, root, device, crop: digits)
+        monkeypatch.setattr(f"{module}.load_once", lambda *_: digits)
     uri = new_database(tmp_path / "store.db")
     config = replace(CONFIG, state_dir=str(tmp_path / "state"))
     plan = SurfacePlan(config=config, grids={"grid_1": "1", "grid_2": "1"}, certificate="0.5:0.5,1:1")

@@ -300,7 +300,7 @@ class TestStore:
         self, tmp_path: Path, digits: Dataset, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
     ) -> SurfacePlan:
         for module in ("surface_run", "cells"):
-            monkeypatch.setattr(f"hit.surfaces.{module}.load_once", lambda name, root, device, crop: digits)
+            monkeypatch.setattr(f"hit.surfaces.{module}.load_once", lambda *_: digits)
         config = replace(SMALL, epochs=2, metrics="core", state_dir=str(tmp_path / "state"))
         return SurfacePlan(config=config, grids={"grid_1": "0.1,10", "grid_2": "0.5"}, experiment=request.node.name)
 
