@@ -21,7 +21,7 @@ Floats = npt.NDArray[np.float64]
 _TABLE = Path(__file__).resolve().parent / "data" / "digits_surface.csv"
 #: Of the smoothing splines: what predicts cells that are left out best (ten parts).
 _SMOOTHING = {"test/psnr": 0.3, ACCURACY: 3.0}
-_POINTS, _BETWEEN = 4000, 20_000
+_POINTS, _BETWEEN = 4000, 10_000
 #: Cells whose luck a run may have: about as rich in rates.
 _NEAR = 20
 #: How often more points are laid about the best ones, between how many of them and how many near to each.
@@ -69,10 +69,11 @@ class RecordedDigits(KnownSurface):
     """441 models of the digits; the truth is a smoothing spline (thin plates in log(R + 1)) through all of them.
 
     Attributes:
-        between: whether the truth is looked at between cells that are neighbours in β, rather than at the cells: an optimum on the
-            edge of a constraint lies between them, and the best cell somewhere beside it.
-        redrawn: whether the luck of each run is drawn anew, as what a cell nearby has it. The spline is fitted to the
-            recorded luck, which draws of recorded runs share with it and with each other.
+        between: whether the truth is looked at between cells that are neighbours in β, too: an optimum on the edge of a
+            constraint lies between them, and the best cell somewhere beside it.
+        redrawn: whether every draw has a surface of its own: a spline through all cells with other luck, which is that
+            of cells nearby. One surface has one optimum, which 441 runs do not tell from others on a plateau, and the
+            spline is fitted to the luck that draws of recorded runs share with it and with each other.
     """
 
     between: bool = False
@@ -87,55 +88,61 @@ class RecordedDigits(KnownSurface):
         return frame.assign(**{"test/held_out": 72.0, "seed": 0.0})
 
     @cached_property
-    def smooth(self) -> tuple[Floats, dict[str, Floats]]:
-        """Rates of the cells (or of these and of points between neighbours), and metrics there without luck."""
+    def rates(self) -> Floats:
+        """Of the cells, and of points between neighbours."""
         rates = _rates(self.frame)
-        if self.between:
-            corners = np.log(rates + 1)[_triangles(self.frame)]
-            corners = corners[np.arange(_BETWEEN) % len(corners)]
-            shares = np.random.default_rng(0).dirichlet(np.ones(3), _BETWEEN)
-            rates = np.concatenate([rates, np.exp((corners * shares[:, :, None]).sum(1)) - 1])
-        return rates, self._at(rates)
+        if not self.between:
+            return rates
+        corners = np.log(rates + 1)[_triangles(self.frame)]
+        corners = corners[np.arange(_BETWEEN) % len(corners)]
+        shares = np.random.default_rng(0).dirichlet(np.ones(3), _BETWEEN)
+        return np.concatenate([rates, np.exp((corners * shares[:, :, None]).sum(1)) - 1])
 
     def draw(self, count: int, seed: int) -> pd.DataFrame:
         """A random set of cells."""
         frame = self.frame.sample(count, random_state=seed)
         if self.redrawn:
-            chance = np.random.default_rng(seed)
-            near, metrics = self._luck
-            lucky = near[frame.index, chance.integers(near.shape[1], size=count)]
-            frame = frame.assign(**{name: fit[frame.index] + luck[lucky] for name, (fit, luck) in metrics.items()})
+            luck = self._luck(np.random.default_rng([seed, 1]))
+            at = self._at(_rates(frame), self._fits(seed))
+            frame = frame.assign(**{name: at[name] + own[frame.index] for name, own in luck.items()})
+            frame.attrs["surface"] = seed
         return frame.reset_index(drop=True)
 
     def truth(self, frame: pd.DataFrame, application: Application) -> Truth:
         """At the points within the hull."""
-        rates, smooth = self.smooth
         hull = Delaunay(np.log(_rates(frame) + 1))
-        inside = hull.find_simplex(np.log(rates + 1), tol=1e-9) >= 0
-        at = {name: own[inside] for name, own in smooth.items()}
+        rates = self.rates[hull.find_simplex(np.log(self.rates + 1), tol=1e-9) >= 0]
+        fits = self._fits(frame.attrs.get("surface"))
+        at = self._at(rates, fits)
         if not self.between:
-            return Truth(rates[inside], _utility(application, at, self.frame))
-        return _about_the_best(rates[inside], at, self._at, application, self.frame)
+            return Truth(rates, _utility(application, at, self.frame))
+        return _about_the_best(rates, at, lambda more: self._at(more, fits), application, self.frame)
+
+    def _fits(self, surface: int | None) -> dict[str, RBFInterpolator]:
+        """Metrics without the luck of a run: as recorded, or of another surface."""
+        logs = np.log(_rates(self.frame) + 1)
+        metrics = {name: self.frame[name].to_numpy(float) for name in _SMOOTHING}
+        if surface is not None:
+            recorded, luck = self._recorded, self._luck(np.random.default_rng([surface, 0]))
+            metrics = {name: recorded[name] + luck[name] for name in metrics}
+        return {name: RBFInterpolator(logs, own, smoothing=_SMOOTHING[name]) for name, own in metrics.items()}
 
     @cached_property
-    def _fits(self) -> dict[str, RBFInterpolator]:
+    def _recorded(self) -> dict[str, Floats]:
         logs = np.log(_rates(self.frame) + 1)
-        return {
-            name: RBFInterpolator(logs, self.frame[name].to_numpy(float), smoothing=smoothing)
-            for name, smoothing in _SMOOTHING.items()
-        }
+        return {name: fit(logs) for name, fit in self._fits(None).items()}
 
-    @cached_property
-    def _luck(self) -> tuple[npt.NDArray[np.intp], dict[str, tuple[Floats, Floats]]]:
-        """The cells near to each, and of each metric the spline at the cells and what the runs differ from it."""
+    def _luck(self, chance: np.random.Generator) -> dict[str, Floats]:
+        """What every run differs from the spline, as one of the cells near to it does."""
         logs = np.log(_rates(self.frame) + 1)
-        near = ((logs[:, None] - logs) ** 2).sum(-1).argsort(1)[:, :_NEAR]
-        fits = {name: fit(logs) for name, fit in self._fits.items()}
-        return near, {name: (fit, self.frame[name].to_numpy(float) - fit) for name, fit in fits.items()}
+        near = KDTree(logs).query(logs, _NEAR)[1]
+        lucky = near[np.arange(len(near)), chance.integers(_NEAR, size=len(near))]
+        return {name: (self.frame[name].to_numpy(float) - fit)[lucky] for name, fit in self._recorded.items()}
 
-    def _at(self, rates: Floats) -> dict[str, Floats]:
+    @staticmethod
+    def _at(rates: Floats, fits: dict[str, RBFInterpolator]) -> dict[str, Floats]:
         exact = {"test/rate_1": rates[:, 0], "test/rate_2": rates[:, 1], "test/rate": rates.sum(1)}
-        return exact | {name: fit(np.log(rates + 1)) for name, fit in self._fits.items()}
+        return exact | {name: fit(np.log(rates + 1)) for name, fit in fits.items()}
 
 
 @dataclass(frozen=True)
