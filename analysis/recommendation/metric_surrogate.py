@@ -1,6 +1,6 @@
 """A metric over some space as a Gaussian process, which says what runs would give that nobody has trained."""
 
-__all__ = ["Surrogate", "learned_kernel"]
+__all__ = ["ROUGHNESS", "Surrogate", "learned_kernel"]
 
 import warnings
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ _LEARNED, _CONDITIONED = 150, 500
 _KERNELS, _TRIED, _STEP, _FREEDOM = 12, 96, 0.6, 4
 #: ν of the Matérn kernels: how rough a metric is. Runs hardly tell (of the recorded digits both are as likely, by a
 #: factor of about two), while the differences of near points are twice as uncertain by the rougher one.
-_ROUGHNESS = (2.5, 1.5)
+ROUGHNESS = (2.5, 1.5)
 #: Variance that is added to that of drawn functions until it can be decomposed, as a share of that of all runs. More
 #: is luck, by which the best of many near points beats the best of few.
 _JITTER, _MOST_JITTER = 1e-9, 1e-4
@@ -61,13 +61,20 @@ class Surrogate:
     explained: float
 
     @classmethod
-    def fit(cls, points: Floats, metric: Floats, errors: Floats | None = None) -> "Surrogate":
+    def fit(
+        cls,
+        points: Floats,
+        metric: Floats,
+        errors: Floats | None = None,
+        roughness: Sequence[float] = ROUGHNESS,
+    ) -> "Surrogate":
         """From runs.
 
         Args:
             points: where they are, such as log(R_l + 1), N×D.
             metric: its values, finite, N.
             errors: their standard errors, N; NaN where none is known.
+            roughness: ν of the Matérn kernels that it may be; the smallest is the roughest.
         """
         kept = spread_and_drawn(points, _CONDITIONED)
         points, outputs = points[kept], metric[kept]
@@ -76,7 +83,7 @@ class Surrogate:
         inputs, outputs = (points - centre) / scale, (outputs - mean) / deviation
         known = np.zeros(len(kept)) if errors is None else np.nan_to_num(errors[kept] / deviation)
         few = spread_and_drawn(inputs, _LEARNED)
-        kernels = _likely(_likeliest(inputs[few], outputs[few], known[few]), inputs[few], outputs[few])
+        kernels = _likely(_likeliest(inputs[few], outputs[few], known[few], roughness), inputs[few], outputs[few])
         processes = [_process(kernel, known, inputs, outputs) for kernel in kernels]
         noise = float(np.mean([np.mean(one.alpha) for one in processes])) ** 0.5
         explained = float(np.mean([_explained(one, outputs) for one in processes]))
@@ -128,11 +135,11 @@ def learned_kernel(start: Any, inputs: Floats, outputs: Floats) -> Any:
         return GaussianProcessRegressor(start, random_state=0).fit(inputs, outputs).kernel_
 
 
-def _likeliest(inputs: Floats, outputs: Floats, errors: Floats) -> list[Any]:
+def _likeliest(inputs: Floats, outputs: Floats, errors: Floats, roughness: Sequence[float]) -> list[Any]:
     """One kernel of each roughness; the search for the next begins where the last one ended."""
     found: list[Any] = []
-    for roughness in _ROUGHNESS:
-        start = _start(inputs.shape[1], errors, roughness)
+    for one in roughness:
+        start = _start(inputs.shape[1], errors, one)
         found.append(learned_kernel(start.clone_with_theta(found[-1].theta) if found else start, inputs, outputs))
     return found
 

@@ -105,7 +105,10 @@ def estimate(
     kept, beyond = np.arange(len(reach.points)), beyond_rates(constraints)
     for _ in range(_LOOKS):
         coarse = DrawnScores.at(reach.points[kept], known, score, constraints, _FEW_DRAWS)
-        more = reach.between(kept[_promising(coarse, _BEST)], beyond)
+        start = kept[_promising(coarse, _BEST)]
+        if not len(start):
+            return None
+        more = reach.between(start, beyond)
         kept = np.union1d(kept[_promising(coarse, _WORTH)], len(reach.points) + np.arange(len(more)))
         reach = Reach(np.concatenate([reach.points, more]))
     own = rates[:1] if best is None else np.asarray(best, float)[None]

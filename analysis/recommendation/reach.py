@@ -85,7 +85,9 @@ def thinned(points: Floats, limit: int) -> Indices:
         points: N×L.
         limit: how many are kept.
     """
-    return np.arange(len(points)) if len(points) <= limit else np.sort(_apart(points, limit, points[:1]))
+    if len(points) <= limit:
+        return np.arange(len(points))
+    return np.sort(np.append(_apart(points, limit - 1, points[:1]), 0))
 
 
 def spread_and_drawn(points: Floats, limit: int) -> Indices:
@@ -141,17 +143,17 @@ def _squares(some: Floats, others: Floats) -> Floats:
 
 
 def _apart(points: Floats, limit: int, others: Floats | None = None) -> Indices:
-    """Indices of points that are each the farthest from the others and from those before."""
+    """Indices of points that are each the farthest from the others and from those before; none twice."""
     if not len(points):
         return np.arange(0)
     scale = np.maximum(np.ptp(points, axis=0), 1e-12)
     scaled = points / scale
     distance = np.full(len(points), np.inf) if others is None else KDTree(others / scale).query(scaled)[0] ** 2
     chosen: list[int] = []
-    while len(chosen) < min(limit, len(points)):
+    while len(chosen) < limit and distance.max() > 0:
         chosen.append(int(distance.argmax()))
         distance = np.minimum(distance, ((scaled - scaled[chosen[-1]]) ** 2).sum(1))
-    return np.array(chosen)
+    return np.array(chosen, int)
 
 
 def _near(rates: Floats, starts: Indices, count: int = _BETWEEN) -> tuple[Floats, Floats]:
