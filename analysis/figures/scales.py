@@ -40,9 +40,11 @@ class _Axis:
     floor: float | None
 
     def placed(self, numbers: Any) -> Array:
-        """Where numbers stand; what is missing stays so."""
+        """Where numbers stand: those below the floor, and 0, at the lower end; what is missing stays so."""
         array = np.asarray(numbers, float)
-        return array if self.floor is None else np.where(array < self.floor, self.floor, array)
+        if self.floor is not None:
+            return np.where(array < self.floor, self.floor, array)
+        return np.where(array <= 0, self.low, array)
 
     def updating(self, axis: Any) -> None:
         """Give an axis of a figure these properties."""
@@ -73,8 +75,8 @@ def spans_decades(frame: pd.DataFrame, names: Iterable[str]) -> bool:
 def logarithmic(figure: go.Figure) -> go.Figure:
     """The same figure with its rates on logarithmic axes of at most three decades; the figure that is given stays.
 
-    Rates below the span stand at its lower end, whose tick says so. Figures without an axis of rates come back as
-    they are.
+    Rates below the span stand at its lower end, whose tick says so; the side of a region at 0 stands there, too.
+    Figures without an axis of rates come back as they are.
 
     Args:
         figure: of this package; which of its axes hold rates stands in `layout.meta`.

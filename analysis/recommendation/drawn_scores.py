@@ -1,9 +1,9 @@
 """A score at points that nobody has trained, in many ways that the runs allow."""
 
-__all__ = ["DrawnScores", "Surrogates", "surrogates"]
+__all__ = ["DrawnScores", "Surrogates", "beyond_rates", "surrogates"]
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -95,10 +95,24 @@ class DrawnScores:
         """The same less its standard error, by which points are chosen: not one that nobody knows about."""
         return np.where(self.likely >= 0.5, self.sign * self.mean - self.error, -np.inf)
 
+    def first(self, count: int) -> npt.NDArray[np.intp]:
+        """Indices of the best `count` points of each function, each once."""
+        count = min(count, len(self.mean))
+        best = np.argpartition(-self.utility, count - 1, axis=1)[:, :count]
+        return np.unique(best[np.isfinite(np.take_along_axis(self.utility, best, 1))])
+
     @property
     def hopes(self) -> Floats:
         """What the score may be, M."""
         return np.where(self.likely >= 0.1, self.sign * self.mean + self.error, -np.inf)
+
+
+def beyond_rates(constraints: Sequence[Constraint]) -> Callable[[Floats], Floats] | None:
+    """By how much points (nats per image, M×L) break those constraints that are on rates; None without any."""
+    bounds = [one for one in constraints if _RATE.match(one.name)]
+    if not bounds:
+        return None
+    return lambda points: np.max([one.excess(_exact(one.name, points)) for one in bounds], axis=0)
 
 
 def surrogates(names: Sequence[str], rows: pd.DataFrame, rates: Floats) -> dict[str, Surrogate | None]:

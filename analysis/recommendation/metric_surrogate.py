@@ -1,8 +1,9 @@
 """A metric over some space as a Gaussian process, which says what runs would give that nobody has trained."""
 
-__all__ = ["Surrogate", "learned_kernel"]
+__all__ = ["ROUGHNESS", "Surrogate", "learned_kernel"]
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +25,12 @@ _LEARNED, _CONDITIONED = 150, 500
 _KERNELS, _TRIED, _STEP, _FREEDOM = 12, 96, 0.6, 4
 #: A metric that varies by less, beside its mean, is the same for all runs.
 _ROUNDING = 1e-12
+#: ν of the Matérn kernels: how rough a metric is. Runs hardly tell (of the recorded digits both are as likely, by a
+#: factor of about two), while the differences of near points are twice as uncertain by the rougher one.
+ROUGHNESS = (2.5, 1.5)
+#: Variance that is added to that of drawn functions until it can be decomposed, as a share of that of all runs. More
+#: is luck, by which the best of many near points beats the best of few.
+_JITTER, _MOST_JITTER = 1e-9, 1e-4
 #: Variance of a run about the process, as a share of that of all runs: of few runs one may learn that there is none.
 _LEAST_NOISE = 3e-4
 #: Metrics are smooth: prior median of a length scale, in standard deviations of the inputs, and its spread in logs.
@@ -36,7 +43,7 @@ _NOISE, _NOISE_STEP = 5e-3, 1.2
 class Surrogate:
     """A metric m as a function of a point: a plane and a Gaussian process, with a run's noise.
 
-    The processes differ in their scales and their noise, which few runs leave uncertain: they are drawn from the
+    The processes differ in their roughness, scales and noise, which runs leave uncertain: they are drawn from the
     posterior of these about the likeliest ones, by importance sampling.
 
     Attributes:
@@ -56,13 +63,20 @@ class Surrogate:
     explained: float
 
     @classmethod
-    def fit(cls, points: Floats, metric: Floats, errors: Floats | None = None) -> "Surrogate":
+    def fit(
+        cls,
+        points: Floats,
+        metric: Floats,
+        errors: Floats | None = None,
+        roughness: Sequence[float] = ROUGHNESS,
+    ) -> "Surrogate":
         """From runs.
 
         Args:
             points: where they are, such as log(R_l + 1), N×D.
             metric: its values, finite, N.
             errors: their standard errors, N; NaN where none is known.
+            roughness: ν of the Matérn kernels that it may be; the smallest is the roughest.
         """
         kept = spread_and_drawn(points, _CONDITIONED)
         points, outputs = points[kept], metric[kept]
@@ -71,10 +85,8 @@ class Surrogate:
         inputs, outputs = (points - centre) / scale, (outputs - mean) / deviation
         known = np.zeros(len(kept)) if errors is None else np.nan_to_num(errors[kept] / deviation)
         few = spread_and_drawn(inputs, _LEARNED)
-        likeliest = learned_kernel(_start(inputs.shape[1], known[few]), inputs[few], outputs[few])
-        processes = [
-            _process(kernel, known, inputs, outputs) for kernel in _likely(likeliest, inputs[few], outputs[few])
-        ]
+        kernels = _likely(_likeliest(inputs[few], outputs[few], known[few], roughness), inputs[few], outputs[few])
+        processes = [_process(kernel, known, inputs, outputs) for kernel in kernels]
         noise = float(np.mean([np.mean(one.alpha) for one in processes])) ** 0.5
         if np.ptp(metric) <= _ROUNDING * abs(mean):  # known everywhere: there is nothing to explain
             return cls(tuple(processes), centre, scale, mean, 0.0, 0.0, 1.0)
@@ -106,8 +118,7 @@ class Surrogate:
         for number, process in enumerate(self.processes):
             mine = slice(number, count, len(self.processes))
             mean, covariance = process.predict(inputs, return_cov=True)
-            covariance[np.diag_indices_from(covariance)] += 1e-6
-            root = np.linalg.cholesky(covariance)
+            root = _root(covariance)
             drawn[mine] = mean + chance.standard_normal((len(drawn[mine]), len(mean))) @ root.T
         return np.asarray(self.mean + self.deviation * drawn)
 
@@ -128,10 +139,19 @@ def learned_kernel(start: Any, inputs: Floats, outputs: Floats) -> Any:
         return GaussianProcessRegressor(start, random_state=0).fit(inputs, outputs).kernel_
 
 
-def _start(dimensions: int, errors: Floats) -> Any:
+def _likeliest(inputs: Floats, outputs: Floats, errors: Floats, roughness: Sequence[float]) -> list[Any]:
+    """One kernel of each roughness; the search for the next begins where the last one ended."""
+    found: list[Any] = []
+    for one in roughness:
+        start = _start(inputs.shape[1], errors, one)
+        found.append(learned_kernel(start.clone_with_theta(found[-1].theta) if found else start, inputs, outputs))
+    return found
+
+
+def _start(dimensions: int, errors: Floats, roughness: float) -> Any:
     """Signal + spread (+ measurement), in this order."""
     curved = ConstantKernel(1.0, (1e-2, 1e2)) * Matern(
-        length_scale=[_SMOOTH] * dimensions, length_scale_bounds=(0.2, 20.0), nu=2.5
+        length_scale=[_SMOOTH] * dimensions, length_scale_bounds=(0.2, 20.0), nu=roughness
     )
     inclined = ConstantKernel(1.0, (1e-3, 1e1)) * DotProduct(sigma_0=1.0, sigma_0_bounds="fixed")
     start = (curved + inclined) + WhiteKernel(1e-2, (_LEAST_NOISE, 2.0))
@@ -147,27 +167,49 @@ def _process(kernel: Any, errors: Floats, inputs: Floats, outputs: Floats) -> Ga
     return GaussianProcessRegressor(kernel.k1, alpha=alpha, optimizer=None).fit(inputs, outputs)
 
 
-def _likely(likeliest: Any, inputs: Floats, outputs: Floats) -> list[Any]:
-    """Kernels drawn in proportion to how likely they make the outputs, how smooth, how noisy; few runs allow many."""
+def _likely(likeliest: Sequence[Any], inputs: Floats, outputs: Floats) -> list[Any]:
+    """Kernels drawn by how likely they make the outputs: how rough, smooth, noisy. Few runs allow many."""
     chance = np.random.default_rng(0)
+    tried = [_tried(kernel, inputs, outputs, _TRIED // len(likeliest), chance) for kernel in likeliest]
+    kernels = [(kernel, theta) for kernel, (thetas, _) in zip(likeliest, tried, strict=True) for theta in thetas]
+    logs = np.concatenate([own for _, own in tried])
+    shares = np.exp(logs - logs.max())
+    # Systematic resampling: every kernel as often as its share says, but for one.
+    ends = np.cumsum(shares / shares.sum())
+    drawn = np.searchsorted(ends, (np.arange(_KERNELS) + chance.random()) / _KERNELS)
+    chosen = [kernels[min(place, len(kernels) - 1)] for place in drawn]
+    return [kernel.clone_with_theta(theta) for kernel, theta in chosen]
+
+
+def _tried(
+    likeliest: Any, inputs: Floats, outputs: Floats, count: int, chance: np.random.Generator
+) -> tuple[Floats, Floats]:
+    """Scales about the likeliest, and the log of likelihood times prior over the density they were drawn with."""
     regressor = GaussianProcessRegressor(likeliest, optimizer=None).fit(inputs, outputs)
     low, high = likeliest.bounds.T
-    count = len(likeliest.theta)
-    steps = chance.standard_normal((_TRIED, count)) / np.sqrt(chance.chisquare(_FREEDOM, (_TRIED, 1)) / _FREEDOM)
+    size = len(likeliest.theta)
+    steps = chance.standard_normal((count, size)) / np.sqrt(chance.chisquare(_FREEDOM, (count, 1)) / _FREEDOM)
     steps[0] = 0
     thetas = np.clip(likeliest.theta + _STEP * steps, low, high)
-    # Likelihood times prior, over the density that the thetas were drawn with.
     logs = np.array([regressor.log_marginal_likelihood(theta) for theta in thetas])
     lengths = thetas[:, 1 : 1 + inputs.shape[1]]
     logs -= 0.5 * (((lengths - np.log(_SMOOTH)) / _SMOOTH_STEP) ** 2).sum(1)
     noises = thetas[:, 2 + inputs.shape[1]]
     logs -= 0.5 * ((noises - np.log(_NOISE)) / _NOISE_STEP) ** 2
-    logs += 0.5 * (_FREEDOM + count) * np.log1p((steps**2).sum(1) / _FREEDOM)
-    shares = np.exp(logs - logs.max())
-    # Systematic resampling: every kernel as often as its share says, but for one.
-    ends = np.cumsum(shares / shares.sum())
-    drawn = np.searchsorted(ends, (np.arange(_KERNELS) + chance.random()) / _KERNELS)
-    return [likeliest.clone_with_theta(thetas[min(place, _TRIED - 1)]) for place in drawn]
+    logs += 0.5 * (_FREEDOM + size) * np.log1p((steps**2).sum(1) / _FREEDOM)
+    return thetas, logs
+
+
+def _root(covariance: Floats) -> Floats:
+    """Its Cholesky factor, with as little variance added as it takes."""
+    jitter = _JITTER
+    while True:
+        try:
+            return np.asarray(np.linalg.cholesky(covariance + jitter * np.eye(len(covariance))))
+        except np.linalg.LinAlgError:
+            if jitter >= _MOST_JITTER:
+                raise
+            jitter *= 10
 
 
 def _explained(process: GaussianProcessRegressor, outputs: Floats) -> float:

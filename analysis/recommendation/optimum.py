@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from analysis.frame import rate_name, values
-from analysis.recommendation.drawn_scores import DrawnScores, Surrogates, surrogates
+from analysis.recommendation.drawn_scores import DrawnScores, Surrogates, beyond_rates, surrogates
 from analysis.recommendation.objectives import Constraint
 from analysis.recommendation.reach import Reach, rates_of, seen
 from analysis.recommendation.scores import Score, SingleScore, WeightedScore
@@ -20,9 +20,10 @@ Floats = npt.NDArray[np.float64]
 
 #: The optimum lies in the region with this probability, as far as the surrogate can tell.
 LEVEL = 0.9
-_FEW_DRAWS, _DRAWS = 24, 264
-#: Points that are looked around again.
-_PROMISING = 40
+_FEW_DRAWS, _DRAWS = 48, 264
+#: How often more points are laid about those that are best in one of the functions drawn, how many of them in each,
+#: and how many are looked at again.
+_LOOKS, _BEST, _WORTH = 2, 4, 40
 #: Where fewer of the functions that the runs allow keep the constraints somewhere, there is no region.
 _LEAST_POSSIBLE = 0.5
 #: Below this share of the variance of runs that are left out, a surrogate that predicts them says little.
@@ -101,9 +102,17 @@ def estimate(
         return None
     known = surrogates(list(dict.fromkeys([*score.names, *(one.name for one in constraints)])), rows, rates)
     reach = Reach.of(rates)
-    coarse = DrawnScores.at(reach.points, known, score, constraints, _FEW_DRAWS)
-    reach = reach.finer(_promising(coarse))
-    points = np.concatenate([reach.points, rates[:1] if best is None else np.asarray(best, float)[None]])
+    kept, beyond = np.arange(len(reach.points)), beyond_rates(constraints)
+    for _ in range(_LOOKS):
+        coarse = DrawnScores.at(reach.points[kept], known, score, constraints, _FEW_DRAWS)
+        start = kept[_promising(coarse, _BEST)]
+        if not len(start):
+            return None
+        more = reach.between(start, beyond)
+        kept = np.union1d(kept[_promising(coarse, _WORTH)], len(reach.points) + np.arange(len(more)))
+        reach = Reach(np.concatenate([reach.points, more]))
+    own = rates[:1] if best is None else np.asarray(best, float)[None]
+    points = np.concatenate([reach.points[kept], own])
     look = DrawnScores.at(points, known, score, constraints, _DRAWS)
     if not np.isfinite(look.expected).any() or look.possible < _LEAST_POSSIBLE:
         return None
@@ -136,11 +145,10 @@ def span(rates: pd.DataFrame, columns: Sequence[str]) -> RateRegion:
     return RateRegion.around(np.column_stack([values(rates, name) for name in columns]))
 
 
-def _promising(coarse: DrawnScores) -> npt.NDArray[np.intp]:
-    """Points where the score may be best, and those where it was in the functions drawn."""
-    hopes = np.argsort(-coarse.hopes, kind="stable")[:_PROMISING]
-    drawn = coarse.utility.argmax(1) if len(coarse.utility) else hopes
-    return np.unique(np.concatenate([hopes, drawn]))
+def _promising(coarse: DrawnScores, count: int) -> npt.NDArray[np.intp]:
+    """Points where the score may be best, and so many that are best in each of the functions drawn."""
+    hopes = np.argsort(-coarse.hopes, kind="stable")[: 5 * count]
+    return np.union1d(hopes[np.isfinite(coarse.hopes[hopes])], coarse.first(count))
 
 
 def _noise(score: Score, known: Surrogates) -> float:

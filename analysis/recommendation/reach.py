@@ -2,19 +2,22 @@
 
 __all__ = ["Reach", "rates_of", "seen", "spread_and_drawn", "thinned"]
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.spatial import Delaunay, QhullError
+from scipy.spatial import Delaunay, KDTree, QhullError
 
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
 
 #: Rates are seen as log(R + this), nats: a layer that has collapsed is flat rather than without bottom.
 _SOFT_FLOOR = 1.0
-#: Runs whose hull is cut into simplices, and points in it; again as many about what is promising.
+#: Runs whose hull is cut into simplices, and points in it; again half as many about what is promising, at each look.
 _CORNERS, _BETWEEN = 300, 400
+#: Points that are thinned to evenly spread ones, and how often the way across an edge is halved.
+_CANDIDATES, _HALVINGS = 3000, 30
 #: Simplices of more layers are too many to cut.
 _CUT = 4
 #: Runs that are expected in a ball around a point of a pocket, which holds none.
@@ -41,13 +44,28 @@ class Reach:
         points = _within(own)
         return cls(np.concatenate([own, points[~_in_pockets(seen(points), seen(own))]]))
 
-    def finer(self, promising: Indices) -> "Reach":
-        """The same with more points, between some of them and those near to them.
+    def between(self, promising: Indices, beyond: Callable[[Floats], Floats] | None = None) -> Floats:
+        """More points between some of them and those near to them, evenly spread, and on the edge of what is allowed.
+
+        Evenly, since where candidates are dense the best of them is better by that alone: a region around the best
+        ones would be where the points are rather than where the optimum may be.
 
         Args:
-            promising: their indices.
+            promising: their indices; those that are not allowed are left out.
+            beyond: by how much points (nats per image, M×L) break bounds on rates; 0 on the edge, less within it.
         """
-        return Reach(np.concatenate([self.points, _near(self.points, promising)]))
+        if beyond is None:
+            more = _near(self.points, promising, _CANDIDATES)[1]
+            return more[_apart(seen(more), _BETWEEN // 2, seen(self.points))]
+        promising = promising[beyond(self.points[promising]) <= 0]
+        if not len(promising):
+            return self.points[:0]
+        starts, more = _near(self.points, promising, _CANDIDATES)
+        out = beyond(more) > 0
+        inner, edge = more[~out], _at_the_edge(starts[out], more[out], beyond)
+        half = _BETWEEN // 4 if len(edge) else _BETWEEN // 2
+        inner = inner[_apart(seen(inner), half, seen(self.points))]
+        return np.concatenate([inner, edge[_apart(seen(edge), half)]])
 
 
 def seen(rates: Floats) -> Floats:
@@ -69,14 +87,7 @@ def thinned(points: Floats, limit: int) -> Indices:
     """
     if len(points) <= limit:
         return np.arange(len(points))
-    spread = np.maximum(np.ptp(points, axis=0), 1e-12)
-    scaled = points / spread
-    chosen = [0]
-    distance = np.full(len(points), np.inf)
-    while len(chosen) < limit:
-        distance = np.minimum(distance, ((scaled - scaled[chosen[-1]]) ** 2).sum(1))
-        chosen.append(int(distance.argmax()))
-    return np.sort(np.array(chosen))
+    return np.sort(np.append(_apart(points, limit - 1, points[:1]), 0))
 
 
 def spread_and_drawn(points: Floats, limit: int) -> Indices:
@@ -93,7 +104,7 @@ def _within(rates: Floats) -> Floats:
     """Points within the hull: half of them equally many everywhere, half where the runs are dense."""
     logs, layers = seen(rates), rates.shape[1]
     if layers > _CUT or len(rates) < layers + 2:
-        return _near(rates, np.arange(len(rates)))
+        return _near(rates, np.arange(len(rates)))[1]
     chance = np.random.default_rng(0)
     if layers == 1:
         ends = np.sort(logs[:, 0])
@@ -103,7 +114,7 @@ def _within(rates: Floats) -> Floats:
     try:
         corners = logs[Delaunay(logs).simplices]
     except QhullError:  # all in one plane: a layer that is collapsed in every run, say
-        return _near(rates, np.arange(len(rates)))
+        return _near(rates, np.arange(len(rates)))[1]
     sizes = np.abs(np.linalg.det(corners[:, 1:] - corners[:, :1]))
     drawn = corners[
         np.concatenate(
@@ -131,16 +142,41 @@ def _squares(some: Floats, others: Floats) -> Floats:
     return np.asarray(((some[:, None] - others) ** 2).sum(-1))
 
 
-def _near(rates: Floats, starts: Indices) -> Floats:
-    """Points on the way from some points to near ones, at random."""
+def _apart(points: Floats, limit: int, others: Floats | None = None) -> Indices:
+    """Indices of points that are each the farthest from the others and from those before; none twice."""
+    if not len(points):
+        return np.arange(0)
+    scale = np.maximum(np.ptp(points, axis=0), 1e-12)
+    scaled = points / scale
+    distance = np.full(len(points), np.inf) if others is None else KDTree(others / scale).query(scaled)[0] ** 2
+    chosen: list[int] = []
+    while len(chosen) < limit and distance.max() > 0:
+        chosen.append(int(distance.argmax()))
+        distance = np.minimum(distance, ((scaled - scaled[chosen[-1]]) ** 2).sum(1))
+    return np.array(chosen, int)
+
+
+def _near(rates: Floats, starts: Indices, count: int = _BETWEEN) -> tuple[Floats, Floats]:
+    """Some of the points, and one on the way from each to near ones, at random."""
     if len(rates) < 2:
-        return rates[:0]
+        return rates[:0], rates[:0]
     logs = seen(rates)
     scaled = (logs - logs.mean(0)) / np.maximum(logs.std(0), 1e-3)
     near = _squares(scaled[starts], scaled).argsort(axis=1)[:, 1 : 1 + max(3, 4 * logs.shape[1])]
     chance = np.random.default_rng(0)
-    place = chance.integers(len(starts), size=_BETWEEN)
-    second, third = (logs[near[place, chance.integers(near.shape[1], size=_BETWEEN)]] for _ in range(2))
+    place = chance.integers(len(starts), size=count)
+    second, third = (logs[near[place, chance.integers(near.shape[1], size=count)]] for _ in range(2))
     first = logs[starts[place]]
-    share = chance.dirichlet([1.0, 1.0, 1.0], _BETWEEN)
-    return rates_of(first * share[:, :1] + second * share[:, 1:2] + third * share[:, 2:])
+    share = chance.dirichlet([1.0, 1.0, 1.0], count)
+    return rates[starts[place]], rates_of(first * share[:, :1] + second * share[:, 1:2] + third * share[:, 2:])
+
+
+def _at_the_edge(inner: Floats, outer: Floats, beyond: Callable[[Floats], Floats]) -> Floats:
+    """Where the way from each point within the bounds to one beyond them leaves these, in log(R + 1)."""
+    start, step = seen(inner), seen(outer) - seen(inner)
+    low, high = np.zeros((len(inner), 1)), np.ones((len(inner), 1))
+    for _ in range(_HALVINGS if len(inner) else 0):
+        middle = (low + high) / 2
+        kept = (beyond(rates_of(start + middle * step)) <= 0)[:, None]
+        low, high = np.where(kept, middle, low), np.where(kept, high, middle)
+    return rates_of(start + low * step)

@@ -1,5 +1,7 @@
 """Rates on logarithmic axes: what is where, and when."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,6 +17,8 @@ from analysis.figures import (
     training_paths,
 )
 from analysis.figures.scales import spans_decades
+from analysis.recommendation.recommender import recommend
+from hit.config.rate_region import RateRegion
 from tests.commands import ROOT
 from tests.frames import grid_frame, paths
 
@@ -86,3 +90,16 @@ def test_every_axis_of_rates_follows(piled: pd.DataFrame) -> None:
 def test_runs_without_a_rate_stay_where_they_are(grid: pd.DataFrame) -> None:
     figure = rate_space(grid.assign(**dict.fromkeys(RATES, 0.0)), "test/psnr")
     assert logarithmic(figure) == figure
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+def test_a_region_from_zero_reaches_the_lower_end(layers: int) -> None:
+    frame = grid_frame(7, layers=layers)
+    found = recommend(frame, "density")
+    open_below = replace(found, region=RateRegion((0.0,) * layers, found.region.high, 0.0, found.region.total_high))
+    figure = logarithmic(targets(frame, [open_below]))
+    end = 10 ** figure.layout.xaxis.range[0]
+    sides = [shape.x0 for shape in figure.layout.shapes]
+    sides += [x for trace in figure.data if trace.mode == "lines" and not trace.meta for x in trace.x]
+    assert min(sides) > 0, "zero has no place on a logarithmic axis, and would tear the outline"
+    assert end in sides

@@ -39,7 +39,8 @@ class Known:
         """Of many points within reach of the runs."""
         reach = Reach.of(self.rates)
         for _ in range(3):
-            reach = reach.finer(np.argsort(-self.at(reach.points))[:80])
+            best = np.argsort(-self.at(reach.points))[:80]
+            reach = Reach(np.concatenate([reach.points, reach.between(best)]))
         return np.asarray(reach.points[self.at(reach.points).argmax()])
 
 
@@ -133,6 +134,27 @@ def test_constraints_on_rates_and_metrics_bound_the_region() -> None:
     assert found.box.total_high <= 12 + 1e-6
     assert found.optimum[0] <= 5.5
     assert known.estimate(Constraint("test/rate", 0.0, True)) is None
+
+
+def test_the_optimum_of_a_bound_on_rates_lies_on_its_edge() -> None:
+    for seed in range(4):
+        known = Known(seed, 2, 60, 0.0)
+        logs = seen(known.rates)
+        at = np.log(1 + known.rates.sum(1)) - 0.5 * (logs[:, 0] - logs[:, 1] - 0.4) ** 2
+        known.frame["score"] = at + 0.05 * np.random.default_rng(seed).standard_normal(60)
+        found = known.estimate(Constraint("test/rate", 12.0, True))
+        assert found is not None
+        assert sum(found.optimum) == pytest.approx(12, abs=1e-2), "runs lie to 0.3 nats below it"
+        assert found.box.total_high == pytest.approx(12)
+        edge = np.linspace([1.0, 11.0], [11.0, 1.0], 1001)
+        lost = 0.5 * (seen(edge) @ [1, -1] - 0.4) ** 2
+        assert lost[found.box.contains(edge, 1e-6)].min() < 0.01 * np.ptp(at)
+
+
+def test_how_rough_a_metric_is_stays_open_where_runs_do_not_tell() -> None:
+    known = Known(1, 2, 60, 0.05)
+    surrogate = Surrogate.fit(seen(known.rates), known.frame["score"].to_numpy(float))
+    assert {process.kernel_.k1.k2.nu for process in surrogate.processes} == {1.5, 2.5}
 
 
 def test_a_rate_as_the_score_is_known_exactly_and_its_bound_is_not() -> None:
