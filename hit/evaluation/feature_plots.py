@@ -1,6 +1,6 @@
 """Reconstruction of vectors by feature: a table as a CSV file, and a picture of R²."""
 
-__all__ = ["save_feature_bars", "save_feature_table"]
+__all__ = ["save_feature_bars", "save_feature_table", "save_features"]
 
 import csv
 from collections.abc import Sequence
@@ -8,12 +8,21 @@ from pathlib import Path
 
 import numpy as np
 
-from hit.distributions import VectorLikelihood
+from hit.distributions import Likelihood, VectorLikelihood
 from hit.metrics.feature_errors import FeatureErrors
 
 #: The picture shows so many features, those that come back worst.
 _SHOWN = 40
 _LONGEST_NAME = 32
+
+
+def save_features(errors: FeatureErrors, names: Sequence[str], likelihood: Likelihood, folder: Path) -> list[Path]:
+    """Table and picture of a model of vectors, as `reconstruction.csv` and `.png` in a folder."""
+    assert isinstance(likelihood, VectorLikelihood)
+    return [
+        save_feature_table(errors, names, likelihood, folder / "reconstruction.csv"),
+        save_feature_bars(errors, names, folder / "reconstruction.png"),
+    ]
 
 
 def save_feature_table(errors: FeatureErrors, names: Sequence[str], likelihood: VectorLikelihood, path: Path) -> Path:

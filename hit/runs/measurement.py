@@ -20,11 +20,10 @@ from functools import cache, partial
 from hit.classifiers.scorer import SampleScorer
 from hit.config import TrainConfig
 from hit.data import Dataset
-from hit.distributions import VectorLikelihood
 from hit.errors import UserError
 from hit.evaluation import evaluate_model
 from hit.evaluation.data_needs import left_out
-from hit.evaluation.feature_plots import save_feature_bars, save_feature_table
+from hit.evaluation.feature_plots import save_features
 from hit.evaluation.latent_plots import save_coordinates, save_scatter
 from hit.evaluation.pictures import PICTURED, drawn_channels, reconstructions, samples, save_grid, traversal
 from hit.evaluation.samples import inception_fingerprint, scorer_fingerprint
@@ -221,11 +220,9 @@ def log_measurement(
     run.tags(measured.tags | {Tag.BOUND_VIOLATIONS: violations({**(earlier or {}), **measured.metrics})})
     run.untag(skipped_tag(group) for group in _NOT_ALWAYS if group in measured.groups)
     labels = dataset.test.labels
-    if measured.features is not None and isinstance(model.likelihood, VectorLikelihood):
-        table = run.folder / "reconstruction.csv"
-        run.artifact(save_feature_table(measured.features, dataset.features, model.likelihood, table), "features")
-        bars = run.folder / "reconstruction.png"
-        run.artifact(save_feature_bars(measured.features, dataset.features, bars), "features")
+    if measured.features is not None:
+        for path in save_features(measured.features, dataset.features, model.likelihood, run.folder):
+            run.artifact(path, "features")
     if measured.projections:
         for layer, projection in measured.projections.items():
             run.artifact(save_coordinates(projection, labels, run.folder / f"pca_z{layer}.csv"), "latents")
