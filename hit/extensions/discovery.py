@@ -44,11 +44,11 @@ def load_extensions(text: str = "") -> None:
     """
     known = _names(os.environ.get(VARIABLE, ""))
     asked = [_placed(name) for name in dict.fromkeys([*known, *_names(text)])]
-    if asked != known:
-        os.environ[VARIABLE] = ",".join(dict.fromkeys(asked))
     _load_installed()
     for name in asked:
         _load(name)
+    if asked != known:
+        os.environ[VARIABLE] = ",".join(dict.fromkeys(asked))
 
 
 def load_known() -> None:
@@ -161,7 +161,7 @@ def _is_file(name: str) -> bool:
 def _placed(name: str) -> str:
     """The name as it means the same in any folder: the path of what is not installed."""
     if _is_file(name):
-        return str(Path(name).expanduser().absolute())
+        return str(_file_of(name))
     path = _file_of(name)
     return name if path.is_relative_to(sys.prefix) else str(path)
 
@@ -173,11 +173,13 @@ def _file_of(name: str) -> Path:
         ConfigError: there is no such file or module.
     """
     if _is_file(name):
-        path = Path(name).expanduser().absolute()
-        if path.suffix != ".py" or not path.is_file():
+        path = Path(os.path.abspath(os.path.expanduser(name)))
+        if path.suffix != ".py" or not os.path.isfile(path):  # which is False, too, where the system refuses to look
             raise ConfigError(f"extensions must be Python files or modules that are there, got {shown(str(path))}")
         return path
-    here = str(Path.cwd())
+    if not all(map(str.isidentifier, name.split("."))):
+        raise ConfigError(f"extensions must be Python files or modules that are there, got {shown(name)}")
+    here = os.getcwd()
     if here not in sys.path:
         sys.path.append(here)  # `hit` does not look there first
     try:

@@ -112,12 +112,14 @@ class Registry(Generic[EntryT]):
         """What is wrong where nothing is called `name`."""
         names = [repr(known) for known in self._entries]
         listed = " or ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
-        hint = nearest(str(name), self._entries).partition("; known")[0]
+        hint = nearest(name, self._entries).partition("; known")[0] if isinstance(name, str) else ""
         one_of = "one of " if len(names) > 1 else ""
         return f"{self.kind} must be {one_of}{listed}, got {shown(name)}{hint}"
 
     def __contains__(self, name: object) -> bool:
         """Whether something is registered under it here, or by an extension that is known of."""
+        if not isinstance(name, str):
+            return False
         if name not in self._entries:
             from hit.extensions.discovery import load_known  # which fills registries
 

@@ -65,6 +65,9 @@ def test_options_that_are_not_given_have_their_defaults() -> None:
         ({"model.depth": 4}, "unknown parameter 'model.depth' of model 'ghvae'; it has no options"),
         ({"model": "residual", "model.dept": 4}, "unknown parameter 'model.dept' of model 'residual'; did you mean"),
         ({"model": "residual", "model.depth": 0}, "model.depth must be greater than or equal to 1, got 0"),
+        ({"model": [["ghvae"]]}, r"model must be one of .*, got \[\['ghvae'\]\]"),
+        ({"model": None, "likelihood": 3}, "model must be one of .*, got None"),
+        ({"likelihood": 3}, "likelihood must be one of .*, got 3"),
         ({"model": "residul"}, "model must be one of .*'residual', got 'residul'; did you mean 'residual'?"),
         ({"likelihood.scale": 1}, "unknown parameter 'likelihood.scale' of likelihood 'bernoulli'"),
         (

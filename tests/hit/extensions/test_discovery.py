@@ -140,10 +140,23 @@ def test_what_is_wrong_is_one_line_and_nothing_of_it_is_kept(written: Written, t
     assert MODELS.names() == before
 
 
-@pytest.mark.parametrize("name", ["no/such/file.py", "no_such_module", "no_such.module", "folder.txt/x"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "no/such/file.py",
+        "no_such_module",
+        "no_such.module",
+        "folder.txt/x",
+        "~nobody/x.py",
+        "..",
+        "a b",
+        "x" * 999 + ".py",
+    ],
+)
 def test_what_is_not_there(name: str) -> None:
     with pytest.raises(ConfigError, match="extensions must be Python files or modules that are there, got"):
         load_extensions(name)
+    assert os.environ[discovery.VARIABLE] == "", "a later command is not refused for it"
 
 
 def test_help_and_errors_name_what_it_registers(written: Written, capsys: pytest.CaptureFixture[str]) -> None:
