@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from hit.config.layer_groups import BETA_GROUP
 from hit.config.rate_targets import TARGET
 
 #: A flat name of one layer's β: `beta_1` weighs R_1, the rate of the layer next to the data.
@@ -64,6 +65,7 @@ ROLES = {
     "linear_z1": Role.ARCHITECTURE,
     "channels": Role.ARCHITECTURE,
     "z_dims": Role.ARCHITECTURE,
+    "latents": Role.ARCHITECTURE,
     "betas": Role.RATES,
     "warmup": Role.TRAINING,
     "epochs": Role.TRAINING,
@@ -104,6 +106,7 @@ MEANINGS = {
     "sigma": Meaning("likelihood", frozenset({"gaussian"})),
     "latent": Meaning("model", frozenset({"ghvae", "lvae"}), otherwise="dense"),
     "z_dims": Meaning("model", frozenset({"ghvae", "lvae"})),
+    "latents": Meaning("model", frozenset({"deep"})),
     "warmup": Meaning("model", frozenset({"lvae"})),
 }
 
@@ -127,14 +130,14 @@ def role_of(name: str) -> Role:
     >>> role_of("beta_3").value, role_of("max_rate").value, role_of("epochs").value
     ('rates', 'rates', 'training')
     """
-    if BETA.match(name):
+    if BETA.match(name) or BETA_GROUP.match(name):
         return ROLES["betas"]
     return ROLES["targets" if TARGET.match(name) else name]
 
 
 def is_layered(name: str) -> bool:
-    """Whether a flat parameter is a number that a layer, or the total rate, has."""
-    return bool(BETA.match(name) or TARGET.match(name))
+    """Whether a flat parameter is a number that a layer, a group of layers, or the total rate, has."""
+    return bool(BETA.match(name) or BETA_GROUP.match(name) or TARGET.match(name))
 
 
 def meaningless(values: Mapping[str, Any], free: Collection[str] = ()) -> frozenset[str]:
@@ -145,7 +148,7 @@ def meaningless(values: Mapping[str, Any], free: Collection[str] = ()) -> frozen
         free: fields that may have other values, too.
 
     >>> sorted(meaningless({"model": "vae", "likelihood": "gaussian"}))
-    ['latent', 'warmup', 'z_dims']
+    ['latent', 'latents', 'warmup', 'z_dims']
     """
     return frozenset(
         name

@@ -14,6 +14,8 @@ from pydantic.dataclasses import dataclass
 from hit.config import field_types
 from hit.config.field_roles import BETA, MEANINGS, NEUTRAL, Role, fields_of, meaningless
 from hit.config.field_types import Text, whole_number
+from hit.config.latent_maps import USUAL_MAPS, LatentMap, LatentMaps, parse_maps
+from hit.config.layer_groups import BETA_GROUP, expanded_betas
 from hit.config.machine_options import DataRoot, Device, MachineOptions, StateDir, Threads
 from hit.config.options import CROP_HELP, one_line, unknown
 from hit.config.rate_targets import TARGET, TARGET_DEFAULTS, RateTargets
@@ -38,9 +40,10 @@ class TrainConfig:
     )
     data_root: DataRoot = MachineOptions.data_root
     crop: Annotated[field_types.Crop, Field(description=CROP_HELP)] = 0
-    model: Annotated[Literal["ghvae", "lvae", "vae"], Field(description="ghvae, lvae (ladder) or vae (one layer)")] = (
-        "ghvae"
-    )
+    model: Annotated[
+        Literal["ghvae", "lvae", "vae", "deep"],
+        Field(description="ghvae, lvae (ladder), vae (one layer) or deep (maps of latents at several resolutions)"),
+    ] = "ghvae"
     likelihood: Annotated[
         Literal["bernoulli", "bernoulli_grey", "gaussian", "gaussian_learned", "mol"],
         Field(
@@ -72,6 +75,13 @@ class TrainConfig:
             "the last means nothing with latent=conv",
         ),
     ] = (20,)
+    latents: Annotated[
+        LatentMaps,
+        Field(
+            description="maps of z_L, …, z_1 of a deep model, from the top down, height x width x channels with "
+            "commas; their number sets L"
+        ),
+    ] = USUAL_MAPS
     betas: Annotated[tuple[field_types.Beta, ...], Field(description="weight β_l of rate R_l in D + Σ β_l R_l")] = (
         1.0,
         1.0,
@@ -99,7 +109,7 @@ class TrainConfig:
     state_dir: StateDir = MachineOptions.state_dir
 
     def __post_init__(self) -> None:
-        if self.linear_z1 and (self.model == "vae" or self.latent == "conv"):
+        if self.linear_z1 and (self.model in ("vae", "deep") or self.latent == "conv"):
             raise ConfigError(
                 "linear_z1 must be 0 unless model is ghvae or lvae with latent=dense, "
                 f"got {self.linear_z1} with model={self.model} and latent={self.latent}"
@@ -113,18 +123,23 @@ class TrainConfig:
 
     @property
     def _top_is_vector(self) -> bool:
-        return self.layers > (2 if self.latent == "conv" else 1)
+        return self.model != "deep" and self.layers > (2 if self.latent == "conv" else 1)
 
     @property
     def layers(self) -> int:
         """L, the number of layers of latents."""
-        return 1 if self.model == "vae" else 1 + len(self.z_dims)
+        return _layers({"model": self.model, "z_dims": self.z_dims, "latents": self.latents})
+
+    @property
+    def maps(self) -> tuple[LatentMap, ...]:
+        """Maps of z_L, …, z_1 of a deep model."""
+        return parse_maps(self.latents)
 
     @classmethod
     def from_flat(cls, flat: Mapping[str, Any], **overrides: Any) -> "TrainConfig":
         """The config of flat parameters, as strings or as values; what is not named has its default.
 
-        A model of L layers takes its first L betas; those left unnamed are 1.
+        A model of L layers takes its first L betas; those left unnamed are 1. `beta_1-3` names those of three layers.
 
         Raises:
             ConfigError: an unknown name (with the nearest known one), a wrong type, a value out of range.
@@ -135,11 +150,14 @@ class TrainConfig:
         flat = {**flat, **overrides}
         values: dict[str, Any] = {}
         betas: dict[int, Any] = {}
+        groups: dict[str, Any] = {}
         targets: dict[str, Any] = {}
         names = [entry.name for entry in fields(cls) if entry.name not in ("betas", "targets")]
         for name, value in flat.items():
             if match := BETA.match(name):
                 betas[int(match[1])] = value
+            elif BETA_GROUP.match(name):
+                groups[name] = value
             elif TARGET.match(name):
                 targets[name] = value
             elif name not in names:
@@ -155,6 +173,7 @@ class TrainConfig:
                 raise ConfigError(
                     f"beta_{layer} needs a model of {layer} layers or more, but L = {layers}, got {shown(value)}"
                 )
+        betas = expanded_betas(betas, groups, layers)
         values["betas"] = tuple(betas.get(layer, 1.0) for layer in range(1, layers + 1))
         values["targets"] = RateTargets.parse(targets, layers)
         try:
@@ -180,7 +199,9 @@ class TrainConfig:
     def numbers(self) -> dict[str, float]:
         """The numeric fields that decide a run, and L, as metrics in schema names: people can filter on them."""
         numbers = beta_numbers(self.betas) | {"layers": float(self.layers)}
-        if self.model != "vae":
+        if self.model == "deep":
+            numbers |= {f"dim_z{layer}": float(one.size) for layer, one in enumerate(reversed(self.maps), start=1)}
+        elif self.model != "vae":
             for layer, dim in enumerate(reversed(self.z_dims), start=2):
                 numbers[f"dim_z{layer}"] = float(dim)
             if self.latent == "conv":
@@ -232,8 +253,14 @@ def beta_numbers(betas: Sequence[float]) -> dict[str, float]:
 
 
 def _layers(values: Mapping[str, Any]) -> int:
-    if values.get("model") == "vae":
+    model = values.get("model")
+    if model == "vae":
         return 1
+    if model == "deep":
+        try:
+            return len(parse_maps(str(values.get("latents", USUAL_MAPS))))
+        except ValueError as error:
+            raise ConfigError(f"latents must be {error}, got {shown(values['latents'])}") from None
     z_dims = values.get("z_dims", TrainConfig.z_dims)
     return 1 + len(z_dims)
 

@@ -20,6 +20,7 @@ from hit.distributions import (
 )
 from hit.errors import ConfigError
 from hit.models.conv_z import ConvGeometry
+from hit.models.deep import deep
 from hit.models.dense_z import DenseGeometry
 from hit.models.ghvae import GeneralisedInference
 from hit.models.hierarchy import HierarchicalVAE
@@ -63,14 +64,14 @@ def build_model(config: TrainConfig, image_shape: tuple[int, int, int]) -> Hiera
 def check_fit(config: TrainConfig, image_shape: tuple[int, int, int]) -> None:
     """Raise ConfigError unless models of this config exist for images of this shape (C, H, W)."""
     channels, height, width = image_shape
-    large = config.model == "ghvae" and config.latent == "conv"
+    large = config.model == "deep" or (config.model == "ghvae" and config.latent == "conv")
     if height != width or height not in (*_SIDES, _LARGE):
         raise ConfigError(
             f"dataset must have images of 28×28, 32×32 or 256×256 pixels, got {height}×{width} ({config.dataset})"
         )
     if height == _LARGE and not large:
         raise ConfigError(
-            "model must be ghvae with latent=conv for images of 256×256 pixels, "
+            "model must be deep, or ghvae with latent=conv, for images of 256×256 pixels, "
             f"got {config.model} with latent={config.latent} ({config.dataset})"
         )
     if channels not in _CHANNELS:
@@ -120,6 +121,8 @@ def _outline(config: TrainConfig, image_shape: tuple[int, int, int]) -> Hierarch
 def _build(config: TrainConfig, image_shape: tuple[int, int, int]) -> HierarchicalVAE:
     image_channels, side, _ = image_shape
     likelihood = _likelihood(config, image_channels)
+    if config.model == "deep":
+        return deep(image_shape, likelihood, config.maps, config.channels)
     outputs = likelihood.outputs(image_channels)
     # The ladder's mixture of logistics has no layer before its last.
     wide = config.likelihood == "mol" and config.model != "lvae"

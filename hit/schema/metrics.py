@@ -174,8 +174,15 @@ METRICS = (
 )
 
 _PLAIN = {declared.name: declared for declared in METRICS if "{l}" not in declared.name}
+#: What stands for `{l}`: a layer; of what a target is missed by, also the first and the last of a group.
+_LAYER, _GROUP = r"(?P<l>[1-9][0-9]*)", r"(?P<l>[1-9][0-9]*(?:-[1-9][0-9]*)?)"
 _LAYERED = [
-    (re.compile(re.escape(declared.name).replace(r"\{l\}", r"(?P<l>[1-9][0-9]*)") + r"\Z"), declared)
+    (
+        re.compile(
+            re.escape(declared.name).replace(r"\{l\}", _GROUP if "rate_error" in declared.name else _LAYER) + r"\Z"
+        ),
+        declared,
+    )
     for declared in METRICS
     if "{l}" in declared.name
 ]

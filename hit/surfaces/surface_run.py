@@ -21,6 +21,7 @@ from hit.models import build_model, check_fit, check_memory
 from hit.models.surface_model import SurfaceModel, condition_on_betas
 from hit.processes.devices import select_device, set_threads
 from hit.processes.stop import StopRequest
+from hit.runs.collapse import COLLAPSED_BELOW
 from hit.runs.datasets import load_once, log_dataset
 from hit.runs.training_run import RunProgress
 from hit.schema import Kind, Tag
@@ -36,9 +37,6 @@ from hit.training.checkpoints import save_weights
 from hit.training.loop import Epoch
 
 _LOG = logging.getLogger(__name__)
-
-#: A layer whose rate is below this at every β of the grid carries nothing, nats per image.
-COLLAPSED_BELOW = 0.05
 
 
 def surface_run(

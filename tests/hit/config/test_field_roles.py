@@ -31,6 +31,7 @@ OTHER: dict[str, Any] = {
     "linear_z1": 8,
     "channels": 8,
     "z_dims": (10,),
+    "latents": "2x2x3,4x4x1",
     "betas": (0.5, 1.0),
     "warmup": False,
     "epochs": 3,
@@ -55,6 +56,8 @@ def other(name: str) -> TrainConfig:
     value = OTHER[name]
     if name == "targets":
         return ladder(**value)
+    if name == "latents":
+        return TrainConfig.from_flat({"model": "deep", "latents": value})
     return ladder(beta_1=value[0]) if name == "betas" else ladder(**{name: value})
 
 
@@ -88,8 +91,10 @@ def test_a_number_that_decides_is_a_metric_that_people_can_filter_on(name: str) 
 
 
 def test_what_means_nothing_is_no_part_of_an_identity() -> None:
-    assert meaningless(TrainConfig(model="vae", betas=(1.0,)).to_flat()) == {"sigma", "latent", "z_dims", "warmup"}
-    assert meaningless(ladder().to_flat()) == frozenset()
+    assert meaningless(TrainConfig(model="vae", betas=(1.0,)).to_flat()) == {
+        *("sigma", "latent", "z_dims", "latents", "warmup")
+    }
+    assert meaningless(ladder().to_flat()) == {"latents"}
     assert meaningless({"model": "vae", "likelihood": "mol"}, free=["model"]) == {"sigma"}
     for name in MEANINGS:
         assert MEANINGS[name].field in ROLES
