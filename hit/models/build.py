@@ -71,7 +71,7 @@ def check_fit(config: TrainConfig, image_shape: tuple[int, int, int]) -> None:
         )
     if height == _LARGE and not large:
         raise ConfigError(
-            "model must be deep, or ghvae with latent=conv, for images of 256×256 pixels, "
+            "model must be ghvae with latent=conv for images of 256×256 pixels, "
             f"got {config.model} with latent={config.latent} ({config.dataset})"
         )
     if channels not in _CHANNELS:
