@@ -17,6 +17,7 @@ import re
 from enum import StrEnum
 from typing import Any
 
+from hit.config.layer_groups import BETA_GROUP
 from hit.config.rate_targets import TARGET
 
 #: A flat name of an option of a model or a likelihood: `model.depth`; `….source` says where a part comes from.
@@ -105,7 +106,7 @@ def role_of(name: str) -> Role:
     >>> role_of("beta_3").value, role_of("max_rate").value, role_of("epochs").value, role_of("model.depth").value
     ('rates', 'rates', 'training', 'architecture')
     """
-    if BETA.match(name):
+    if BETA.match(name) or BETA_GROUP.match(name):
         return ROLES["betas"]
     if match := OPTION.match(name):
         return ROLES.get(f"{match[1]}_options", ROLES[match[1]])
@@ -122,5 +123,5 @@ def is_option(name: str) -> bool:
 
 
 def is_layered(name: str) -> bool:
-    """Whether a flat parameter is a number that a layer, or the total rate, has."""
-    return bool(BETA.match(name) or TARGET.match(name))
+    """Whether a flat parameter is a number that a layer, a group of layers, or the total rate, has."""
+    return bool(BETA.match(name) or BETA_GROUP.match(name) or TARGET.match(name))

@@ -27,6 +27,8 @@ def describe(name: str) -> str:
         return f"weight of the rate R_{match[1]} of z_{match[1]} in the objective; where it starts, with a target"
     if match := TARGET.match(name):
         rate = f"R_{match[2]}" if match[2] else "the total rate R"
+        if match[3]:
+            rate = f"R_{match[2]} + … + R_{match[3]}"
         return f"{'upper bound of' if match[1] == 'max' else 'target of'} {rate}, nats per image; empty: none"
     if is_option(name):
         return option_helps().get(name, "")

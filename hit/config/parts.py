@@ -24,12 +24,14 @@ import importlib
 import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, fields
+from operator import attrgetter
 from typing import Any
 
 import pydantic
 from pydantic.dataclasses import is_pydantic_dataclass
 
 from hit.config.field_roles import OPTION, ROLES
+from hit.config.latent_maps import DeepOptions
 from hit.config.options import infos, one_line
 from hit.errors import ConfigError, EndsWork, nearest, shown
 from hit.extensions import Registry, source_of
@@ -195,6 +197,15 @@ MODELS.register("ghvae", "hit.models.build:hierarchical", reads=_HIERARCHICAL)
 MODELS.register("lvae", "hit.models.build:hierarchical", help="ladder", reads=_HIERARCHICAL | {"warmup"})
 MODELS.register("vae", "hit.models.build:one_layer", help="one layer", reads={"channels", "posterior", "linear_z1"})
 
+MODELS.register(
+    "deep",
+    "hit.models.deep:deep",
+    help="maps of latents at several resolutions",
+    options=DeepOptions,
+    reads={"channels"},
+    layers=attrgetter("layers"),
+)
+
 _OF_DATA = "hit.data.named"
 DATASETS.register("digits", f"{_OF_DATA}:digits", help="scikit-learn's, no download")
 for _name in ("mnist", "binary_mnist", "fashion_mnist", "cifar10", "svhn"):
@@ -212,7 +223,7 @@ LIKELIHOODS.register(
     "mol", f"{_OF_LIKELIHOODS}:mol", help="discretised mixture of logistics: 256 levels, grey or colour"
 )
 
-MODEL_HELP = "ghvae, lvae (ladder) or vae (one layer)"
+MODEL_HELP = "ghvae, lvae (ladder), vae (one layer) or deep (maps of latents at several resolutions)"
 LIKELIHOOD_HELP = (
     "p(x|z_1): bernoulli (grey images, rounded), bernoulli_grey (not rounded, as the research code's MNIST), gaussian "
     "(fixed σ), gaussian_learned (one learned σ) or mol (discretised mixture of logistics: 256 levels, grey or colour)"

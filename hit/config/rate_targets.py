@@ -20,10 +20,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from hit.config.field_types import MOST_NATS
+from hit.config.layer_groups import LayerGroup
 from hit.errors import ConfigError, shown
 
-#: A flat name of one target: of layer 1 (`target_rate_1`), or of the total rate (`target_rate`); `max_…`: upper bounds.
-TARGET = re.compile(r"(target|max)_rate(?:_([1-9][0-9]{0,3}))?\Z")
+#: A flat name of one target: of layer 1 (`target_rate_1`), of the sum of layers 4 to 6 (`target_rate_4-6`), or of the
+#: total rate (`target_rate`); `max_…`: upper bounds.
+TARGET = re.compile(r"(target|max)_rate(?:_([1-9][0-9]{0,3})(?:-([1-9][0-9]{0,3}))?)?\Z")
 
 #: Every target that has an option of its own; further layers' are taken, too. Empty: none.
 TARGET_DEFAULTS = dict.fromkeys(
@@ -64,13 +66,15 @@ class RateTargets:
     Attributes:
         layers: of R_1, …, R_L, None for a layer without one; empty where no layer has one and L does not matter.
         total: of R.
+        groups: of sums of rates: groups that share no layer with each other or with a layer that has its own.
     """
 
     layers: tuple[RateTarget | None, ...] = ()
     total: RateTarget | None = None
+    groups: tuple[tuple[LayerGroup, RateTarget], ...] = ()
 
     def __bool__(self) -> bool:
-        return self.total is not None or any(self.layers)
+        return self.total is not None or bool(self.groups) or any(self.layers)
 
     @classmethod
     def parse(cls, flat: Mapping[str, Any], layers: int) -> "RateTargets":
@@ -83,44 +87,62 @@ class RateTargets:
         Raises:
             ConfigError: a value is no positive number, a layer does not exist, or targets exclude each other.
 
-        >>> RateTargets.parse({"target_rate_1": "30", "max_rate": "50"}, 2).to_flat()
-        {'target_rate_1': 30.0, 'max_rate': 50.0}
+        >>> RateTargets.parse({"target_rate_1": "30", "target_rate_2-3": 5, "max_rate": "50"}, 3).to_flat()
+        {'target_rate_1': 30.0, 'target_rate_2-3': 5.0, 'max_rate': 50.0}
         """
         found: dict[int, tuple[str, RateTarget]] = {}  # 0: the total
+        groups: dict[LayerGroup, tuple[str, RateTarget]] = {}
         for name, value in flat.items():
             match = TARGET.match(name)
             assert match
             nats = _nats(name, value)
-            layer = int(match[2] or 0)
             if nats is None:
                 continue
+            target = RateTarget(nats, match[1] == "max")
+            if match[3]:
+                group = LayerGroup.parse(name, value, layers)
+                if group in groups:
+                    raise ConfigError(f"{name} must be empty where {groups[group][0]} is given, got {shown(value)}")
+                groups[group] = name, target
+                continue
+            layer = int(match[2] or 0)
             if layer > layers:
                 raise ConfigError(
                     f"{name} needs a model of {layer} layers or more, but L = {layers}, got {shown(value)}"
                 )
             if layer in found:
                 raise ConfigError(f"{name} must be empty where {found[layer][0]} is given, got {shown(value)}")
-            found[layer] = name, RateTarget(nats, match[1] == "max")
-        if not found:
+            found[layer] = name, target
+        if not found and not groups:
             return cls()
+        _check_apart(groups, found)
         own = [found[layer][1] if layer in found else None for layer in range(1, layers + 1)]
+        of_groups = tuple((group, groups[group][1]) for group in sorted(groups))
         if 0 in found:
-            _check_total(*found[0], own)
-        return cls(tuple(own), found[0][1] if 0 in found else None)
+            _check_total(*found[0], own, of_groups)
+        return cls(tuple(own), found[0][1] if 0 in found else None, of_groups)
+
+    def named(self) -> list[tuple[str, RateTarget]]:
+        """End of the flat name → target, of those that there are: of layers, of groups, of the total rate."""
+        own = [(f"_{layer}", target) for layer, target in enumerate(self.layers, start=1) if target is not None]
+        groups = [(f"_{group}", target) for group, target in self.groups]
+        return own + groups + ([("", self.total)] if self.total is not None else [])
 
     def to_flat(self) -> dict[str, float]:
         """Flat names → nats, of the targets that there are; `parse` inverts it."""
-        named = [(f"_{layer}", target) for layer, target in enumerate(self.layers, start=1)] + [("", self.total)]
-        return {f"{'max' if one.upper else 'target'}_rate{end}": one.nats for end, one in named if one is not None}
+        return {f"{'max' if one.upper else 'target'}_rate{end}": one.nats for end, one in self.named()}
+
+    def rates(self, split: str, metrics: Mapping[str, float]) -> dict[str, float]:
+        """What every target is a target of, by the end of its flat name, from metrics in schema names."""
+        sums = {
+            f"_{group}": sum(metrics[f"{split}/rate_{layer}"] for layer in group.layers) for group, _ in self.groups
+        }
+        return {end: sums[end] if end in sums else metrics[f"{split}/rate{end}"] for end, _ in self.named()}
 
     def relative_errors(self, split: str, metrics: Mapping[str, float]) -> dict[str, float]:
         """R / target − 1 of every target, from and as metrics in schema names (`{split}/rate_…`)."""
-        named = [(f"_{layer}", target) for layer, target in enumerate(self.layers, start=1)] + [("", self.total)]
-        return {
-            f"{split}/rate_error{end}": metrics[f"{split}/rate{end}"] / one.nats - 1
-            for end, one in named
-            if one is not None
-        }
+        rates = self.rates(split, metrics)
+        return {f"{split}/rate_error{end}": rates[end] / one.nats - 1 for end, one in self.named()}
 
     def missed(self, metrics: Mapping[str, float]) -> dict[str, float]:
         """Flat name → R / target − 1 of the targets that the test set's rates miss by more than 5 %.
@@ -133,9 +155,10 @@ class RateTargets:
         }
 
     def steered(self, layer: int) -> bool:
-        """Whether a target moves β of this layer: its own, or that of the total rate."""
+        """Whether a target moves β of this layer: its own, its group's, or that of the total rate."""
         own = self.layers[layer - 1] if layer <= len(self.layers) else None
-        return own is not None or self.total is not None
+        grouped = any(layer in group.layers for group, _ in self.groups)
+        return own is not None or grouped or self.total is not None
 
     def check_betas(self, betas: Sequence[float]) -> None:
         """Raise ConfigError unless steering can begin at these β_1 … β_L."""
@@ -182,9 +205,28 @@ def _nats(name: str, value: Any) -> float | None:
     return nats
 
 
-def _check_total(name: str, total: RateTarget, own: Sequence[RateTarget | None]) -> None:
+def _check_apart(
+    groups: Mapping[LayerGroup, tuple[str, RateTarget]], own: Mapping[int, tuple[str, RateTarget]]
+) -> None:
+    """Raise ConfigError where a layer's rate is in two sums, or in one and a target of its own."""
+    seen = {layer: name for layer, (name, _) in own.items() if layer}
+    for group, (name, target) in groups.items():
+        for layer in group.layers:
+            if layer in seen:
+                raise ConfigError(f"{name} must share no layer with {seen[layer]}, got {target.nats:g}")
+            seen[layer] = name
+
+
+def _check_total(
+    name: str,
+    total: RateTarget,
+    own: Sequence[RateTarget | None],
+    groups: Sequence[tuple[LayerGroup, RateTarget]],
+) -> None:
     exact = [target.nats for target in own if target is not None and not target.upper]
-    if len(exact) == len(own):
+    covered = len(exact) + sum(len(group.layers) for group, target in groups if not target.upper)
+    exact += [target.nats for _, target in groups if not target.upper]
+    if covered == len(own):
         raise ConfigError(f"{name} must be empty where every layer has a target_rate of its own, got {total.nats:g}")
     if total.nats <= sum(exact):
         raise ConfigError(

@@ -14,6 +14,7 @@ from pydantic.dataclasses import dataclass
 from hit.config import field_types
 from hit.config.field_roles import BETA, NEUTRAL, Role, fields_of, is_option
 from hit.config.field_types import Text, dimensions
+from hit.config.layer_groups import BETA_GROUP, expanded_betas
 from hit.config.machine_options import DataRoot, Device, MachineOptions, StateDir, Threads
 from hit.config.options import CROP_HELP, one_line, unknown
 from hit.config.part_options import (
@@ -174,7 +175,7 @@ class TrainConfig:
     def from_flat(cls, flat: Mapping[str, Any], **overrides: Any) -> "TrainConfig":
         """The config of flat parameters, as strings or as values; what is not named has its default.
 
-        A model of L layers takes its first L betas; those left unnamed are 1.
+        A model of L layers takes its first L betas; those left unnamed are 1. `beta_1-3` names those of three layers.
 
         Raises:
             ConfigError: an unknown name (with the nearest known one), a wrong type, a value out of range.
@@ -185,12 +186,15 @@ class TrainConfig:
         flat = {**flat, **overrides}
         values: dict[str, Any] = {}
         betas: dict[int, Any] = {}
+        groups: dict[str, Any] = {}
         targets: dict[str, Any] = {}
         options: dict[str, Any] = {}
         names = [entry.name for entry in fields(cls) if entry.name not in _NOT_FLAT]
         for name, value in flat.items():
             if match := BETA.match(name):
                 betas[int(match[1])] = value
+            elif BETA_GROUP.match(name):
+                groups[name] = value
             elif TARGET.match(name):
                 targets[name] = value
             elif is_option(name):
@@ -211,6 +215,7 @@ class TrainConfig:
                 raise ConfigError(
                     f"beta_{layer} needs a model of {layer} layers or more, but L = {layers}, got {shown(value)}"
                 )
+        betas = expanded_betas(betas, groups, layers)
         values["betas"] = tuple(betas.get(layer, 1.0) for layer in range(1, layers + 1))
         values["targets"] = RateTargets.parse(targets, layers)
         try:

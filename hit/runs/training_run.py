@@ -2,6 +2,7 @@
 
 __all__ = ["RunProgress", "train_job", "train_run"]
 
+import logging
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from hit.evaluation.data_needs import check_groups
 from hit.models import build_model, check_fit, check_memory, check_values
 from hit.processes.devices import select_device, set_threads
 from hit.processes.stop import StopRequest
+from hit.runs.collapse import collapse_line, collapsed_layers
 from hit.runs.datasets import load_once
 from hit.runs.measurement import measure_run
 from hit.runs.model_run import RunRequest, describe_run, model_run
@@ -26,6 +28,8 @@ from hit.tracking.claims import Claim
 from hit.training import fit
 from hit.training.loop import Epoch
 from hit.ui.run_notes import run_note
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -115,6 +119,9 @@ def train_run(
         on_progress(RunProgress(config.epochs, config.epochs, "evaluating"))
         run.check()
         measured = measure_run(run, config, dataset, model, betas=fitted.betas)
+        if collapsed := collapsed_layers(measured, config.layers):
+            run.tags({Tag.COLLAPSED: ",".join(map(str, collapsed))})
+            _LOG.warning(collapse_line(measured, collapsed))
         if fitted.controller is not None:
             run.metrics(beta_numbers(fitted.betas), step=config.epochs)
             if missed := fitted.controller.infeasible(measured):

@@ -18,15 +18,13 @@ from hit.models.surface_model import SurfaceModel, fold
 from hit.processes.jobs import run_jobs
 from hit.processes.pool import Job
 from hit.processes.stop import StopRequest
+from hit.runs.collapse import COLLAPSED_BELOW
 from hit.runs.model_run import RunRequest
 from hit.runs.training_run import train_job
 from hit.schema import Tag
 from hit.store import Store
 from hit.surfaces.plan import SurfacePlan
 from hit.tracking import RunWriter
-
-#: A dedicated model's rate below this counts as a collapsed layer's, for which no β is looked for, nats per image.
-_COLLAPSED_BELOW = 0.05
 
 
 @dataclass(frozen=True)
@@ -108,7 +106,7 @@ def compare(
     theirs, ours = dedicated.data.metrics, cell.data.metrics
     objective, amortised = theirs["test/objective"], ours["test/objective"]
     rates = {layer: theirs[f"test/rate_{layer}"] for layer in range(1, config.layers + 1)}
-    wanted = {layer: rate for layer, rate in rates.items() if rate >= _COLLAPSED_BELOW}
+    wanted = {layer: rate for layer, rate in rates.items() if rate >= COLLAPSED_BELOW}
     gap, why = None, ""
     try:
         betas = config.betas

@@ -22,6 +22,7 @@ from hit.models import build_model, check_fit, check_memory, check_values
 from hit.models.surface_model import SurfaceModel, condition_on_betas
 from hit.processes.devices import select_device, set_threads
 from hit.processes.stop import StopRequest
+from hit.runs.collapse import COLLAPSED_BELOW
 from hit.runs.datasets import load_once, log_dataset
 from hit.runs.model_run import model_numbers
 from hit.runs.training_run import RunProgress
@@ -38,9 +39,6 @@ from hit.training.checkpoints import save_weights
 from hit.training.loop import Epoch
 
 _LOG = logging.getLogger(__name__)
-
-#: A layer whose rate is below this at every β of the grid carries nothing, nats per image.
-COLLAPSED_BELOW = 0.05
 
 
 def surface_run(

@@ -166,6 +166,11 @@ class ControlledBeta(BetaPolicy):
     def betas(self, images: int, step: int) -> Tensor:
         return self._betas()
 
+    def losses(self, outcome: Pass, betas: Tensor, step: int) -> Tensor:
+        """D + Σ_l (β_l + pressure_l) R_l, with what holds the rates at their targets (`rate_controller.pressures`)."""
+        rates = torch.stack([rate.detach().mean() for rate in outcome.rates])
+        return objective(outcome, betas + self._warmth * self.controller.pressures(rates).float())
+
     def after_step(self, rates: Tensor, step: int, images: int) -> None:
         self.controller.update(rates, step, images)
 
@@ -173,7 +178,8 @@ class ControlledBeta(BetaPolicy):
         if isinstance(model, SurfaceModel):
             raise ConfigError("rate targets must be those of one model, got a surface of models")
         betas = _named(self._betas())
-        self.controller.update_gaps(self._parts.log_gap(model, self._train, self._config.seed))
+        sums = self.controller.plan.sums
+        self.controller.update_gaps(self._parts.log_gap(model, self._train, self._config.seed, sums))
         return betas | self.controller.relative_errors(metrics)
 
     def tensors(self) -> dict[str, Tensor]:

@@ -34,14 +34,20 @@ class HeldOut:
     seen: Tensor
 
     @torch.no_grad()
-    def log_gap(self, model: HierarchicalVAE, train: LabelledImages, seed: int) -> Tensor:
-        """log(R_unseen / R_seen) of R_1 … R_L and of R, (L + 1,), float64; zeros where nothing is held out.
+    def log_gap(self, model: HierarchicalVAE, train: LabelledImages, seed: int, sums: Tensor) -> Tensor:
+        """log(R_unseen / R_seen) of K sums of R_1 … R_L, (K,), float64; zeros where nothing is held out.
 
         Not what chance makes of so few images: see `likely_log_gap`.
+
+        Args:
+            model: as it is now.
+            train: the whole training set.
+            seed: of the noise.
+            sums: which rates are in which sum, ones and zeros, (K, L), float64.
         """
         if not len(self.unseen):
-            return torch.zeros(model.layers + 1, dtype=torch.float64, device=train.device)
-        return likely_log_gap(*(_rates(model, train, indices, seed) for indices in (self.unseen, self.seen)))
+            return torch.zeros(len(sums), dtype=torch.float64, device=train.device)
+        return likely_log_gap(*(_rates(model, train, indices, seed) @ sums.T for indices in (self.unseen, self.seen)))
 
 
 def hold_out(train: LabelledImages, seed: int) -> HeldOut:
@@ -79,11 +85,10 @@ def likely_log_gap(unseen: Tensor, seen: Tensor) -> Tensor:
 
 
 def _rates(model: HierarchicalVAE, train: LabelledImages, indices: Tensor, seed: int) -> Tensor:
-    """R_1, …, R_L, R of each of these images, (N, L + 1), with noise by the seed."""
+    """R_1, …, R_L of each of these images, (N, L), float64, with noise by the seed."""
     noise = generator("held out noise", seed, device=train.device)
     parts = []
     for images in batches(train, _BATCH, indices.to(train.device)):
         x = model.prepare(images)
-        rates = torch.stack(model(x, model.noise(len(x), noise)).rates, dim=1).double()
-        parts.append(torch.cat([rates, rates.sum(1, keepdim=True)], dim=1))
+        parts.append(torch.stack(model(x, model.noise(len(x), noise)).rates, dim=1).double())
     return torch.cat(parts)

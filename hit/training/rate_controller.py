@@ -1,10 +1,8 @@
 """The controller that moves β so that rates meet their targets: state and rates in, new state out."""
 
 __all__ = [
-    "ControllerPlan",
     "ControllerState",
     "RateController",
-    "controller_plan",
     "initial_state",
     "log_betas",
     "next_state",
@@ -21,7 +19,7 @@ from torch import Tensor
 
 from hit.config import TrainConfig
 from hit.config.rate_targets import BETA_HIGH, BETA_LOW, FAR_ABOVE
-from hit.errors import ConfigError
+from hit.training.controller_plan import ControllerPlan, controller_plan
 from hit.training.learning_rate import step_size
 from hit.training.objective import warmup_factor
 
@@ -47,6 +45,8 @@ ERROR_BOUND = 1.0
 #: Errors count as at least and at most this many nepers in what moves β for good. A rate that is too low may be that of
 #: a layer that has learned nothing yet, which no β mends at once; one that is too high follows β without delay.
 MOVE_DOWN, MOVE_UP = -0.1, 0.5
+#: What the weight of a rate in the loss differs by from β for a relative error of the batch of one neper.
+PRESSURE = 1.0
 #: What is left of the average gap between unseen and seen images after one epoch, and what one epoch's is bounded by.
 GAP_MEMORY, GAP_BOUND = 0.5, 0.5
 
@@ -55,28 +55,8 @@ _PREFIX = "steering."
 
 
 @dataclass(frozen=True)
-class ControllerPlan:
-    """What is controlled, as tensors. Index l − 1 is layer l; in tensors of L + 1 entries the last is the total rate.
-
-    Attributes:
-        start: log β_l as asked for, (L,).
-        targets: nats per image, (L + 1,); 1 where there is none.
-        controlled: which of them there are, (L + 1,).
-        low, high: bounds of what log β is moved by, (L + 1,).
-        shares: which layers the total's target moves, (L,).
-    """
-
-    start: Tensor
-    targets: Tensor
-    controlled: Tensor
-    low: Tensor
-    high: Tensor
-    shares: Tensor
-
-
-@dataclass(frozen=True)
 class ControllerState:
-    """What the controller remembers from one step to the next, each (L + 1,), float64.
+    """What the controller remembers from one step to the next, each (K,), a number a target, float64.
 
     Attributes:
         offsets: what log β has been moved by for good, nepers.
@@ -89,36 +69,6 @@ class ControllerState:
     errors: Tensor
     pulls: Tensor
     gaps: Tensor
-
-
-def controller_plan(config: TrainConfig, device: torch.device | str = "cpu") -> ControllerPlan:
-    """The plan of a config's rate targets.
-
-    A target of a layer moves that layer's β. A target of the total rate moves the β of all layers that have no
-    exact target of their own by one common factor. An upper bound never lowers β below what was asked for.
-
-    Raises:
-        ConfigError: it has none.
-    """
-    if not config.targets:
-        raise ConfigError("config must have a rate target for a controller of β, got none")
-    own = config.targets.layers or (None,) * config.layers
-    wanted = [*own, config.targets.total]
-    start = torch.tensor(config.betas, dtype=torch.float64).log()
-    shares = torch.tensor([config.targets.total is not None and (one is None or one.upper) for one in own])
-    moved = start[shares] if shares.any() else torch.zeros(1, dtype=torch.float64)
-    controlled = torch.tensor([target is not None for target in wanted])
-    upper = torch.tensor([target is not None and target.upper for target in wanted])
-    low = math.log(BETA_LOW) - torch.cat([start, moved.max().view(1)])
-    high = math.log(BETA_HIGH) - torch.cat([start, moved.min().view(1)])
-    return ControllerPlan(
-        start=start.to(device),
-        targets=torch.tensor([1.0 if one is None else one.nats for one in wanted], dtype=torch.float64).to(device),
-        controlled=controlled.to(device),
-        low=low.where(controlled & ~upper, 0.0).to(device),
-        high=high.where(controlled, 0.0).to(device),
-        shares=shares.to(device),
-    )
 
 
 def initial_state(plan: ControllerPlan) -> ControllerState:
@@ -135,9 +85,8 @@ def log_betas(plan: ControllerPlan, state: ControllerState, *, pulled: bool = Tr
         pulled: those in force; False gives those at which the rates come to rest, without what errors pull by.
     """
     offsets = (state.offsets + state.pulls).clamp(plan.low, plan.high) if pulled else state.offsets
-    moved = plan.start + offsets[:-1] + plan.shares * offsets[-1]
-    bounded = moved.clamp(math.log(BETA_LOW), math.log(BETA_HIGH))
-    return bounded.where(plan.controlled[:-1] | plan.shares, plan.start)
+    bounded = (plan.start + plan.moves @ offsets).clamp(math.log(BETA_LOW), math.log(BETA_HIGH))
+    return bounded.where((plan.moves @ plan.controlled.double()) > 0, plan.start)
 
 
 def strength(
@@ -168,8 +117,11 @@ def next_state(
 ) -> ControllerState:
     """The state after a batch: a proportional-integral controller of log β on errors log(R / target).
 
-    errors ← running mean of log(R / target) + gap, the error on unseen images; pulls ← strength · 3 · errors;
-    offsets ← offsets + integral gain · strength · errors.
+    errors ← running mean of log(R / target) + gap, the error on unseen images; pulls ← strength · 3 · M errors;
+    offsets ← offsets + integral gain · strength · M errors.
+    M adds to the error of every layer those of the layers below it (`ControllerPlan.leads`): what a layer holds is
+    worth as much as it saves the layer below, so that β_l / β_{l−1} decides how the two part what they hold, and β that
+    fall in lockstep part nothing. So a layer's error moves what it holds beside the layer below, and no layer above.
     Relative errors have no unit, so that the same gains serve rates of a tenth of a nat and of thousands, and a
     pull lets go as soon as the rate moves, however long it stood still. Errors are bounded before they are
     averaged, and offsets where β has its bounds: nothing winds up, and nothing overflows.
@@ -182,25 +134,54 @@ def next_state(
         weight: size of the batch relative to a whole one.
         integral_gain: nepers that log β moves by for good for an error of one neper.
     """
-    rates = rates.double()
-    seen = torch.cat([rates, rates.sum().view(1)])
     memory = MEMORY**weight
-    now = ((seen / plan.targets).log() + state.gaps).clamp(-ERROR_BOUND, ERROR_BOUND)
-    errors = (memory * state.errors + (1 - memory) * now).where(plan.controlled, 0.0)
-    moves = weight * integral_gain * (strength * errors).clamp(MOVE_DOWN, MOVE_UP)
+    errors = memory * state.errors + (1 - memory) * relative_errors(plan, state, rates)
+    moves = weight * integral_gain * plan.leads @ (strength * errors).clamp(MOVE_DOWN, MOVE_UP)
     offsets = (state.offsets + moves).clamp(plan.low, plan.high)
-    return ControllerState(offsets, errors, strength * PROPORTIONAL_GAIN * errors, state.gaps)
+    return ControllerState(offsets, errors, strength * PROPORTIONAL_GAIN * plan.leads @ errors, state.gaps)
+
+
+def relative_errors(plan: ControllerPlan, state: ControllerState, rates: Tensor) -> Tensor:
+    """log(R / target) + gap of one batch, bounded, (K,); 0 where there is no target.
+
+    Args:
+        plan: what is controlled.
+        state: knows the gaps.
+        rates: R_1 … R_L, mean nats per image, (L,).
+    """
+    logs = (plan.sums @ rates.double() / plan.targets).log() + state.gaps
+    return logs.clamp(-ERROR_BOUND, ERROR_BOUND).where(plan.controlled, 0.0)
+
+
+def pressures(plan: ControllerPlan, state: ControllerState, rates: Tensor) -> Tensor:
+    """What the weight of each R_l differs by from β_l in the loss of one batch, (L,): `PRESSURE` · its relative error.
+
+    Near the target the loss has ½ · PRESSURE · target · (R / target − 1)² in addition: it is an augmented Lagrangian,
+    whose multipliers are the β. A layer that holds nothing has a weight below zero from the first step and wakes,
+    whatever the layers beside it do; β itself moves slowly, and in layers above others is too small to hold a rate that
+    swings. At the targets it is nothing, so that β are those of the model without targets. It is of exact targets
+    alone: below an upper bound nothing is asked for.
+
+    Args:
+        plan: what is controlled.
+        state: knows the gaps.
+        rates: R_1 … R_L of the batch, mean nats per image, (L,).
+    """
+    return PRESSURE * plan.sums.T @ relative_errors(plan, state, rates).where(plan.pressed, 0.0)
 
 
 def saturated(plan: ControllerPlan, state: ControllerState) -> tuple[float | None, ...]:
-    """The bound of β at which each of the L + 1 targets stands still, None where it does not.
+    """The bound of β at which each of the K targets stands still, None where it does not.
 
-    The total's stands still where the β of all layers that it moves are at one bound.
+    One of several layers' rates stands still where the β of all layers that it moves are at one bound.
     """
     betas = log_betas(plan, state, pulled=False).tolist()
-    controlled, shares = plan.controlled.tolist(), plan.shares.tolist()
-    movers = [[beta] for beta in betas] + [[beta for beta, shared in zip(betas, shares, strict=True) if shared]]
-    return tuple(_common_bound(own) if there else None for own, there in zip(movers, controlled, strict=True))
+    movers = [
+        [beta for beta, moved in zip(betas, column, strict=True) if moved] for column in (plan.moves > 0).T.tolist()
+    ]
+    return tuple(
+        _common_bound(own) if there else None for own, there in zip(movers, plan.controlled.tolist(), strict=True)
+    )
 
 
 class RateController:
@@ -241,17 +222,21 @@ class RateController:
         gain = INTEGRAL_GAIN * (SWIFT if step >= SWIFT_FROM * self._steps else 1.0)
         self.state = next_state(self.plan, self.state, rates, now, images / self._config.batch_size, gain)
 
+    def pressures(self, rates: Tensor) -> Tensor:
+        """What the weights of R_1 … R_L differ by from β in the loss of a batch of these mean rates, (L,), float64."""
+        return pressures(self.plan, self.state, rates)
+
     def update_gaps(self, log_gaps: Tensor) -> None:
-        """Learn of log(R_unseen / R_seen) of R_1 … R_L and R after an epoch, (L + 1,); averaged over epochs."""
+        """Learn of log(R_unseen / R_seen) of every target's rate after an epoch, (K,); averaged over epochs."""
         gaps = GAP_MEMORY * self.state.gaps + (1 - GAP_MEMORY) * log_gaps.clamp(-GAP_BOUND, GAP_BOUND)
         self.state = replace(self.state, gaps=gaps)
 
     def relative_errors(self, metrics: Mapping[str, float]) -> dict[str, float]:
         """R / target − 1 of every target on unseen images, as far as the training rates and the gaps tell."""
-        factors = self.state.gaps.exp().tolist()
-        names = [*(f"train/rate_{layer}" for layer in range(1, self._config.layers + 1)), "train/rate"]
-        unseen = {name: metrics[name] * factor for name, factor in zip(names, factors, strict=True)}
-        return self._config.targets.relative_errors("train", unseen)
+        factors = dict(zip(self.plan.ends, self.state.gaps.exp().tolist(), strict=True))
+        rates = self._config.targets.rates("train", metrics)
+        nats = {end: target.nats for end, target in self._config.targets.named()}
+        return {f"train/rate_error{end}": rate * factors[end] / nats[end] - 1 for end, rate in rates.items()}
 
     def infeasible(self, metrics: Mapping[str, float]) -> str:
         """Which targets are missed with β at a bound, or by more than half, and by how much; '' where none is.
@@ -262,21 +247,21 @@ class RateController:
             metrics: of the test set, by schema names.
         """
         targets = self._config.targets
-        bounds = dict(zip(self._names(), saturated(self.plan, self.state), strict=True))
-        betas = dict(zip(self._names(), self.resting_betas, strict=False))
+        bounds = dict(zip(self.plan.ends, saturated(self.plan, self.state), strict=True))
+        betas = {f"_{layer}": beta for layer, beta in enumerate(self.resting_betas, start=1)}
+        rates = targets.rates("test", metrics)
         missed = targets.missed(metrics)
         faults = []
-        errors = targets.relative_errors("test", metrics)
-        for (asked, nats), name in zip(targets.to_flat().items(), errors, strict=True):
-            bound = bounds[name]
+        for end, target in targets.named():
+            asked = f"{'max' if target.upper else 'target'}_rate{end}"
+            bound = bounds[end]
             if asked not in missed or (bound is None and abs(missed[asked]) <= FAR_ABOVE):
                 continue
-            rate = name.replace("rate_error", "rate")
-            moved = f"beta_{name.rpartition('_')[2]}" if name in betas else "every β that it moves"
-            within = f"within its bounds{f', at {betas[name]:.3g}' if name in betas else ''}"
+            moved = f"beta{end}" if end in betas else "every β that it moves"
+            within = f"within its bounds{f', at {betas[end]:.3g}' if end in betas else ''}"
             where = f"with {moved} {within if bound is None else f'at its bound of {bound:g}'}"
-            said = f"{rate} is {metrics[rate]:.4g} nats {where}"
-            faults.append(f"{asked}={nats:g} is missed by {missed[asked]:+.1%}: {said}")
+            said = f"test/rate{end} is {rates[end]:.4g} nats {where}"
+            faults.append(f"{asked}={target.nats:g} is missed by {missed[asked]:+.1%}: {said}")
         return "; ".join(faults)
 
     def tensors(self) -> dict[str, Tensor]:
@@ -287,9 +272,6 @@ class RateController:
         """Take the state back from a checkpoint."""
         device = self.plan.start.device
         self.state = ControllerState(**{name: tensors[f"{_PREFIX}{name}"].to(device) for name in vars(self.state)})
-
-    def _names(self) -> list[str]:
-        return [*(f"test/rate_error_{layer}" for layer in range(1, self._config.layers + 1)), "test/rate_error"]
 
 
 def _common_bound(betas: list[float]) -> float | None:

@@ -18,13 +18,14 @@ from hit.errors import ConfigError, Interrupted
 from hit.evaluation import evaluate_model
 from hit.models import HierarchicalVAE, build_model, check_fit
 from hit.training import FitResult, fit
+from hit.training.controller_plan import controller_plan
 from hit.training.loop import Epoch
 from hit.training.rate_controller import (
     RateController,
-    controller_plan,
     initial_state,
     log_betas,
     next_state,
+    pressures,
     saturated,
     strength,
 )
@@ -137,6 +138,35 @@ def test_nothing_overflows_and_nothing_leaves_its_bounds(rates: list[float], str
             logs = log_betas(plan, state, pulled=pulled)
             assert ((logs >= math.log(BETA_LOW) - 1e-9) & (logs <= math.log(BETA_HIGH) + 1e-9)).all()
         assert (log_betas(plan, state, pulled=False) - before).abs().max() <= 0.1 + 1e-9, "a bounded speed"
+
+
+def test_a_target_of_a_group_moves_its_betas_by_one_factor() -> None:
+    asked = config(z_dims="4,5,6", **{"target_rate_2-3": 40}, target_rate_1=15, beta_2=0.5)
+    controller, rates = run(asked, Plant([20, 30, 20, 5], [0.8, 0.7, 0.7, 0.7]))
+    found = mean_of_last(rates)
+    assert [found[0], found[1] + found[2]] == pytest.approx([15, 40], rel=0.01)
+    _, two, three, four = controller.resting_betas
+    assert (three / two, four) == (pytest.approx(2), pytest.approx(1))
+
+
+def test_beta_of_a_layer_moves_with_that_of_the_layer_below_it() -> None:
+    """What parts two layers is the ratio of their β: both dead, it falls, where β in lockstep would leave it."""
+    plan = controller_plan(config(z_dims="4,5,6", target_rate_2=10, target_rate_3=10, max_rate_4=9))
+    state = initial_state(plan)
+    for _ in range(100):
+        state = next_state(plan, state, torch.tensor([5.0, 0.01, 0.01, 3.0]))
+    logs = log_betas(plan, state, pulled=False)
+    assert logs[2] - logs[1] == pytest.approx(logs[1].item(), rel=1e-6)
+    assert logs[1] < 0
+    assert (logs[0], logs[3]) == (0, 0), "no target, and a bound that is kept"
+
+
+def test_the_loss_holds_exact_rates_at_their_targets() -> None:
+    plan = controller_plan(config(z_dims="4,5,6", target_rate_1=10, max_rate_2=5, **{"target_rate_3-4": 8}))
+    held = pressures(plan, initial_state(plan), torch.tensor([10.0, 50.0, 2.0, 2.0]))
+    assert held.tolist() == pytest.approx([0, 0, math.log(0.5), math.log(0.5)])
+    held = pressures(plan, initial_state(plan), torch.tensor([0.0, 0.0, 1e9, 0.0]))
+    assert held.tolist() == pytest.approx([-1, 0, 1, 1]), "bounded, and nothing below an upper bound"
 
 
 def test_what_was_out_of_reach_for_long_is_let_go_at_once() -> None:
