@@ -64,9 +64,10 @@ class Server:
 
 
 def new_database(path: Path) -> str:
-    """Address of a new SQLite store at `path`: a copy, since MLflow takes seconds to make one."""
+    """Address of the SQLite store at `path`, new where there is none: a copy, since MLflow takes seconds to make one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(_made_once(), path)
+    if not path.exists():
+        shutil.copyfile(_made_once(), path)
     return f"sqlite:///{path}"
 
 

@@ -16,6 +16,7 @@ from hit.training.checkpoints import load_weights, save_weights
 from hit.training.objective import objective
 
 GREY, COLOUR, LARGE = (1, 28, 28), (3, 32, 32), (3, 256, 256)
+DEEP = {"model": "deep"}
 PAPER = TrainConfig(channels=32, z_dims=(32,), likelihood="gaussian")
 
 CONFIGS = [
