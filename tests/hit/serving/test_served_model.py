@@ -39,6 +39,10 @@ MODELS: dict[str, tuple[TrainConfig, tuple[int, int, int]]] = {
     "grey mol": (replace(SMALL, likelihood="mol"), GREY),
     "grey bernoulli": (replace(SMALL, likelihood="bernoulli_grey"), GREY),
     "conv": (replace(SMALL, likelihood="gaussian", latent="conv"), COLOUR),
+    "deep": (
+        replace(SMALL, model="deep", latents="1x1x2,2x2x1,2x2x1,4x4x1", betas=(1.0,) * 4, likelihood="gaussian"),
+        COLOUR,
+    ),
     "conv lvae mol": (replace(SMALL, model="lvae", likelihood="mol", latent="conv"), COLOUR),
 }
 
