@@ -248,13 +248,14 @@ EXTENSION_METRICS: Registry[ExtensionMetric] = Registry(
 _PLAIN = {declared.name: declared for declared in METRICS if "{l}" not in declared.name}
 
 
-#: What stands for `{l}`: a layer; of what a target is missed by, also the first and the last of a group.
+#: What stands for `{l}`: a layer; of targets, and of what they are missed by, also the first and the last of a group.
 _LAYER, _GROUP = r"(?P<l>[1-9][0-9]*)", r"(?P<l>[1-9][0-9]*(?:-[1-9][0-9]*)?)"
+_OF_GROUPS = ("train/rate_error_{l}", "test/rate_error_{l}", "target_rate_{l}", "max_rate_{l}")
 
 
 def _layered(declared: Iterable[Metric]) -> list[tuple[re.Pattern[str], Metric]]:
     return [
-        (re.compile(re.escape(one.name).replace(r"\{l\}", _GROUP if "rate_error" in one.name else _LAYER) + r"\Z"), one)
+        (re.compile(re.escape(one.name).replace(r"\{l\}", _GROUP if one.name in _OF_GROUPS else _LAYER) + r"\Z"), one)
         for one in declared
         if "{l}" in one.name
     ]

@@ -106,6 +106,22 @@ def test_every_model_answers_as_itself(name: str, tmp_path: Path) -> None:
     close(one.ask(None, mode="sample", count=4, seed=5)["images"], samples)
 
 
+def test_a_deep_model_answers_as_itself_with_the_other_layers_at_their_priors(tmp_path: Path) -> None:
+    maps = "1x1x2,2x2x1,2x2x1,4x4x1"
+    config = replace(SMALL, model="deep", latents=maps, betas=(1.0,) * 4, likelihood="gaussian")
+    one = served(tmp_path, config, COLOUR)
+    with torch.no_grad():
+        means = one.model(one.model.prepare(torch.from_numpy(one.images)), sample=False)
+        expected = one.model.descend(lambda layer, prior: means.latents[1] if layer == 2 else prior.mean).clamp(0, 1)
+        samples = one.model.generate(one.model.noise(4, generator(5))).clamp(0, 1)
+    latents = one.ask(one.images)
+    for layer, z in enumerate(means.latents, start=1):
+        close(latents[f"z_{layer}"], z)
+    close(one.ask(one.images, mode="reconstruct")["images"], one.model.reconstruct(means).clamp(0, 1))
+    close(one.ask({"z_2": latents["z_2"]}, mode="decode")["images"], expected)
+    close(one.ask(None, mode="sample", count=4, seed=5)["images"], samples)
+
+
 def test_a_cell_of_a_surface_is_served_as_any_model(tmp_path: Path) -> None:
     surface = condition_on_betas(build_model(SMALL, GREY), beta_low=0.1, beta_high=10.0)
     cell = replace(SMALL, betas=(0.5, 2.0))
