@@ -23,7 +23,7 @@ from hit.commands import program
 from hit.config import flat_defaults
 from hit.config.field_roles import BETA, Role, is_option, role_of
 from hit.config.part_options import is_source
-from hit.config.rate_targets import TARGET
+from hit.config.rates.rate_targets import TARGET
 from hit.schema import DEFAULT_EXPERIMENT
 from hit.schema.metric_groups import optional_group
 from hit.surfaces.plan import SURFACE_DEFAULTS

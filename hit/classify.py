@@ -146,7 +146,7 @@ def classify(
     from hit.connection import chosen_experiment
     from hit.delivery.local_state import state_folder
     from hit.errors import DataError, shown
-    from hit.models.image_sizes import check_sides
+    from hit.models.geometry.image_sizes import check_sides
     from hit.processes.devices import select_device, set_threads
     from hit.processes.stop import StopRequest
     from hit.runs.datasets import load_once, log_dataset

@@ -15,13 +15,13 @@ from pydantic.dataclasses import dataclass
 
 from hit.cli import CONFIG, Parser, entry_point
 from hit.config import TrainConfig, flat_defaults
-from hit.config.beta_grid import GRID_DEFAULTS, GRID_HELP, grid_axes
 from hit.config.dataset_kind import dataset_kind
 from hit.config.field_roles import Role, role_of
 from hit.config.field_types import LEAST_BETA, Beta, LearningRate, RunId, Text
 from hit.config.machine_options import WORKERS_HELP, WorkerOptions, Workers
 from hit.config.options import build
-from hit.config.rate_targets import RateTargets
+from hit.config.rates.beta_grid import GRID_DEFAULTS, GRID_HELP, grid_axes
+from hit.config.rates.rate_targets import RateTargets
 from hit.errors import ConfigError, shown
 from hit.schema import Kind
 from hit.surfaces.plan import SURFACE_DEFAULTS, SurfacePlan

@@ -16,7 +16,7 @@ from hit.config.early_stopping import EARLY_STOPPING_HELP, EarlyStopping
 from hit.config.field_types import RunId, Text
 from hit.config.machine_options import ExperimentOptions
 from hit.config.options import build
-from hit.config.rate_targets import TARGET_LAYERED
+from hit.config.rates.rate_targets import TARGET_LAYERED
 from hit.schema import Kind
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from typing import Any
 import pandas as pd
 
 from hit.config import TrainConfig
-from hit.config.beta_grid import BetaGrid, axis_layer, grid_axes
 from hit.config.options import build
+from hit.config.rates.beta_grid import BetaGrid, axis_layer, grid_axes
 from hit.errors import ConfigError
 from hit.errors.run_outcomes import RunOutcome
 from hit.schema import SCHEMA_VERSION, Kind, Tag, layer_metrics

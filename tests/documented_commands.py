@@ -16,9 +16,9 @@ import yaml
 from hit.cli import CONFIG, Parser
 from hit.commands import COMMANDS
 from hit.config import TrainConfig
-from hit.config.beta_grid import parse_axis
 from hit.config.early_stopping import EarlyStopping
 from hit.config.options import build
+from hit.config.rates.beta_grid import parse_axis
 from hit.extensions.discovery import temporary
 from tests.commands import ROOT
 

@@ -13,7 +13,7 @@ import pandas as pd
 from scipy.interpolate import RegularGridInterpolator
 
 from hit.config import TrainConfig
-from hit.config.beta_grid import BetaGrid
+from hit.config.rates.beta_grid import BetaGrid
 from hit.schema import SCHEMA_VERSION
 from hit.store.records import BASE_COLUMNS
 from sweeps.drivers.driver import Driver, Proposal

@@ -64,7 +64,7 @@ class Server:
 
 
 def new_database(path: Path) -> str:
-    """Address of the SQLite store at `path`, new where there is none: a copy, since MLflow takes seconds to make one."""
+    """Address of the SQLite store at `path`, new where there is none: a copy, as MLflow takes seconds to make one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():
         shutil.copyfile(_made_once(), path)

@@ -16,9 +16,9 @@ from analysis.recommendation.applications import applications
 from hit import classify, evaluate, import_runs, recover, surface, train
 from hit.cli import CONFIG, Parser
 from hit.config import TrainConfig
-from hit.config.beta_grid import grid_axes
 from hit.config.early_stopping import EarlyStopping
 from hit.config.options import build, output_file
+from hit.config.rates.beta_grid import grid_axes
 from hit.errors import ConfigError, StoreError
 from hit.surfaces.plan import SurfacePlan
 from sweeps.spec.request import SweepRequest

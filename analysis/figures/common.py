@@ -32,7 +32,7 @@ from analysis.figures import style
 from analysis.frame import column, errors, grouped, layers, rate_name, seed_counts, values
 from analysis.settings import all_equal, beta_names
 from hit import schema
-from hit.config.rate_region import RateRegion
+from hit.config.rates.rate_region import RateRegion
 from hit.errors import StoreError
 
 Point = tuple[float, float]

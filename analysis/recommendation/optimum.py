@@ -14,7 +14,7 @@ from analysis.recommendation.drawn_scores import DrawnScores, Surrogates, beyond
 from analysis.recommendation.objectives import Constraint
 from analysis.recommendation.reach import Reach, rates_of, seen
 from analysis.recommendation.scores import Score, SingleScore, WeightedScore
-from hit.config.rate_region import RateRegion
+from hit.config.rates.rate_region import RateRegion
 
 Floats = npt.NDArray[np.float64]
 

@@ -21,7 +21,7 @@ from analysis.recommendation.vector_data import suited_to_vectors
 from analysis.settings import all_equal
 from analysis.suggested_commands import search_command
 from hit import schema
-from hit.config.rate_region import RateRegion
+from hit.config.rates.rate_region import RateRegion
 from hit.errors import StoreError
 
 #: Three decibels are a factor of two: the mean squared error may be twice that of the best run.

@@ -5,7 +5,7 @@ __all__ = ["EARLY_STOPPING_HELP", "PRUNERS", "EarlyStopping", "PrunerRule"]
 import math
 from dataclasses import dataclass
 
-from hit.config.rate_region import RateBound
+from hit.config.rates.rate_region import RateBound
 from hit.errors import ConfigError, nearest, shown
 from hit.schema import layer_metrics, metric
 

@@ -17,8 +17,8 @@ import re
 from enum import StrEnum
 from typing import Any
 
-from hit.config.layer_groups import BETA_GROUP
-from hit.config.rate_targets import TARGET
+from hit.config.rates.layer_groups import BETA_GROUP
+from hit.config.rates.rate_targets import TARGET
 
 #: A flat name of an option of a model or a likelihood: `model.depth`; `….source` says where a part comes from.
 OPTION = re.compile(r"(model|likelihood|dataset(?=\.source\Z))\.([A-Za-z_]\w*)\Z", re.ASCII)

@@ -7,7 +7,7 @@ from typing import Any
 from hit.config.field_roles import BETA, is_option
 from hit.config.options import infos
 from hit.config.part_options import option_helps
-from hit.config.rate_targets import TARGET, TARGET_DEFAULTS
+from hit.config.rates.rate_targets import TARGET, TARGET_DEFAULTS
 from hit.config.train_config import TrainConfig
 
 

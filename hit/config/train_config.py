@@ -1,9 +1,8 @@
 """What decides a run: one frozen, validated dataclass, flat in the command line and in the store."""
 
-__all__ = ["TrainConfig", "beta_numbers"]
+__all__ = ["TrainConfig"]
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import Annotated, Any, Literal
 
@@ -14,7 +13,6 @@ from pydantic.dataclasses import dataclass
 from hit.config import field_types
 from hit.config.field_roles import BETA, NEUTRAL, Role, fields_of, is_option
 from hit.config.field_types import Text, dimensions
-from hit.config.layer_groups import BETA_GROUP, expanded_betas
 from hit.config.machine_options import DataRoot, Device, MachineOptions, StateDir, Threads
 from hit.config.options import CROP_HELP, one_line, unknown
 from hit.config.part_options import (
@@ -36,7 +34,9 @@ from hit.config.parts import (
     ModelPart,
     meaningless,
 )
-from hit.config.rate_targets import TARGET, TARGET_DEFAULTS, RateTargets
+from hit.config.rates.beta_numbers import beta_numbers
+from hit.config.rates.layer_groups import BETA_GROUP, expanded_betas
+from hit.config.rates.rate_targets import TARGET, TARGET_DEFAULTS, RateTargets
 from hit.errors import ConfigError, shown
 from hit.schema.hashing import identity_hash
 from hit.schema.metric_groups import GROUPS_HELP, Groups
@@ -288,16 +288,6 @@ class TrainConfig:
         for name, kind in _OPTIONS.items():
             deciding |= deciding_options(kind, getattr(self, kind), getattr(self, name))
         return deciding | self.targets.to_flat()
-
-
-def beta_numbers(betas: Sequence[float]) -> dict[str, float]:
-    """β_1 … β_L as metrics in schema names."""
-    numbers: dict[str, float] = {}
-    for layer, beta in enumerate(betas, start=1):
-        numbers[f"beta_{layer}"] = beta
-        if beta > 0:
-            numbers[f"log10_beta_{layer}"] = math.log10(beta)
-    return numbers
 
 
 def _layers(values: Mapping[str, Any]) -> int:

@@ -9,7 +9,7 @@ import torch
 
 from hit.config import TrainConfig
 from hit.config.parts import LIKELIHOODS, MODELS
-from hit.config.rate_targets import check_targets
+from hit.config.rates.rate_targets import check_targets
 from hit.data import Dataset
 from hit.distributions import (
     Categorical,
@@ -20,17 +20,17 @@ from hit.distributions import (
 )
 from hit.errors import ConfigError, DataError, shown
 from hit.models.contract import check_pass
-from hit.models.conv_z import ConvGeometry
-from hit.models.dense_z import DenseGeometry
+from hit.models.geometry.conv_z import ConvGeometry
+from hit.models.geometry.dense_z import DenseGeometry
+from hit.models.geometry.image_sizes import ImageSize, check_sides
+from hit.models.geometry.latent_geometry import Geometry
+from hit.models.geometry.vector_geometry import OneLayerVectorInference, VectorGeometry, check_vectors_fit, standardise
 from hit.models.ghvae import GeneralisedInference
 from hit.models.hierarchy import HierarchicalVAE
-from hit.models.image_sizes import ImageSize, check_sides
-from hit.models.latent_geometry import Geometry
 from hit.models.lvae import LadderInference
 from hit.models.memory_footprint import step_bytes, weight_bytes
 from hit.models.networks import DensePrior
 from hit.models.vae import OneLayerInference, one_layer_decoder
-from hit.models.vector_geometry import OneLayerVectorInference, VectorGeometry, check_vectors_fit, standardise
 from hit.processes.memory import memory_is_told, memory_of
 
 #: Channels of colour images, whose pixels are no black and white ones.

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from hit.distributions import DiagonalGaussian, LatentDistribution
+from hit.models.geometry.latent_geometry import Geometry
 from hit.models.hierarchy import Inference
-from hit.models.latent_geometry import Geometry
 
 
 class GeneralisedInference(Inference):

@@ -5,8 +5,8 @@ __all__ = ["OneLayerInference", "one_layer_decoder"]
 from torch import Tensor, nn
 
 from hit.distributions import LatentDistribution
+from hit.models.geometry.image_sizes import ImageSize
 from hit.models.hierarchy import Inference
-from hit.models.image_sizes import ImageSize
 from hit.models.networks import Heads, cropped, down, flat5, image_layers, padded, relu, up
 
 

@@ -255,7 +255,7 @@ def measure_run(
     log_measurement(run, measured, config.epochs, model, dataset)
     run.note = partial(run_note, config, measured.metrics)
     for why, skipped in measured.reasons().items():
-        _report_skipped(skipped, why)
+        _say_once(logging.WARNING, f"{skipped} not measured: {why}")
     weights = run.folder / "weights.safetensors"
     save_weights(weights, model, config.identity(dataset.digest))
     run.artifact(weights, "model")
@@ -272,7 +272,7 @@ def _log_pictures(run: RunWriter, model: HierarchicalVAE, dataset: Dataset) -> N
     """
     channels = dataset.image_shape[0]
     if drawn_channels(channels) < channels:
-        _report_drawn(drawn_channels(channels), channels)
+        _say_once(logging.INFO, f"pictures show the first {drawn_channels(channels)} of {channels} channels")
     images = dataset.test.head(PICTURED)
     grids = {"reconstructions": reconstructions(model, images), "samples": samples(model)}
     for layer in range(1, model.layers + 1):
@@ -290,12 +290,6 @@ def skipped_tag(group: str) -> str:
 
 
 @cache
-def _report_skipped(groups: str, why: str) -> None:
-    """Say that groups were not measured: once a process, however many models it measures."""
-    _LOG.warning("%s not measured: %s", groups, why)
-
-
-@cache
-def _report_drawn(drawn: int, channels: int) -> None:
-    """Say once a process that pictures leave channels out."""
-    _LOG.info("pictures show the first %d of %d channels", drawn, channels)
+def _say_once(level: int, text: str) -> None:
+    """Once a process, however many models it measures."""
+    _LOG.log(level, "%s", text)

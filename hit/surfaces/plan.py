@@ -9,8 +9,8 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from hit.config import TrainConfig
-from hit.config.beta_grid import BetaGrid, axis_layer
 from hit.config.field_roles import BETA, Role, role_of
+from hit.config.rates.beta_grid import BetaGrid, axis_layer
 from hit.errors import ConfigError, shown
 from hit.schema import DEFAULT_EXPERIMENT, Tag
 from hit.schema.experiments import Experiment

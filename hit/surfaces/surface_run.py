@@ -12,7 +12,7 @@ from pathlib import Path
 from mlflow.entities import Run
 
 from hit.config import TrainConfig, machine_fields
-from hit.config.beta_grid import grid_axes
+from hit.config.rates.beta_grid import grid_axes
 from hit.data import Dataset
 from hit.delivery.local_state import state_folder
 from hit.errors import StoreError

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from hit.config import TrainConfig
-from hit.config.rate_targets import BETA_HIGH, BETA_LOW, RateTarget
+from hit.config.rates.rate_targets import BETA_HIGH, BETA_LOW, RateTarget
 from hit.errors import ConfigError
 
 

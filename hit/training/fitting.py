@@ -14,8 +14,8 @@ from hit.config import TrainConfig
 from hit.data import LabelledImages, batches
 from hit.errors import ConfigError
 from hit.models import HierarchicalVAE, Pass
+from hit.models.geometry.vector_geometry import standardise
 from hit.models.surface_model import SurfaceModel
-from hit.models.vector_geometry import standardise
 from hit.processes.memory import memory_is_told
 from hit.randomness import generator
 from hit.training.beta_policies import BetaPolicy, ControlledBeta, choose_policy

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 
 from hit.config import TrainConfig
-from hit.config.rate_region import RateBound
+from hit.config.rates.rate_region import RateBound
 from hit.errors import EndedEarly
 from hit.training.objective import warmup_factor
 

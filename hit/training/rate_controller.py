@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from hit.config import TrainConfig
-from hit.config.rate_targets import BETA_HIGH, BETA_LOW, FAR_ABOVE
+from hit.config.rates.rate_targets import BETA_HIGH, BETA_LOW, FAR_ABOVE
 from hit.training.controller_plan import ControllerPlan, controller_plan
 from hit.training.learning_rate import step_size
 from hit.training.objective import warmup_factor

@@ -11,8 +11,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from hit.config import TrainConfig
-from hit.config.beta_grid import BetaGrid
-from hit.config.rate_region import RateRegion
+from hit.config.rates.beta_grid import BetaGrid
+from hit.config.rates.rate_region import RateRegion
 from sweeps.drivers.comparable_runs import comparable
 from sweeps.drivers.coverage_by_targets import resting
 from sweeps.drivers.driver import Driver, Proposal, once

@@ -10,8 +10,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from hit.config import TrainConfig
-from hit.config.rate_region import RateRegion
-from hit.config.rate_targets import FAR_ABOVE, RateTargets
+from hit.config.rates.rate_region import RateRegion
+from hit.config.rates.rate_targets import FAR_ABOVE, RateTargets
 from hit.errors.run_outcomes import RunOutcome
 from hit.store.frame_types import outcomes
 from sweeps.drivers.comparable_runs import comparable

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import pandas as pd
 
 from hit.config import TrainConfig
-from hit.config.rate_targets import TARGET
+from hit.config.rates.rate_targets import TARGET
 from hit.errors.run_outcomes import FINAL
 from hit.schema import Kind
 from hit.store.frame_types import outcomes, stack

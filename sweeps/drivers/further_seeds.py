@@ -14,8 +14,8 @@ from analysis.frame import group_names
 from analysis.recommendation.applications import Application
 from hit.config import TrainConfig
 from hit.config.field_roles import Role, role_of
-from hit.config.rate_region import RateRegion
-from hit.config.rate_targets import TARGET
+from hit.config.rates.rate_region import RateRegion
+from hit.config.rates.rate_targets import TARGET
 from hit.errors import ConfigError
 from sweeps.drivers.driver import Driver, Proposal
 from sweeps.drivers.leading_models import Leader, Ranking, leaders

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
-from hit.config.rate_region import RateRegion
+from hit.config.rates.rate_region import RateRegion
 from hit.errors import ConfigError
 
 Floats = npt.NDArray[np.float64]

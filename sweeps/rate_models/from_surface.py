@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.interpolate import RegularGridInterpolator
 
-from hit.config.beta_grid import BetaGrid
+from hit.config.rates.beta_grid import BetaGrid
 from sweeps.rate_models.gaussian_process import SOFT_FLOOR, RatePredictor, RateSurrogate
 
 Floats = npt.NDArray[np.float64]

@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 from hit.config import flat_defaults
-from hit.config.beta_grid import GRID_DEFAULTS
 from hit.config.options import defaults
+from hit.config.rates.beta_grid import GRID_DEFAULTS
 from hit.tracking import RunWriter
 from hit.ui.views import run_page
 from sweeps.scheduler.decision_log import DECISIONS

@@ -12,9 +12,9 @@ from pydantic.dataclasses import dataclass as options_dataclass
 
 from analysis.recommendation.objectives import Constraint, Objective, parse_constraints, parse_objectives
 from hit.config import TrainConfig
-from hit.config.beta_grid import BetaGrid
 from hit.config.field_types import MOST_CELLS, RunId, Text
-from hit.config.rate_region import RateRegion
+from hit.config.rates.beta_grid import BetaGrid
+from hit.config.rates.rate_region import RateRegion
 from hit.errors import ConfigError, shown
 from hit.schema.metric_groups import parse_groups
 from sweeps.spec.search_space import SearchSpace, parse_fields

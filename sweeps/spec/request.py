@@ -10,12 +10,12 @@ from pydantic.dataclasses import dataclass
 
 from hit.cli import CONFIG, Parser
 from hit.config import TrainConfig, flat_defaults
-from hit.config.beta_grid import GRID_DEFAULTS, GRID_HELP, BetaGrid, axis_layer, grid_axes
 from hit.config.field_roles import BETA, Role, role_of
 from hit.config.field_types import MOST_SEED, MOST_VALUES, Text, whole_number
 from hit.config.machine_options import WorkerOptions
 from hit.config.options import build
-from hit.config.rate_targets import TARGET_LAYERED
+from hit.config.rates.beta_grid import GRID_DEFAULTS, GRID_HELP, BetaGrid, axis_layer, grid_axes
+from hit.config.rates.rate_targets import TARGET_LAYERED
 from hit.errors import ConfigError, shown
 from sweeps.spec.driver_options import Choice, ChoosingOptions
 from sweeps.spec.launch_options import RunningOptions

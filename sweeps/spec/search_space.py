@@ -16,7 +16,7 @@ from hit.config import TrainConfig
 from hit.config.field_roles import BETA, Role, is_layered, role_of
 from hit.config.part_options import fitting, is_source
 from hit.config.parts import PARTS
-from hit.config.rate_targets import TARGET
+from hit.config.rates.rate_targets import TARGET
 from hit.errors import ConfigError, nearest, shown
 
 _ENTRY = re.compile(r",\s*(?=[A-Za-z_][\w.]*\s*=)")

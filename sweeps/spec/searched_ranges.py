@@ -2,8 +2,8 @@
 
 __all__ = ["beta_dimensions", "candidate_grid", "target_dimensions"]
 
-from hit.config.beta_grid import BetaGrid, parse_axis
-from hit.config.rate_region import RateRegion
+from hit.config.rates.beta_grid import BetaGrid, parse_axis
+from hit.config.rates.rate_region import RateRegion
 from sweeps.spec.search_space import Dimension
 
 #: Candidates along each axis of β, by how many axes there are.

@@ -20,7 +20,7 @@ import numpy as np
 from mlflow.entities import Metric, Param
 
 from hit.config import TrainConfig, beta_numbers
-from hit.config.beta_grid import BetaGrid
+from hit.config.rates.beta_grid import BetaGrid
 from hit.connection import connect, experiment_id
 from hit.schema import SCHEMA_VERSION, Kind, Tag, layer_metrics
 from hit.store import Store

@@ -15,7 +15,7 @@ from pathlib import Path
 import pandas as pd
 
 from hit.config import TrainConfig
-from hit.config.beta_grid import BetaGrid
+from hit.config.rates.beta_grid import BetaGrid
 from hit.data import load
 from hit.processes.stop import StopRequest
 from hit.schema import Kind

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from analysis.recommendation.objectives import parse_objectives
-from hit.config.beta_grid import BetaGrid
-from hit.config.rate_region import RateRegion
+from hit.config.rates.beta_grid import BetaGrid
+from hit.config.rates.rate_region import RateRegion
 from sweeps.drivers.build import build_driver
 from sweeps.drivers.driver import Driver
 from sweeps.drivers.hypervolume import hypervolume

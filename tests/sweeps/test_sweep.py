@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from hit.config import TrainConfig
-from hit.config.beta_grid import BetaGrid
+from hit.config.rates.beta_grid import BetaGrid
 from hit.errors import Claimed, Interrupted
 from hit.schema import Kind, Tag
 from hit.schema.endings import ending

@@ -13,7 +13,7 @@ from analysis import bounds
 from analysis.figures import beta_heatmap, common, metric_against_rate, rate_space, style, targets
 from analysis.recommendation.recommender import APPLICATIONS, recommend
 from hit import schema
-from hit.config.rate_region import RateRegion
+from hit.config.rates.rate_region import RateRegion
 from hit.errors import StoreError
 from hit.metrics.bounds import accuracy_bound
 

@@ -18,7 +18,7 @@ from analysis.figures import (
 )
 from analysis.figures.scales import spans_decades
 from analysis.recommendation.recommender import recommend
-from hit.config.rate_region import RateRegion
+from hit.config.rates.rate_region import RateRegion
 from tests.commands import ROOT
 from tests.frames import grid_frame, paths
 

@@ -24,7 +24,7 @@ from hit.metrics.inception import InceptionFid
 from hit.models import HierarchicalVAE, build_model
 from hit.processes.stop import StopRequest
 from hit.runs.evaluation_run import candidates, evaluate_run
-from hit.runs.measurement import Measurement, _report_skipped, find_scorers, measure
+from hit.runs.measurement import Measurement, _say_once, find_scorers, measure
 from hit.runs.model_run import RunRequest
 from hit.runs.stored_scorer import find_scorer, load_classifier
 from hit.runs.training_run import train_run
@@ -227,7 +227,7 @@ class TestStore:
         self, digits: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         uri = new_database(tmp_path / "store.db")
-        _report_skipped.cache_clear()
+        _say_once.cache_clear()
         config = replace(CONFIG, metrics="core,generation", state_dir=str(tmp_path / "state"))
         run_id = train_run(config, uri=uri)
         store = Store(uri)

@@ -8,7 +8,7 @@ import pytest
 
 from hit.config import TrainConfig
 from hit.config.early_stopping import EarlyStopping, PrunerRule
-from hit.config.rate_region import RateBound
+from hit.config.rates.rate_region import RateBound
 from hit.errors import ConfigError, EndedEarly
 from hit.runs.pruning import Trace, early_stopper, prunes
 from hit.runs.training_run import train_run

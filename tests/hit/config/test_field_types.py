@@ -7,7 +7,6 @@ import pytest
 
 from hit.cli import entry_point
 from hit.config import TrainConfig
-from hit.config.beta_grid import parse_axis
 from hit.config.field_types import (
     HIGHEST_BETA,
     LEAST_BETA,
@@ -18,6 +17,7 @@ from hit.config.field_types import (
     MOST_VALUES,
 )
 from hit.config.options import build
+from hit.config.rates.beta_grid import parse_axis
 from hit.errors import ConfigError, StoreError
 from hit.evaluate import EvaluateOptions
 from hit.processes.devices import select_device, set_threads

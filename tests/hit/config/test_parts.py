@@ -14,7 +14,7 @@ from hit.cli import CONFIG, Parser
 from hit.config import TrainConfig, describe
 from hit.config.part_options import option_helps
 from hit.config.parts import LIKELIHOODS, MODELS
-from hit.config.rate_targets import TARGET_LAYERED
+from hit.config.rates.rate_targets import TARGET_LAYERED
 from hit.errors import ConfigError
 from hit.extensions.discovery import temporary
 from hit.extensions.source import Source

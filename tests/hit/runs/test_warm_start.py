@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hit.config import TrainConfig
-from hit.config.rate_targets import FAR_ABOVE
+from hit.config.rates.rate_targets import FAR_ABOVE
 from hit.errors import ConfigError, Interrupted
 from hit.processes.stop import StopRequest
 from hit.runs.evaluation_run import candidates, evaluate_run

@@ -10,7 +10,7 @@ from mlflow import MlflowClient
 
 from hit import data
 from hit.config import TrainConfig
-from hit.config.beta_grid import grid_axes
+from hit.config.rates.beta_grid import grid_axes
 from hit.data import Dataset, Split
 from hit.errors import CheckpointError, ConfigError, Diverged, Interrupted
 from hit.evaluation import Evaluation, evaluate_model

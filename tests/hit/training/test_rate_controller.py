@@ -12,7 +12,7 @@ from torch import Tensor
 
 from hit import data
 from hit.config import TrainConfig
-from hit.config.rate_targets import BETA_HIGH, BETA_LOW, RateTarget, RateTargets
+from hit.config.rates.rate_targets import BETA_HIGH, BETA_LOW, RateTarget, RateTargets
 from hit.data import Dataset, Split
 from hit.errors import ConfigError, Interrupted
 from hit.evaluation import evaluate_model

@@ -9,7 +9,7 @@ import pytest
 from optuna.distributions import FloatDistribution
 from optuna.trial import create_trial
 
-from hit.config.beta_grid import BetaGrid
+from hit.config.rates.beta_grid import BetaGrid
 from sweeps.drivers.bayes import BayesDriver
 from sweeps.drivers.build import build_driver
 from sweeps.drivers.optuna_samplers import _QuickGPSampler

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from hit.config.beta_grid import BetaGrid
-from hit.config.rate_region import RateRegion
+from hit.config.rates.beta_grid import BetaGrid
+from hit.config.rates.rate_region import RateRegion
 from hit.errors import ConfigError
 from sweeps.drivers.coverage_by_betas import BetaCoverage
 from sweeps.drivers.coverage_by_targets import TargetCoverage

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hit.config.beta_grid import BetaGrid
+from hit.config.rates.beta_grid import BetaGrid
 from hit.errors import StoreError
 from sweeps.drivers.build import build_driver
 from sweeps.drivers.driver import Driver, with_pending

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from analysis.recommendation.objectives import non_dominated, parse_constraints
-from hit.config.rate_region import RateRegion
+from hit.config.rates.rate_region import RateRegion
 from hit.errors import ConfigError
 from sweeps.drivers.hypervolume import hypervolume
 from sweeps.spec.driver_options import region_constraints

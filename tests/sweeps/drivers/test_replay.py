@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hit.config.rate_region import RateRegion
+from hit.config.rates.rate_region import RateRegion
 from tests.benchmarks.record_surface import TABLE
 from tests.benchmarks.replay_drivers import bayes, coverage
 from tests.replay import Surface

@@ -14,8 +14,8 @@ import pandas as pd
 import pytest
 
 from hit.config import TrainConfig
-from hit.config.beta_grid import BetaGrid
 from hit.config.options import build
+from hit.config.rates.beta_grid import BetaGrid
 from hit.data import load
 from hit.errors import ConfigError, Unavailable
 from hit.processes.identity import process_identity

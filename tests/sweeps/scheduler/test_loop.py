@@ -10,7 +10,7 @@ import pytest
 from mlflow.exceptions import MlflowException
 
 from hit.config import TrainConfig
-from hit.config.beta_grid import BetaGrid
+from hit.config.rates.beta_grid import BetaGrid
 from hit.errors import Claimed, Interrupted, StoreAway, StoreError
 from hit.errors.run_outcomes import RunOutcome
 from hit.processes.pool import Outcome

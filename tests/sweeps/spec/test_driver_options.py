@@ -2,7 +2,7 @@
 
 import pytest
 
-from hit.config.beta_grid import parse_axis
+from hit.config.rates.beta_grid import parse_axis
 from hit.errors import ConfigError
 from sweeps.__main__ import parser
 from sweeps.drivers.bayes import BayesDriver

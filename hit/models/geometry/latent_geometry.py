@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from torch import nn
 
 from hit.distributions import LatentDistribution
-from hit.models.image_sizes import ImageSize
+from hit.models.geometry.image_sizes import ImageSize
 from hit.models.networks import vector_heads
 from hit.models.posteriors import DensePosterior, TopPosterior
 

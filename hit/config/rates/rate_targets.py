@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hit.config.field_types import MOST_NATS
-from hit.config.layer_groups import LayerGroup
+from hit.config.rates.layer_groups import LayerGroup
 from hit.errors import ConfigError, shown
 
 #: A flat name of one target: of layer 1 (`target_rate_1`), of the sum of layers 4 to 6 (`target_rate_4-6`), or of the

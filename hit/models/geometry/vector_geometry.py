@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from hit.config import TrainConfig
-from hit.config.rate_targets import check_targets
+from hit.config.rates.rate_targets import check_targets
 from hit.data import LabelledImages, Split
 from hit.distributions import LatentDistribution, Likelihood, VectorLikelihood
 from hit.errors import ConfigError
+from hit.models.geometry.latent_geometry import Geometry
 from hit.models.hierarchy import Inference
-from hit.models.latent_geometry import Geometry
 from hit.models.networks import DensePrior, Heads, folded, linear, perceptron, relu, vector_heads
 from hit.models.posteriors import JointPosterior
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from torch import nn
 
 from hit.distributions import DiagonalGaussian, LatentDistribution
-from hit.models.image_sizes import ImageSize
-from hit.models.latent_geometry import Geometry
+from hit.models.geometry.image_sizes import ImageSize
+from hit.models.geometry.latent_geometry import Geometry
 from hit.models.networks import (
     SplitHeads,
     cropped,

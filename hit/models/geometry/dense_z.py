@@ -7,8 +7,8 @@ import math
 from torch import nn
 
 from hit.distributions import LatentDistribution
-from hit.models.image_sizes import ImageSize
-from hit.models.latent_geometry import Geometry
+from hit.models.geometry.image_sizes import ImageSize
+from hit.models.geometry.latent_geometry import Geometry
 from hit.models.networks import (
     DensePrior,
     Heads,

@@ -12,8 +12,8 @@ from hit.data import Dataset, Split
 from hit.distributions import Bernoulli, FixedGaussian, LearnedGaussian, VectorLikelihood
 from hit.errors import ConfigError, DataError, Interrupted
 from hit.models import HierarchicalVAE, build_model, check_fit, check_memory, check_values
+from hit.models.geometry.vector_geometry import MOST_Z1
 from hit.models.surface_model import condition_on_betas, fold
-from hit.models.vector_geometry import MOST_Z1
 from hit.training import fit
 from hit.training.checkpoints import load_weights, save_weights
 from tests.trainings import same_weights, train, without_time

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from hit.config.beta_grid import BetaGrid, subdivision_levels
+from hit.config.rates.beta_grid import BetaGrid, subdivision_levels
 from hit.errors import ConfigError
 
 

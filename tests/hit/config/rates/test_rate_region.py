@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hit.config.rate_region import RateBound, RateRegion
+from hit.config.rates.rate_region import RateBound, RateRegion
 from hit.errors import ConfigError
 
 

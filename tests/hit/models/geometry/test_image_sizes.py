@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hit.config import TrainConfig
 from hit.models import HierarchicalVAE, build_model
 from hit.models.build import _outline, check_fit
-from hit.models.image_sizes import LARGEST_SIDE, SMALLEST_SIDE, ImageSize
+from hit.models.geometry.image_sizes import LARGEST_SIDE, SMALLEST_SIDE, ImageSize
 from hit.models.surface_model import condition_on_betas, fold
 from hit.training.checkpoints import load_weights, save_weights
 from hit.training.objective import objective

@@ -1,0 +1,1 @@
+"""β, rates and regions of rate space, as people write them."""
