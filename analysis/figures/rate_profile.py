@@ -2,13 +2,15 @@
 
 __all__ = ["rate_profile"]
 
+from typing import Any
+
 import pandas as pd
 import plotly.graph_objects as go
 from plotly.colors import sample_colorscale
 
 from analysis.figures import common, style
 from analysis.figures.style import Theme
-from analysis.frame import layers, one_dataset, rate_name, require, values
+from analysis.frame import column, errors, layers, one_dataset, rate_name, require, values
 from analysis.recommendation.optimum import LEVEL, LayerShare
 from analysis.recommendation.recommender import Recommendation
 from hit import schema
@@ -49,9 +51,9 @@ def rate_profile(
     figure = common.blank(
         "Rates of all layers", dataset, theme, x=_order_told(ranked, rows, name), y=schema.metric("test/rate").axis
     )
-    colors = layer_colors(count)
+    colors = _layer_colors(count)
     place = pd.Series(range(1, len(rows) + 1), index=rows.index)
-    says = common.hover(rows, name)
+    told = ["test/rate", *([name] if name in frame and name != "test/rate" else [])]
     for layer, color in enumerate(colors, 1):
         figure.add_trace(
             go.Bar(
@@ -60,7 +62,7 @@ def rate_profile(
                 name=style.markup(f"R_{layer}"),
                 marker={"color": color, "line": {"width": 0}},
                 ids=rows["run_id"].astype(str),
-                **says,
+                **_says(rows, rate_name(layer), *told),
             )
         )
     figure.update_layout(barmode="stack", bargap=0.12 if len(rows) > 1 else 0.6, xaxis_showgrid=False)
@@ -71,7 +73,22 @@ def rate_profile(
     return figure
 
 
-def layer_colors(count: int) -> list[str]:
+def _says(rows: pd.DataFrame, *names: str) -> dict[str, Any]:
+    """What a bar says under the pointer: less than a run does elsewhere, since it would hide the others."""
+    titles = column(rows, "run_name").where(column(rows, "run_name").notna(), rows["run_id"])
+    numbers = [[*map(style.with_error, values(rows, name), errors(rows, name))] for name in names]
+    lines = ["<b>%{customdata[0]}</b>"]
+    for at, name in enumerate(names, 1):
+        declared = schema.metric(name)
+        lines.append(f"{style.markup(declared.label)} = %{{customdata[{at}]}} {declared.unit}".rstrip())
+    return {
+        "customdata": list(zip(map(style.inert, titles.astype(str)), *numbers, strict=True)),
+        "hovertemplate": "<br>".join(lines) + "<extra></extra>",
+        "meta": {"says": list(names)},
+    }
+
+
+def _layer_colors(count: int) -> list[str]:
     """One for each layer from z_1 to z_L, the brighter the higher."""
     places = [0.5] if count == 1 else [at / (count - 1) for at in range(count)]
     return list(sample_colorscale(style.BRIGHT_IS_GOOD["maximize"], places))

@@ -71,7 +71,7 @@ def test_a_switch_chooses_the_rates_on_the_axes(
     for found, layer in zip(points, (2, 3), strict=True):
         assert found == pytest.approx(list(three[f"test/rate_{layer}"]), rel=1e-5)
     region = recommend(three, ASKED[0]).region
-    outline = tab.page.evaluate(f"{MAP}.data.find((one) => one.name.startsWith('region to target')).x")
+    outline = tab.page.evaluate(f"{MAP}.data.find((one) => one.name?.startsWith('region to target')).x")
     assert (min(outline), max(outline)) == pytest.approx((region.low[1], region.high[1]))
     tab.page.locator("select.scale").select_option("log")
     tab.until(f"{MAP}.layout.xaxis.type === 'log'")

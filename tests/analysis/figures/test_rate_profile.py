@@ -48,6 +48,7 @@ def test_a_recommendation_marks_its_run_and_shares_the_rate(make_frame: MakeFram
     frame = make_frame(SIDES[layers], layers=layers)
     figure = rate_profile(frame, found)
     assert figure.data[0].ids[0] == found.run["run_id"], "the best first"
+    assert frame["run_name"][frame["run_id"] == found.run["run_id"]].item() == figure.data[0].customdata[0][0]
     (mark,) = [one for one in figure.data if one.name == "best run"]
     assert mark.x == (1,)
     (shares,) = [one for one in figure.data if one.xaxis == "x2"]
@@ -88,6 +89,11 @@ def test_where_any_place_is_as_good_no_share_is_recommended(make_frame: MakeFram
     assert found.is_constant
     assert found.shares == ()
     assert not any(one.xaxis == "x2" for one in rate_profile(frame, found).data)
+
+
+def test_names_of_a_store_are_inert(make_frame: MakeFrame) -> None:
+    frame = make_frame(2, layers=3).assign(run_name="<b>bold</b>")
+    assert rate_profile(frame, "test/psnr").data[0].customdata[0][0] == "&lt;b&gt;bold&lt;/b&gt;"
 
 
 def _nothing_known(found: Recommendation, frame: pd.DataFrame, hedge: str) -> None:
