@@ -5,6 +5,7 @@ from analysis.figures.beside_dedicated import surface_beside_dedicated
 from analysis.figures.heatmap import beta_heatmap
 from analysis.figures.multiples import small_multiples
 from analysis.figures.parallel import parallel_coordinates
+from analysis.figures.rate_profile import rate_profile
 from analysis.figures.rate_space import rate_space, targets
 from analysis.figures.save import save
 from analysis.figures.scales import logarithmic
@@ -16,6 +17,7 @@ __all__ = [
     "logarithmic",
     "metric_against_rate",
     "parallel_coordinates",
+    "rate_profile",
     "rate_space",
     "rate_space_3d",
     "save",

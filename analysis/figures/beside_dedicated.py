@@ -5,7 +5,7 @@ __all__ = ["surface_beside_dedicated"]
 import pandas as pd
 import plotly.graph_objects as go
 
-from analysis.figures import common, style, totals
+from analysis.figures import common, scales, style
 from analysis.figures.style import Theme
 from analysis.frame import column, errors, layers, one_dataset, require, values
 from analysis.settings import beta_names
@@ -50,7 +50,7 @@ def surface_beside_dedicated(
         colors=common.coloraxis(color_metric),
         rates=common.rate_axes(count),
     )
-    totals.equal_totals(figure, values(rows, across), values(rows, up), totals.total_name(count, pair))
+    scales.equal_totals(figure, values(rows, across), values(rows, up), scales.total_name(count, pair))
     for name in beta_names(count):
         figure.add_trace(_grid_lines(cells, across, up, name, beta_names(count)))
     figure.add_trace(_links(cells, dedicated, across, up, beta_names(count)))

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from analysis.figures import common, style, totals
+from analysis.figures import common, scales, style
 from analysis.figures.style import Theme
 from analysis.frame import layers, one_dataset, require, values
 from analysis.recommendation.recommender import APPLICATIONS, Recommendation, recommend
@@ -50,7 +50,7 @@ def rate_space(
         colors=common.coloraxis(color_metric),
         rates=common.rate_axes(count),
     )
-    totals.equal_totals(figure, x, y, totals.total_name(count, pair))
+    scales.equal_totals(figure, x, y, scales.total_name(count, pair))
     marker = {"color": values(rows, color_metric), "coloraxis": "coloraxis"}
     marks = [*common.seed_means(rows, x, y, color_metric), *common.symbols(rows, x, y)]
     return figure.add_traces([common.points(rows, x, y, "run", marker, color_metric), *marks])
@@ -88,7 +88,7 @@ def targets(
     figure = common.blank(
         "Which region to target", dataset, theme, x=titles[0], y=titles[1], rates=common.rate_axes(count)
     )
-    totals.equal_totals(figure, x, y, totals.total_name(count, pair))
+    scales.equal_totals(figure, x, y, scales.total_name(count, pair))
     figure.add_trace(common.points(rows, x, y, "run", {"color": style.MUTED, "size": 6, "opacity": 0.6}))
     for index, found in enumerate(recommendations):
         color, symbol = style.CATEGORIES[index % len(style.CATEGORIES)]

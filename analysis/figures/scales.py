@@ -1,6 +1,9 @@
-"""Rates on logarithmic axes, for runs that lie decades apart and would pile up in a corner."""
+"""The axes of rates: fitted to the runs, with lines of equal total rate behind them, linear or logarithmic.
 
-__all__ = ["logarithmic", "spans_decades"]
+Logarithmic ones are for runs that lie decades apart and would pile up in a corner.
+"""
+
+__all__ = ["equal_totals", "logarithmic", "spans_decades", "total_lines", "total_name"]
 
 import math
 from collections.abc import Iterable, Iterator
@@ -13,10 +16,20 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from analysis.figures import style
-from analysis.figures.totals import LABEL, round_steps
+from analysis.figures.common import pair_of
 from analysis.frame import values
 
 Array = NDArray[np.float64]
+
+#: Where a label stands beside the upper or left end of its line: without a ground, which would hide runs.
+_LABEL = {
+    "showarrow": False,
+    "xanchor": "left",
+    "xshift": 2,
+    "yanchor": "bottom",
+    "yshift": 1,
+    "bgcolor": "rgba(0,0,0,0)",
+}
 
 #: An axis spans no more than this: what is less stands at its lower end, such as the rates of collapsed layers.
 _SPAN = 1000.0
@@ -61,6 +74,39 @@ class _Axis:
         return {"type": "log", "range": ends, "tickmode": "array", "tickvals": ticks, "ticktext": texts}
 
 
+def total_name(count: int, pair: tuple[int, int] | None) -> str:
+    """What is constant along the lines of that plane."""
+    first, second = pair_of(count, pair)
+    if count == 1:
+        return "−ELBO"
+    return "R" if count == 2 else style.markup(f"R_{first} + R_{second}")
+
+
+def equal_totals(figure: go.Figure, x: pd.Series, y: pd.Series, text: str) -> None:
+    """Fit the axes to the points and draw thin lines of equal x + y behind them, labelled where they enter."""
+    (left, right), (bottom, top) = _padded(x), _padded(y)
+    xs: list[float | None] = []
+    ys: list[float | None] = []
+    labels = []
+    for total, start, end in total_lines(x, y):
+        xs += [start, end, None]
+        ys += [total - start, total - end, None]
+        place = {"x": start, "y": total - start, **_LABEL}
+        if start < left + 0.9 * (right - left):
+            labels.append({"text": f"{text} = {style.number(total)}", **place})
+    figure.update_layout(annotations=labels, xaxis_range=[left, right], yaxis_range=[bottom, top])
+    line = {"color": style.MUTED, "width": 0.8}
+    look = {"mode": "lines", "line": line, "hoverinfo": "skip", "showlegend": False}
+    figure.add_trace(go.Scatter(x=xs, y=ys, meta={"totals": text}, **look))
+
+
+def total_lines(x: pd.Series, y: pd.Series) -> list[tuple[float, float, float]]:
+    """Round totals x + y within the axes that fit the points, each with the x where its line enters and leaves."""
+    (left, right), (bottom, top) = _padded(x), _padded(y)
+    totals = _round_steps(left + bottom, right + top, at_most=8)
+    return [(total, max(left, total - top), min(right, total - bottom)) for total in totals]
+
+
 def spans_decades(frame: pd.DataFrame, names: Iterable[str]) -> bool:
     """Whether half of the runs would pile up in the lowest tenth of one of these axes.
 
@@ -101,6 +147,24 @@ def logarithmic(figure: go.Figure) -> go.Figure:
         made.layout.meta = {**made.layout.meta, "floors": {side: axis.floor for side, axis in axes.items()}}
         _retotal(made, axes, solid=solid)
     return made
+
+
+def _padded(numbers: pd.Series) -> tuple[float, float]:
+    """Ends of an axis with some room, from zero where the points begin near it."""
+    low, high = float(numbers.min()), float(numbers.max())
+    span = (high - low) or max(abs(high), 1.0)
+    if 0 <= low <= 0.5 * span:
+        low, span = 0.0, high or span
+    return low - 0.03 * span, high + 0.07 * span
+
+
+def _round_steps(low: float, high: float, at_most: int) -> list[float]:
+    """Multiples of 1, 2 or 5 times a power of ten strictly between two totals."""
+    rough = (high - low) / at_most
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough)
+    totals = [round(i * step, 12) for i in range(math.ceil(low / step), math.floor(high / step) + 1)]
+    return [total for total in totals if max(low, 0.0) < total < high]
 
 
 def _axis(figure: go.Figure, side: str) -> _Axis | None:
@@ -155,7 +219,7 @@ def _retotal(figure: go.Figure, axes: dict[str, _Axis], *, solid: bool) -> None:
             ]
         else:
             figure.layout.annotations = [
-                {"text": label, "x": math.log10(x[0]), "y": math.log10(y[0]) if up else y[0], **LABEL}
+                {"text": label, "x": math.log10(x[0]), "y": math.log10(y[0]) if up else y[0], **_LABEL}
                 for label, (_, x, y) in zip(labels, curves, strict=True)
             ]
 
@@ -166,7 +230,7 @@ def _curves(across: _Axis, bottom: float, top: float, *, logarithmic_up: bool) -
     if logarithmic_up:
         totals = [total for total in _ticks(low, high) if low < total < 0.98 * high]
     else:
-        totals = round_steps(low, high, at_most=_MOST_TOTALS)
+        totals = _round_steps(low, high, at_most=_MOST_TOTALS)
     for total in totals:
         start, end = max(across.low, total - top), min(across.high, total - bottom)
         if start >= end:

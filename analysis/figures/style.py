@@ -217,10 +217,10 @@ def inert(text: str) -> str:
 def markup(text: str) -> str:
     """A label with its subscripts set as such.
 
-    >>> markup("R_2"), markup("log10 β_1")
-    ('R<sub>2</sub>', 'log<sub>10</sub> β<sub>1</sub>')
+    >>> markup("R_12"), markup("log10 β_1")
+    ('R<sub>12</sub>', 'log<sub>10</sub> β<sub>1</sub>')
     """
-    subscripted = re.sub(r"(?<=[A-Za-zβ])_([0-9l])\b", r"<sub>\1</sub>", inert(text))
+    subscripted = re.sub(r"(?<=[A-Za-zβ])_([0-9]+|l)\b", r"<sub>\1</sub>", inert(text))
     return re.sub(r"\blog10\b", "log<sub>10</sub>", subscripted)
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from scipy.spatial import Delaunay, QhullError
 
-from analysis.figures import common, style, totals
+from analysis.figures import common, scales, style
 from analysis.figures.style import Theme
 from analysis.frame import finished, layers, one_dataset, require, values
 from analysis.settings import all_equal
@@ -43,7 +43,7 @@ def rate_space_3d(
     figure = _scene(title, dataset, theme, across, up, metric, common.coloraxis(metric))
     place = [x, y, z]
     figure.update_layout(meta={"rates": common.rate_axes(count)})
-    figure.add_trace(_floor(x, y, z, totals.total_name(count, pair)))
+    figure.add_trace(_floor(x, y, z, scales.total_name(count, pair)))
     return figure.add_traces([*_sheet(rows, place, z), _dots(rows, place, z, metric), *_symbols(rows, place)])
 
 
@@ -133,7 +133,7 @@ def _floor(x: pd.Series, y: pd.Series, z: pd.Series, text: str) -> go.Scatter3d:
     span = float(z.max() - z.min()) or 1.0
     bottom = float(z.min()) - 0.05 * span
     places: list[tuple[float | None, float | None, str]] = []
-    for total, start, end in totals.total_lines(x, y):
+    for total, start, end in scales.total_lines(x, y):
         places += [(start, total - start, f"{text} = {style.number(total)}"), (end, total - end, ""), (None, None, "")]
     xs, ys, texts = zip(*places, strict=True) if places else ((), (), ())
     font = {"size": 10, "color": style.MUTED}

@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.colors import sample_colorscale
 
-from analysis.figures import common, style, totals
+from analysis.figures import common, scales, style
 from analysis.figures.style import Theme
 from analysis.frame import column, layers, one_dataset, values
 from analysis.settings import beta_names
@@ -55,7 +55,7 @@ def training_paths(
     figure = common.blank(title, dataset, theme, x=titles[0], y=titles[1], colors=axis, rates=common.rate_axes(count))
     ends = paths.drop_duplicates("run_id", keep="last").set_index("run_id").loc[known["run_id"]]
     x, y = (pd.Series(ends[name].to_numpy(), index=known.index) for name in (across, up))
-    totals.equal_totals(figure, values(paths, across), values(paths, up), totals.total_name(count, pair))
+    scales.equal_totals(figure, values(paths, across), values(paths, up), scales.total_name(count, pair))
     figure.add_traces(_lines(paths, known, shades, axis, across, up))
     figure.add_trace(_start(paths, across, up))
     failed = column(known, "status") == "FAILED"

@@ -1,6 +1,6 @@
 """The region of rate space where an application's best models lie, with its uncertainty."""
 
-__all__ = ["LEVEL", "Estimate", "estimate", "fewest", "span"]
+__all__ = ["LEVEL", "Estimate", "LayerShare", "estimate", "fewest", "layer_shares", "span"]
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,6 +32,22 @@ _TRUSTED = 0.3
 _OPEN = 0.5
 
 
+@dataclass(frozen=True)
+class LayerShare:
+    """The part R_l / R of the total rate that a layer holds.
+
+    Attributes:
+        layer: l.
+        share: from 0 to 1.
+        low, high: it lies between with probability `LEVEL`; None where no uncertainty is known.
+    """
+
+    layer: int
+    share: float
+    low: float | None = None
+    high: float | None = None
+
+
 @dataclass(frozen=True, eq=False)
 class Estimate:
     """What a Gaussian process over all runs says about the optimum.
@@ -40,6 +56,7 @@ class Estimate:
         box: holds the optimum with probability `LEVEL`, and the points that are as good within a standard error.
         share: of the points within reach of the runs that lie in the box.
         optimum: rates (R_1, …, R_L) of the point whose expected score, less its standard error, is best, nats.
+        shares: of its layers, with how they vary over the optima of the functions that the runs allow.
         value, error: the score that a model there is expected to have, without the luck of one run; standard error.
         centre: rates of the point within reach of the runs that is nearest to the middle of the box.
         centre_value, centre_error: the same there.
@@ -53,6 +70,7 @@ class Estimate:
     box: RateRegion
     share: float
     optimum: tuple[float, ...]
+    shares: tuple[LayerShare, ...]
     value: float
     error: float
     centre: tuple[float, ...]
@@ -118,7 +136,8 @@ def estimate(
         return None
     top = int(look.safe.argmax())
     error = float(look.error[top]) if look.error[top] > 0 else float(look.utility.max(1).std())
-    box = _box(points[look.utility.argmax(1)], points[look.expected >= look.expected[top] - error])
+    optima = points[look.utility.argmax(1)]
+    box = _box(optima, points[look.expected >= look.expected[top] - error])
     box = _widened(box, points, constraints)
     middle = (np.array(box.low) + np.array(box.high)) / 2
     centre = int((((points - middle) / np.maximum(points.std(0), 1e-9)) ** 2).sum(1).argmin())
@@ -126,6 +145,7 @@ def estimate(
         box=box,
         share=float(box.contains(Reach.of(rates).points, 1e-9).mean()),
         optimum=tuple(map(float, points[top])),
+        shares=layer_shares(points[top], optima),
         value=float(look.mean[top]),
         error=error,
         centre=tuple(map(float, points[centre])),
@@ -137,6 +157,27 @@ def estimate(
         noise=_noise(score, known),
         explained=min((one.explained for one in known.values() if one), default=1.0),
         runs=len(rows),
+    )
+
+
+def layer_shares(rates: Sequence[float] | Floats, drawn: Floats | None = None) -> tuple[LayerShare, ...]:
+    """Of each layer, from z_1 to z_L, at a point of rate space; none where it has no rate at all.
+
+    Args:
+        rates: (R_1, …, R_L), nats.
+        drawn: optima of functions that are drawn, D×L: their shares give the uncertainty. None where it is not known.
+    """
+    own = np.asarray(rates, float)
+    if not own.sum() > 0:
+        return ()
+    shares = (own / own.sum()).tolist()
+    if drawn is None:
+        return tuple(LayerShare(layer, share) for layer, share in enumerate(shares, 1))
+    parts = drawn / np.maximum(drawn.sum(1, keepdims=True), 1e-9)
+    low, high = np.quantile(parts, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+    return tuple(
+        LayerShare(layer, share, min(share, float(low[layer - 1])), max(share, float(high[layer - 1])))
+        for layer, share in enumerate(shares, 1)
     )
 
 

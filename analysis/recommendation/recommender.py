@@ -14,7 +14,7 @@ from analysis.frame import errors, label_kind, layers, one_dataset, rate_name, r
 from analysis.recommendation.applications import APPLICATIONS, Application, application
 from analysis.recommendation.gain import Gain, Seeds, expected_gain
 from analysis.recommendation.objectives import Constraint, non_dominated
-from analysis.recommendation.optimum import Estimate, estimate, fewest, span
+from analysis.recommendation.optimum import Estimate, LayerShare, estimate, fewest, layer_shares, span
 from analysis.recommendation.scores import Score
 from analysis.recommendation.significance import level_to_exceed, no_better_than_chance
 from analysis.recommendation.vector_data import suited_to_vectors
@@ -50,7 +50,8 @@ class Recommendation:
             errors; None where runs are too few, or none is likely to keep the constraints.
         front: for a trade-off, the runs that no other is at least as good as in all and better in one, the best
             first; else None.
-        candidates: how many runs were compared.
+        ranked: the runs that were compared, the best first, with their score in the column of the metric's name.
+        candidates: how many these are.
         inside: how many of them lie in the region.
         best_inside: whether the best run does; where not, a model there is expected to be better than it.
         equal_run, equal_value, equal_candidates: the best run whose βs are all equal, its score, and
@@ -77,6 +78,7 @@ class Recommendation:
     count: int
     kept: int
     region: RateRegion
+    ranked: pd.DataFrame
     candidates: int
     inside: int
     best_inside: bool
@@ -114,6 +116,15 @@ class Recommendation:
     def is_constant(self) -> bool:
         """Whether all candidates have the same score, several of them: none is better than another."""
         return self.candidates > 1 and self.value == self.worst
+
+    @property
+    def shares(self) -> tuple[LayerShare, ...]:
+        """Of the layers in the total rate of the optimum, else of the best run; none where any place is as good."""
+        if self.is_constant:
+            return ()
+        if self.estimate is None:
+            return layer_shares([float(self.run[rate_name(layer)]) for layer in range(1, self.region.layers + 1)])
+        return layer_shares(self.estimate.optimum) if self.estimate.is_guess else self.estimate.shares
 
     @property
     def standard_error(self) -> float | None:
@@ -190,6 +201,7 @@ def recommend(frame: pd.DataFrame, target: str | Application, *, min_psnr: float
         count=len(scores),
         kept=int(allowed[twins.index].sum()),
         region=region,
+        ranked=ranked,
         candidates=len(ranked),
         inside=int(held.sum()),
         best_inside=bool(held[0]),

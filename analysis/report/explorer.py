@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from analysis.figures import common, rate_space, style
+from analysis.figures import common, rate_profile, rate_space, style
 from analysis.figures.multiples import default_metrics
 from analysis.figures.scales import spans_decades
 from analysis.frame import column, errors, fidelity, finished, layers, rate_name, values
@@ -40,12 +40,16 @@ class Explorer:
 
     Attributes:
         colors: metrics that may colour the runs; the first one does so at first.
+        layers: L; from three on a reader chooses which two are on the axes.
         axes: labels of the two axes, for the fields of a region.
         content: for the scripts: the figure, the scale and the metrics of its axes, and the region and
-            the best run of each application, with a word on a region that is not to be trusted.
+            the best run of each application, with a word on a region that is not to be trusted. From three layers
+            on also the figures of the other planes, by the metrics of their axes, and the profile of all rates of
+            each application.
     """
 
     colors: list[ColorMetric]
+    layers: int
     axes: list[Markup]
     content: dict[str, Any]
 
@@ -71,11 +75,20 @@ def explorer(frame: pd.DataFrame, found: Sequence[Recommendation], pool: Pool) -
     for index, one in enumerate(found):
         color, symbol = style.CATEGORIES[index % len(style.CATEGORIES)]
         region = {"name": one.application.name, "row": row[str(one.run["run_id"])], "color": color, "symbol": symbol}
-        regions.append(region | {"outline": _outline(one, count), "hedge": one.hedge})
+        regions.append(region | _outline(one, count) | {"hedge": one.hedge})
+    content = {"figures": pool.figures(figure), "scale": scale, "axes": axes, "applications": regions}
+    if count > 2:
+        content["planes"] = {
+            " ".join(common.plane(count, pair)): pool.figures(rate_space(frame, names[0], pair=pair))
+            for pair in itertools.combinations(range(1, count + 1), 2)
+            if pair != (1, count)
+        }
+        content["profiles"] = [pool.figures(rate_profile(frame, one)) for one in found or names[:1]]
     return Explorer(
         colors=[ColorMetric(name, schema.metric(name).axis) for name in names],
+        layers=count,
         axes=[Markup(style.label(name)) for name in axes],  # noqa: S704 - made inert there
-        content={"figures": pool.figures(figure), "scale": scale, "axes": axes, "applications": regions},
+        content=content,
     )
 
 
@@ -132,10 +145,16 @@ def _told(count: int) -> list[str]:
     return [*rates, *(["test/rate"] if count > 1 else []), *scores, "sample/inception_score", "sample/fid_classifier"]
 
 
-def _outline(found: Recommendation, count: int) -> dict[str, list[float] | None]:
-    """The region's outline; of one layer, whose region has no say in the distortion, no y."""
+def _outline(found: Recommendation, count: int) -> dict[str, Any]:
+    """The region's outline; of one layer, whose region has no say in the distortion, no y.
+
+    Of more than two layers it is a rectangle in any plane, whose sides are given.
+    """
     if count == 1:
-        return {"x": [found.region.low[0], found.region.high[0]], "y": None}
+        return {"outline": {"x": [found.region.low[0], found.region.high[0]], "y": None}}
+    if count > 2:
+        ends = zip(found.region.low, found.region.high, strict=True)
+        return {"sides": {rate_name(layer): list(two) for layer, two in enumerate(ends, 1)}}
     x, y = common.region_outline(found.region, common.pair_of(count, None))
     # Lines of equal total are curves on logarithmic axes.
     share = np.linspace(0, 1, _PARTS, endpoint=False)
@@ -143,4 +162,4 @@ def _outline(found: Recommendation, count: int) -> dict[str, list[float] | None]
         [start + part * (end - start) for start, end in itertools.pairwise(ends) for part in share] + ends[-1:]
         for ends in (x, y)
     ]
-    return {"x": along[0], "y": along[1]}
+    return {"outline": {"x": along[0], "y": along[1]}}

@@ -34,7 +34,7 @@ from hit.errors import StoreError
 LOCAL_UI = "http://127.0.0.1:5000"
 _PAGE = Path(__file__).parent / "page"
 #: In the order in which they use each other.
-_SCRIPTS = ("numbers", "state", "pictures", "parallel", "inspector", "explorer", "table", "start")
+_SCRIPTS = ("numbers", "state", "pictures", "parallel", "profile", "inspector", "explorer", "table", "start")
 
 
 def build(

@@ -15,6 +15,7 @@ from analysis.report.array_pool import Pool, embedded
 from analysis.report.bound_checks import Verdict, verdict
 from analysis.report.explorer import Explorer, data, explorer
 from analysis.report.galleries import Gallery, Histories, galleries
+from analysis.report.layer_shares import ShareTable, share_table
 from analysis.report.replication import Replication, replication
 from analysis.report.thumbnails import PICTURES, Reader, chosen, thumbnails
 from analysis.settings import Setting
@@ -34,6 +35,7 @@ class Section:
         anchor, title, details: of the setting.
         finished, total: numbers of runs.
         targets: the table of recommendations, in the order of `explorer.applications`.
+        shares: of the layers in the rate to aim at; None of one layer or two, and without recommendations.
         replication: which of them rest on one seed; None where there are none.
         notes: sentences on what is missing.
         explorer: rate space, which a reader explores; None where it has too few runs.
@@ -51,6 +53,7 @@ class Section:
     finished: int
     total: int
     targets: list[tables.TargetRow]
+    shares: ShareTable | None
     replication: Replication | None
     notes: list[str]
     explorer: Explorer | None
@@ -106,6 +109,7 @@ def section(
         finished=len(done),
         total=len(frame),
         targets=[tables.target_row(one, base_url) for one in found],
+        shares=share_table(found),
         replication=replication(frame, found, base_url),
         notes=notes,
         explorer=shown,

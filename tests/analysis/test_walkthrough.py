@@ -43,4 +43,4 @@ def test_the_notebook_runs(tmp_path: Path) -> None:
         for output in cell.outputs
         if "application/vnd.plotly.v1+json" in output.get("data", {})
     ]
-    assert len(pictures) == 3, "rate space, paths, samples"
+    assert len(pictures) == 4, "rate space, paths, profile, samples"

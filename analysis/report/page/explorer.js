@@ -3,17 +3,29 @@
 class Explorer extends Picture {
   constructor(section, plot) {
     super(section, plot, section.data.explorer.figures);
-    this.axes = section.data.explorer.axes;
     this.color = section.root.querySelector("select.color")?.value;
-    this.points = this.content.data.findIndex((trace) => trace.rows);
     this.ring = document.createElement("div");
     this.ring.className = "ring";
     this.ring.hidden = true;
     plot.parentElement.append(this.ring);
     section.on("row", () => this.mark());
     for (const event of ["region", "application", "scale"]) section.on(event, () => this.refresh());
+    section.on("plane", () => {
+      const { planes, figures } = section.data.explorer;
+      this.contents = planes[this.axes.join(" ")] ?? figures;
+      this.refresh();
+    });
     plot.addEventListener("keydown", (event) => this.key(event));
     plot.addEventListener("focus", () => section.show(section.row ?? this.recommended()?.row ?? null));
+  }
+
+  get axes() {
+    return this.section.axes;
+  }
+
+  // Which trace the runs are.
+  get points() {
+    return this.content.data.findIndex((trace) => trace.rows);
   }
 
   recommended() {
@@ -22,6 +34,7 @@ class Explorer extends Picture {
 
   layout(layout, narrow) {
     const page = super.layout(layout, narrow);
+    page.uirevision = `${this.section.scale} ${this.axes}`;
     page.dragmode = touch ? false : "select";
     const declared = this.section.data.metrics[this.color];
     if (declared) {
@@ -60,13 +73,20 @@ class Explorer extends Picture {
     return drawn;
   }
 
+  // The outline of a region: of more than two layers, a rectangle in any plane.
+  outline(found) {
+    if (!found.sides) return found.outline;
+    const [[left, right], [bottom, top]] = this.axes.map((name) => found.sides[name]);
+    return { x: [left, right, right, left, left], y: [bottom, bottom, top, top, bottom] };
+  }
+
   // The region that the application asks for, and its best run.
   target(found) {
     const [x, y] = this.axes.map((name, at) => this.placed(this.section.column(name)[found.row], "xy"[at]));
     // Open, so that the run's own colour is seen.
     const marker = { color: found.color, symbol: `${found.symbol}-open`, size: 17, line: { width: 3 } };
     const best = { type: "scatter", mode: "markers", x: [x], y: [y], name: `best for ${found.name}`, marker, hoverinfo: "skip" };
-    let corners = found.outline;
+    let corners = this.outline(found);
     if (corners.y === null) {
       const [, [low, high]] = this.ends(this.content.layout);
       const [left, right] = corners.x;
@@ -174,12 +194,13 @@ function controls(section, map) {
   const scale = root.querySelector("select.scale");
   scale.value = section.scale;
   scale.addEventListener("change", () => section.rescale(scale.value));
+  planes(section);
   const ends = ["x0", "x1", "y0", "y1"].map((end) => root.querySelector(`.region input[data-end=${end}]`));
   const value = (input) => (input.value === "" || !Number.isFinite(input.valueAsNumber) ? null : input.valueAsNumber);
   ends.forEach((input) => input.addEventListener("change", () => section.select(ends.map(value))));
   root.querySelector(".region .clear").addEventListener("click", () => section.free());
   root.querySelector(".region .recommended")?.addEventListener("click", () => {
-    const { x, y } = map.recommended().outline;
+    const { x, y } = map.outline(map.recommended());
     const low = (list) => (list?.length ? Number(Math.min(...list).toPrecision(6)) : null);
     const high = (list) => (list?.length ? Number(Math.max(...list).toPrecision(6)) : null);
     section.select([low(x), high(x), low(y), high(y)]);
@@ -190,5 +211,24 @@ function controls(section, map) {
       input.value = section.region?.[at] ?? "";
     });
     told.textContent = section.mask ? `${section.count()} of ${runs(section.size)} selected` : runs(section.size);
+  });
+}
+
+// Which two layers are on the axes, the higher one up; models of one or two layers have no choice.
+function planes(section) {
+  const { root } = section;
+  const [across, up] = ["across", "up"].map((name) => root.querySelector(`select.${name}`));
+  if (!across) return;
+  [across.value, up.value] = section.axes;
+  const offer = () => {
+    for (const option of up.options) option.disabled = option.index < across.selectedIndex;
+    if (up.selectedOptions[0].disabled) up.selectedIndex = across.selectedIndex;
+    section.turn([across.value, up.value]);
+  };
+  for (const select of [across, up]) select.addEventListener("change", offer);
+  for (const option of up.options) option.disabled = option.index < across.selectedIndex;
+  const labels = root.querySelectorAll(".region .side > span");
+  section.on("plane", () => {
+    labels.forEach((label, at) => (label.innerHTML = section.data.metrics[section.axes[at]].axis)); // of the schema
   });
 }

@@ -110,7 +110,7 @@ class Picture {
         trace.z = trace.z.map((line, b) => line.map((z, a) => (cells[b][a].some((row) => mask[row]) ? z : null)));
       }
       if (!rows) return trace;
-      const flat = (trace.type === "scatter" || trace.type === "scattergl") && trace.mode === "markers";
+      const flat = trace.type === "bar" || ((trace.type === "scatter" || trace.type === "scattergl") && trace.mode === "markers");
       if (flat) {
         if (mask) trace.selectedpoints = Array.from(rows.keys()).filter((at) => mask[rows[at]]);
         trace.unselected = { marker: { opacity: 0.08 } };

@@ -16,6 +16,8 @@ for (const root of document.querySelectorAll("main > section")) {
     const map = new Explorer(section, root.querySelector(".map .plot"));
     controls(section, map);
     pictures.push(map);
+    const profile = root.querySelector(".profile .plot");
+    if (profile) pictures.push(new Profile(section, profile));
     section.show(map.recommended()?.row ?? null);
   }
   pictures.push(...others);

@@ -11,13 +11,14 @@ class Section {
     this.arrays = new Map();
     this.texts = new Map();
     this.application = 0;
+    this.axes = this.data.explorer?.axes ?? []; // metrics on the axes of rate space
     this.scale = this.data.explorer?.scale ?? "linear"; // of the axes of rates
-    this.region = null; // [x0, x1, y0, y1], any of them null where that side is open
+    this.region = null; // [x0, x1, y0, y1] of these axes, any of them null where that side is open
     this.limits = new Map(); // other columns that are brushed, each with its two ends
     this.mask = null; // which rows are selected
     this.row = null; // the run in the panel
     this.held = this.pointed = false;
-    this.listeners = { region: [], row: [], application: [], scale: [] };
+    this.listeners = { region: [], row: [], application: [], scale: [], plane: [] };
   }
 
   // The k-th array of the page, decoded when it is first needed.
@@ -89,14 +90,14 @@ class Section {
 
   // Both ends of what is selected of a column; null where it is free.
   limit(name) {
-    const side = this.data.explorer.axes.indexOf(name);
+    const side = this.axes.indexOf(name);
     const ends = side < 0 ? this.limits.get(name) : this.region?.slice(2 * side, 2 * side + 2);
     return ends?.some((end) => end !== null) ? ends : null;
   }
 
   // Select by one column; those of rate space are the region's.
   confine(name, ends) {
-    const side = this.data.explorer.axes.indexOf(name);
+    const side = this.axes.indexOf(name);
     if (side >= 0) {
       const region = [...(this.region ?? [null, null, null, null])];
       region.splice(2 * side, 2, ...(ends ?? [null, null]));
@@ -109,8 +110,7 @@ class Section {
   }
 
   filter() {
-    const { axes } = this.data.explorer;
-    const names = [...axes, ...this.limits.keys()].filter((name) => this.limit(name));
+    const names = [...this.axes, ...this.limits.keys()].filter((name) => this.limit(name));
     this.mask = null;
     if (names.length) {
       // Others are in no picture.
@@ -125,6 +125,16 @@ class Section {
       }
     }
     this.tell("region");
+  }
+
+  // Two other rates on the axes; what is selected stays so.
+  turn(axes) {
+    const ends = new Map([...this.axes, ...this.limits.keys()].map((name) => [name, this.limit(name)]));
+    const region = axes.flatMap((name) => ends.get(name) ?? [null, null]);
+    this.limits = new Map([...ends].filter(([name, two]) => two && !axes.includes(name)));
+    this.axes = axes;
+    this.tell("plane");
+    this.select(region);
   }
 
   rescale(scale) {
