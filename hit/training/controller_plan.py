@@ -12,6 +12,9 @@ from hit.config import TrainConfig
 from hit.config.rates.rate_targets import BETA_HIGH, BETA_LOW, RateTarget
 from hit.errors import ConfigError
 
+#: From so many layers on, targets of layers answer each other and are pressed for in the loss.
+_MANY_LAYERS = 3
+
 
 @dataclass(frozen=True)
 class ControllerPlan:
@@ -24,11 +27,11 @@ class ControllerPlan:
         start: log β_l as asked for, (L,).
         targets: nats per image, (K,); 1 where there is none.
         controlled: which of them there are, (K,).
-        pressed: which of them are exact, and not of the total, (K,).
+        pressed: which of them are exact, of a model of three layers or more, and not of the total, (K,).
         low, high: bounds of what log β is moved by, (K,).
         sums: which rates a target is of, (K, L).
         moves: which layers' β a target moves, (L, K).
-        leads: whose errors a target answers, its own and those below it, (K, K).
+        leads: whose errors a target answers, its own and, of three layers or more, those below it, (K, K).
     """
 
     ends: tuple[str, ...]
@@ -71,12 +74,14 @@ def controller_plan(config: TrainConfig, device: torch.device | str = "cpu") -> 
     lowest = torch.stack([start[rows].min() if rows else start.new_zeros(()) for rows in moved])
     highest = torch.stack([start[rows].max() if rows else start.new_zeros(()) for rows in moved])
     controlled = torch.tensor([target is not None for target in wanted])
-    pressed = torch.tensor([*exact[:-1], False])
+    # Two layers part what they hold by their own β alone, and have come to rest so since the first version.
+    many = config.layers >= _MANY_LAYERS
+    pressed = torch.tensor([*(one and many for one in exact[:-1]), False])
     # Row k of `leads`: the exact targets that lie below it whole, and itself.
     leads = torch.eye(len(wanted), dtype=torch.float64)
     for row in range(len(wanted) - 1):
         for below in range(len(wanted) - 1):
-            leads[row, below] += exact[row] and exact[below] and max(summed[below]) < min(summed[row])
+            leads[row, below] += many and exact[row] and exact[below] and max(summed[below]) < min(summed[row])
     return ControllerPlan(
         ends=(*(f"_{layer + 1}" for layer in layers), *(f"_{group}" for group, _ in targets.groups), ""),
         start=start.to(device),

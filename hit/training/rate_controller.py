@@ -136,9 +136,12 @@ def next_state(
     """
     memory = MEMORY**weight
     errors = memory * state.errors + (1 - memory) * relative_errors(plan, state, rates)
-    moves = weight * integral_gain * plan.leads @ (strength * errors).clamp(MOVE_DOWN, MOVE_UP)
+    # A layer whose β is at its bound and would move on leads no other: its error says nothing of theirs.
+    stuck = ((state.offsets <= plan.low) & (errors < 0)) | ((state.offsets >= plan.high) & (errors > 0))
+    leads = plan.leads.where(~stuck | torch.eye(len(errors), dtype=torch.bool, device=errors.device), 0.0)
+    moves = weight * integral_gain * leads @ (strength * errors).clamp(MOVE_DOWN, MOVE_UP)
     offsets = (state.offsets + moves).clamp(plan.low, plan.high)
-    return ControllerState(offsets, errors, strength * PROPORTIONAL_GAIN * plan.leads @ errors, state.gaps)
+    return ControllerState(offsets, errors, strength * PROPORTIONAL_GAIN * leads @ errors, state.gaps)
 
 
 def relative_errors(plan: ControllerPlan, state: ControllerState, rates: Tensor) -> Tensor:
