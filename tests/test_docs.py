@@ -72,6 +72,7 @@ def test_ten_lines_of_python_train_measure_and_draw_without_mlflow(tmp_path: Pat
         f"{block.text}\nimport sys\nprint('mlflow' in sys.modules, sorted(sys.modules.keys() & {{'sqlalchemy'}}))\n"
     )
     environment = Commands(tmp_path).environment
+    (tmp_path / "store.db").unlink()
     said = subprocess.run(
         [sys.executable, "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
     ).stdout.splitlines()
