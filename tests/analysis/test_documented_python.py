@@ -13,6 +13,7 @@ import pytest
 
 from analysis import figures
 from analysis.query import runs
+from analysis.recommendation.recommender import recommend
 from analysis.register import register_all
 from hit.config import TrainConfig
 from hit.data import load
@@ -52,8 +53,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A store of four small models, the best of which for representation is registered."""
     folder = tmp_path_factory.mktemp("readme")
     uri = new_database(folder / "mlflow.db")
-    common: dict[str, Any] = {"channels": 4, "z_dims": (5,), "epochs": 4, "learning_rate": 1e-2, "batch_size": 64}
-    for betas in ((0.5, 0.5), (0.9, 0.1), (10.0, 0.1), (10.0, 0.3)):
+    common: dict[str, Any] = {"channels": 4, "z_dims": (5,), "epochs": 8, "learning_rate": 1e-2, "batch_size": 64}
+    for betas in ((0.5, 0.05), (0.9, 0.1), (10.0, 0.05), (10.0, 0.3)):
         config = TrainConfig(**common, betas=betas, metrics="core,latents", threads=1, state_dir=str(folder / "state"))
         train_run(config, uri=uri)
     mlflow.set_tracking_uri(uri)  # where `models:/` is looked for
@@ -83,7 +84,7 @@ def test_every_block_of_python_runs(store: str, tmp_path: Path, monkeypatch: pyt
 def test_every_call_of_the_table_of_figures_draws(call: str) -> None:
     cells, dedicated = with_samples(grid_frame(4)), with_samples(grid_frame(2, seeds=1, batch_size=64))
     frame = pd.concat([cells.assign(amortised="b" * 32), dedicated], ignore_index=True)
-    names = {name: getattr(figures, name) for name in figures.__all__}
+    names = {name: getattr(figures, name) for name in figures.__all__} | {"recommend": recommend}
     assert isinstance(eval(call, names | {"frame": frame, "histories": paths}), go.Figure)
 
 
