@@ -213,20 +213,19 @@ for _name in ("mnist", "binary_mnist", "fashion_mnist", "cifar10", "svhn"):
 DATASETS.register("imagenet", f"{_OF_DATA}:imagenet", help="as torchvision unpacks it", crops=True)
 
 _OF_LIKELIHOODS = "hit.distributions.builders"
-LIKELIHOODS.register("bernoulli", f"{_OF_LIKELIHOODS}:bernoulli", help="grey images, rounded", levels=2)
+LIKELIHOODS.register("bernoulli", f"{_OF_LIKELIHOODS}:bernoulli", help="any images but colour, rounded", levels=2)
 LIKELIHOODS.register(
     "bernoulli_grey", f"{_OF_LIKELIHOODS}:bernoulli_grey", help="not rounded, as the research code's MNIST"
 )
 LIKELIHOODS.register("gaussian", f"{_OF_LIKELIHOODS}:gaussian", help="fixed σ", reads={"sigma"})
 LIKELIHOODS.register("gaussian_learned", f"{_OF_LIKELIHOODS}:gaussian_learned", help="one learned σ")
-LIKELIHOODS.register(
-    "mol", f"{_OF_LIKELIHOODS}:mol", help="discretised mixture of logistics: 256 levels, grey or colour"
-)
+LIKELIHOODS.register("mol", f"{_OF_LIKELIHOODS}:mol", help="discretised mixture of logistics: 256 levels, any channels")
 
 MODEL_HELP = "ghvae, lvae (ladder), vae (one layer) or deep (maps of latents at several resolutions)"
 LIKELIHOOD_HELP = (
-    "p(x|z_1): bernoulli (grey images, rounded), bernoulli_grey (not rounded, as the research code's MNIST), gaussian "
-    "(fixed σ), gaussian_learned (one learned σ) or mol (discretised mixture of logistics: 256 levels, grey or colour)"
+    "p(x|z_1): bernoulli (any images but colour, rounded), bernoulli_grey (not rounded, as the research code's MNIST), "
+    "gaussian (fixed σ), gaussian_learned (one learned σ) or mol (discretised mixture of logistics: 256 levels, any "
+    "channels)"
 )
 
 
