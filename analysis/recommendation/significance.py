@@ -60,9 +60,9 @@ def no_better_than_chance(
     best = f"the best of {runs} finished run{'' if runs == 1 else 's'} has {metric.label} = {value:.3g}"
     what = f"train for more epochs, or with a lower β_{layer}"
     if value <= level:
-        return f"{best}, which is no more than chance ({level:.3g}): z_{layer} says nothing of the class; {what}"
+        return f"{best}, which is no more than chance ({level:.3g}): z_{layer} says nothing of the label; {what}"
     many = "a run" if runs == 1 else "the best of so many"
     return (
         f"{best}, and {many} may have up to {limit:.3g} by chance ({level:.3g} on average): nothing shows that "
-        f"z_{layer} says anything of the class; {what}"
+        f"z_{layer} says anything of the label; {what}"
     )

@@ -12,6 +12,7 @@ from hit.config import TrainConfig, describe, flat_defaults
 from hit.config.field_roles import is_option
 from hit.config.options import defaults, infos
 from hit.config.part_options import option_helps
+from hit.config.parts import PARTS
 from hit.errors import ConfigError, nearest, shown
 from hit.extensions import load_extensions
 from hit.extensions.registry import foreign
@@ -70,6 +71,7 @@ class Parser(argparse.ArgumentParser):
         values = {name: value for name, value in (flat_defaults() | other_defaults).items() if name not in leave_out}
         fields = infos(TrainConfig)
         forms = {name: _form(fields[name].annotation) for name in values if name in fields and name != "z_dims"}
+        forms |= {kind: f"{{{','.join(registry.names())}}}" for kind, registry in PARTS.items()}
         self.add_group(CONFIG, values, {name: describe(name) for name in values}, forms)
 
     def defaults(self) -> dict[str, Any]:

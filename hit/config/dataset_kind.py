@@ -42,6 +42,8 @@ def dataset_kind(name: str, crop: int = 0, label: str = "") -> DatasetKind:
     try:
         kind = _kind(name)
         _check_options(name, kind, crop, label)
+        if kind in (DatasetKind.ARCHIVE, DatasetKind.TABLE) and not os.path.exists(os.path.expanduser(name)):
+            raise DataError("there is no such file")
     except DataError as error:
         raise DataError(f"dataset {name!r}: {error}") from error
     return kind
@@ -55,10 +57,10 @@ def _kind(name: str) -> DatasetKind:
     if suffix != _ARCHIVE and name and os.path.isdir(path):
         # unlike Path.is_dir, os.path.isdir is False where permission is denied
         return DatasetKind.FOLDER
-    if suffix == _ARCHIVE or suffix in _TABLES:
-        if not os.path.exists(path):
-            raise DataError("there is no such file")
-        return DatasetKind.ARCHIVE if suffix == _ARCHIVE else DatasetKind.TABLE
+    if suffix == _ARCHIVE:
+        return DatasetKind.ARCHIVE
+    if suffix in _TABLES:
+        return DatasetKind.TABLE
     if os.path.isfile(path):
         raise DataError("a file of data must end in .npz, .csv or .parquet; images are given as a folder")
     if os.sep in name:

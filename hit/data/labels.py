@@ -126,7 +126,7 @@ def _classes(flat: Mapping[str, Array]) -> Labels:
     values = np.unique(np.concatenate(list(whole.values())))
     if len(values) == len(taught) > 2:
         raise DataError(
-            f"{first} must hold classes, some of several images, got {len(taught)} integers that are all different "
+            f"{first} must hold classes, some of several examples, got {len(taught)} integers that are all different "
             "(save continuous labels as floats)"
         )
     parts = {name: torch.from_numpy(np.searchsorted(values, array)) for name, array in whole.items()}

@@ -95,7 +95,11 @@ class Measurement:
 
     def reasons(self) -> dict[str, str]:
         """Why something was not measured → which groups, with commas, and of which the rest."""
-        named = {group: f"rest of {group}" if group in self.groups else group for group in self.skipped}
+        named = {
+            group: f"rest of {group}" if group in self.groups else group
+            for group in (*GROUPS, *(self.skipped.keys() - GROUPS.keys()))
+            if group in self.skipped
+        }
         return {
             why: ", ".join(named[group] for group in named if self.skipped[group] == why)
             for why in self.skipped.values()

@@ -11,7 +11,7 @@ from typing import Any
 from mlflow.entities import Run
 
 from hit.config import TrainConfig
-from hit.config.field_roles import Role, fields_of
+from hit.config.field_roles import Role, role_of
 from hit.errors import ConfigError
 from hit.models import HierarchicalVAE
 from hit.schema import WEIGHTS, Kind
@@ -37,10 +37,10 @@ def find_source(store: Store, config: TrainConfig, shape: tuple[int, ...]) -> Ru
     rule = "init_from must name a finished run of the same architecture"
     run = store.finished(config.init_from, Kind.TRAIN, rule)
     named = f"{rule}, got {config.init_from!r}"
-    theirs = TrainConfig.from_flat(config_of(run))
-    for name in fields_of(Role.ARCHITECTURE):
-        if getattr(theirs, name) != getattr(config, name):
-            own, other = getattr(config, name), getattr(theirs, name)
+    theirs, ours = (one.to_flat() for one in (TrainConfig.from_flat(config_of(run)), config))
+    for name in dict.fromkeys([*ours, *theirs]):
+        own, other = ours.get(name, "none"), theirs.get(name, "none")
+        if role_of(name) is Role.ARCHITECTURE and own != other:
             raise ConfigError(f"{named}, which has {name}={other} where this run has {own}")
     trained = trained_shape(run)
     if trained is not None and trained != shape:

@@ -117,7 +117,7 @@ def test_evaluate_leaves_a_run_without_labels_as_it_is(bare: tuple[pd.DataFrame,
     assert evaluate_run(store, asked, again=False, stop=StopRequest(), **options).groups == frozenset()
     again = evaluate_run(store, asked, again=True, stop=StopRequest(), **options)
     assert again.summary().startswith("measured latents; rest of latents, generation not measured: dataset")
-    with pytest.raises(ConfigError, match="metrics must not name latents for dataset"):
+    with pytest.raises(ConfigError, match="metrics must not name latents here: dataset"):
         evaluate_run(store, asked, again=False, stop=StopRequest(), metrics="core,latents", **options)
 
 
@@ -166,6 +166,10 @@ def test_continuous_labels_are_read_off_the_latents(numbers: pd.DataFrame) -> No
 
 
 def test_applications_by_continuous_labels(numbers: pd.DataFrame) -> None:
+    with pytest.raises(StoreError, match="nothing shows that z_2 says anything of the label"):
+        recommend(numbers, "representation")
+    name = "test/r2_kernel_ridge_z2_sampled"
+    numbers = numbers.assign(**{name: numbers[name] + 0.5})  # as of models that are trained for longer
     found = recommend(numbers, "representation")
     assert found.metric.name == "test/r2_kernel_ridge_z2_sampled"
     assert found.chance == 0.0
@@ -194,7 +198,7 @@ def test_one_line_before_anything_begins(commands: Commands) -> None:
         "constraints must name metrics that dataset",
         "objectives must name metrics that dataset",
         "application must name metrics that dataset",
-        "metrics must not name latents for dataset",
+        "metrics must not name latents here: dataset",
     ]
     for (line, code), rule in zip(commands.mistakes("sweeps.__main__", sweeps), rules, strict=True):
         assert (code, rule in line) == (2, True), line

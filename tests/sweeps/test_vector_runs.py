@@ -173,8 +173,8 @@ def test_a_surface_has_cells(place: Place) -> None:
         (["--likelihood", "bernoulli"], "likelihood must be gaussian or gaussian_learned where features are not all 0"),
         (["--likelihood", "mol"], "likelihood must be gaussian, gaussian_learned or bernoulli for vectors"),
         (["--latent", "conv"], "latent must be dense for vectors"),
-        (["--metrics", "core,generation"], "metrics must not name generation, which takes images, where the data are"),
-        (["--label", "color"], "label must name a column of the file, got 'color'"),
+        (["--metrics", "core,generation"], "metrics must not name generation here: dataset"),
+        (["--label", "color"], "label must name a column of the file, or be none, got 'color'"),
     ],
 )
 def test_what_does_not_fit_is_one_line_and_no_run(place: Place, options: list[str], message: str) -> None:
@@ -201,7 +201,7 @@ def test_the_run_says_what_its_features_are(place: Place) -> None:
             ["--driver", "bayes", "--objectives", "test/psnr"],
             "objectives must name .* test/reconstruction_r2 takes its",
         ),
-        (["--driver", "bayes", "--constraints", "test/psnr>=20"], "constraints must name metrics that the data allow"),
+        (["--driver", "bayes", "--constraints", "test/psnr>=20"], "constraints must name metrics that dataset"),
         (["--application", "generation"], "application must name .* got sample/inception_score, which takes images"),
     ],
 )

@@ -46,13 +46,13 @@ def test_a_mistake_is_one_line(words: list[str], said: str) -> None:
 def test_an_unknown_option_without_a_near_one_tells_some_in_their_order() -> None:
     with pytest.raises(ConfigError) as caught:
         parser().parse(["--xyz", "1"])
-    assert str(caught.value).startswith("unknown option '--xyz'; known: dataset, data_root, crop, model, ")
-    assert re.search(r", z_dims, .* and \d+ more$", str(caught.value))
+    assert str(caught.value).startswith("unknown option '--xyz'; known: dataset, data_root, crop, label, model, ")
+    assert re.search(r", z_dims and \d+ more$", str(caught.value))
 
 
 def test_the_help_shows_choices_and_no_empty_defaults() -> None:
     text = " ".join(parser().format_help().split())
-    assert "--model {ghvae,lvae,vae} ghvae, lvae (ladder) or vae (one layer) (default: ghvae)" in text
+    assert "--model {ghvae,lvae,vae,deep} ghvae, lvae (ladder), vae (one layer) or deep (maps" in text
     assert "--warmup {true,false}" in text
     assert "(default: )" not in text
     assert " str " not in text

@@ -85,7 +85,7 @@ def test_other_whole_floats_are_continuous(tmp_path: Path) -> None:
 
 
 def test_integers_that_all_differ(tmp_path: Path) -> None:
-    assert "labels must hold classes, some of several images, got 40 integers that are all different" in refusal(
+    assert "labels must hold classes, some of several examples, got 40 integers that are all different" in refusal(
         saved(tmp_path, images=IMAGES, labels=np.arange(40))
     )
 

@@ -148,7 +148,7 @@ def test_digest_is_that_of_the_contents(tmp_path: Path) -> None:
         (keras(np.full_like(IMAGES, 7)), "training images must differ, but every pixel of all of them is 7"),
         (
             {"images": IMAGES, "labels": np.arange(40)},
-            "some of several images, got 40 integers that are all different",
+            "some of several examples, got 40 integers that are all different",
         ),
         ({"images": IMAGES[:0], "labels": LABELS[:0]}, "need two images or more, got 0"),
         ({"images": IMAGES, "Y": LABELS}, "labels must be called labels beside images, or be left out, got Y"),
@@ -248,7 +248,10 @@ def test_images_may_be_called_x_and_y(tmp_path: Path) -> None:
         ({"x": VECTORS[:, :0]}, "x must have shape N×D with N and D of 1 or more, got 40×0"),
         ({"x": VECTORS.astype(str)}, "x must hold real numbers, got <U"),
         ({"x": VECTORS.astype(complex)}, "x must hold real numbers, got complex128"),
-        ({"x": VECTORS, "y": np.arange(40)}, "y must hold classes, each of several examples, but its 40 labels"),
+        (
+            {"x": VECTORS, "y": np.arange(40)},
+            "y must hold classes, some of several examples, got 40 integers that are all different",
+        ),
         ({"x": VECTORS[:30]}, "x and y must be as many, got 30 vectors and 40 labels"),
         (keras(VECTORS) | {"x_test": VECTORS[30:, :3]}, "vectors of both splits must have one shape, got 5"),
         (keras(VECTORS) | {"x_test": IMAGES[30:]}, "both splits must have one shape, got 5 (train) and 1×28×28 (test)"),

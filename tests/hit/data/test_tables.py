@@ -72,11 +72,14 @@ def test_true_and_false_are_numbers_and_whole_floats_are_classes(tmp_path: Path)
         ("5,3,0\n4,3,1\n", "must begin with a line that names its columns, got the numbers '5,3,0'"),
         ("a,b,label\n1,2,0\n2,blue,1\n1,3,0\n", "column 'b' must hold numbers, got 'blue' in row 2"),
         ("label\n0\n1\n0\n1\n", "must have a column of numbers beside its labels (label), got none"),
-        ("a,b\n0,1\n1,0\n", "label must name the column that holds the labels, as none is called label or y"),
+        (
+            "a,target\n0,1\n1,0\n",
+            "label must say whether the column 'target' holds the labels, got nothing: label=target",
+        ),
         ("a,y,label\n0,1,0\n1,0,1\n", "label must say which column holds the labels, label or y: the file has both"),
         ("a,label\n1,a\n2,b\n3,c\n", "must hold classes, each of several examples, but its 3 labels are all different"),
-        ("a,label\n1,0.5\n2,0.5\n", "column 'label' must hold classes, whole numbers or texts, got 0.5"),
-        ("a,label\n1,-1\n2,1\n2,1\n", "column 'label' must hold labels of 0 or more, got -1"),
+        ("a,label\n1,0.5\n2,0.5\n", "continuous labels must differ, but all of the training images are 0.5"),
+        ("a,label\n1,-1\n2,1\n2,1\n", "column 'label' must be 0 or more, got -1"),
         ("a,label\n1,x\n2,\n2,x\n", "column 'label' must have a label in every row, got none in row 2 (1 of 3 rows)"),
         ("a,b,label\n1,2,0\n1,2,0,7\n", "is no CSV file that can be read: Error tokenizing data"),
         ("a,b,label\n1,2,0,7\n1,2,0,7\n", "is no CSV file that can be read: Length of header"),
@@ -87,7 +90,7 @@ def test_true_and_false_are_numbers_and_whole_floats_are_classes(tmp_path: Path)
         ("a,b,label\n", "must have rows below the names of its columns, got none"),
         ("a,label\n1,é\n".encode("latin1"), "must be text in UTF-8"),
         (bytes(range(256)), "must be text in UTF-8"),
-        ("a,label\n1,0\n2,1\n", "all different"),
+        ("a,label\n1,0\n2,1\n3,2\n", "got 3 integers that are all different"),
     ],
 )
 def test_refuses(tmp_path: Path, text: str | bytes, message: str) -> None:
@@ -98,7 +101,7 @@ def test_names_what_is_missing(tmp_path: Path) -> None:
     assert "there is no such file" in refusal(str(tmp_path / "none.csv"))
     TABLE.to_csv(tmp_path / "it.csv", index=False)
     said = refusal(str(tmp_path / "it.csv"), label="specie")
-    assert "label must name a column of the file, got 'specie'; did you mean 'species'?" in said
+    assert "label must name a column of the file, or be none, got 'specie'; did you mean 'species'?" in said
     assert "is no Parquet file that can be read" in refusal(written(tmp_path, b"PAR1xxPAR1", "it.parquet"))
     assert "label must be empty but for CSV and Parquet files, got 'y'" in refusal("digits", label="y")
     assert "crop must be 0" in refusal(str(tmp_path / "it.csv"), crop=32)

@@ -19,7 +19,7 @@ def test_a_run_of_a_deep_model_tells_its_group_and_what_collapsed(
     config = TrainConfig.from_flat(
         {
             "model": "deep",
-            "latents": "1x1x2,2x2x2,4x4x1",
+            "model.latents": "1x1x2,2x2x2,4x4x1",
             "channels": 4,
             "epochs": 1,
             "metrics": "core",
@@ -36,6 +36,6 @@ def test_a_run_of_a_deep_model_tells_its_group_and_what_collapsed(
     measured = run.data.metrics
     sum_of_group = measured["test/rate_2"] + measured["test/rate_3"]
     assert measured["test/rate_error_2-3"] == pytest.approx(sum_of_group / 6 - 1)
-    assert {"train/rate_error_2-3", "beta_3", "dim_z1"} <= measured.keys()
+    assert {"train/rate_error_2-3", "beta_3", "dim_z2"} <= measured.keys()
     assert TrainConfig.from_flat(whole_config(store, run)) == config
     assert store.history("hit")["target_rate_2-3"].tolist() == [6]

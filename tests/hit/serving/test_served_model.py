@@ -14,6 +14,7 @@ import torch
 from mlflow.exceptions import MlflowException
 
 from hit.config import TrainConfig
+from hit.config.latent_maps import DeepOptions
 from hit.errors import UserError
 from hit.models import HierarchicalVAE, build_model
 from hit.models.surface_model import condition_on_betas, fold
@@ -108,7 +109,9 @@ def test_every_model_answers_as_itself(name: str, tmp_path: Path) -> None:
 
 def test_a_deep_model_answers_as_itself_with_the_other_layers_at_their_priors(tmp_path: Path) -> None:
     maps = "1x1x2,2x2x1,2x2x1,4x4x1"
-    config = replace(SMALL, model="deep", latents=maps, betas=(1.0,) * 4, likelihood="gaussian")
+    config = replace(
+        SMALL, model="deep", model_options=DeepOptions(latents=maps), betas=(1.0,) * 4, likelihood="gaussian"
+    )
     one = served(tmp_path, config, COLOUR)
     with torch.no_grad():
         means = one.model(one.model.prepare(torch.from_numpy(one.images)), sample=False)
