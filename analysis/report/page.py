@@ -160,7 +160,12 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters |= {"code": _code, "runs": tables.runs, "sentence": tables.sentence}
+    environment.filters |= {
+        "code": _code,
+        "runs": tables.runs,
+        "sentence": tables.sentence,
+        "best_run": tables.best_run_sentence,
+    }
     return environment
 
 

@@ -8,6 +8,7 @@ __all__ = [
     "run_heads",
     "run_link",
     "runs",
+    "best_run_sentence",
     "sentence",
     "target_row",
 ]
@@ -156,9 +157,12 @@ def _images(frame: pd.DataFrame, name: str) -> str:
 def sentence(row: TargetRow) -> Markup:
     """What to do for one application, and how far that is known."""
     aim = Markup("aim at {} nats per image").format(Markup(", ").join(row.sides)) if row.sides else "aim anywhere"
-    text = "For <strong>{}</strong> {}. {} {} The best run, {}, has {}. {}"
-    words = Markup(text)  # noqa: S704 - our own
-    return words.format(row.name, aim, row.trust, row.held, row.run, row.value, row.gain)
+    return Markup("For <strong>{}</strong> {}. {} {}").format(row.name, aim, row.trust, row.held)
+
+
+def best_run_sentence(row: TargetRow) -> Markup:
+    """What the best run for one application has, and what free β gain."""
+    return Markup("The best run, {}, has {}. {}").format(row.run, row.value, row.gain)
 
 
 def runs(count: int) -> str:

@@ -30,11 +30,11 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*Any type hint is inferred:User
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """A folder with a store of two small models, and the run id of one."""
+    """A folder with a store of three small models, and the run id of one."""
     folder = tmp_path_factory.mktemp("documented")
     uri = new_database(folder / "mlflow.db")
     common: dict[str, Any] = {"channels": 4, "z_dims": (5,), "epochs": 8, "learning_rate": 1e-2, "batch_size": 64}
-    for betas in ((0.5, 0.05), (0.9, 0.1)):
+    for betas in ((0.5, 0.05), (0.9, 0.1), (0.9, 3.0)):
         config = TrainConfig(**common, betas=betas, metrics="core,latents", threads=1, state_dir=str(folder / "state"))
         run_id = train_run(config, uri=uri)
     return folder, run_id

@@ -180,7 +180,7 @@ function controls(section, map) {
     input.addEventListener("change", () => section.choose(Number(input.value)));
   }
   section.on("application", () => {
-    for (const sentence of root.querySelectorAll(".sentence")) {
+    for (const sentence of root.querySelectorAll(".sentence, .best")) {
       sentence.hidden = Number(sentence.dataset.application) !== section.application;
     }
     section.release();

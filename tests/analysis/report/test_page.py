@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from analysis.figures.style import number
@@ -22,7 +21,7 @@ from analysis.recommendation.gain_text import gain_sentence
 from analysis.recommendation.recommender import recommend
 from analysis.recommendation.text import recommendation_lines, region_sentences
 from analysis.report import build, page, section, write
-from analysis.report.tables import sentence, target_row
+from analysis.report.tables import best_run_sentence, sentence, target_row
 from hit.errors import StoreError
 from hit.metrics import accuracy_error
 from hit.metrics.bounds import accuracy_bound
@@ -131,7 +130,8 @@ def test_an_accuracy_states_its_standard_error(grid: pd.DataFrame) -> None:
 def test_the_page_says_what_the_terminal_says(grid: pd.DataFrame, count: int) -> None:
     found = recommend(grid.head(count), "density")
     told = re.sub(r"R_([12])", r"R\1", " ".join(recommendation_lines(found)))
-    text = Markup(sentence(target_row(found, ""))).striptags().replace("β_", "β")
+    row = target_row(found, "")
+    text = (sentence(row) + " " + best_run_sentence(row)).striptags().replace("β_", "β")
     for said in (*region_sentences(found), gain_sentence(found)):
         assert re.sub(r"R_([12])", r"R\1", said) in told
         assert re.sub(r"R_([12])", r"R\1", said) in text
@@ -174,8 +174,8 @@ def test_the_regions_of_the_applications_are_in_the_page(grid: pd.DataFrame, par
         assert section["ids"][region["row"]] == found.run["run_id"]
         assert min(region["outline"]["x"]) == pytest.approx(found.region.low[0])
         assert max(region["outline"]["y"]) <= found.region.high[1] + 1e-9
-        sentence = parsed.text[parsed.text.index(f"For {region['name']} aim at ") :][:900]
-        assert str(found.run["run_name"]) in sentence
+        assert f"For {region['name']} aim at " in parsed.text
+        assert f"The best run, {found.run['run_name']}, has " in parsed.text
 
 
 def test_nothing_is_loaded_from_anywhere(parsed: Page) -> None:
