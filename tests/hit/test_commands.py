@@ -129,7 +129,8 @@ def test_a_mistake_through_mlflow_run_fails_the_run_with_the_reason(commands: Co
         "beta_2=abc": "beta_2 must be a number, got 'abc'",
         "lerning_rate=1": "unknown option '--lerning_rate'; did you mean 'learning_rate'?",
     }
-    Store(commands.uri)  # MLflow's own clients cannot make one together
+    Store(commands.uri)  # MLflow's own clients cannot make one together, nor an experiment
+    commands.client.create_experiment("hit")
     processes = [
         commands.start("run", str(ROOT), "-e", "train", "--env-manager", "local", "-P", given) for given in reasons
     ]
