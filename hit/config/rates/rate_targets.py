@@ -87,7 +87,7 @@ class RateTargets:
         Raises:
             ConfigError: a value is no positive number, a layer does not exist, or targets exclude each other.
 
-        >>> RateTargets.parse({"target_rate_1": "30", "target_rate_2-3": 5, "max_rate": "50"}, 3).to_flat()
+        >>> RateTargets.parse({"target_rate_1": "30", "target_rate_2-3": 5, "max_rate": "50"}, 4).to_flat()
         {'target_rate_1': 30.0, 'target_rate_2-3': 5.0, 'max_rate': 50.0}
         """
         found: dict[int, tuple[str, RateTarget]] = {}  # 0: the total
