@@ -150,10 +150,13 @@ def _bounds(found: Recommendation) -> str:
 
 
 def _expected(found: Recommendation, estimate: Estimate) -> str:
-    text = (
-        f"The optimum lies there with probability {LEVEL:.0%} by a Gaussian process over {_runs(estimate.runs)}: "
-        f"{_score(found, estimate)}"
+    # Replayed, the region of a balance held it in about half of the draws (docs/how-to/report.md).
+    where = (
+        "The best balance lies there or near by, with a probability that is not known,"
+        if found.application.objectives
+        else f"The optimum lies there with probability {LEVEL:.0%}"
     )
+    text = f"{where} by a Gaussian process over {_runs(estimate.runs)}: {_score(found, estimate)}"
     if estimate.noise:
         text += f", where one run varies by ± {margin(estimate.noise)}, as runs of near rates do"
     return f"{text}."
