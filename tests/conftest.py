@@ -16,6 +16,7 @@ for _variable in THREAD_VARIABLES:
         os.environ.setdefault(_variable, "1")
 
 import torch  # noqa: E402
+from mlflow.tracking._tracking_service import utils as tracking_service  # noqa: E402
 
 torch.set_num_threads(1)
 
@@ -74,6 +75,14 @@ def mnist_root() -> Path:
     if not (root / "MNIST" / "raw").is_dir():
         pytest.skip(f"needs MNIST: $HIT_DATA ({root}) holds no MNIST/raw")
     return root
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_store_of_the_process() -> Iterator[None]:
+    """A test names a store in the environment: one set by `mlflow.set_tracking_uri` would outlive its test."""
+    yield
+    left, tracking_service._tracking_uri = tracking_service._tracking_uri, None
+    assert left is None, f"a test of this file leaves MLflow's store set: {left}"
 
 
 @pytest.fixture

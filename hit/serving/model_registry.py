@@ -16,6 +16,7 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from hit.config import TrainConfig
+from hit.connection.addresses import is_database
 from hit.connection.idempotent_creation import made_once
 from hit.connection.store_errors import is_there_already, is_unknown, translated
 from hit.errors import StoreError, UserError
@@ -155,7 +156,10 @@ def _new_version(store: Store, name: str, run: Run) -> ModelVersion:
             client.delete_logged_model(model.model_id)
             raise
     _make_known(client, name, run)
-    source, key = f"models:/{model.model_id}", uuid.uuid4().hex
+    # A server takes a model's source by its id alone. A database would look that id up in the store of this process,
+    # which need not be the client's.
+    by_path = is_database(str(client.tracking_uri))
+    source, key = model.artifact_location if by_path else f"models:/{model.model_id}", uuid.uuid4().hex
     own = {**tags, str(Tag.CREATION_KEY): key}
 
     def find() -> ModelVersion | None:

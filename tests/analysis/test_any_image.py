@@ -1,7 +1,7 @@
 """The whole life of models of images that the paper knows nothing of: trained, scored, reported, registered, loaded."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -67,12 +67,10 @@ def wide(folder: Path) -> str:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    before = mlflow.get_tracking_uri()
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     uri = new_database(tmp_path / "store.db")
-    mlflow.set_tracking_uri(uri)
-    yield Store(uri)
-    mlflow.set_tracking_uri(before)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    return Store(uri)
 
 
 @pytest.mark.parametrize(

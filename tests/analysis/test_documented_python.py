@@ -2,11 +2,9 @@
 
 import importlib
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import mlflow
 import pandas as pd
 import plotly.graph_objects as go
 import pytest
@@ -49,7 +47,7 @@ def _python(page: Path) -> list[Block]:
 
 
 @pytest.fixture
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def store(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> str:
     """A store of four small models, the best of which for representation is registered."""
     folder = tmp_path_factory.mktemp("readme")
     uri = new_database(folder / "mlflow.db")
@@ -57,10 +55,9 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     for betas in ((0.5, 0.05), (0.9, 0.1), (10.0, 0.05), (10.0, 0.3)):
         config = TrainConfig(**common, betas=betas, metrics="core,latents", threads=1, state_dir=str(folder / "state"))
         train_run(config, uri=uri)
-    mlflow.set_tracking_uri(uri)  # where `models:/` is looked for
     register_all(runs("hit", tracking_uri=uri), ["representation"], uri)
-    yield uri
-    mlflow.set_tracking_uri(None)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)  # where `models:/` is looked for
+    return uri
 
 
 def test_every_block_of_python_runs(store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

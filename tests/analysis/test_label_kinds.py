@@ -138,14 +138,14 @@ def test_report_and_recommendations_show_what_there_is(bare: tuple[pd.DataFrame,
 
 
 def test_registered_it_loads_and_draws(
-    bare: tuple[pd.DataFrame, str], commands: Commands, caplog: pytest.LogCaptureFixture
+    bare: tuple[pd.DataFrame, str],
+    commands: Commands,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    mlflow.set_tracking_uri(commands.uri)
-    try:
-        done = register_all(bare[0], ("density", "representation"), commands.uri)
-        model = mlflow.pyfunc.load_model(done[0].uri, suppress_warnings=True)
-    finally:
-        mlflow.set_tracking_uri(None)
+    done = register_all(bare[0], ("density", "representation"), commands.uri)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", commands.uri)
+    model = mlflow.pyfunc.load_model(done[0].uri, suppress_warnings=True)
     images = load(str(commands.folder / "photos")).test.head(2).numpy()
     assert {name: len(values) for name, values in model.predict(images).items()} == {"z_1": 2, "z_2": 2}
     assert "representation: not registered: no run can have" in caplog.text

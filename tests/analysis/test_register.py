@@ -63,15 +63,13 @@ def frame(server: Server) -> pd.DataFrame:
 
 
 @pytest.fixture
-def client(server: Server) -> Iterator[MlflowClient]:
+def client(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[MlflowClient]:
     """Of the server, which MLflow's `models:/` means as well; the registry is empty before and after."""
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(server.uri)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
     client = MlflowClient(server.uri)
     yield client
     for model in client.search_registered_models():
         client.delete_registered_model(model.name)
-    mlflow.set_tracking_uri(before)
 
 
 def versions(client: MlflowClient) -> dict[str, Any]:

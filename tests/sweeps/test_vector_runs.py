@@ -135,12 +135,7 @@ def test_they_are_reported_registered_and_served_in_raw_units(place: Place, caps
     (uri,) = [line.split()[1] for line in said.splitlines() if "@reconstruction" in line]
     page = (place.folder / "report.html").read_text()
     assert "test/reconstruction_r2" in page
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(place.uri)
-    try:
-        model = mlflow.pyfunc.load_model(uri, suppress_warnings=True)
-    finally:
-        mlflow.set_tracking_uri(before)
+    model = mlflow.pyfunc.load_model(uri, suppress_warnings=True)
     table = pd.read_csv(place.folder / "wine.csv")
     back = model.predict(table, params={"mode": "reconstruct"})["vectors"]
     raw = table.drop(columns="kind").to_numpy()

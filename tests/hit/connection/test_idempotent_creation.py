@@ -1,12 +1,11 @@
 """What is made in the store is made once, though the answers of the store are lost."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import mlflow
 import pytest
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
@@ -24,13 +23,9 @@ from tests.stores import new_database
 
 
 @pytest.fixture
-def uri(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    new_database(tmp_path / "store.db")
+def uri(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setattr(idempotent_creation, "_FIRST_WAIT_SECONDS", 0.0)
-    address = new_database(tmp_path / "store.db")
-    mlflow.set_tracking_uri(address)  # where MLflow looks for models
-    yield address
-    mlflow.set_tracking_uri(None)
+    return new_database(tmp_path / "store.db")
 
 
 def lose_answers(monkeypatch: pytest.MonkeyPatch, name: str, times: int, *, applied: bool = True) -> list[str]:
