@@ -4,29 +4,19 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from mlflow import MlflowClient
 
+from tests.forked_commands import ForkedCommand, Process, run_forked
 from tests.stores import clean_environment, new_database
 
 ROOT = Path(__file__).resolve().parent.parent
+#: How long a test waits for a process: long after it has hung, however busy the machine is.
+PATIENCE_SECONDS = 600.0
 #: A model that trains in seconds on one thread.
 SMALL = ["--channels", "4", "--z_dims", "5", "--metrics", "core", "--batch_size", "64"]
-
-_MANY = """
-import importlib, json, sys
-from hit.cli import entry_point
-from hit.schema import Kind
-main = importlib.import_module(sys.argv[1]).main
-for words in json.loads(sys.argv[2]):
-    sys.argv = ["command", *words]
-    try:
-        entry_point(main, Kind.TRAIN)
-    except SystemExit as ended:
-        print("exit", ended.code, file=sys.stderr)
-"""
 
 
 class Commands:
@@ -52,9 +42,13 @@ class Commands:
     def client(self) -> MlflowClient:
         return MlflowClient(self.uri)
 
-    def start(self, *words: str, **environment: str) -> "subprocess.Popen[bytes]":
+    def start(self, *words: str, **environment: str) -> Process:
         """`python -m <words>`, or `mlflow <words>`, in a process group of its own; what it says goes to a file."""
-        with (self.folder / "said.log").open("ab") as said:
+        log = self.folder / "said.log"
+        if _can_be_forked(words, environment):
+            everything = self.environment | environment
+            return ForkedCommand(words, cwd=self.folder, env=everything, stdout=log, stderr=log)
+        with log.open("ab") as said:
             return subprocess.Popen(
                 self._command(words),
                 cwd=self._folder(words),
@@ -66,29 +60,25 @@ class Commands:
 
     def run(self, *words: str, **environment: str) -> "subprocess.CompletedProcess[str]":
         """The same, waited for, with what it said."""
+        if _can_be_forked(words, environment):
+            return run_forked(words, cwd=self.folder, env=self.environment | environment, timeout=PATIENCE_SECONDS)
         return subprocess.run(
             self._command(words),
             cwd=self._folder(words),
             env=self.environment | environment,
             capture_output=True,
             text=True,
-            timeout=240,
+            timeout=PATIENCE_SECONDS,
             check=False,
         )
 
     def mistakes(self, module: str, options: Sequence[Sequence[str]]) -> list[tuple[str, int]]:
         """What `python -m module` says to each of these, one line and exit code each; none may be a traceback.
 
-        All in one process: starting Python for each would take most of the time.
+        All in one process, one after the other.
         """
-        result = subprocess.run(
-            [sys.executable, "-c", _MANY, module, json.dumps([list(words) for words in options])],
-            cwd=self.folder,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        words = ["tests.commands_in_turn", module, json.dumps([list(words) for words in options])]
+        result = run_forked(words, cwd=self.folder, env=self.environment, timeout=PATIENCE_SECONDS)
         assert "Traceback" not in result.stderr, result.stderr
         lines = result.stderr.replace("\r", "\n").splitlines()
         said = [line for line in lines if line.startswith(("error:", "exit"))]
@@ -106,7 +96,7 @@ class Commands:
         experiments = [experiment.experiment_id for experiment in self.client.search_experiments()]
         return {run.info.run_id: run.info.status for run in self.client.search_runs(experiments)}
 
-    def wait_for_epoch(self, number: int = 1, process: "subprocess.Popen[bytes] | None" = None) -> str:
+    def wait_for_epoch(self, number: int = 1, process: Process | None = None) -> str:
         """Wait until some run has this many epochs in its journal; its id."""
 
         def reached() -> str:
@@ -122,7 +112,12 @@ class Commands:
         return wait_until(reached)
 
 
-def wait_until(answer: Callable[[], str], seconds: float = 90) -> str:
+def _can_be_forked(words: Sequence[str], environment: Mapping[str, str]) -> bool:
+    """Whether it is a module of ours, and is told nothing that Python reads when it starts."""
+    return words[0] != "run" and not any(name.startswith("PYTHON") for name in environment)
+
+
+def wait_until(answer: Callable[[], str], seconds: float = PATIENCE_SECONDS) -> str:
     """Ask until the answer is true; it."""
     deadline = time.monotonic() + seconds
     while not (value := answer()):

@@ -65,19 +65,19 @@ def test_the_readme_is_short() -> None:
     assert len(README.read_text(encoding="utf-8").splitlines()) <= 160
 
 
-def test_ten_lines_of_python_train_measure_and_draw_without_mlflow(tmp_path: Path) -> None:
+def test_ten_lines_of_python_train_measure_and_draw_without_what_is_slow_to_import(tmp_path: Path) -> None:
     (block,) = [block for block in blocks(README) if block.language == "python"]
     assert len([line for line in block.text.splitlines() if line]) == 10
-    script = (
-        f"{block.text}\nimport sys\nprint('mlflow' in sys.modules, sorted(sys.modules.keys() & {{'sqlalchemy'}}))\n"
-    )
+    # What takes a second and more to import, and is not used here.
+    slow = {"mlflow", "sqlalchemy", "sklearn", "torchvision", "torch._dynamo"}
+    script = f"{block.text}\nimport sys\nprint(sorted(sys.modules.keys() & {slow}))\n"
     environment = Commands(tmp_path).environment
     (tmp_path / "store.db").unlink()
     said = subprocess.run(
         [sys.executable, "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
     ).stdout.splitlines()
     *measured, last = said
-    assert last == "False []"
+    assert last == "[]"
     values = {name: float(value) for name, value in (line.split(": ") for line in measured)}
     assert set(values) == {"test/rate_1", "test/rate_2", "test/distortion", "test/psnr"}
     assert 2 < values["test/rate_2"] < 20

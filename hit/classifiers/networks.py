@@ -4,7 +4,6 @@ __all__ = ["ARCHITECTURES", "NETWORKS", "Classifier", "build_classifier", "usual
 
 import torch
 from torch import Tensor, nn
-from torchvision.models import densenet121, resnet18
 
 from hit.errors import ConfigError
 
@@ -105,6 +104,8 @@ def _cnn(image_shape: tuple[int, int, int]) -> nn.Module:
 
 
 def _resnet(image_shape: tuple[int, int, int]) -> nn.Module:
+    from torchvision.models import resnet18  # takes a second to import, which the small network need not pay
+
     network: nn.Module = resnet18(weights=None)
     network.fc = nn.Identity()
     network.conv1 = _stem(image_shape)
@@ -114,6 +115,8 @@ def _resnet(image_shape: tuple[int, int, int]) -> nn.Module:
 
 
 def _densenet(image_shape: tuple[int, int, int]) -> nn.Module:
+    from torchvision.models import densenet121
+
     network = densenet121(weights=None)
     network.classifier = nn.Identity()
     network.features.conv0 = _stem(image_shape)

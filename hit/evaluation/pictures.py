@@ -10,8 +10,8 @@ import math
 from pathlib import Path
 
 import torch
+from PIL import Image
 from torch import Tensor
-from torchvision.utils import make_grid, save_image
 
 from hit.distributions import DiagonalGaussian, LatentDistribution
 from hit.models import HierarchicalVAE
@@ -115,7 +115,8 @@ def save_grid(grid: Tensor, path: str | Path, scale: int = 2) -> Path:
     path = Path(path)
     scale = scale if grid.shape[-1] <= _WIDE_PIXELS else 1
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_image(grid.repeat_interleave(scale, 1).repeat_interleave(scale, 2), path)
+    levels = grid.repeat_interleave(scale, 1).repeat_interleave(scale, 2).mul(255).add(0.5).to("cpu", torch.uint8)
+    Image.fromarray(levels.permute(1, 2, 0).numpy()).save(path)
     return path
 
 
@@ -133,8 +134,16 @@ def _paths(prior: DiagonalGaussian, generator: torch.Generator) -> Tensor:
 
 
 def _grid(images: Tensor, columns: int) -> Tensor:
-    shown = _beside(images).clamp(0, 1)
-    grid: Tensor = make_grid(shown, nrow=columns, padding=1, pad_value=_BETWEEN)
+    """Images side by side, a line of one pixel around each; as torchvision's make_grid, which takes long to import."""
+    shown = _beside(images).clamp(0, 1).expand(-1, 3, -1, -1)
+    count, channels, height, width = shown.shape
+    columns = min(columns, count)
+    grid = shown.new_full(
+        (channels, math.ceil(count / columns) * (height + 1) + 1, columns * (width + 1) + 1), _BETWEEN
+    )
+    for at, image in enumerate(shown):
+        top, left = 1 + at // columns * (height + 1), 1 + at % columns * (width + 1)
+        grid[:, top : top + height, left : left + width] = image
     return grid
 
 

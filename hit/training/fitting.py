@@ -23,7 +23,7 @@ from hit.training.checkpoints import checkpoint_extra, load_checkpoint, save_che
 from hit.training.epoch_estimate import EpochEstimate
 from hit.training.gradient_clipping import GradientClip
 from hit.training.learning_rate import apply_schedule
-from hit.training.loop import Epoch, run_epochs, shuffled, take_step
+from hit.training.loop import Adam, Epoch, run_epochs, shuffled, take_step
 from hit.training.objective import gumbel_temperature
 from hit.training.rate_controller import RateController
 
@@ -97,7 +97,7 @@ def fit(
     standardise(model.likelihood, train)
     policy = policy or choose_policy(config, model, train)
     clip = GradientClip(model.parameters()) if policy.clips_gradients else None
-    optimiser = torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=True)
+    optimiser = Adam(model.parameters(), lr=config.learning_rate, fused=True)
     finished = 0
     if checkpoint is not None and checkpoint.exists():
         finished = load_checkpoint(checkpoint, model, optimiser, identity=identity)

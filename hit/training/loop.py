@@ -1,11 +1,13 @@
 """What every training shares: epochs in an order that the seed gives, timed, checked and told; one step of Adam."""
 
-__all__ = ["Epoch", "run_epochs", "shuffled", "take_step"]
+__all__ = ["Adam", "Epoch", "run_epochs", "shuffled", "take_step"]
 
+import inspect
 import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -68,9 +70,33 @@ def shuffled(indices: Tensor, seed: int, epoch: int) -> Tensor:
     return indices[torch.randperm(len(indices), generator=generator("batches", seed, epoch))]
 
 
+class Adam(torch.optim.Adam):
+    """`torch.optim.Adam`, step for step to the last bit, without the import of `torch._dynamo`.
+
+    torch's optimisers import its compiler when they are made, to tell it to leave them alone: a second, a fifth of the
+    time from the start of a command to its first step. Nothing here is compiled.
+    """
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Further parameters to step."""
+        _ADD(self, param_group)
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> Any:
+        """One step with the gradients that the parameters have."""
+        return _STEP(self, closure)
+
+
+#: Adam's own methods, below torch's decorators.
+_ADD = inspect.unwrap(torch.optim.Adam.add_param_group)
+_STEP = inspect.unwrap(torch.optim.Adam.step)
+
+
 def take_step(optimiser: torch.optim.Optimizer, loss: Tensor, clip: GradientClip | None = None) -> None:
     """One step down the gradient of the loss of a batch, cut down by `clip`."""
-    optimiser.zero_grad(set_to_none=True)
+    for group in optimiser.param_groups:
+        for parameter in group["params"]:
+            parameter.grad = None  # as `zero_grad` does, which imports torch's compiler
     loss.backward()
     if clip is not None:
         clip.clip()

@@ -30,6 +30,7 @@ from hit.schema import Kind, Tag
 from hit.serving.model_registry import model_name, register_run, registry_word
 from hit.store import Store
 from hit.tracking import RunWriter
+from tests.commands import PATIENCE_SECONDS
 from tests.stores import Server, clean_environment, new_database
 
 MakeFrame = Callable[..., pd.DataFrame]
@@ -165,7 +166,7 @@ def test_mlflow_serves_it(client: MlflowClient, frame: pd.DataFrame, server: Ser
         assert "z_2 must be of shape N×5, got 1×2" in refused["message"]
     finally:
         os.killpg(served.pid, 15)
-        served.wait(timeout=60)
+        served.wait(timeout=PATIENCE_SECONDS)
 
 
 def test_applications_without_runs_are_told_and_left_out(
@@ -230,7 +231,7 @@ def _folder(model: Any) -> Path:
 
 
 def _wait(address: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    deadline = time.monotonic() + 180
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:
             with urllib.request.urlopen(address, timeout=5):
@@ -246,7 +247,7 @@ def _ask(address: str, request: dict[str, Any]) -> dict[str, Any]:
         f"{address}/invocations", json.dumps(request).encode(), {"Content-Type": "application/json"}
     )
     try:
-        with urllib.request.urlopen(body, timeout=60) as answer:
+        with urllib.request.urlopen(body, timeout=PATIENCE_SECONDS) as answer:
             return json.load(answer)  # type: ignore[no-any-return]
     except urllib.error.HTTPError as refused:
         if refused.code != 400:

@@ -6,7 +6,7 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 
-from tests.commands import ROOT, SMALL, Commands
+from tests.commands import PATIENCE_SECONDS, ROOT, SMALL, Commands
 
 NOTEBOOK = ROOT / "docs" / "walkthrough.ipynb"
 
@@ -25,7 +25,7 @@ def test_the_notebook_runs(tmp_path: Path) -> None:
     assert swept.returncode == 0, swept.stderr
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     client = NotebookClient(
-        notebook, timeout=240, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
+        notebook, timeout=int(PATIENCE_SECONDS), kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
     )
     client.execute(env=commands.environment)
     last = notebook.cells[-1].outputs[-1]["data"]["text/plain"]

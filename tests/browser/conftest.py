@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.browser.chromium import executable, started
+from tests.commands import PATIENCE_SECONDS
 
 OpenTab = Callable[..., "Tab"]
 
@@ -30,7 +31,7 @@ class Tab:
     errors: list[str] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
 
-    def until(self, condition: str, seconds: float = 120.0) -> None:
+    def until(self, condition: str, seconds: float = PATIENCE_SECONDS) -> None:
         """Wait until a JavaScript expression is true.
 
         Playwright's own `wait_for_function` evaluates strings, which a page may forbid.

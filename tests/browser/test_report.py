@@ -11,6 +11,7 @@ import pytest
 from analysis.figures.style import number
 from analysis.recommendation.recommender import recommend
 from analysis.report import write
+from tests.commands import wait_until
 from tests.frames import drawing, grid_frame, paths, with_samples
 
 OpenTab = Callable[..., Any]
@@ -222,8 +223,7 @@ def test_names_from_a_store_run_nothing(open_tab: OpenTab, tmp_path: Path) -> No
     tab = opened(open_tab, write(hostile, tmp_path / "report.html", HOSTILE, source=HOSTILE, pictures=drawing))
     tab.page.on("dialog", lambda dialog: tab.errors.append(f"dialog: {dialog.message}"))
     point(tab, hostile.iloc[0])
-    tab.page.wait_for_timeout(500)
-    assert panel(tab) == HOSTILE
+    wait_until(lambda: "shown" if panel(tab) == HOSTILE else "")
     assert selected(tab) == [HOSTILE] * 9
     assert tab.page.locator("img").count() == 2, "the pictures of one run"
     assert tab.page.locator("aside.run a").get_attribute("href").startswith("http://127.0.0.1:5000/#/experiments/1%2F")

@@ -9,6 +9,7 @@ import pytest
 
 from analysis.report import write
 from tests.browser.pixels import AREAS, coloured, edges
+from tests.commands import PATIENCE_SECONDS
 from tests.frames import drawing, grid_frame, paths, with_samples
 
 OpenTab = Callable[..., Any]
@@ -24,9 +25,9 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write(with_samples(grid_frame(4)), target, histories=paths, pictures=drawing)
 
 
-def shown(plot: Any, seconds: float = 30.0) -> tuple[bytes, list[int]]:
+def shown(plot: Any) -> tuple[bytes, list[int]]:
     """What a plot looks like once it shows runs, and how many pixels of them each of its panels has."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         counts = [0]
         picture = plot.screenshot()

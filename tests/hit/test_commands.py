@@ -14,7 +14,7 @@ from PIL import Image
 from hit.schema import Tag
 from hit.store import Store
 from hit.store.run_liveness import is_lost
-from tests.commands import ROOT, SMALL, Commands, alive, descendants, wait_until
+from tests.commands import PATIENCE_SECONDS, ROOT, SMALL, Commands, alive, descendants, wait_until
 
 LONG = [*SMALL, "--epochs", "30"]
 
@@ -40,7 +40,7 @@ def test_stopped_and_killed_runs_go_on_to_the_same_numbers(commands: Commands) -
     process = commands.start("hit.train", *LONG)
     run_id = commands.wait_for_epoch(3, process)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(60) == 128 + signal.SIGTERM
+    assert process.wait(PATIENCE_SECONDS) == 128 + signal.SIGTERM
     run = commands.client.get_run(run_id)
     assert (run.info.status, run.data.tags[Tag.STATUS_REASON]) == ("KILLED", "stopped by signal 15")
 
@@ -76,7 +76,7 @@ def test_sigterm_to_mlflow_run_leaves_no_run_running_and_no_orphan(commands: Com
     below = descendants(process.pid)
     assert below
     process.send_signal(signal.SIGTERM)
-    process.wait(60)
+    process.wait(PATIENCE_SECONDS)
     wait_until(lambda: "gone" if not any(map(alive, below)) else "")
     assert commands.statuses() == {run_id: "KILLED"}
 
@@ -86,10 +86,10 @@ def test_ctrl_c_under_mlflow_run_ends_as_killed(commands: Commands) -> None:
     run_id = commands.wait_for_epoch(1, process)
     below = descendants(process.pid)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does it
-    process.wait(60)
+    process.wait(PATIENCE_SECONDS)
     wait_until(lambda: "gone" if not any(map(alive, below)) else "")
     # MLflow has said FAILED meanwhile: it overwrites the status of every run that it interrupts.
-    wait_until(lambda: "yes" if commands.statuses() == {run_id: "KILLED"} else "", seconds=30)
+    wait_until(lambda: "yes" if commands.statuses() == {run_id: "KILLED"} else "")
     assert commands.client.get_run(run_id).data.tags[Tag.STATUS_REASON] == "stopped by signal 2"
 
 
@@ -134,7 +134,7 @@ def test_a_mistake_through_mlflow_run_fails_the_run_with_the_reason(commands: Co
     processes = [
         commands.start("run", str(ROOT), "-e", "train", "--env-manager", "local", "-P", given) for given in reasons
     ]
-    assert all(process.wait(240) != 0 for process in processes)
+    assert all(process.wait(PATIENCE_SECONDS) != 0 for process in processes)
     runs = [commands.client.get_run(run_id) for run_id in commands.statuses()]
     assert {run.info.status for run in runs} == {"FAILED"}
     assert {run.data.tags[Tag.STATUS_REASON] for run in runs} == set(reasons.values())
@@ -171,8 +171,8 @@ def test_a_crowd_meets_at_a_new_store(commands: Commands) -> None:
     plain, *crowd = (
         subprocess.Popen([sys.executable, "-c", script, commands.uri], env=commands.environment) for script in scripts
     )
-    assert [process.wait(120) for process in crowd] == [0] * 6
-    plain.wait(120)
+    assert [process.wait(PATIENCE_SECONDS) for process in crowd] == [0] * 6
+    plain.wait(PATIENCE_SECONDS)
     assert len(commands.statuses()) == 6
     assert [experiment.name for experiment in commands.client.search_experiments()].count("crowd") == 1
 

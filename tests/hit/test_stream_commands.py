@@ -10,7 +10,7 @@ from hit.config import TrainConfig
 from hit.errors import DataError
 from hit.runs.training_run import train_run
 from hit.schema import Tag
-from tests.commands import SMALL, Commands, alive, descendants, wait_until
+from tests.commands import PATIENCE_SECONDS, SMALL, Commands, alive, descendants, wait_until
 from tests.pictures import large_pictures
 
 STREAMED = ["--dataset", "large", "--crop", "32", "--likelihood", "gaussian", *SMALL]
@@ -36,8 +36,8 @@ def test_ctrl_c_and_sigkill_leave_nothing_behind_and_a_run_goes_on(commands: Com
     below = descendants(process.pid)
     assert below
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the readers, too
-    assert process.wait(30) == 128 + signal.SIGINT
-    wait_until(lambda: ended(below), 10)
+    assert process.wait(PATIENCE_SECONDS) == 128 + signal.SIGINT
+    wait_until(lambda: ended(below))
     assert commands.client.get_run(run_id).info.status == "KILLED"
 
     done = max(metric.step for metric in commands.client.get_metric_history(run_id, "train/objective"))
@@ -46,7 +46,7 @@ def test_ctrl_c_and_sigkill_leave_nothing_behind_and_a_run_goes_on(commands: Com
     below = descendants(process.pid)
     process.kill()
     process.wait()
-    wait_until(lambda: ended(below), 10)
+    wait_until(lambda: ended(below))
     assert "Traceback" not in said(commands)
     assert "Error" not in said(commands)
 

@@ -20,7 +20,7 @@ from hit.tracking import RunWriter
 from hit.tracking.claims import assert_claim
 from sweeps.drivers.grid import GridDriver
 from tests.benchmarks.chaos import chaos
-from tests.commands import SMALL, Commands, alive, descendants, wait_until
+from tests.commands import PATIENCE_SECONDS, SMALL, Commands, alive, descendants, wait_until
 from tests.stores import leaving
 
 BASE = TrainConfig(channels=4, z_dims=(5,))
@@ -101,7 +101,8 @@ def test_a_sweep_survives_a_dead_worker_and_its_own_death(commands: Commands) ->
 
 def test_two_sweeps_at_once_train_every_cell_once(commands: Commands) -> None:
     crowd = [commands.start(*WORDS, "--epochs", "6", "--workers", "1") for _ in range(2)]
-    assert [sweep.wait(240) for sweep in crowd] == [0, 0], (commands.folder / "said.log").read_text()[-2000:]
+    ended = [sweep.wait(PATIENCE_SECONDS) for sweep in crowd]
+    assert ended == [0, 0], (commands.folder / "said.log").read_text()[-2000:]
     models = Store(commands.uri).history("hit")
     assert Counter(models["status"]) == {"FINISHED": 4}
     assert models["config_hash"].nunique() == 4
@@ -166,8 +167,8 @@ def test_sigterm_ends_the_children_cleanly(commands: Commands) -> None:
     commands.wait_for_epoch(1, sweep)
     below = descendants(sweep.pid)
     sweep.send_signal(signal.SIGTERM)
-    assert sweep.wait(90) == 128 + signal.SIGTERM
-    wait_until(lambda: "gone" if not any(map(alive, below)) else "", seconds=10)
+    assert sweep.wait(PATIENCE_SECONDS) == 128 + signal.SIGTERM
+    wait_until(lambda: "gone" if not any(map(alive, below)) else "")
     assert set(commands.statuses().values()) == {"KILLED"}
 
 

@@ -20,7 +20,7 @@ from hit.cli.shadowing import refuse_others
 from hit.commands import COMMANDS, program
 from hit.errors import ConfigError
 from hit.processes.pool import Job, WorkerPool
-from tests.commands import ROOT, Commands
+from tests.commands import PATIENCE_SECONDS, ROOT, Commands
 
 #: As the script that pip installs begins: the working directory is not on Python's path.
 SCRIPT = "import sys; sys.path.remove(''); sys.argv[0] = '/usr/bin/hit'; from hit.cli.console import main; main()"
@@ -190,7 +190,7 @@ class TestOtherPackages:
             env=commands.environment,
             capture_output=True,
             text=True,
-            timeout=240,
+            timeout=PATIENCE_SECONDS,
             check=False,
         )
 

@@ -13,7 +13,7 @@ from hit.errors import StoreAway, StoreRefused
 from hit.schema import Kind, Tag
 from hit.store import Store
 from hit.tracking import RunWriter
-from tests.commands import ROOT
+from tests.commands import PATIENCE_SECONDS, ROOT
 from tests.postgres import PASSWORD, postgres
 from tests.stores import clean_environment
 
@@ -43,7 +43,7 @@ def test_eight_meet_at_a_new_database(address: str) -> None:
     make_database(address, "CREATE DATABASE crowd")
     uri, environment = f"{address}/crowd", clean_environment(PYTHONPATH=f"{ROOT}:{':'.join(sys.path)}")
     crowd = [subprocess.Popen([sys.executable, "-c", FIRST, uri], env=environment) for _ in range(8)]
-    assert [process.wait(240) for process in crowd] == [0] * 8
+    assert [process.wait(PATIENCE_SECONDS) for process in crowd] == [0] * 8
     assert sorted(Store(uri).experiments()) == ["Default", "crowd"]
     assert len(list(Store(uri).runs("crowd", kind=None))) == 8
 

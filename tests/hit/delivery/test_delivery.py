@@ -19,6 +19,7 @@ from hit.delivery.journal import Journal, Record
 from hit.errors import RunDeleted, RunGone, StoreAway, StoreRefused
 from hit.processes.stop import StopRequest
 from hit.schema import Tag
+from tests.commands import PATIENCE_SECONDS
 from tests.faults import FaultyClient, failing, lost_answers
 from tests.patience import Patience
 from tests.stores import new_database
@@ -78,7 +79,7 @@ def metrics(*steps: int) -> list[Record]:
 
 
 def until(holds: Callable[[], Any]) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.01)

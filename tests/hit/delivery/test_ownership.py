@@ -18,6 +18,7 @@ from hit.schema import Kind, Tag
 from hit.store import Store
 from hit.store.run_liveness import is_lost
 from hit.tracking import RunWriter
+from tests.commands import PATIENCE_SECONDS
 from tests.stores import leaving, new_database
 
 
@@ -41,7 +42,7 @@ def what_ends(run: RunWriter) -> Exception:
     """What a training with this run ends with, which nobody asks to stop."""
     try:
         with leaving(run):
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + PATIENCE_SECONDS
             while time.monotonic() < deadline:
                 run.check()
                 time.sleep(0.05)
@@ -63,7 +64,7 @@ class TestTakenForLost:
         client = connect(uri)
         with writer(uri, tmp_path / "state") as run:
             assert mark_lost(client, client.get_run(run.run_id))
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + PATIENCE_SECONDS
             while client.get_run(run.run_id).info.status != "RUNNING" and time.monotonic() < deadline:
                 time.sleep(0.05)
             run.metrics({"train/rate_1": 1.0}, step=1)

@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
+from torchvision.utils import make_grid, save_image
 
 from analysis.report.thumbnails import thumbnails
 from hit.config import TrainConfig
+from hit.evaluation import pictures
 from hit.evaluation.pictures import drawn_channels, reconstructions, samples, save_grid, traversal
 from hit.models import HierarchicalVAE, build_model
 
@@ -68,3 +70,14 @@ def test_the_report_shows_whole_rows(tmp_path: Path, channels: int, height: int,
     with Image.open(io.BytesIO(base64.b64decode(found))) as picture:
         assert picture.width == min(340, grid.shape[2])
         assert abs(picture.height - rows * (height + 1) * picture.width / grid.shape[2]) <= 1
+
+
+@pytest.mark.parametrize(("count", "channels", "columns"), [(7, 1, 3), (10, 3, 4), (3, 3, 10)])
+def test_a_grid_is_torchvisions(count: int, channels: int, columns: int, tmp_path: Path) -> None:
+    images = torch.rand(count, channels, 5, 6)
+    grid = pictures._grid(images, columns)
+    theirs = make_grid(images, nrow=columns, padding=1, pad_value=0.5)
+    assert torch.equal(grid, theirs)
+    save_image(theirs, tmp_path / "theirs.png")
+    ours = save_grid(grid, tmp_path / "ours.png", scale=1)
+    assert ours.read_bytes() == (tmp_path / "theirs.png").read_bytes()

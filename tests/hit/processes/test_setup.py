@@ -9,7 +9,7 @@ import pytest
 from tqdm import tqdm
 
 from hit.processes.setup import ENVIRONMENT, lines_are_shown, process_settings, show_lines, worker_variables
-from tests.commands import ROOT
+from tests.commands import PATIENCE_SECONDS, ROOT
 from tests.stores import clean_environment
 
 _IMPORT_ALL = """
@@ -78,7 +78,7 @@ def test_importing_the_packages_changes_no_setting_of_the_process() -> None:
         env=clean_environment(OMP_NUM_THREADS="1"),
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
     assert result.stdout == "compared True True True\n", result.stdout + result.stderr
@@ -163,7 +163,11 @@ class TestWorkers:
         # A process of its own: workers write to the stderr of what they are forked from, which an earlier test may
         # have started; and the process that starts them, which may be a notebook's, keeps its variables.
         ended = subprocess.run(
-            [sys.executable, "-c", _POOL, str(command)], cwd=ROOT, capture_output=True, text=True, timeout=120
+            [sys.executable, "-c", _POOL, str(command)],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_SECONDS,
         )
         assert ended.stdout == f"30000 1 {command} False\n"
         assert ended.stderr == ("a line of a worker's\n" if command else "")

@@ -40,12 +40,11 @@ from sweeps.launchers import (
 from sweeps.scheduler.context import SweepResult, SweepSetting
 from sweeps.scheduler.loop import run_sweep
 from sweeps.spec.launch_options import RunningOptions
-from tests.commands import alive, descendants
+from tests.commands import PATIENCE_SECONDS, alive, descendants, wait_until
 from tests.stores import new_database
 
 BASE = TrainConfig(channels=4, z_dims=(5,), metrics="core", batch_size=256, epochs=2, threads=1)
 GRID = BetaGrid(((0.1, 1.0), (1.0,)))
-PATIENCE_SECONDS = 600.0
 needs_ray = pytest.mark.skipif(
     importlib.util.find_spec("ray") is None, reason="needs the extra ray: pip install -e '.[ray]'"
 )
@@ -172,10 +171,7 @@ class TestLauncher:
         assert run.info.status == "KILLED"
         assert run.data.tags[Tag.STATUS_REASON].startswith("stopped by signal")
         assert (place.folder / "state" / "runs" / training.run_id / "checkpoint.safetensors").exists()
-        deadline = time.monotonic() + 20
-        while ours() - before and time.monotonic() < deadline:
-            time.sleep(0.2)
-        assert not ours() - before
+        wait_until(lambda: "gone" if not ours() - before else "")
 
     def test_a_process_that_dies_is_told_as_lost(self, place: Place) -> None:
         if place.kind == "inline":
@@ -228,11 +224,9 @@ class TestOptions:
 
     @needs_ray
     @pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1", "no-such-host.invalid:6379"])
-    def test_a_cluster_that_does_not_answer_is_one_line_within_seconds(self, address: str) -> None:
-        began = time.monotonic()
+    def test_a_cluster_that_does_not_answer_is_one_line(self, address: str) -> None:
         with pytest.raises(Unavailable, match="ray_address must be that of a Ray cluster that answers, got"):
             check_launcher(RunningOptions(launcher="ray", ray_address=address))
-        assert time.monotonic() - began < 30
 
     @needs_ray
     @pytest.mark.parametrize("address", ["127.0.0.1", "http://127.0.0.1:80", "host:port", ":99999"])
