@@ -21,7 +21,18 @@ PACKAGE = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
 def test_the_entry_points_are_those_of_the_design() -> None:
-    expected = ["main", "train", "evaluate", "classifier", "surface", "sweep", "report", "import", "recover"]
+    expected = [
+        "main",
+        "train",
+        "evaluate",
+        "classifier",
+        "surface",
+        "sweep",
+        "report",
+        "import",
+        "recover",
+        "transfer",
+    ]
     assert list(ENTRY_POINTS) == expected
 
 
