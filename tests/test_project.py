@@ -64,7 +64,7 @@ class TestEntryPoint:
 
 
 def test_the_project_declares_what_people_reach_for_first() -> None:
-    assert len((ROOT / "MLproject").read_text().splitlines()) <= 90
+    assert len((ROOT / "MLproject").read_text().splitlines()) <= 120
     assert max(len(declared["parameters"]) for declared in ENTRY_POINTS.values()) <= 8
 
 
