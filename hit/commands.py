@@ -34,6 +34,7 @@ COMMANDS = {
     "report": Command("analysis", Kind.REPORT, "figures and recommendation from the store"),
     "import": Command("hit.import_runs", Kind.IMPORT, "bring checkpoints of the research code into the store"),
     "recover": Command("hit.recover", Kind.RECOVER, "deal with what a state_dir holds that no store has"),
+    "transfer": Command("hit.transfer", Kind.TRANSFER, "bring runs of one store into another"),
 }
 
 

@@ -34,6 +34,7 @@ class Kind(StrEnum):
     EVALUATE = "evaluate"
     IMPORT = "import"
     RECOVER = "recover"
+    TRANSFER = "transfer"
 
 
 class LabelKind(StrEnum):
@@ -75,6 +76,8 @@ class Tag(StrEnum):
     ENDED_EARLY = "hit.ended_early"
     UNDELIVERED = "hit.undelivered"
     ADOPTED_FROM = "hit.adopted_from"
+    TRANSFERRED_FROM = "hit.transferred_from"
+    TRANSFERRED_STATE = "hit.transferred_state"
     HEARTBEAT = "hit.heartbeat"
     HOST = "hit.host"
     PROCESS = "hit.process"
