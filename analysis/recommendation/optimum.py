@@ -127,7 +127,8 @@ def estimate(
         if not len(start):
             return None
         more = reach.between(start, beyond)
-        kept = np.union1d(kept[_promising(coarse, _WORTH)], len(reach.points) + np.arange(len(more)))
+        worth = np.union1d(_promising(coarse, _WORTH), coarse.ends)
+        kept = np.union1d(kept[worth], len(reach.points) + np.arange(len(more)))
         reach = Reach(np.concatenate([reach.points, more]))
     own = rates[:1] if best is None else np.asarray(best, float)[None]
     points = np.concatenate([reach.points[kept], own])

@@ -106,11 +106,16 @@ class Recommendation:
         """In a word or two, why the region is none that holds the optimum with a known probability; '' where it is."""
         if self.is_constant:
             return "no difference"
-        if self.estimate is None:
+        if self.estimate is None or self.trades_many:
             return "no error known"
         if self.is_open:
             return "open"
         return "a guess" if self.estimate.is_guess else ""
+
+    @property
+    def trades_many(self) -> bool:
+        """Whether three metrics or more are balanced, whose front's extent hangs on points that few runs show."""
+        return len(self.application.objectives) > 2
 
     @property
     def is_constant(self) -> bool:
@@ -124,7 +129,8 @@ class Recommendation:
             return ()
         if self.estimate is None:
             return layer_shares([float(self.run[rate_name(layer)]) for layer in range(1, self.region.layers + 1)])
-        return layer_shares(self.estimate.optimum) if self.estimate.is_guess else self.estimate.shares
+        unknown = self.estimate.is_guess or self.trades_many
+        return layer_shares(self.estimate.optimum) if unknown else self.estimate.shares
 
     @property
     def standard_error(self) -> float | None:
