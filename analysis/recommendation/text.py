@@ -152,7 +152,7 @@ def _bounds(found: Recommendation) -> str:
 def _expected(found: Recommendation, estimate: Estimate) -> str:
     where = (
         "The best balance lies there or near by, with a probability that is not known,"
-        if found.trades_many
+        if found.application.trades_many
         else f"The optimum lies there with probability {LEVEL:.0%}"
     )
     text = f"{where} by a Gaussian process over {_runs(estimate.runs)}: {_score(found, estimate)}"
