@@ -119,8 +119,9 @@ def estimate(
     if len(np.unique(rates.round(3), axis=0)) < fewest(layers):
         return None
     known = surrogates(list(dict.fromkeys([*score.names, *(one.name for one in constraints)])), rows, rates)
-    reach = Reach.of(rates)
-    kept, beyond = np.arange(len(reach.points)), beyond_rates(constraints)
+    beyond = beyond_rates(constraints)
+    reach = Reach.of(rates, beyond)
+    kept = np.arange(len(reach.points))
     for _ in range(_LOOKS):
         coarse = DrawnScores.at(reach.points[kept], known, score, constraints, _FEW_DRAWS)
         start = kept[_promising(coarse, _BEST)]
