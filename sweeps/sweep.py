@@ -86,7 +86,7 @@ class Sweep:
         check_metrics("constraints", [one.name for one in request.choice.constraints], dataset)
         if request.choice.application.strip() != "all":
             for one in applications(request.choice.application):
-                suited = one.suited(dataset.label_kind).metrics(base.layers)
+                suited = one.suited_to_labels(dataset.label_kind).metrics(base.layers)
                 # Vectors have reconstruction in another metric.
                 check_metrics("application", [name for name in suited if name != "test/psnr"], dataset)
         if base.init_from:

@@ -56,7 +56,7 @@ class Application:
     constraints: tuple[Constraint, ...] = ()
     alternatives: tuple[tuple[str, str], ...] = ()
 
-    def suited(self, kind: schema.LabelKind | None) -> "Application":
+    def suited_to_labels(self, kind: schema.LabelKind | None) -> "Application":
         """The same by the first alternative that labels of this kind allow, where they do not allow its metric.
 
         Args:
@@ -68,6 +68,11 @@ class Application:
             if schema.metric(metric.replace("{L}", "1")).labels in (None, kind):
                 return replace(self, metric=metric, text=text)
         return self
+
+    @property
+    def trades_many(self) -> bool:
+        """Whether three metrics or more are balanced, whose front's extent hangs on points that few runs show."""
+        return len(self.objectives) > 2
 
     def metric_of(self, count: int) -> schema.Metric:
         """The declared metric for a model of `count` layers."""

@@ -34,6 +34,7 @@ class DrawnScores:
             −inf where it breaks them, at most D×M.
         possible: share of the functions that keep them somewhere.
         sign: 1 where more is better, −1 where less is.
+        score, metrics, allowed: what it is made of, and which points keep the constraints, D×M each.
     """
 
     mean: Floats
@@ -42,6 +43,9 @@ class DrawnScores:
     utility: Floats
     possible: float
     sign: float
+    score: Score
+    metrics: Mapping[str, Floats]
+    allowed: npt.NDArray[np.bool_]
 
     @classmethod
     def at(
@@ -57,12 +61,14 @@ class DrawnScores:
             count: how many functions are drawn.
         """
         logs = seen(points)
-        drawn = {
-            name: surrogate.draws(logs, count, seed)
-            if surrogate
-            else np.broadcast_to(_exact(name, points), (count, len(points)))
-            for seed, (name, surrogate) in enumerate(known.items())
-        }
+        drawn: dict[str, Floats] = {}
+        predicted: dict[str, tuple[Floats, Floats]] = {}
+        for seed, (name, surrogate) in enumerate(known.items()):
+            if surrogate:
+                mean, error, drawn[name] = surrogate.predict_and_draw(logs, count, seed)
+                predicted[name] = mean, error
+            else:
+                drawn[name] = np.broadcast_to(_exact(name, points), (count, len(points)))
         kept = np.ones((count, len(points)), bool)
         for one in constraints:
             kept &= one.excess(drawn[one.name]) <= 0
@@ -70,9 +76,8 @@ class DrawnScores:
         again = score.redrawn(np.random.default_rng(0), count)
         possible = kept.any(1)
         mean, error = np.zeros(len(points)), np.zeros(len(points))
-        own = known[score.name] if isinstance(score, SingleScore) else None
-        if own:
-            mean, error = own.predict(logs)
+        if isinstance(score, SingleScore) and score.name in predicted:
+            mean, error = predicted[score.name]
         elif possible.any():
             mean, error = plain[possible].mean(0), plain[possible].std(0)
         worth = score.sign * (plain if again is score else again.of(drawn, kept))
@@ -83,6 +88,9 @@ class DrawnScores:
             utility=np.where(kept, worth, -np.inf)[possible],
             possible=float(possible.mean()),
             sign=score.sign,
+            score=score,
+            metrics=drawn,
+            allowed=kept,
         )
 
     @property
@@ -100,6 +108,11 @@ class DrawnScores:
         count = min(count, len(self.mean))
         best = np.argpartition(-self.utility, count - 1, axis=1)[:, :count]
         return np.unique(best[np.isfinite(np.take_along_axis(self.utility, best, 1))])
+
+    @property
+    def ends(self) -> npt.NDArray[np.intp]:
+        """Indices of points that the score of others is relative to in one of the functions."""
+        return self.score.ends(self.metrics, self.allowed)
 
     @property
     def hopes(self) -> Floats:

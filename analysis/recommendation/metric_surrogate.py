@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.linalg import solve_triangular
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, DotProduct, Matern, WhiteKernel
@@ -47,7 +48,8 @@ class Surrogate:
     posterior of these about the likeliest ones, by importance sampling.
 
     Attributes:
-        processes: of the standardised metric without the noise.
+        processes: of the standardised metric without the noise, those that differ.
+        shares: how likely each of them is, in parts of `_KERNELS`.
         centre, scale: of the inputs, D each.
         mean, deviation: of the metric over the runs, in its unit.
         noise: standard deviation of one run about the process, in the metric's unit, learned from all of them.
@@ -55,6 +57,7 @@ class Surrogate:
     """
 
     processes: tuple[GaussianProcessRegressor, ...]
+    shares: tuple[int, ...]
     centre: Floats
     scale: Floats
     mean: float
@@ -86,12 +89,16 @@ class Surrogate:
         known = np.zeros(len(kept)) if errors is None else np.nan_to_num(errors[kept] / deviation)
         few = spread_and_drawn(inputs, _LEARNED)
         kernels = _likely(_likeliest(inputs[few], outputs[few], known[few], roughness), inputs[few], outputs[few])
-        processes = [_process(kernel, known, inputs, outputs) for kernel in kernels]
-        noise = float(np.mean([np.mean(one.alpha) for one in processes])) ** 0.5
+        processes, shares = [], []
+        for kernel, same in kernels:
+            processes.append(_process(kernel, known, inputs, outputs))
+            shares.append(same)
+        noise = float(np.average([np.mean(one.alpha) for one in processes], weights=shares)) ** 0.5
+        own = tuple(processes), tuple(shares), centre, scale, mean
         if np.ptp(metric) <= _ROUNDING * abs(mean):  # known everywhere: there is nothing to explain
-            return cls(tuple(processes), centre, scale, mean, 0.0, 0.0, 1.0)
-        explained = float(np.mean([_explained(one, outputs) for one in processes]))
-        return cls(tuple(processes), centre, scale, mean, deviation, noise * deviation, explained)
+            return cls(*own, 0.0, 0.0, 1.0)
+        explained = float(np.average([_explained(one, outputs) for one in processes], weights=shares))
+        return cls(*own, deviation, noise * deviation, explained)
 
     def predict(self, points: Floats) -> tuple[Floats, Floats]:
         """Mean and standard error of the metric without a run's noise, M each.
@@ -99,11 +106,8 @@ class Surrogate:
         Args:
             points: M×D.
         """
-        inputs = self._inputs(points)
-        found = [one.predict(inputs, return_std=True) for one in self.processes]
-        means, errors = np.stack([mean for mean, _ in found]), np.stack([error for _, error in found])
-        error = np.sqrt((errors**2).mean(0) + means.var(0))
-        return self.mean + self.deviation * means.mean(0), self.deviation * error
+        found = [one.predict(self._inputs(points), return_std=True) for one in self.processes]
+        return self._mixed([mean for mean, _ in found], [error**2 for _, error in found])
 
     def draws(self, points: Floats, count: int, seed: int = 0) -> Floats:
         """Functions that the runs allow, each at all these points, count×M: the same for the same runs and seed.
@@ -113,14 +117,26 @@ class Surrogate:
             count: how many functions.
             seed: metrics that are drawn independently of each other have different ones.
         """
+        return self.predict_and_draw(points, count, seed)[2]
+
+    def predict_and_draw(self, points: Floats, count: int, seed: int = 0) -> tuple[Floats, Floats, Floats]:
+        """What `predict` and `draws` return, in half of the time."""
         inputs, chance = self._inputs(points), np.random.default_rng(seed)
-        drawn = np.empty((count, len(inputs)))
+        drawn, means, variances = np.empty((count, len(inputs))), [], []
+        owners = np.repeat(np.arange(len(self.processes)), self.shares)[np.arange(count) % sum(self.shares)]
         for number, process in enumerate(self.processes):
-            mine = slice(number, count, len(self.processes))
+            mine = owners == number
             mean, covariance = process.predict(inputs, return_cov=True)
-            root = _root(covariance)
-            drawn[mine] = mean + chance.standard_normal((len(drawn[mine]), len(mean))) @ root.T
-        return np.asarray(self.mean + self.deviation * drawn)
+            drawn[mine] = mean + chance.standard_normal((int(mine.sum()), len(mean))) @ _root(covariance).T
+            means.append(mean)
+            variances.append(np.maximum(np.diag(covariance), 0))
+        return *self._mixed(means, variances), np.asarray(self.mean + self.deviation * drawn)
+
+    def _mixed(self, means: Sequence[Floats], variances: Sequence[Floats]) -> tuple[Floats, Floats]:
+        """Mean and standard error over the processes, in the metric's unit."""
+        mean = np.average(means, axis=0, weights=self.shares)
+        variance = np.average(variances + (np.stack(means) - mean) ** 2, axis=0, weights=self.shares)
+        return self.mean + self.deviation * mean, self.deviation * np.sqrt(variance)
 
     def _inputs(self, points: Floats) -> Floats:
         return (points - self.centre) / self.scale
@@ -167,8 +183,9 @@ def _process(kernel: Any, errors: Floats, inputs: Floats, outputs: Floats) -> Ga
     return GaussianProcessRegressor(kernel.k1, alpha=alpha, optimizer=None).fit(inputs, outputs)
 
 
-def _likely(likeliest: Sequence[Any], inputs: Floats, outputs: Floats) -> list[Any]:
-    """Kernels drawn by how likely they make the outputs: how rough, smooth, noisy. Few runs allow many."""
+def _likely(likeliest: Sequence[Any], inputs: Floats, outputs: Floats) -> list[tuple[Any, int]]:
+    """Kernels (how rough, smooth, noisy) drawn by how likely they make the outputs, and how often each. Few runs allow
+    many."""
     chance = np.random.default_rng(0)
     tried = [_tried(kernel, inputs, outputs, _TRIED // len(likeliest), chance) for kernel in likeliest]
     kernels = [(kernel, theta) for kernel, (thetas, _) in zip(likeliest, tried, strict=True) for theta in thetas]
@@ -177,8 +194,9 @@ def _likely(likeliest: Sequence[Any], inputs: Floats, outputs: Floats) -> list[A
     # Systematic resampling: every kernel as often as its share says, but for one.
     ends = np.cumsum(shares / shares.sum())
     drawn = np.searchsorted(ends, (np.arange(_KERNELS) + chance.random()) / _KERNELS)
-    chosen = [kernels[min(place, len(kernels) - 1)] for place in drawn]
-    return [kernel.clone_with_theta(theta) for kernel, theta in chosen]
+    places, counts = np.unique(np.minimum(drawn, len(kernels) - 1), return_counts=True)
+    chosen = [kernels[place] for place in places]
+    return [(kernel.clone_with_theta(theta), int(same)) for (kernel, theta), same in zip(chosen, counts, strict=True)]
 
 
 def _tried(
@@ -214,7 +232,7 @@ def _root(covariance: Floats) -> Floats:
 
 def _explained(process: GaussianProcessRegressor, outputs: Floats) -> float:
     """1 − Σ (left-out error)² / Σ (outputs − mean)², by the closed form of Rasmussen and Williams, section 5.4.2."""
-    inverse = np.linalg.solve(process.L_.T, np.linalg.solve(process.L_, np.eye(len(outputs))))
-    errors = process.alpha_.ravel() / np.diag(inverse)
+    root = solve_triangular(process.L_, np.eye(len(outputs)), lower=True, check_finite=False)
+    errors = process.alpha_.ravel() / (root**2).sum(0)
     total = float(((outputs - outputs.mean()) ** 2).sum())
     return 1 - float((errors**2).sum()) / total if total > 0 else 0.0

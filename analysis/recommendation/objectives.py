@@ -1,6 +1,14 @@
 """What runs are judged by: metrics that are to become larger or smaller, and bounds that are to hold."""
 
-__all__ = ["Constraint", "Objective", "measured_metrics", "non_dominated", "parse_constraints", "parse_objectives"]
+__all__ = [
+    "Constraint",
+    "Objective",
+    "front_extremes",
+    "measured_metrics",
+    "non_dominated",
+    "parse_constraints",
+    "parse_objectives",
+]
 
 import re
 from collections.abc import Collection
@@ -14,6 +22,7 @@ from hit.schema import Direction, field_lengths, is_metric, layer_metrics, metri
 from hit.schema.metric_groups import GROUPS
 
 Floats = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.intp]
 
 _DIRECTIONS: dict[str, Direction] = {"min": "minimize", "max": "maximize"}
 _CONSTRAINT = re.compile(r"(?P<name>[^<>=]+?)\s*(?P<sign><=|>=)\s*(?P<bound>[^<>=]+)\Z")
@@ -21,6 +30,8 @@ _CONSTRAINT = re.compile(r"(?P<name>[^<>=]+?)\s*(?P<sign><=|>=)\s*(?P<bound>[^<>
 _NAME = re.compile(rf"[\w./ -]{{1,{field_lengths.KEY}}}")
 #: Of bounds, in either direction: what is beyond is no number that is measured.
 _MOST = 1e12
+#: Points that are compared with all others at once.
+_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
@@ -152,6 +163,34 @@ def non_dominated(points: Floats) -> npt.NDArray[np.bool_]:
         kept[first] = True
         left = left[(different[left] < different[first]).any(1)]
     return kept[place.ravel()]
+
+
+def front_extremes(points: Floats) -> tuple[Indices, Indices]:
+    """Indices of the points of the Pareto front that are best, and of those that are worst, in each coordinate, D each.
+
+    Args:
+        points: N×D, finite, where smaller is better.
+
+    >>> front_extremes(np.array([[1.0, 2.0], [2.0, 2.0], [2.0, 1.0]]))
+    (array([0, 2]), array([2, 0]))
+    """
+    dimensions = points.shape[1]
+    orders = [np.lexsort([*np.delete(points, place, 1).T, points[:, place]]) for place in range(dimensions)]
+    best = np.array([order[0] for order in orders])
+    return best, best[::-1] if dimensions == 2 else np.array([_last_on_front(points, order) for order in orders])
+
+
+def _last_on_front(points: Floats, order: Indices) -> int:
+    """Of points in an order that begins with one on the front, the last that is."""
+    for end in range(len(order), 0, -_AT_ONCE):
+        looked_at = order[max(end - _AT_ONCE, 0) : end]
+        as_good, better = np.array(True), np.array(False)
+        for own in points.T:
+            as_good, better = as_good & (own <= own[looked_at, None]), better | (own < own[looked_at, None])
+        beaten = (as_good & better).any(1)
+        if not beaten.all():
+            return int(looked_at[~beaten][-1])
+    return int(order[0])
 
 
 def _check_metric(option: str, name: str, layers: int, groups: Collection[str]) -> None:

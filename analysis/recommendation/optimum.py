@@ -119,15 +119,17 @@ def estimate(
     if len(np.unique(rates.round(3), axis=0)) < fewest(layers):
         return None
     known = surrogates(list(dict.fromkeys([*score.names, *(one.name for one in constraints)])), rows, rates)
-    reach = Reach.of(rates)
-    kept, beyond = np.arange(len(reach.points)), beyond_rates(constraints)
+    beyond = beyond_rates(constraints)
+    reach = Reach.of(rates, beyond)
+    kept = np.arange(len(reach.points))
     for _ in range(_LOOKS):
         coarse = DrawnScores.at(reach.points[kept], known, score, constraints, _FEW_DRAWS)
         start = kept[_promising(coarse, _BEST)]
         if not len(start):
             return None
         more = reach.between(start, beyond)
-        kept = np.union1d(kept[_promising(coarse, _WORTH)], len(reach.points) + np.arange(len(more)))
+        worth = np.union1d(_promising(coarse, _WORTH), coarse.ends)
+        kept = np.union1d(kept[worth], len(reach.points) + np.arange(len(more)))
         reach = Reach(np.concatenate([reach.points, more]))
     own = rates[:1] if best is None else np.asarray(best, float)[None]
     points = np.concatenate([reach.points[kept], own])

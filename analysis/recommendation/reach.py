@@ -18,6 +18,9 @@ _SOFT_FLOOR = 1.0
 _CORNERS, _BETWEEN = 300, 400
 #: Points that are thinned to evenly spread ones, and how often the way across an edge is halved.
 _CANDIDATES, _HALVINGS = 3000, 30
+#: Points are on an edge that is nearer than this, in the unit of its bound; those that are laid between others on it
+#: are moved there by changing all their rates by at most this factor.
+_ON_EDGE, _FACTOR = 1e-6, 1.3
 #: Simplices of more layers are too many to cut.
 _CUT = 4
 #: Runs that are expected in a ball around a point of a pocket, which holds none.
@@ -38,11 +41,25 @@ class Reach:
     points: Floats
 
     @classmethod
-    def of(cls, rates: Floats) -> "Reach":
-        """Of runs with these rates, nats per image, N×L."""
+    def of(cls, rates: Floats, beyond: Callable[[Floats], Floats] | None = None) -> "Reach":
+        """Of runs, and all over the edge of what bounds on rates allow: between points that keep and that break them.
+
+        Args:
+            rates: of the runs, nats per image, N×L.
+            beyond: by how much points (nats per image, M×L) break the bounds; None without any.
+        """
         own = np.unique(rates[spread_and_drawn(seen(rates), _CORNERS)], axis=0)
         points = _within(own)
-        return cls(np.concatenate([own, points[~_in_pockets(seen(points), seen(own))]]))
+        even = points[: len(points) // 2]
+        points = np.concatenate([own, points[~_in_pockets(seen(points), seen(own), seen(even))]])
+        out = np.zeros(len(points), bool) if beyond is None else beyond(points) > 0
+        if beyond is None or out.all() or not out.any():
+            return cls(points)
+        chance = np.random.default_rng(0)
+        inner, outer = (points[chance.choice(np.flatnonzero(own), _CANDIDATES)] for own in (~out, out))
+        edge = _at_the_edge(inner, outer, beyond)
+        edge = edge[~_in_pockets(seen(edge), seen(own), seen(even))]
+        return cls(np.concatenate([points, edge[_apart(seen(edge), _BETWEEN // 4)]]))
 
     def between(self, promising: Indices, beyond: Callable[[Floats], Floats] | None = None) -> Floats:
         """More points between some of them and those near to them, evenly spread, and on the edge of what is allowed.
@@ -63,9 +80,25 @@ class Reach:
         starts, more = _near(self.points, promising, _CANDIDATES)
         out = beyond(more) > 0
         inner, edge = more[~out], _at_the_edge(starts[out], more[out], beyond)
+        edge = np.concatenate([edge, self._along_the_edge(promising, beyond)])
         half = _BETWEEN // 4 if len(edge) else _BETWEEN // 2
         inner = inner[_apart(seen(inner), half, seen(self.points))]
-        return np.concatenate([inner, edge[_apart(seen(edge), half)]])
+        return np.concatenate([inner, edge[_apart(seen(edge), half, seen(self.points))]])
+
+    def _along_the_edge(self, promising: Indices, beyond: Callable[[Floats], Floats]) -> Floats:
+        """Points on the edge between those of the promising ones that are on it and their neighbours there."""
+        on_edge = np.abs(beyond(self.points)) <= _ON_EDGE
+        starts = np.flatnonzero(on_edge[promising])
+        if not len(starts) or on_edge.sum() < 2:
+            return self.points[:0]
+        places = np.searchsorted(np.flatnonzero(on_edge), promising[starts])
+        chords = _near(self.points[on_edge], places, _CANDIDATES)[1]
+        tried = np.stack([chords, chords * _FACTOR, chords / _FACTOR])
+        out = np.stack([beyond(own) > 0 for own in tried])
+        crossed = out.any(0) & ~out.all(0)
+        every = np.arange(len(chords))
+        inner, outer = tried[(~out).argmax(0), every], tried[out.argmax(0), every]
+        return _at_the_edge(inner[crossed], outer[crossed], beyond)
 
 
 def seen(rates: Floats) -> Floats:
@@ -128,12 +161,11 @@ def _within(rates: Floats) -> Floats:
     return rates_of((drawn * weights[:, :, None]).sum(1))
 
 
-def _in_pockets(points: Floats, runs: Floats) -> npt.NDArray[np.bool_]:
-    """Which of the points, of which half lie equally dense in the hull, no model seems to reach."""
+def _in_pockets(points: Floats, runs: Floats, even: Floats) -> npt.NDArray[np.bool_]:
+    """Which of the points no model seems to reach, by others that lie equally dense in the hull."""
     scale = np.maximum(runs.std(0), 1e-3)
-    even = points[: len(points) // 2] / scale
     nearest = _squares(points / scale, runs / scale).min(1)
-    share = (_squares(points / scale, even) < nearest[:, None]).mean(1)
+    share = (_squares(points / scale, even / scale) < nearest[:, None]).mean(1)
     return np.asarray(share * len(runs) > _POCKET)
 
 

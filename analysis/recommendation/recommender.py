@@ -10,14 +10,14 @@ import numpy.typing as npt
 import pandas as pd
 
 from analysis.bounds import chance
-from analysis.frame import errors, label_kind, layers, one_dataset, rate_name, require, values
+from analysis.frame import errors, layers, one_dataset, rate_name, require, values
 from analysis.recommendation.applications import APPLICATIONS, Application, application
 from analysis.recommendation.gain import Gain, Seeds, expected_gain
 from analysis.recommendation.objectives import Constraint, non_dominated
 from analysis.recommendation.optimum import Estimate, LayerShare, estimate, fewest, layer_shares, span
 from analysis.recommendation.scores import Score
 from analysis.recommendation.significance import level_to_exceed, no_better_than_chance
-from analysis.recommendation.vector_data import suited_to_vectors
+from analysis.recommendation.suited_application import suited_to
 from analysis.settings import all_equal
 from analysis.suggested_commands import search_command
 from hit import schema
@@ -106,7 +106,7 @@ class Recommendation:
         """In a word or two, why the region is none that holds the optimum with a known probability; '' where it is."""
         if self.is_constant:
             return "no difference"
-        if self.estimate is None:
+        if self.estimate is None or self.application.trades_many:
             return "no error known"
         if self.is_open:
             return "open"
@@ -124,7 +124,8 @@ class Recommendation:
             return ()
         if self.estimate is None:
             return layer_shares([float(self.run[rate_name(layer)]) for layer in range(1, self.region.layers + 1)])
-        return layer_shares(self.estimate.optimum) if self.estimate.is_guess else self.estimate.shares
+        unknown = self.estimate.is_guess or self.application.trades_many
+        return layer_shares(self.estimate.optimum) if unknown else self.estimate.shares
 
     @property
     def standard_error(self) -> float | None:
@@ -159,7 +160,7 @@ def recommend(frame: pd.DataFrame, target: str | Application, *, min_psnr: float
     target = application(target) if isinstance(target, str) else target
     require(frame)
     one_dataset(frame)
-    target = suited_to_vectors(target, frame).suited(label_kind(frame))
+    target = suited_to(frame, target)
     count = layers(frame)
     metric, direction = target.metric_of(count), target.direction_of(count)
     rates = [rate_name(layer) for layer in range(1, count + 1)]

@@ -11,11 +11,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from analysis.frame import values
-from analysis.recommendation.objectives import Objective, non_dominated
+from analysis.recommendation.objectives import Objective, front_extremes
 from hit.schema import Direction
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
+Indices = npt.NDArray[np.intp]
 
 #: Of a trade-off, so that of two points that are equally far from the best, the one that is better in more wins.
 _SUM = 1e-3
@@ -42,6 +43,16 @@ class Score(ABC):
             metrics: by name, D×M each.
             allowed: which points keep the constraints, D×M.
         """
+
+    def ends(self, metrics: Mapping[str, Floats], allowed: Bools) -> Indices:
+        """Indices of points that the score of others is relative to, in one of the ways; none for most scores.
+
+        Args:
+            metrics: by name, D×M each.
+            allowed: which points keep the constraints, D×M.
+        """
+        del metrics, allowed
+        return np.arange(0)
 
     def redrawn(self, chance: np.random.Generator, count: int) -> "Score":
         """The same for `count` other sets of runs that might have been had; itself where it depends on no set.
@@ -167,11 +178,17 @@ class BalanceScore(Score):
         found = np.full(costs.shape[:2], np.nan)
         for row, (own, kept) in enumerate(zip(costs, allowed, strict=True)):
             if kept.any():
-                front = own[kept]
-                front = front[non_dominated(front)]
-                away = (own - front.min(0)) / np.maximum(np.ptp(front, axis=0), 1e-12)
+                low, high = (own[kept][ends].diagonal() for ends in front_extremes(own[kept]))
+                away = (own - low) / np.maximum(high - low, 1e-12)
                 found[row] = away.max(1) + _SUM * away.sum(1)
         return found
+
+    def ends(self, metrics: Mapping[str, Floats], allowed: Bools) -> Indices:
+        """The ends of each way's front, by which distances are measured: among few points a front is shorter."""
+        costs = np.stack([one.sign * metrics[one.name] for one in self.objectives], axis=-1)
+        places = zip((np.flatnonzero(kept) for kept in allowed), costs, strict=True)
+        ends = [own[np.concatenate(front_extremes(cost[own]))] for own, cost in places if len(own)]
+        return np.unique(np.concatenate([np.arange(0), *ends]))
 
 
 def _between_two(costs: Floats, allowed: Bools) -> Floats:

@@ -150,10 +150,9 @@ def _bounds(found: Recommendation) -> str:
 
 
 def _expected(found: Recommendation, estimate: Estimate) -> str:
-    # Replayed, the region of a balance held it in about half of the draws (docs/how-to/report.md).
     where = (
         "The best balance lies there or near by, with a probability that is not known,"
-        if found.application.objectives
+        if found.application.trades_many
         else f"The optimum lies there with probability {LEVEL:.0%}"
     )
     text = f"{where} by a Gaussian process over {_runs(estimate.runs)}: {_score(found, estimate)}"

@@ -15,6 +15,7 @@ from analysis.figures import style
 from analysis.figures.multiples import default_metrics
 from analysis.frame import fidelity, finished, label_kind, one_dataset, values
 from analysis.recommendation.recommender import Recommendation, application
+from analysis.recommendation.suited_application import suited_to
 from analysis.report.array_pool import Pool, embedded
 from analysis.settings import Setting
 from analysis.suggested_commands import evaluate_command
@@ -63,7 +64,7 @@ def galleries(
 ) -> list[Gallery]:
     """All groups; those without a picture and without a note are left out."""
     frame, count = setting.frame, setting.layers
-    accuracy = application("representation").suited(label_kind(frame)).metric_of(count).name
+    accuracy = suited_to(frame, application("representation")).metric_of(count).name
     rates = [f"test/rate_{layer}" for layer in range(1, count + 1)]
     faithful = fidelity(frame)
     # Those on samples are drawn beside those on means.

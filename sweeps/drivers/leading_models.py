@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 
 from analysis.bounds import chance
-from analysis.frame import group_names, label_kind, require, values
+from analysis.frame import group_names, require, values
 from analysis.recommendation.applications import SCORE, Application
 from analysis.recommendation.objectives import Constraint, Objective
 from analysis.recommendation.recommender import PSNR_TOLERANCE, scored
-from analysis.recommendation.vector_data import suited_to_vectors
+from analysis.recommendation.suited_application import suited_to
 from analysis.settings import all_equal, beta_names
 from hit.errors import StoreError
 
@@ -57,7 +57,7 @@ class Ranking:
     def of(cls, rows: pd.DataFrame, application: Application, count: int) -> "Ranking | None":
         """From runs that compare; None where no run has the metrics, no model keeps the constraints, or none is better
         than chance."""
-        application = suited_to_vectors(application, rows).suited(label_kind(rows))
+        application = suited_to(rows, application)
         names = [*application.metrics(count), *(["test/psnr"] if application.bounded else [])]
         try:
             measured = require(rows, *dict.fromkeys(names))

@@ -105,6 +105,13 @@ def test_a_process_that_predicts_nothing_gives_no_probability(grid: pd.DataFrame
     assert "with probability" not in text.partition("Best run")[0]
 
 
+def test_a_balance_of_three_metrics_tells_no_probability(grid: pd.DataFrame) -> None:
+    assert "The optimum lies there with probability 90%" in told(grid, "pareto:test/psnr,test/rate=min")
+    found = recommend(grid, "pareto:test/psnr,test/rate_1=min,test/rate_2=min")
+    assert "with a probability that is not known" in " ".join(recommendation_lines(found))
+    assert found.hedge == "no error known"
+
+
 def test_seeds_of_the_best_model_that_break_a_constraint_are_told(make_frame: MakeFrame) -> None:
     frame = make_frame(3, seeds=3)
     found = recommend(frame, "compression")

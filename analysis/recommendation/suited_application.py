@@ -1,12 +1,12 @@
-"""Applications of models of vectors, whose reconstructions have R² and mean squared errors in place of PSNR."""
+"""An application as the data of a frame allow it: images or vectors, with labels or without."""
 
-__all__ = ["suited_to_vectors"]
+__all__ = ["suited_to"]
 
 from dataclasses import replace
 
 import pandas as pd
 
-from analysis.frame import fidelity, finished, values
+from analysis.frame import fidelity, finished, label_kind, values
 from analysis.recommendation.applications import Application
 from analysis.recommendation.objectives import Constraint
 
@@ -14,12 +14,20 @@ from analysis.recommendation.objectives import Constraint
 _TIMES_LEAST_ERROR = 2.0
 
 
-def suited_to_vectors(application: Application, frame: pd.DataFrame) -> Application:
-    """An application as it is scored where the runs' data are vectors; of images, it stays.
+def suited_to(frame: pd.DataFrame, application: Application) -> Application:
+    """An application as it is scored of these runs, by what their reconstructions and labels are.
 
-    Reconstruction is scored by R². Compression asks for a mean squared error of at most twice the least, as it asks
-    for a PSNR of at most 3 dB less of images.
+    Of vectors, which have no PSNR, reconstruction is scored by R². Compression asks for a mean squared error of at most
+    twice the least, as it asks for a PSNR of at most 3 dB less of images.
+
+    Args:
+        frame: runs of one data set.
+        application: what for.
     """
+    return _by_fidelity(frame, application).suited_to_labels(label_kind(frame))
+
+
+def _by_fidelity(frame: pd.DataFrame, application: Application) -> Application:
     if fidelity(frame) == "test/psnr":
         return application
     if application.metric == "test/psnr":
