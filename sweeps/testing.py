@@ -3,7 +3,7 @@
 __all__ = ["check_driver", "check_launcher"]
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -54,9 +54,13 @@ def check_driver(name: str, *, grids: Mapping[str, str] | None = None, **options
         return build_driver(choice, _DIGEST)
 
     try:
-        driver = fresh()
+        _check_proposals(fresh, label)
     except ConfigError as error:
         raise ContractBroken(str(error)) from error
+
+
+def _check_proposals(fresh: Callable[[], Driver], label: str) -> None:
+    driver = fresh()
     must(driver.propose(_history([]), 0) == [], label, "propose nothing where nothing is asked for")
     rows: list[dict[str, Any]] = []
     while len(rows) < _RUNS:

@@ -117,6 +117,8 @@ def _declared(name: str, part: Application) -> Application:
     Raises:
         ConfigError: it has not.
     """
+    if not isinstance(part, Application):
+        raise ConfigError(f"application {name!r} must be registered as an Application, got {shown(part)}")
     metric = part.metric.replace("{L}", "1")
     if not schema.is_metric(metric):
         raise ConfigError(f"application {name!r} must name a metric that is declared, got {shown(part.metric)}")

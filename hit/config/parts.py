@@ -61,6 +61,8 @@ class Part:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "reads", frozenset(self.reads))
+        if not callable(self.build) and not (isinstance(self.build, str) and ":" in self.build):
+            raise ConfigError(f"{self.label} must be a function that builds it, got {shown(self.build)}")
         if strange := sorted(self.reads - ROLES.keys()):
             raise ConfigError(
                 f"{self.label} must read fields of a config, got {strange[0]!r}{nearest(strange[0], ROLES)}"
@@ -145,6 +147,11 @@ class ModelPart(Part):
 
     layers: Callable[[Any], int] | int | None = None
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.layers is not None and not callable(self.layers):
+            self._counted(self.layers)
+
     @property
     def kind(self) -> str:
         return "model"
@@ -153,7 +160,12 @@ class ModelPart(Part):
         """L of a model with these options and `z_dims`."""
         if self.layers is None:
             return 1 + len(z_dims) if "z_dims" in self.reads else 1
-        return self.layers(options) if callable(self.layers) else self.layers
+        return self._counted(self.layers(options) if callable(self.layers) else self.layers)
+
+    def _counted(self, layers: Any) -> int:
+        if isinstance(layers, bool) or not isinstance(layers, int) or layers < 1:
+            raise ConfigError(f"layers of {self.label} must be a whole number of 1 or more, got {shown(layers)}")
+        return layers
 
 
 @dataclass(frozen=True, eq=False)

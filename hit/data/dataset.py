@@ -34,9 +34,14 @@ class Split(LabelledImages):
 
     def __post_init__(self) -> None:
         images, labels = self.images, self.labels
+        for what, tensor in (("images", images), ("labels", labels)):
+            if tensor is not None and not isinstance(tensor, Tensor):
+                raise DataError(f"{what} must be a torch tensor, got {type(tensor).__name__}")
         if images.ndim == 2 and images.dtype == torch.float32:
             if not images.isfinite().all():
                 raise DataError(f"vectors must hold finite numbers, got {int((~images.isfinite()).sum())} others")
+        elif images.ndim == 2:
+            raise DataError(f"vectors must be float32 of shape N×D, got {_form(images)}")
         elif images.dtype != torch.uint8 or images.ndim != 4:
             raise DataError(f"images must be uint8 of shape N×C×H×W, got {_form(images)}")
         if images.numel() == 0:

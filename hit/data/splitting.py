@@ -34,7 +34,7 @@ def split_indices(count: int, labels: Tensor | None) -> tuple[Tensor, Tensor]:
         DataError: fewer than two images.
     """
     if count < 2:
-        raise DataError(f"a training and a test split need two images or more, got {count}")
+        raise DataError(f"a training and a test split need two examples or more, got {count}")
     classes = labels is not None and not labels.is_floating_point()
     return stratified_indices(labels if labels is not None and classes else torch.zeros(count, dtype=torch.int64))
 

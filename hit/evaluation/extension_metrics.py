@@ -1,16 +1,19 @@
 """Metrics of extensions: what they are given to measure by, each thing computed once for all of them."""
 
-__all__ = ["MetricContext", "measure_extension_metrics"]
+__all__ = ["MetricContext", "measure_extension_metrics", "numbers_of"]
 
 import math
 from collections.abc import Callable
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from hit.data import Dataset, batches
-from hit.errors import DataError, EndsWork
+from hit.data.labelled_images import by
+from hit.errors import ConfigError, DataError, EndsWork, shown
+from hit.evaluation.data_needs import barred_line, barred_metrics
 from hit.metrics import EVALUATOR
 from hit.models import HierarchicalVAE
 from hit.models.hierarchy import Pass
@@ -112,7 +115,8 @@ def measure_extension_metrics(
 ) -> tuple[dict[str, float], str]:
     """What all registered metrics say, and in one line what could not be measured, and why.
 
-    A metric of every layer, whose name holds `{l}`, gives one number a layer. What is not finite does not exist.
+    A metric of every layer, whose name holds `{l}`, gives one number a layer. What is not finite does not exist, and
+    what takes other data or labels than there are is left out (`hit.evaluation.data_needs`).
 
     Args:
         model: on the device of the data.
@@ -121,28 +125,60 @@ def measure_extension_metrics(
     """
     context = MetricContext(model, dataset, check)
     found: dict[str, float] = {}
-    faults = []
+    barred = barred_metrics(dataset)
+    faults = [barred_line(barred)] if barred else []
     for entry in EXTENSION_METRICS:
         name = entry.declared.name
+        if name in barred:
+            continue
         check()
         try:
-            said = entry.measure(context)
-            numbers = [float(one) for one in (said if "{l}" in name else [said])]
+            numbers = numbers_of(name, entry.measure(context), context.layers)
         except DataError as error:  # the data lack what it takes
             faults.append(f"metric {name}: {error}")
+            continue
+        except ConfigError as error:
+            faults.append(str(error))
             continue
         except EndsWork:
             raise
         except Exception as error:
             faults.append(f"metric {name} must be measured without an error, got {type(error).__name__}: {error}")
             continue
-        if "{l}" in name and len(numbers) != context.layers:
-            faults.append(f"metric {name} must be {context.layers} numbers, one a layer, got {len(numbers)}")
-            continue
-        for layer, number in enumerate(numbers, start=1):
-            if math.isfinite(number):
-                found[name.replace("{l}", str(layer))] = number
+        named = {name.replace("{l}", str(layer)): number for layer, number in enumerate(numbers, start=1)}
+        found |= {one: number for one, number in named.items() if math.isfinite(number)}
+        faults += [f"metric {one} must be finite, got {named[one]}" for one in named if one not in found]
     return found, "; ".join(faults).partition("\n")[0]
+
+
+def numbers_of(name: str, said: object, layers: int) -> list[float]:
+    """What a metric gives, as numbers: one, or one a layer where its name holds `{l}`.
+
+    Raises:
+        ConfigError: it is something else.
+    """
+    if "{l}" not in name:
+        return [_number(name, said)]
+    try:
+        several = list(said)  # type: ignore[call-overload]
+    except TypeError:
+        several = []
+    if len(several) != layers:
+        got = len(several) or _told(said)
+        raise ConfigError(f"metric {name} must be {layers} numbers, one a layer, got {got}")
+    return [_number(name, one) for one in several]
+
+
+def _number(name: str, said: Any) -> float:
+    try:
+        return float(said)
+    except (TypeError, ValueError, RuntimeError):
+        raise ConfigError(f"metric {name} must be a number, got {_told(said)}") from None
+
+
+def _told(said: object) -> str:
+    shape = getattr(said, "shape", None)
+    return shown(said) if shape is None else f"{type(said).__name__} of {by(shape) or 'no'} numbers"
 
 
 def _joined(parts: list[tuple[Tensor, ...]]) -> tuple[Tensor, ...]:

@@ -2,6 +2,7 @@
 
 __all__ = ["Registry", "all_or_nothing", "foreign"]
 
+import inspect
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -25,6 +26,7 @@ class Registry(Generic[EntryT]):
         kind: what a part is, in a word, as the parameter that names one: `model`.
         declare: makes the entry from the part's name, the part, and what was declared beside it.
         form: what names look like.
+        looks: the same in words.
 
     >>> shapes = Registry("shape", lambda name, part: part)
     >>> @shapes.register("square")
@@ -38,9 +40,16 @@ class Registry(Generic[EntryT]):
     hit.errors.kinds.ConfigError: shape must be 'square', got 'sqare'; did you mean 'square'?
     """
 
-    def __init__(self, kind: str, declare: Callable[..., EntryT], form: re.Pattern[str] = _WORD) -> None:
+    def __init__(
+        self,
+        kind: str,
+        declare: Callable[..., EntryT],
+        form: re.Pattern[str] = _WORD,
+        looks: str = "letters, digits and _",
+    ) -> None:
         self.kind = kind
         self._form = form
+        self._looks = looks
         self._declare = declare
         self._entries: dict[str, EntryT] = {}
         self._sources: dict[str, Source | None] = {}
@@ -70,18 +79,19 @@ class Registry(Generic[EntryT]):
 
     def _register(self, name: str, part: Any, module: str, declared: Mapping[str, Any]) -> Any:
         if not (isinstance(name, str) and self._form.fullmatch(name)):
-            allowed = "letters, digits and _" if self._form is _WORD else f"a name like {self._form.pattern}"
-            raise ConfigError(f"{self.kind} must be registered under {allowed}, got {shown(name)}")
+            raise ConfigError(f"{self.kind} must be registered under {self._looks}, got {shown(name)}")
         source = source_of(part, module)
         if name in self._entries and not self._is_typed_again(name, source):
             raise ConfigError(
                 f"{self.kind} {name!r} must be registered once: {_home(source)} registers what "
                 f"{_home(self._sources[name])} has registered"
             )
-        try:
-            entry = self._declare(name, part, **declared)
-        except TypeError as error:
-            raise ConfigError(f"{self.kind} {name!r} must be declared as its registry says: {error}") from None
+        known = list(inspect.signature(self._declare).parameters)[2:]
+        for key in declared:
+            if key not in known:
+                hint = nearest(key, known) if known else ""
+                raise ConfigError(f"{self.kind} {name!r} must not be declared with {key!r}{hint}")
+        entry = self._declare(name, part, **declared)
         self._entries[name], self._sources[name] = entry, source
         return part
 
@@ -140,13 +150,19 @@ class Registry(Generic[EntryT]):
 
 @contextmanager
 def all_or_nothing() -> Iterator[None]:
-    """Take back what is registered inside the block, in any registry, where an error ends it."""
+    """Take back what is registered inside the block, in any registry, where an error ends it.
+
+    A registry that is made inside the block keeps its own parts.
+    """
     before = [(registry, dict(registry._entries), dict(registry._sources)) for registry in _ALL]
     try:
         yield
     except BaseException:
         for registry, entries, sources in before:
             registry._entries, registry._sources = entries, sources
+        for registry in _ALL[len(before) :]:
+            for name in [name for name, source in registry._sources.items() if source is not None]:
+                del registry._entries[name], registry._sources[name]
         raise
 
 

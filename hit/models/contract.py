@@ -3,14 +3,18 @@
 __all__ = ["check_pass"]
 
 from collections.abc import Iterable
+from contextlib import suppress
 
 import torch
 from torch import Tensor
 
+from hit.distributions import LatentDistribution
 from hit.errors import ConfigError
 from hit.models.hierarchy import HierarchicalVAE, Pass
 
 _IMAGES = 3
+#: What a pass raises where the parts of a model do not fit.
+_FAULTS = (RuntimeError, TypeError, ValueError, LookupError, AttributeError)
 #: By which a KL in float32 may fall below zero, relative to the KL of a layer.
 _ROUNDING = 1e-3
 
@@ -28,24 +32,54 @@ def check_pass(model: HierarchicalVAE, image_shape: tuple[int, ...], label: str)
     """
     generator = torch.Generator().manual_seed(0)
     images = torch.randint(0, 256, (_IMAGES, *image_shape), dtype=torch.uint8, generator=generator)
+    kind = "images"
     if len(image_shape) == 1:
-        images = images.float() / 255
+        images, kind = images.float() / 255, "vectors"
     with torch.random.fork_rng(devices=[]):
         x = model.prepare(images)
-        _shaped(label, "prepare images as", x, (_IMAGES, *image_shape))
+        _shaped(label, f"prepare {kind} as", x, (_IMAGES, *image_shape))
         try:
             outcome = model(x, model.noise(_IMAGES, generator))
             with torch.no_grad():
                 generated = model.generate(model.noise(_IMAGES, generator))
-        except (RuntimeError, TypeError, ValueError, IndexError, AttributeError) as error:
+        except _FAULTS as error:
             if "memory" in str(error):
                 raise
-            said = str(error).partition("\n")[0]
-            raise ConfigError(f"{label} must take images of {_by(image_shape)}, got: {said}") from error
+            _check_parts(model, x, label)
+            said = f"{type(error).__name__}: {error}".partition("\n")[0]
+            raise ConfigError(f"{label} must take {kind} of {_by(image_shape)}, got {said}") from error
     _check_outcome(model, outcome, label)
-    _shaped(label, "reconstruct images as", model.reconstruct(outcome), (_IMAGES, *image_shape))
-    _shaped(label, "generate images as", generated, (_IMAGES, *image_shape))
+    _shaped(label, f"reconstruct {kind} as", model.reconstruct(outcome), (_IMAGES, *image_shape))
+    _shaped(label, f"generate {kind} as", generated, (_IMAGES, *image_shape))
     _check_gradients(model, outcome, label)
+
+
+def _check_parts(model: HierarchicalVAE, x: Tensor, label: str) -> None:
+    """Go down a model whose pass fails, and name the first part that gives something else than what is needed."""
+    with torch.no_grad(), suppress(*_FAULTS):
+        evidence = model.inference.evidence(x)
+        if not isinstance(evidence, tuple | list) or len(evidence) != model.layers:
+            got = len(evidence) if isinstance(evidence, tuple | list) else type(evidence).__name__
+            raise ConfigError(f"{label} must give evidence of {model.layers} layers, index 0 for z_1, got {got}")
+        above: Tensor | None = None
+        for layer in range(model.layers, 0, -1):
+            shape = (_IMAGES, *model.latent_shapes[layer - 1])
+            prior = None
+            if above is not None:
+                prior = _latent(label, f"p(z_{layer})", model.priors[layer - 1](above), shape)
+            posterior = model.inference.posterior(layer, evidence[layer - 1], above, prior)
+            z = _latent(label, f"q(z_{layer})", posterior, shape).mean
+            above = z if model.state is None else model.state(layer, above, z)
+        output = (_IMAGES, model.likelihood.outputs(x.shape[1]), *x.shape[2:])
+        _shaped(label, "decode z_1 to", model.decoder(above), output)
+
+
+def _latent(label: str, what: str, distribution: object, shape: tuple[int, ...]) -> LatentDistribution:
+    if not isinstance(distribution, LatentDistribution):
+        rule = "as one of hit.distributions, such as DiagonalGaussian"
+        raise ConfigError(f"{label} must give {what} {rule}, got {type(distribution).__name__}")
+    _shaped(label, f"give {what} with means of", distribution.mean, shape)
+    return distribution
 
 
 def _check_outcome(model: HierarchicalVAE, outcome: Pass, label: str) -> None:
@@ -89,4 +123,5 @@ def _finite(label: str, what: str, numbers: Tensor) -> None:
 
 
 def _by(shape: Iterable[int]) -> str:
-    return "×".join(map(str, shape)) or "one number"
+    sides = list(map(str, shape))
+    return f"{sides[0]} numbers" if len(sides) == 1 else "×".join(sides) or "one number"

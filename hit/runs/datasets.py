@@ -8,7 +8,9 @@ from typing import Any
 import torch
 
 from hit import data
+from hit.config.parts import DATASETS
 from hit.data import Dataset
+from hit.extensions import Source
 from hit.schema import Tag
 from hit.tracking.run_log import RunLog
 
@@ -16,9 +18,15 @@ from hit.tracking.run_log import RunLog
 _MOST_NAMES = 10_000
 
 
-@lru_cache(maxsize=2)
 def load_once(name: str, root: str, device: torch.device, crop: int = 0, label: str = "") -> Dataset:
     """The data set on the device; a worker that trains many models loads it once."""
+    known = name in DATASETS  # which may import an extension
+    return _load(name, root, device, crop, label, DATASETS.source(name) if known else None)
+
+
+@lru_cache(maxsize=2)
+def _load(name: str, root: str, device: torch.device, crop: int, label: str, source: Source | None) -> Dataset:
+    """Of each version of an extension anew: a notebook's cell is run again."""
     return data.load(name, root, crop, label=label).to(device)
 
 

@@ -171,11 +171,15 @@ def evaluate_run(
     groups = candidate.groups
     scorers = find_scorers(groups, dataset, store)
     if not again:
+        never = left_out(groups - {"latents"}, dataset)  # of which principal components may be missing
         groups -= {
             group
-            for group in EVALUATED_BY_DATA
-            if _has(run, group, evaluator_fingerprint(group, dataset, scorers.classifier))
-            or run.data.tags.get(skipped_tag(group), "") == left_out(("generation",), dataset).get(group)
+            for group in groups
+            if (
+                group in EVALUATED_BY_DATA
+                and _has(run, group, evaluator_fingerprint(group, dataset, scorers.classifier))
+            )
+            or run.data.tags.get(skipped_tag(group), "") == never.get(group)
         }
     if not groups:
         return Measurement()

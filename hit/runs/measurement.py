@@ -45,10 +45,8 @@ from hit.ui.views import IMAGE_KEYS
 
 _LOG = logging.getLogger(__name__)
 
-#: Groups that cannot be measured without a network beside the model.
-_WITH_NETWORK = ("generation", "inception")
-#: Groups that rest on more than the model and its data: these, and what others have written.
-_NOT_ALWAYS = (*_WITH_NETWORK, "extensions")
+#: Groups that rest on more than the model and its data: a network beside it, and what others have written.
+_NOT_ALWAYS = ("generation", "inception", "extensions")
 #: Why pictures are left out where the data are vectors.
 _NO_PICTURES = "the data are vectors; test/reconstruction_mse and features/reconstruction.csv take the place of PSNR"
 
@@ -60,7 +58,7 @@ class Scorers:
     Attributes:
         classifier: of the data set, for the group generation.
         inception: for the group inception, fresh.
-        missing: group → why its network is not to be had, one line each.
+        missing: group → why its network is not to be had, or the data do not allow it, one line each.
     """
 
     classifier: SampleScorer | None = None
@@ -140,7 +138,7 @@ def evaluator_fingerprint(
 def find_scorers(groups: Collection[str], dataset: Dataset, store: Store) -> Scorers:
     """What these groups need: the newest good classifier of the store, asked for once, and the Inception network."""
     classifier = inception = None
-    missing = {group: why for group, why in left_out(groups, dataset).items() if group in _WITH_NETWORK}
+    missing = {group: why for group, why in left_out(groups, dataset).items() if group in _NOT_ALWAYS}
     if "generation" in groups and "generation" not in missing:
         try:
             classifier = find_scorer(store, dataset)
@@ -184,7 +182,7 @@ def measure(
     found = evaluate_model(
         model, dataset, betas, measured, scorer=scorers.classifier, fid=scorers.inception, check=check
     )
-    skipped |= found.skipped | left_out(groups, dataset)
+    skipped |= left_out(groups, dataset) | found.skipped
     metrics = dict(found.metrics)
     if "test/rate" in metrics:
         metrics |= config.targets.relative_errors("test", metrics)

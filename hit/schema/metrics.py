@@ -15,13 +15,13 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any
+from typing import Any, get_args
 
 from hit.errors import ConfigError, shown
 from hit.extensions import Registry
 from hit.schema.declared_metrics import METRICS
-from hit.schema.metric_declaration import Direction, Metric
-from hit.schema.names import Tag
+from hit.schema.metric_declaration import DataForm, Direction, Metric
+from hit.schema.names import LabelKind, Tag
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,19 +39,44 @@ class ExtensionMetric:
 
 
 def _extension_metric(
-    name: str, measure: Callable[[Any], Any], *, label: str = "", unit: str = "", direction: Direction | None = None
+    name: str,
+    measure: Callable[[Any], Any],
+    *,
+    label: str = "",
+    unit: str = "",
+    direction: Direction | None = None,
+    labels: str | None = None,
+    takes: DataForm | None = None,
 ) -> ExtensionMetric:
     if is_declared(name):
         raise ConfigError(f"metric {name!r} must have a name of its own, and hit declares it")
-    if direction not in (None, "minimize", "maximize"):
-        raise ConfigError(f"direction of metric {name!r} must be minimize, maximize or None, got {shown(direction)}")
+    if not callable(measure):
+        raise ConfigError(f"metric {name!r} must be a function that measures it, got {shown(measure)}")
+    for what, value, allowed in (
+        ("direction", direction, get_args(Direction)),
+        ("labels", labels, (LabelKind.CLASSES, LabelKind.CONTINUOUS)),
+        ("takes", takes, get_args(DataForm)),
+    ):
+        if value is not None and value not in allowed:
+            raise ConfigError(f"{what} of metric {name!r} must be {', '.join(allowed)} or None, got {shown(value)}")
+    for what, text in (("label", label), ("unit", unit)):
+        if not isinstance(text, str):
+            raise ConfigError(f"{what} of metric {name!r} must be a text, got {shown(text)}")
     metric.cache_clear()
-    return ExtensionMetric(Metric(name, unit, direction, label or name, "extensions", Tag.EXTENSION_METRICS), measure)
+    kind = None if labels is None else LabelKind(labels)
+    tag = Tag.EXTENSION_METRICS
+    declared = Metric(name, unit, direction, label or name, "extensions", tag, labels=kind, takes=takes)
+    return ExtensionMetric(declared, measure)
 
 
-#: Metrics of extensions: `@EXTENSION_METRICS.register("test/ssim", label="SSIM", direction="maximize")`.
+#: Metrics of extensions: `@EXTENSION_METRICS.register("test/ssim", label="SSIM", direction="maximize")`. Beside these,
+#: `labels` says that one takes "classes" or "continuous" labels, and `takes` that it takes "images" or "vectors": it is
+#: left out of other data (`hit.evaluation.data_needs`).
 EXTENSION_METRICS: Registry[ExtensionMetric] = Registry(
-    "metric", _extension_metric, re.compile(r"(test|sample)/[A-Za-z0-9_]+(\{l\}[A-Za-z0-9_]*)?")
+    "metric",
+    _extension_metric,
+    re.compile(r"(test|sample)/[A-Za-z0-9_]+(\{l\}[A-Za-z0-9_]*)?"),
+    "test/… or sample/… of letters, digits and _, with {l} where there is one number a layer",
 )
 
 _PLAIN = {declared.name: declared for declared in METRICS if "{l}" not in declared.name}

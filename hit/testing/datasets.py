@@ -27,8 +27,8 @@ def check_dataset(name: str, root: str = "") -> None:
     for part, split in (("training", dataset.train), ("test", dataset.test)):
         batch = next(iter(data.batches(split, 2)))
         must(
-            tuple(batch.shape[1:]) == tuple(dataset.image_shape),
+            tuple(batch.shape[1:]) == dataset.shape,
             label,
-            f"give {part} batches of the shape {tuple(dataset.image_shape)}",
+            f"give {part} batches of the shape {dataset.shape}",
             tuple(batch.shape[1:]),
         )

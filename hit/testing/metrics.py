@@ -9,11 +9,15 @@ import torch
 from hit import data
 from hit.config import TrainConfig
 from hit.data import Dataset, Split
-from hit.errors import ConfigError
-from hit.evaluation.extension_metrics import MetricContext
+from hit.errors import ConfigError, UserError
+from hit.evaluation.data_needs import barred_metrics
+from hit.evaluation.extension_metrics import MetricContext, numbers_of
 from hit.models import build_model
+from hit.schema import LabelKind, Metric
 from hit.schema.metrics import EXTENSION_METRICS
 from hit.testing.contract import ContractBroken, must
+
+_EXAMPLES = 64
 
 
 def check_metric(name: str, dataset: Dataset | None = None) -> None:
@@ -21,7 +25,7 @@ def check_metric(name: str, dataset: Dataset | None = None) -> None:
 
     Args:
         name: under which it is registered.
-        dataset: that it is tried on; None: some of the digits.
+        dataset: that it is tried on; None: a few digits, or vectors, with labels as it takes them.
 
     Raises:
         ContractBroken: naming the rule.
@@ -32,23 +36,31 @@ def check_metric(name: str, dataset: Dataset | None = None) -> None:
     except ConfigError as error:
         raise ContractBroken(str(error)) from error
     if dataset is None:
-        digits = data.load("digits").test
-        few = Split(digits.head(64), None if digits.labels is None else digits.labels[:64])
-        dataset = Dataset("digits", few, few, 10)
+        dataset = _suited(entry.declared)
+    must(name not in barred_metrics(dataset), label, "be tried on data that it takes", dataset.name)
     config = TrainConfig(channels=4, z_dims=(5,), likelihood="gaussian")
-    model = build_model(config, dataset.image_shape)
+    model = build_model(config, dataset.shape)
     before = {key: value.clone() for key, value in model.state_dict().items()}
     said = []
     for _ in range(2):
-        measured = entry.measure(MetricContext(model, dataset))
         try:
-            said.append([float(one) for one in (measured if "{l}" in name else [measured])])
-        except (TypeError, ValueError) as error:
-            expected = "a number for every layer" if "{l}" in name else "one number"
-            raise ContractBroken(f"{label} must give {expected}, got {type(measured).__name__}") from error
-    count = model.layers if "{l}" in name else 1
-    must(len(said[0]) == count, label, f"give {count} numbers, one a layer", len(said[0]))
+            said.append(numbers_of(name, entry.measure(MetricContext(model, dataset)), model.layers))
+        except UserError as error:
+            raise ContractBroken(str(error)) from error
     must(all(map(math.isfinite, said[0])), label, "be finite", said[0])
     must(said[0] == said[1], label, "be the same every time: seed what is drawn", said)
     kept = all(torch.equal(before[key], value) for key, value in model.state_dict().items())
     must(kept, label, "leave the model's weights as they are")
+
+
+def _suited(declared: Metric) -> Dataset:
+    """A few digits, or as many vectors, with labels as a metric takes them."""
+    digits = data.load("digits").test
+    images, classes = digits.head(_EXAMPLES), digits.labels
+    assert classes is not None
+    if declared.takes == "vectors":
+        images = images[:, 0, 12:16, 12:16].flatten(1).float() / 255
+    classes = classes[:_EXAMPLES]
+    labels = classes.float() / 10 if declared.labels is LabelKind.CONTINUOUS else classes
+    few = Split(images, labels)
+    return Dataset("digits", few, few, 10 if labels is classes else 0)

@@ -13,6 +13,7 @@ from hit.schema.experiments import Experiment
 from hit.store import Store
 from hit.surfaces.stored import expected_rates, find_surface
 from sweeps.drivers.bayes import BayesDriver
+from sweeps.drivers.checked_driver import CheckedDriver
 from sweeps.drivers.coverage_by_betas import BetaCoverage
 from sweeps.drivers.coverage_by_targets import TargetCoverage
 from sweeps.drivers.driver import Driver
@@ -35,9 +36,10 @@ def build_driver(choice: Choice, data_digest: str, surface: SurfaceRates | None 
     Raises:
         ConfigError: a driver cannot do what is asked of it.
     """
-    inner = DRIVERS.get(choice.driver)(choice, data_digest, surface)
-    if not isinstance(inner, Driver):
-        raise ConfigError(f"driver {choice.driver!r} must be built as a Driver, got {shown(inner)}")
+    built = DRIVERS.get(choice.driver)(choice, data_digest, surface)
+    if not isinstance(built, Driver):
+        raise ConfigError(f"driver {choice.driver!r} must be built as a Driver, got {shown(built)}")
+    inner: Driver = built if DRIVERS.source(choice.driver) is None else CheckedDriver(built, choice.driver)
     if not choice.further_seeds:
         return inner
     searches = choice.driver == "bayes"

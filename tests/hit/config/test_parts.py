@@ -178,7 +178,7 @@ def test_the_command_line_takes_options_and_tells_of_them(capsys: pytest.Capture
     [
         ({"options": int}, "options of model 'new' must be a frozen pydantic dataclass, got <class 'int'>"),
         ({"reads": {"chanels"}}, "model 'new' must read fields of a config, got 'chanels'; did you mean 'channels'"),
-        ({"colour": 1}, "model 'new' must be declared as its registry says: .*'colour'"),
+        ({"colour": 1}, "model 'new' must not be declared with 'colour'; known: help, options, reads, layers"),
     ],
 )
 def test_what_is_declared_wrongly_is_one_line(declared: dict[str, Any], said: str) -> None:

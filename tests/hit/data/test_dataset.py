@@ -229,7 +229,7 @@ class TestFixedSplit:
             assert sum(a == b for a, b in itertools.pairwise(labels.tolist())) < len(labels) / 4
 
     def test_needs_two_images(self) -> None:
-        with pytest.raises(DataError, match="need two images or more, got 1"):
+        with pytest.raises(DataError, match="need two examples or more, got 1"):
             split_in_two(torch.zeros(1, 1, 2, 2).byte(), torch.zeros(1).long())
 
 

@@ -150,7 +150,7 @@ def test_digest_is_that_of_the_contents(tmp_path: Path) -> None:
             {"images": IMAGES, "labels": np.arange(40)},
             "some of several examples, got 40 integers that are all different",
         ),
-        ({"images": IMAGES[:0], "labels": LABELS[:0]}, "need two images or more, got 0"),
+        ({"images": IMAGES[:0], "labels": LABELS[:0]}, "need two examples or more, got 0"),
         ({"images": IMAGES, "Y": LABELS}, "labels must be called labels beside images, or be left out, got Y"),
         ({"x_train": IMAGES, "x_test": IMAGES, "y_train": LABELS}, "but lacks y_test"),
         ({"x_train": IMAGES, "y_train": LABELS}, "but lacks x_test, y_test"),

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from hit.config import TrainConfig
-from hit.config.parts import LIKELIHOODS, MODELS
+from hit.config.parts import DATASETS, LIKELIHOODS, MODELS
+from hit.data import Dataset, Split, load
 from hit.distributions import LearnedGaussian, Likelihood
 from hit.errors import ConfigError
 from hit.extensions.discovery import temporary
@@ -111,6 +112,14 @@ def _with(fault: str) -> Any:
         made.fault = fault  # type: ignore[attr-defined]
         if fault == "unused":
             made.idle = nn.Linear(2, 3)
+        if fault == "output":
+            made.decoder = nn.Sequential(made.decoder, nn.Flatten())
+        if fault == "latents":
+            made.latent_shapes = ((2,), *made.latent_shapes[1:])
+        if fault == "evidence":
+            made.inference.evidence = lambda x: (x,)
+        if fault == "posterior":
+            made.inference.posterior = lambda *arguments: arguments[1]
         return made
 
     return build
@@ -121,11 +130,15 @@ class TestBrokenModels:
     @pytest.mark.parametrize(
         ("fault", "said"),
         [
-            ("shape", "model 'broken' must give the distortion as 3, got one number"),
+            ("shape", "model 'broken' must give the distortion as 3 numbers, got one number"),
             ("nan", "model 'broken' must give finite numbers, got NaN or infinity in the distortion"),
             ("negative", "model 'broken' must have a KL of zero or more in every layer, got R_1 = -9"),
             ("gradient", "model 'broken' must have weights that the objective depends on, got none"),
             ("unused", "model 'broken' must use all of its weights, and no gradient reaches idle.weight"),
+            ("output", "model 'broken' must decode z_1 to 3×1×28×28, got 3×784"),
+            ("latents", r"model 'broken' must give p\(z_1\) with means of 3×2, got 3×"),
+            ("evidence", "model 'broken' must give evidence of 2 layers, index 0 for z_1, got 1"),
+            ("posterior", r"model 'broken' must give q\(z_2\) as one of hit.distributions, such as .*, got Tensor"),
             ("error", "model 'broken' must be built without an error, got KeyError: 'depth'"),
             ("type", "model 'broken' must be built as a HierarchicalVAE, got Linear"),
         ],
@@ -190,6 +203,22 @@ def test_broken_likelihoods(fault: str, said: str) -> None:
 
 
 @pytest.mark.usefixtures("_registered")
+def test_a_dataset_and_metrics_of_vectors() -> None:
+    vectors = torch.arange(20.0).view(5, 4)
+    DATASETS.register("rows", lambda request: Dataset(request.name, Split(vectors), Split(vectors), 0))
+    check_dataset("rows")
+    EXTENSION_METRICS.register(
+        "test/far",
+        lambda context: context.images.abs().max() + context.labels.mean(),
+        takes="vectors",
+        labels="continuous",
+    )
+    check_metric("test/far")
+    with pytest.raises(ContractBroken, match="metric 'test/far' must be tried on data that it takes, got rows"):
+        check_metric("test/far", load("rows"))
+
+
+@pytest.mark.usefixtures("_registered")
 def test_metrics() -> None:
     EXTENSION_METRICS.register("test/mean", lambda context: context.images.mean(), direction="maximize")
     EXTENSION_METRICS.register("test/spread_z{l}", lambda context: [z.std() for z in context.means])
@@ -199,14 +228,14 @@ def test_metrics() -> None:
     with pytest.raises(ContractBroken, match="metric 'test/drawn' must be the same every time: seed what is drawn"):
         check_metric("test/drawn")
     EXTENSION_METRICS.register("test/many", lambda context: context.labels)
-    with pytest.raises(ContractBroken, match="metric 'test/many' must give one number, got Tensor"):
+    with pytest.raises(ContractBroken, match="metric test/many must be a number, got Tensor of 64 numbers"):
         check_metric("test/many")
     EXTENSION_METRICS.register("test/none", lambda context: float("nan"))
     with pytest.raises(ContractBroken, match="metric 'test/none' must be finite"):
         check_metric("test/none")
     for name, said in (
         ("test/psnr", "must have a name of its own, and hit declares it"),
-        ("ssim", "under a name like"),
+        ("ssim", "under test/… or sample/… of letters, digits and _"),
     ):
         with pytest.raises(ConfigError, match=said):
             EXTENSION_METRICS.register(name, lambda context: 0)
