@@ -1,11 +1,11 @@
 """What every training shares: epochs in an order that the seed gives, timed, checked and told; one step of Adam."""
 
-__all__ = ["Adam", "Epoch", "run_epochs", "shuffled", "take_step"]
+__all__ = ["Adam", "Epoch", "epoch_metrics", "not_finite", "run_epochs", "shuffled", "take_step"]
 
 import inspect
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,6 @@ from torch import Tensor
 from hit.errors import Diverged
 from hit.randomness import generator
 from hit.training.gradient_clipping import GradientClip
-from hit.training.reports import not_finite
 
 
 @dataclass(frozen=True)
@@ -101,3 +100,28 @@ def take_step(optimiser: torch.optim.Optimizer, loss: Tensor, clip: GradientClip
     if clip is not None:
         clip.clip()
     optimiser.step()
+
+
+def epoch_metrics(means: Sequence[float]) -> dict[str, float]:
+    """Means over an epoch's images, of the loss, D and R_1 … R_L, as metrics in schema names."""
+    loss, distortion, *rates = means
+    return {
+        "train/objective": loss,
+        "train/distortion": distortion,
+        "train/rate": sum(rates),
+        "train/elbo": -distortion - sum(rates),
+        **{f"train/rate_{layer}": rate for layer, rate in enumerate(rates, start=1)},
+    }
+
+
+def not_finite(loss: str, epoch: int, epochs: int, setting: str) -> str:
+    """Why a training ends whose loss is not finite.
+
+    Args:
+        loss: name of the metric that is minimised.
+        epoch: counted from 0.
+        epochs: of the whole training.
+        setting: what decides whether it stays finite, in words.
+    """
+    name = loss.removeprefix("train/").replace("_", "-")
+    return f"the training {name} is not finite in epoch {epoch + 1} of {epochs} ({setting})"

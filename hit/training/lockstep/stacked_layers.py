@@ -77,25 +77,23 @@ class OneByOne(StackedLayers):
     name = "one_by_one"
     channels_last = True
 
-    def __init__(self, models: Sequence[nn.Module]) -> None:
-        super().__init__(models)
-        self._gradient = torch.zeros_like(self.weights)
-        for model, row in zip(self.models, self._gradient, strict=True):
-            views = self.layout.views(row)
-            for name, parameter in model.named_parameters():
-                parameter.grad = views[name] if parameter.requires_grad else None
-
     def gradients(self, batches: Batches) -> tuple[Tensor, Tensor]:
-        self._gradient.zero_()
-        totals = []
+        gradients, totals = [], []
         for index, model in enumerate(self.models):
             outcome = model(
                 batches.x[index], tuple(one[index] for one in batches.noise), temperature=batches.temperature
             )
             losses = batches.losses(outcome, *(value[index] for value in batches.inputs))
-            losses.mean().backward()
+            gradients.append(self._gradient(model, losses.mean()))
             totals.append(_totals(losses, outcome))
-        return self._gradient, torch.stack(totals)
+        return torch.stack(gradients), torch.stack(totals)
+
+    def _gradient(self, model: nn.Module, loss: Tensor) -> Tensor:
+        named = dict(model.named_parameters())
+        trained = [name for name, parameter in named.items() if parameter.requires_grad]
+        found = torch.autograd.grad(loss, [named[name] for name in trained], allow_unused=True, materialize_grads=True)
+        still = {name: torch.zeros_like(parameter) for name, parameter in named.items() if name not in trained}
+        return self.layout.row(dict(zip(trained, found, strict=True)) | still)
 
 
 class _Vectorised(StackedLayers):
