@@ -76,7 +76,7 @@ def train_run(
 
 
 def train_job(*, stop: StopRequest, tell: Callable[[str, int], None], **arguments: Any) -> str:
-    """`train_run` as work of `hit.processes.pool.Job`; its run's id.
+    """`train_run` as work of `hit.processes.attempts.Job`; its run's id.
 
     Args:
         stop: told about by SIGTERM and Ctrl-C.

@@ -11,7 +11,7 @@ from typing import Any, Self
 from hit.config import TrainConfig
 from hit.config.parts import DATASETS
 from hit.config.paths import given_path
-from hit.processes.pool import Job, Outcome
+from hit.processes.attempts import Job, Outcome
 from hit.processes.stop import StopRequest
 from hit.schema.experiments import Experiment
 

@@ -18,8 +18,8 @@ from hit.config.options import build
 from hit.config.rates.beta_grid import BetaGrid
 from hit.data import load
 from hit.errors import ConfigError, Unavailable
+from hit.processes.attempts import Outcome
 from hit.processes.identity import process_identity
-from hit.processes.pool import Outcome
 from hit.processes.stop import StopRequest
 from hit.schema import Kind, Tag
 from hit.schema.experiments import Experiment
