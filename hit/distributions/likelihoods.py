@@ -27,7 +27,7 @@ class Likelihood(nn.Module, ABC):
 
     def prepare(self, images: Tensor) -> Tensor:
         """The x that this likelihood models, in [0, 1], from uint8 images."""
-        return images.float().div_(255)
+        return images.to(torch.get_default_dtype()).div_(255)
 
     def restore(self, x: Tensor) -> Tensor:
         """x, or its mean, in the units of the data: images in [0, 1]."""
@@ -61,7 +61,7 @@ class Bernoulli(Likelihood):
         self.discrete = rounds
 
     def prepare(self, images: Tensor) -> Tensor:
-        return (images > 127).float() if self.discrete else super().prepare(images)
+        return (images > 127).to(torch.get_default_dtype()) if self.discrete else super().prepare(images)
 
     def log_prob(self, x: Tensor, output: Tensor) -> Tensor:
         return (x * output - F.softplus(output)).flatten(1).sum(1)

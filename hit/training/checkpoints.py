@@ -4,8 +4,10 @@ __all__ = [
     "adopt_checkpoint",
     "checkpoint_extra",
     "load_checkpoint",
+    "load_state",
     "load_weights",
     "save_checkpoint",
+    "save_state",
     "save_weights",
     "weights_digest",
 ]
@@ -76,7 +78,23 @@ def save_checkpoint(
         for key, value in optimiser.state.get(parameter, {}).items():
             tensors[f"optimiser.{index}.{key}"] = torch.as_tensor(value)
     tensors |= {f"extra.{key}": value for key, value in (extra or {}).items()}
-    _save(path, tensors, {"identity": identity, "epoch": str(epoch)})
+    save_state(path, tensors, epoch=epoch, identity=identity)
+
+
+def save_state(path: Path, state: Mapping[str, Tensor], *, epoch: int, identity: str) -> None:
+    """Write a checkpoint from its tensors: `model.NAME`, `optimiser.INDEX.NAME` and `extra.NAME`. Atomic."""
+    _save(path, state, {"identity": identity, "epoch": str(epoch)})
+
+
+def load_state(path: Path, *, identity: str) -> tuple[dict[str, Tensor], int]:
+    """The tensors of a checkpoint, on the CPU, and how many epochs it has finished: `save_state` inverted.
+
+    Raises:
+        CheckpointError: missing, damaged or of another config.
+    """
+    tensors, metadata = _load(path)
+    _check_identity(path, metadata, identity)
+    return tensors, _epoch(path, metadata)
 
 
 def load_checkpoint(path: Path, model: nn.Module, optimiser: torch.optim.Optimizer, *, identity: str) -> int:
@@ -140,7 +158,7 @@ def _parameters(optimiser: torch.optim.Optimizer) -> list[Tensor]:
     return [parameter for group in optimiser.param_groups for parameter in group["params"]]
 
 
-def _save(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
+def _save(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> None:
     plain = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
     contents = metadata | {"format": _FORMAT}
     contents["digest"] = _digest(plain, contents)

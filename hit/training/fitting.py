@@ -26,6 +26,7 @@ from hit.training.learning_rate import apply_schedule
 from hit.training.loop import Epoch, run_epochs, shuffled, take_step
 from hit.training.objective import gumbel_temperature
 from hit.training.rate_controller import RateController
+from hit.training.reports import epoch_metrics
 
 
 @dataclass(frozen=True)
@@ -169,7 +170,7 @@ def _run_epoch(
             sums += totals
             policy.after_step(totals[2:] / len(x), step, len(x))
         estimate.after_step()
-    return _epoch_metrics(sums / len(order))
+    return epoch_metrics((sums / len(order)).tolist())
 
 
 def _forward(
@@ -186,14 +187,3 @@ def _forward(
         else model(x, noise, temperature=temperature)
     )
     return outcome
-
-
-def _epoch_metrics(means: Tensor) -> dict[str, float]:
-    loss, distortion, *rates = means.tolist()
-    return {
-        "train/objective": loss,
-        "train/distortion": distortion,
-        "train/rate": sum(rates),
-        "train/elbo": -distortion - sum(rates),
-        **{f"train/rate_{layer}": rate for layer, rate in enumerate(rates, start=1)},
-    }

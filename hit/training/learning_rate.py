@@ -1,6 +1,6 @@
 """Adam's step size as a function of the step alone, so that a resumed run needs no memory of it."""
 
-__all__ = ["apply_schedule", "step_size", "warmup_cosine"]
+__all__ = ["apply_schedule", "momentum", "step_size", "warmup_cosine"]
 
 import math
 
@@ -11,6 +11,8 @@ from hit.config import TrainConfig
 #: One cycle, as torch's OneCycleLR by default: the share of steps that rise, and by how much it begins and ends lower.
 _RISE, _BEGIN, _END = 0.3, 25.0, 1e4
 _MOMENTUM_LOW, _MOMENTUM_HIGH = 0.85, 0.95
+#: Adam's by default.
+_MOMENTUM = 0.9
 #: The share of steps in which a classifier's step size rises.
 _WARM_UP = 0.1
 
@@ -40,9 +42,14 @@ def apply_schedule(optimiser: torch.optim.Optimizer, config: TrainConfig, step: 
         return
     for group in optimiser.param_groups:
         group["lr"] = step_size(config.schedule, config.learning_rate, step, steps)
-        if config.schedule == "one_cycle":
-            momentum = _cycle(step, steps, _MOMENTUM_HIGH, _MOMENTUM_LOW, _MOMENTUM_HIGH)
-            group["betas"] = (momentum, *group["betas"][1:])
+        group["betas"] = (momentum(config.schedule, step, steps), *group["betas"][1:])
+
+
+def momentum(schedule: str, step: int, steps: int) -> float:
+    """What is left of Adam's first moment after `step` (counted from 0) of `steps`."""
+    if schedule != "one_cycle":
+        return _MOMENTUM
+    return _cycle(step, steps, _MOMENTUM_HIGH, _MOMENTUM_LOW, _MOMENTUM_HIGH)
 
 
 def warmup_cosine(step: int, steps: int) -> float:

@@ -13,6 +13,7 @@ from torch import Tensor
 from hit.errors import Diverged
 from hit.randomness import generator
 from hit.training.gradient_clipping import GradientClip
+from hit.training.reports import not_finite
 
 
 @dataclass(frozen=True)
@@ -57,8 +58,7 @@ def run_epochs(
         metrics = run_epoch(epoch)
         metrics["train/seconds"] = time.perf_counter() - started
         if not math.isfinite(metrics[loss]):
-            name = loss.removeprefix("train/").replace("_", "-")
-            raise Diverged(f"the training {name} is not finite in epoch {epoch + 1} of {epochs.stop} ({setting})")
+            raise Diverged(not_finite(loss, epoch, epochs.stop, setting))
         on_epoch(Epoch(epoch + 1, metrics))
     return metrics
 

@@ -4,8 +4,10 @@ __all__ = [
     "ControllerState",
     "RateController",
     "initial_state",
+    "integral_gain",
     "log_betas",
     "next_state",
+    "pressures",
     "saturated",
     "strength",
 ]
@@ -107,13 +109,18 @@ def strength(
     return quick * settled * min(1.0, max(0, step - begun + 1) / RAMP_STEPS) * min(1.0, step_share / SLOW)
 
 
+def integral_gain(step: int, steps: int) -> float:
+    """Nepers that log β moves by for good for an error of one neper, at `step` (counted from 0) of `steps`."""
+    return INTEGRAL_GAIN * (SWIFT if step >= SWIFT_FROM * steps else 1.0)
+
+
 def next_state(
     plan: ControllerPlan,
     state: ControllerState,
     rates: Tensor,
-    strength: float = 1.0,
+    strength: float | Tensor = 1.0,
     weight: float = 1.0,
-    integral_gain: float = INTEGRAL_GAIN,
+    integral_gain: float | Tensor = INTEGRAL_GAIN,
 ) -> ControllerState:
     """The state after a batch: a proportional-integral controller of log β on errors log(R / target).
 
@@ -195,6 +202,11 @@ class RateController:
         steps_per_epoch: batches an epoch.
         device: where the model is.
 
+    Attributes:
+        plan: what is controlled.
+        state: what it remembers.
+        begun: step at which it begins to act.
+
     Raises:
         ConfigError: the config has no rate targets.
     """
@@ -206,7 +218,7 @@ class RateController:
         self._steps = config.epochs * steps_per_epoch
         # A ladder's warm-up weighs no rate at first: what the rates are then says nothing of β.
         warm = next(epoch for epoch in range(config.epochs) if warmup_factor(config, epoch) == 1)
-        self._begun = warm * steps_per_epoch
+        self.begun = warm * steps_per_epoch
 
     @property
     def betas(self) -> Tensor:
@@ -221,8 +233,8 @@ class RateController:
     def update(self, rates: Tensor, step: int, images: int) -> None:
         """Learn of the mean rates (L,) of the batch of `step`, counted from 0."""
         share = step_size(self._config.schedule, 1.0, step, self._steps)
-        now = strength(step, self._begun, share, self._steps, self._config.learning_rate)
-        gain = INTEGRAL_GAIN * (SWIFT if step >= SWIFT_FROM * self._steps else 1.0)
+        now = strength(step, self.begun, share, self._steps, self._config.learning_rate)
+        gain = integral_gain(step, self._steps)
         self.state = next_state(self.plan, self.state, rates, now, images / self._config.batch_size, gain)
 
     def pressures(self, rates: Tensor) -> Tensor:

@@ -1,0 +1,194 @@
+"""Which β weigh the rates of many models at once: what `hit.training.beta_policies` is for one."""
+
+__all__ = ["StackedBeta", "StackedControlledBeta", "StackedFixedBeta", "stack_policies"]
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+
+import torch
+from torch import Tensor
+
+from hit.config import TrainConfig
+from hit.models import Pass
+from hit.training.beta_policies import BetaPolicy, ControlledBeta
+from hit.training.controller_plan import ControllerPlan
+from hit.training.learning_rate import step_size
+from hit.training.objective import objective, warmup_factor
+from hit.training.rate_controller import (
+    ControllerState,
+    integral_gain,
+    log_betas,
+    next_state,
+    pressures,
+    strength,
+)
+
+
+class StackedBeta(ABC):
+    """Which β weigh the rates of M models. Its tensors keep their memory: they are changed in place.
+
+    Args:
+        policies: of each model alone; they are told how each epoch ended.
+        configs: of each model.
+        device: where the models are.
+    """
+
+    def __init__(
+        self, policies: Sequence[BetaPolicy], configs: Sequence[TrainConfig], device: torch.device | str
+    ) -> None:
+        self.policies = tuple(policies)
+        self._configs = tuple(configs)
+        self._warmth = torch.ones(len(configs), dtype=torch.float64, device=device)
+
+    def begin_epoch(self, epoch: int) -> None:
+        """An epoch, counted from 0, begins."""
+        for policy in self.policies:
+            policy.begin_epoch(epoch)
+        self._warmth.copy_(
+            torch.tensor([warmup_factor(config, epoch) for config in self._configs], dtype=torch.float64)
+        )
+
+    def step_numbers(self, steps: range, whole: int) -> Tensor:
+        """What the policy knows of steps by their number alone, steps × M × anything, float64, on the CPU.
+
+        Args:
+            steps: of an epoch, counted from 0 over the whole training.
+            whole: steps of the whole training.
+        """
+        return torch.zeros(len(steps), len(self._configs), 0, dtype=torch.float64)
+
+    @abstractmethod
+    def inputs(self) -> tuple[Tensor, ...]:
+        """What `losses` takes of every model, each M × anything."""
+
+    @abstractmethod
+    def losses(self, outcome: Pass, *inputs: Tensor) -> Tensor:
+        """What one model minimises of every image of a batch, (batch,).
+
+        Args:
+            outcome: one pass of the batch.
+            inputs: the model's rows of `inputs()`.
+        """
+
+    def after_step(self, rates: Tensor, numbers: Tensor, weight: float) -> None:  # noqa: B027 - most have no use for it
+        """A step was made.
+
+        Args:
+            rates: R_1 … R_L of the batches, mean nats per image, (M, L).
+            numbers: the step's of `step_numbers`, M × anything.
+            weight: size of the batches relative to whole ones.
+        """
+
+    def hand_back(self, frozen: Sequence[bool]) -> None:  # noqa: B027 - most have no state
+        """Give each model's policy its state, but those of frozen ones."""
+
+    def take_over(self, index: int, tensors: Mapping[str, Tensor]) -> None:
+        """Take one model's state from tensors of a checkpoint."""
+        self.policies[index].restore(tensors)
+
+
+class StackedFixedBeta(StackedBeta):
+    """β of each config, from the first step to the last."""
+
+    def __init__(
+        self, policies: Sequence[BetaPolicy], configs: Sequence[TrainConfig], device: torch.device | str
+    ) -> None:
+        super().__init__(policies, configs, device)
+        self._asked = torch.tensor([config.betas for config in configs], device=device)
+        self._betas = self._asked.clone()
+
+    def begin_epoch(self, epoch: int) -> None:
+        super().begin_epoch(epoch)
+        self._betas.copy_(self._asked * self._warmth.to(self._asked.dtype)[:, None])
+
+    def inputs(self) -> tuple[Tensor, ...]:
+        return (self._betas,)
+
+    def losses(self, outcome: Pass, *inputs: Tensor) -> Tensor:
+        return objective(outcome, inputs[0])
+
+
+class StackedControlledBeta(StackedBeta):
+    """β that each model's controller moves until its rates meet its targets.
+
+    The targets of all models are of the same layers, groups or total.
+    """
+
+    policies: tuple[ControlledBeta, ...]
+
+    def __init__(
+        self, policies: Sequence[ControlledBeta], configs: Sequence[TrainConfig], device: torch.device | str
+    ) -> None:
+        super().__init__(policies, configs, device)
+        plans = [policy.controller.plan for policy in policies]
+        self._ends = plans[0].ends
+        assert all(plan.ends == self._ends for plan in plans)
+        self._plans = tuple(torch.stack([getattr(plan, name) for plan in plans]) for name in _PLAN)
+        states = [policy.controller.state for policy in policies]
+        self._states = tuple(torch.stack([getattr(state, name) for state in states]) for name in _STATE)
+
+    def step_numbers(self, steps: range, whole: int) -> Tensor:
+        numbers = [
+            [self._strength_and_gain(index, step, whole) for index in range(len(self._configs))] for step in steps
+        ]
+        return torch.tensor(numbers, dtype=torch.float64)
+
+    def inputs(self) -> tuple[Tensor, ...]:
+        return (self._warmth.float(), *self._plans, *self._states)
+
+    def losses(self, outcome: Pass, *inputs: Tensor) -> Tensor:
+        warmth, plan, state = self._parted(*inputs)
+        rates = torch.stack([rate.detach().mean() for rate in outcome.rates])
+        betas = log_betas(plan, state).exp().float() * warmth
+        return objective(outcome, betas + warmth * pressures(plan, state, rates).float())
+
+    def after_step(self, rates: Tensor, numbers: Tensor, weight: float) -> None:
+        def following(rates: Tensor, numbers: Tensor, *inputs: Tensor) -> tuple[Tensor, ...]:
+            _, plan, state = self._parted(*inputs)
+            after = next_state(plan, state, rates, numbers[0], weight, numbers[1])
+            return tuple(getattr(after, name) for name in _STATE)
+
+        for own, after in zip(self._states, torch.func.vmap(following)(rates, numbers, *self.inputs()), strict=True):
+            own.copy_(after)
+
+    def hand_back(self, frozen: Sequence[bool]) -> None:
+        for policy, out, *own in zip(self.policies, frozen, *self._states, strict=True):
+            if not out:
+                policy.controller.state = ControllerState(*(value.clone() for value in own))
+
+    def take_over(self, index: int, tensors: Mapping[str, Tensor]) -> None:
+        super().take_over(index, tensors)
+        self.adopt(index)
+
+    def adopt(self, index: int) -> None:
+        """Take what an epoch's end has made of one model's state."""
+        state = self.policies[index].controller.state
+        for own, name in zip(self._states, _STATE, strict=True):
+            own[index].copy_(getattr(state, name))
+
+    def _parted(self, *inputs: Tensor) -> tuple[Tensor, ControllerPlan, ControllerState]:
+        warmth, *rest = inputs
+        return warmth, ControllerPlan(self._ends, *rest[: len(_PLAN)]), ControllerState(*rest[len(_PLAN) :])
+
+    def _strength_and_gain(self, index: int, step: int, whole: int) -> tuple[float, float]:
+        config = self._configs[index]
+        share = step_size(config.schedule, 1.0, step, whole)
+        begun = self.policies[index].controller.begun
+        return strength(step, begun, share, whole, config.learning_rate), integral_gain(step, whole)
+
+
+#: Fields that are tensors.
+_PLAN = [entry.name for entry in fields(ControllerPlan) if entry.name != "ends"]
+_STATE = [entry.name for entry in fields(ControllerState)]
+
+
+def stack_policies(
+    policies: Sequence[BetaPolicy], configs: Sequence[TrainConfig], device: torch.device | str
+) -> StackedBeta:
+    """The policies of M models, all of one kind, as one."""
+    controlled = [policy for policy in policies if isinstance(policy, ControlledBeta)]
+    if controlled:
+        assert len(controlled) == len(policies)
+        return StackedControlledBeta(controlled, configs, device)
+    return StackedFixedBeta(policies, configs, device)

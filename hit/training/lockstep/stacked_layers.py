@@ -1,0 +1,183 @@
+"""How the layers of many models are computed at once: what differs is time and memory, never more than rounding."""
+
+__all__ = ["STRATEGIES", "Batches", "GroupedConvolutions", "OneByOne", "StackedLayers", "UnfoldedConvolutions"]
+
+import copy
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from hit.models import Pass
+from hit.models.transposed import TransposedConvolution
+from hit.training.lockstep.parameters import ParameterLayout
+from hit.training.lockstep.unfolded import unfolded
+
+#: What a model minimises of every image of a batch: of its pass, and of what its β policy has for it.
+Losses = Callable[..., Tensor]
+
+
+@dataclass(frozen=True)
+class Batches:
+    """A batch a model, and what its losses depend on.
+
+    Attributes:
+        x: prepared images, M × batch × example.
+        noise: of every layer, M × batch × latent shape.
+        inputs: what `losses` takes of every model beside its pass, M × anything.
+        losses: what a model minimises of every image, (batch,).
+        temperature: of a categorical z_L, one number; None: there is none.
+    """
+
+    x: Tensor
+    noise: tuple[Tensor, ...]
+    inputs: tuple[Tensor, ...]
+    losses: Losses
+    temperature: Tensor | None = None
+
+
+class StackedLayers(ABC):
+    """M models whose parameters are the rows of one matrix.
+
+    The models' own parameters are views of their rows, so that each of them can be used alone at any time.
+
+    Args:
+        models: of one architecture, on one device.
+
+    Attributes:
+        name: as it is remembered.
+        models: the same.
+        layout: where parameters lie.
+        weights: M × P.
+    """
+
+    name: str
+    channels_last = False
+
+    def __init__(self, models: Sequence[nn.Module]) -> None:
+        self.models = tuple(models)
+        self.layout = ParameterLayout(self.models[0], channels_last=self.channels_last)
+        rows = [self.layout.row(dict(model.named_parameters())) for model in self.models]
+        self.weights = torch.stack(rows)
+        for model, row in zip(self.models, self.weights, strict=True):
+            views = self.layout.views(row)
+            for name, parameter in model.named_parameters():
+                parameter.data = views[name]
+
+    @abstractmethod
+    def gradients(self, batches: Batches) -> tuple[Tensor, Tensor]:
+        """The gradients of the mean losses, M × P, and sums over the batches, M × (2 + L): loss, D, R_1 … R_L."""
+
+
+class OneByOne(StackedLayers):
+    """One model after the other, as each is computed alone."""
+
+    name = "one_by_one"
+    channels_last = True
+
+    def __init__(self, models: Sequence[nn.Module]) -> None:
+        super().__init__(models)
+        self._gradient = torch.zeros_like(self.weights)
+        for model, row in zip(self.models, self._gradient, strict=True):
+            views = self.layout.views(row)
+            for name, parameter in model.named_parameters():
+                parameter.grad = views[name] if parameter.requires_grad else None
+
+    def gradients(self, batches: Batches) -> tuple[Tensor, Tensor]:
+        self._gradient.zero_()
+        totals = []
+        for index, model in enumerate(self.models):
+            outcome = model(
+                batches.x[index], tuple(one[index] for one in batches.noise), temperature=batches.temperature
+            )
+            losses = batches.losses(outcome, *(value[index] for value in batches.inputs))
+            losses.mean().backward()
+            totals.append(_totals(losses, outcome))
+        return self._gradient, torch.stack(totals)
+
+
+class _Vectorised(StackedLayers):
+    """All models at once, by `torch.func.vmap` over one of them."""
+
+    def __init__(self, models: Sequence[nn.Module]) -> None:
+        super().__init__(models)
+        self._template = self.vectorisable(copy.deepcopy(self.models[0])).train()
+        self._trained = {name: one.requires_grad for name, one in self.models[0].named_parameters()}
+
+    @abstractmethod
+    def vectorisable(self, model: nn.Module) -> nn.Module:
+        """A model whose layers `vmap` takes, in place, with the same parameters."""
+
+    def gradients(self, batches: Batches) -> tuple[Tensor, Tensor]:
+        weights = self.weights.detach().requires_grad_()
+        named = {
+            name: value if self._trained[name] else value.detach() for name, value in self.layout.views(weights).items()
+        }
+
+        def one(named: dict[str, Tensor], x: Tensor, noise: tuple[Tensor, ...], *inputs: Tensor) -> tuple[Tensor, ...]:
+            outcome: Pass = torch.func.functional_call(
+                self._template, named, (x, noise), {"temperature": batches.temperature}
+            )
+            losses = batches.losses(outcome, *inputs)
+            return losses.mean(), _totals(losses, outcome)
+
+        losses, totals = torch.func.vmap(one)(named, batches.x, batches.noise, *batches.inputs)
+        (gradient,) = torch.autograd.grad(losses.sum(), weights)
+        return gradient, totals
+
+
+class GroupedConvolutions(_Vectorised):
+    """Convolutions of all models as one with a group a model, matrix products as batched ones."""
+
+    name = "grouped"
+
+    def vectorisable(self, model: nn.Module) -> nn.Module:
+        return _replaced(model, {TransposedConvolution: _plain_transposed})
+
+
+class UnfoldedConvolutions(_Vectorised):
+    """Convolutions as batched products of matrices, of unfolded maps and weights."""
+
+    name = "unfolded"
+
+    def vectorisable(self, model: nn.Module) -> nn.Module:
+        return _replaced(model, {nn.Conv2d: unfolded, nn.ConvTranspose2d: unfolded, TransposedConvolution: unfolded})
+
+
+#: By name.
+STRATEGIES: dict[str, type[StackedLayers]] = {
+    one.name: one for one in (OneByOne, GroupedConvolutions, UnfoldedConvolutions)
+}
+
+
+def _totals(losses: Tensor, outcome: Pass) -> Tensor:
+    numbers = [losses.sum(), outcome.distortion.sum(), *(rate.sum() for rate in outcome.rates)]
+    return torch.stack(numbers).detach()
+
+
+def _replaced(model: nn.Module, makers: dict[type[nn.Module], Callable[..., nn.Module]]) -> nn.Module:
+    for name, module in list(model.named_modules()):
+        maker = makers.get(type(module))
+        if maker is not None:
+            model.set_submodule(name, maker(module))
+    return model
+
+
+def _plain_transposed(layer: TransposedConvolution) -> nn.Module:
+    """torch's own, whose kernels `vmap` knows."""
+    plain = nn.ConvTranspose2d(
+        layer.in_channels,
+        layer.out_channels,
+        layer.kernel_size,  # type: ignore[arg-type]
+        layer.stride,  # type: ignore[arg-type]
+        layer.padding,  # type: ignore[arg-type]
+        layer.output_padding,  # type: ignore[arg-type]
+        layer.groups,
+        layer.bias is not None,
+        layer.dilation,  # type: ignore[arg-type]
+        device="meta",
+    )
+    plain.weight, plain.bias = layer.weight, layer.bias
+    return plain
