@@ -57,7 +57,6 @@ class MemberRun:
         self.member = member
         self.fitted: FitResult | None = None
         self.epochs = 0
-        #: Where it goes on from: a checkpoint's tensors before its first epoch here, else what the file holds.
         self._life = ExitStack()
         self.training = self._life.enter_context(begun)
         try:
@@ -67,6 +66,7 @@ class MemberRun:
             self.end(error)
             raise
         weights = self.training.model.state_dict() if not self.epochs else {}
+        #: What it begins with, until there is a checkpoint.
         self._first = {name: value.detach().cpu().clone() for name, value in weights.items()}
 
     @property
@@ -107,7 +107,10 @@ class MemberRun:
     def end(self, error: BaseException | None) -> tuple[RunOutcome, str]:
         """End its run as the error says, and wait until its store has everything; how it ended, and why or which."""
         try:
-            self._life.__exit__(None if error is None else type(error), error, error and error.__traceback__)
+            if error is None:
+                self._life.close()
+            else:
+                self._life.__exit__(type(error), error, error.__traceback__)
         except Exception as another:
             error = another
         return (RunOutcome.FINISHED, self.training.run.run_id) if error is None else how_it_ended(error)
