@@ -15,7 +15,6 @@ from hit.delivery.local_state import state_folder
 from hit.errors.run_outcomes import RunOutcome
 from hit.evaluation.data_needs import check_groups, check_metrics
 from hit.models import check_fit, check_memory, check_values
-from hit.processes.cpus import worker_count
 from hit.processes.devices import select_device
 from hit.processes.stop import StopRequest
 from hit.runs.datasets import load_once
@@ -27,7 +26,7 @@ from hit.tracking import RunWriter
 from hit.ui.run_names import command_name
 from sweeps.drivers.build import build_driver, check_logged, find_rates
 from sweeps.drivers.driver import Driver
-from sweeps.launchers import build_launcher, check_launcher
+from sweeps.launchers import build_launcher, check_launcher, settle_launcher, worker_processes
 from sweeps.scheduler.budget import Budget
 from sweeps.scheduler.context import SweepResult, SweepSetting
 from sweeps.scheduler.loop import run_sweep
@@ -97,6 +96,7 @@ class Sweep:
         surface = find_rates(request.choice, Store(), experiment, dataset.digest)
         driver = build_driver(request.choice, dataset.digest, surface)
         running = replace(running, early_stopping=str(rules))
+        running = settle_launcher(running, base, dataset, options.driver, options.workers)
         params = own | asdict(request.choosing) | asdict(running) | dict(request.axes) | model_params
         best = request.choice.objectives[0].name if request.choice.objectives else SweepSetting.best
         definition = definition_hash(request.choice, str(rules), dataset.digest)
@@ -111,11 +111,13 @@ class Sweep:
         """
         sweep.params(self.params)
         folder = state_folder(self.base)
-        workers = (
-            worker_count(self.options.workers)
-            if self.driver.wanted is None
-            else min(worker_count(self.options.workers), max(1, self.driver.wanted))
-        )
+        workers = worker_processes(self.running, self.base, self.options.workers)
+        if self.driver.wanted is not None:
+            workers = min(workers, max(1, self.driver.wanted))
+        if self.running.launcher == "lockstep":
+            device = "GPU" if select_device(self.base.device).type == "cuda" else "CPU"
+            by = "" if workers == 1 else f" by {workers} processes"
+            _LOG.info(f"sweep: models are trained together on the {device}{by} (launcher=lockstep; pool: one by one)")
         setting = SweepSetting(
             experiment=sweep.experiment,
             folder=folder,

@@ -92,7 +92,7 @@ def lock_run(folder: Path) -> FileLock:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / LOCK, timeout=0)
+        lock = FileLock(folder / LOCK, timeout=0, thread_local=False)  # the runs of a block end in threads of their own
         lock.acquire()
     except Timeout:
         raise

@@ -5,7 +5,8 @@ __all__ = ["run_jobs"]
 from collections.abc import Iterator, Sequence
 
 from hit.errors.run_outcomes import RunOutcome
-from hit.processes.pool import Job, Outcome, WorkerPool, attempt
+from hit.processes.attempts import Job, Outcome, attempt
+from hit.processes.pool import WorkerPool
 from hit.processes.stop import StopRequest
 
 

@@ -1,6 +1,6 @@
 """A pool of long-lived worker processes that divide the machine's threads."""
 
-__all__ = ["Job", "Outcome", "Patience", "WorkerPool", "attempt"]
+__all__ = ["Patience", "WorkerPool"]
 
 import contextlib
 import multiprocessing
@@ -10,19 +10,18 @@ import signal
 import sys
 import threading
 import time
-import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from typing import Any, Literal
+from typing import Any
 
 from hit.errors import EndsWork
 from hit.errors.redaction import redact
 from hit.errors.run_outcomes import RunOutcome
+from hit.processes.attempts import Job, Outcome, attempt
 from hit.processes.cpus import threads_of_each
 from hit.processes.main_guard import check_main_guard
-from hit.processes.memory import as_refusal
 from hit.processes.setup import keep_freed_memory, lines_are_shown, show_lines, worker_variables
 from hit.processes.stop import SIGNALS, StopRequest, signals_held_back
 
@@ -41,43 +40,11 @@ _STOP_SECONDS, _HURRIED_SECONDS = 90.0, 5.0
 _POLL_SECONDS = 0.2
 
 
-@dataclass(frozen=True)
-class Job:
-    """One piece of work for a worker.
-
-    Attributes:
-        identity: tells it from others.
-        work: a function of a module, called with the arguments, `stop` (a StopRequest to be checked) and `tell`
-            (to be told what it is doing, and of how many epochs are done); what it returns goes into the outcome.
-        arguments: its keyword arguments.
-    """
-
-    identity: str
-    work: Callable[..., str]
-    arguments: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a worker says of its job.
-
-    Attributes:
-        job: which.
-        state: progress, or how it ended.
-        text: what it is doing, what the work returned, or why it failed.
-        epoch: epochs done.
-    """
-
-    job: Job
-    state: RunOutcome | Literal["progress"]
-    text: str = ""
-    epoch: int = 0
-
-
 @dataclass
 class _Worker:
     process: BaseProcess
     pipe: Connection
+    own: Mapping[str, str]
     job: Job | None = None
 
 
@@ -89,16 +56,17 @@ class WorkerPool:
     Args:
         workers: how many processes.
         threads: CPU threads of each; 0 divides those of this machine.
+        own: further environment variables of each worker; none: no worker has any.
 
     Raises:
         UserError: the workers would run the script again that starts them (`hit.processes.main_guard`).
     """
 
-    def __init__(self, workers: int, threads: int = 0) -> None:
+    def __init__(self, workers: int, threads: int = 0, own: Sequence[Mapping[str, str]] = ()) -> None:
         check_main_guard("a pool of workers")
         self._context = _context()
         self._threads = threads_of_each(workers, threads)
-        self._workers = [self._start() for _ in range(workers)]
+        self._workers = [self._start(variables) for variables in own or [{}] * workers]
 
     def __enter__(self) -> "WorkerPool":
         return self
@@ -128,7 +96,7 @@ class WorkerPool:
             except (EOFError, OSError):
                 yield from self._replace(worker)
                 continue
-            if outcome.state != "progress":
+            if outcome.is_last:
                 worker.job = None
             yield outcome
 
@@ -148,7 +116,7 @@ class WorkerPool:
         patience = Patience(hurried, self._hurry)
         for worker in self._workers:
             if worker.job is not None:
-                ended.append(_await_end(worker.pipe, worker.job, patience))
+                ended += _await_end(worker.pipe, worker.job, patience)
             worker.pipe.close()
             while worker.process.is_alive() and patience.left() > 0:
                 worker.process.join(min(_POLL_SECONDS, patience.left()))
@@ -164,9 +132,9 @@ class WorkerPool:
             if worker.job is not None and worker.process.is_alive() and worker.process.pid is not None:
                 os.kill(worker.process.pid, signal.SIGINT)
 
-    def _start(self) -> _Worker:
+    def _start(self, own: Mapping[str, str]) -> _Worker:
         ours, theirs = self._context.Pipe()
-        variables = worker_variables(self._threads)
+        variables = worker_variables(self._threads) | dict(own)
         before = {name: os.environ.get(name) for name in variables}
         # Read by OpenMP and BLAS when they are loaded, so it must stand before the process starts.
         os.environ.update(variables)
@@ -181,12 +149,12 @@ class WorkerPool:
                 if value is not None:
                     os.environ[name] = value
         theirs.close()
-        return _Worker(process, ours)
+        return _Worker(process, ours, own)
 
     def _replace(self, worker: _Worker) -> Iterator[Outcome]:
         worker.pipe.close()
         worker.process.join()
-        self._workers[self._workers.index(worker)] = self._start()
+        self._workers[self._workers.index(worker)] = self._start(worker.own)
         if worker.job is not None:
             yield Outcome(worker.job, RunOutcome.LOST, f"its worker died (exit code {worker.process.exitcode})")
 
@@ -221,16 +189,20 @@ def _told(said: Outcome | str, job: Job | None) -> Outcome:
     return Outcome(job, RunOutcome.FAILED, said)
 
 
-def _await_end(pipe: Connection, job: Job, patience: Patience) -> Outcome:
+def _await_end(pipe: Connection, job: Job, patience: Patience) -> list[Outcome]:
+    """How a job ended, and its parts before it."""
+    ended: list[Outcome] = []
     while (left := patience.left()) > 0:
         try:
             if pipe.poll(min(_POLL_SECONDS, left)):
                 outcome = _told(pipe.recv(), job)
                 if outcome.state != "progress":
-                    return outcome
+                    ended.append(outcome)
+                if outcome.is_last:
+                    return ended
         except (EOFError, OSError):
             break
-    return Outcome(job, RunOutcome.LOST, "its worker died or did not stop")
+    return [*ended, Outcome(job, RunOutcome.LOST, "its worker died or did not stop")]
 
 
 def _context() -> Any:
@@ -275,25 +247,3 @@ def _stop_with_parent(stop: StopRequest) -> None:
     assert parent is not None
     multiprocessing.connection.wait([parent.sentinel])
     stop.request()
-
-
-def attempt(job: Job, stop: StopRequest, tell: Callable[[Outcome], None]) -> Outcome:
-    """Do a job and say what came of it, whatever that is.
-
-    Args:
-        job: what to do.
-        stop: handed on to it.
-        tell: told of its progress.
-    """
-
-    def say(doing: str, epoch: int = 0) -> None:
-        tell(Outcome(job, "progress", doing, epoch))
-
-    try:
-        return Outcome(job, RunOutcome.FINISHED, job.work(**job.arguments, stop=stop, tell=say))
-    except EndsWork as error:
-        return Outcome(job, error.outcome, str(error))
-    except KeyboardInterrupt:  # a second Ctrl-C
-        return Outcome(job, RunOutcome.INTERRUPTED, "interrupted")
-    except Exception as error:
-        return Outcome(job, RunOutcome.FAILED, redact(str(as_refusal(error) or traceback.format_exc())))

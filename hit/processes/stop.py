@@ -42,6 +42,7 @@ class StopRequest:
         self._signal = 0
         self._hurried_at = 0.0
         self._whole = 0
+        self._counting = threading.Lock()
         self._held_back = False
         self._terminals: list[int] = []
         self._previous: dict[int, Any] = {}
@@ -84,16 +85,20 @@ class StopRequest:
 
     @contextlib.contextmanager
     def whole(self, *, ends: bool = False) -> Iterator[None]:
-        """Work of the main thread that a second Ctrl-C does not cut in half: it interrupts once the work is done.
+        """Work that a second Ctrl-C does not cut in half: it interrupts once the work is done.
+
+        Several threads may be at work that `ends`; other work is the main thread's.
 
         Args:
             ends: the work is what Ctrl-C asks for, an end; it is hurried, and nothing interrupts afterwards.
         """
-        self._whole += 1
+        with self._counting:
+            self._whole += 1
         try:
             yield
         finally:
-            self._whole -= 1
+            with self._counting:
+                self._whole -= 1
         if not self._whole:
             held_back, self._held_back = self._held_back, False
             if held_back and not ends:

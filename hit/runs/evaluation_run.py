@@ -18,9 +18,9 @@ from hit.errors import StoreError, shown
 from hit.errors.run_outcomes import RunOutcome
 from hit.evaluation.data_needs import check_groups, left_out
 from hit.models import HierarchicalVAE, build_model, check_fit
+from hit.processes.attempts import Job, Outcome
 from hit.processes.devices import select_device, set_threads
 from hit.processes.jobs import run_jobs
-from hit.processes.pool import Job, Outcome
 from hit.processes.stop import StopRequest
 from hit.runs.datasets import load_once
 from hit.runs.measurement import (
@@ -206,7 +206,7 @@ def _evaluate(
     tell: Callable[[str], None],
     **options: Any,
 ) -> str:
-    """`evaluate_run` for a worker process (`hit.processes.pool.Job`); what came of it in a line."""
+    """`evaluate_run` for a worker process (`hit.processes.attempts.Job`); what came of it in a line."""
     tell("measuring")
     store = Store(uri)
     measured = evaluate_run(store, Candidate(store.run(run_id), groups), stop=stop, **options)

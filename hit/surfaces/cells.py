@@ -16,9 +16,9 @@ from hit.errors import Diverged, RunDeleted, StoreError
 from hit.errors.run_outcomes import RunOutcome
 from hit.models import build_model
 from hit.models.surface_model import SurfaceModel, condition_on_betas, fold
+from hit.processes.attempts import Job
 from hit.processes.devices import select_device, set_threads
 from hit.processes.jobs import run_jobs
-from hit.processes.pool import Job
 from hit.processes.stop import StopRequest
 from hit.runs.datasets import load_once
 from hit.runs.measurement import measure_run
@@ -114,7 +114,7 @@ def measure_cell(
     stop: StopRequest,
     tell: Callable[[str, int], None],
 ) -> str:
-    """Read one cell off and measure it in a run of its own (work of `hit.processes.pool.Job`); its run's id."""
+    """Read one cell off and measure it in a run of its own (work of `hit.processes.attempts.Job`); its run's id."""
     set_threads(cell.threads)
     device = select_device(cell.device)
     dataset = load_once(cell.dataset, cell.data_root, device, cell.crop, cell.label)

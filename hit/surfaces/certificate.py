@@ -15,8 +15,8 @@ from hit.errors.run_outcomes import RunOutcome
 from hit.evaluation import evaluate_model
 from hit.evaluation.rate_inversion import OutsideSurface, betas_for
 from hit.models.surface_model import SurfaceModel, fold
+from hit.processes.attempts import Job
 from hit.processes.jobs import run_jobs
-from hit.processes.pool import Job
 from hit.processes.stop import StopRequest
 from hit.runs.collapse import COLLAPSED_BELOW
 from hit.runs.model_run import RunRequest

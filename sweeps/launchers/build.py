@@ -1,12 +1,13 @@
 """From a launcher's name to the launcher."""
 
-__all__ = ["build_launcher", "check_launcher", "inline", "pool", "project", "ray"]
+__all__ = ["build_launcher", "check_launcher", "inline", "lockstep", "pool", "project", "ray"]
 
 from pathlib import Path
 
 from hit.errors import ConfigError, shown
 from sweeps.launchers.inline import InlineLauncher
 from sweeps.launchers.launcher import Launcher
+from sweeps.launchers.lockstep import MOST, LockstepLauncher
 from sweeps.launchers.pool import PoolLauncher
 from sweeps.launchers.project import ProjectLauncher
 from sweeps.spec.launch_options import RunningOptions
@@ -22,6 +23,8 @@ def check_launcher(options: RunningOptions) -> None:
     """
     if options.ray_address and options.launcher != "ray":
         raise ConfigError(f"ray_address must be empty unless launcher=ray, got {shown(options.ray_address)}")
+    if options.block and options.launcher not in ("auto", "lockstep"):
+        raise ConfigError(f"block must be 0 unless launcher=lockstep, got {options.block}")
     if options.launcher == "ray":
         from sweeps.launchers.ray_cluster import check_ray
 
@@ -47,8 +50,13 @@ def build_launcher(options: RunningOptions, workers: int, folder: Path, threads:
 
 
 def pool(options: RunningOptions, workers: int, folder: Path, threads: int) -> Launcher:
-    """`launcher=pool`."""
+    """`launcher=pool`, and `auto` where nobody has settled it."""
     return PoolLauncher(workers, threads)
+
+
+def lockstep(options: RunningOptions, workers: int, folder: Path, threads: int) -> Launcher:
+    """`launcher=lockstep`."""
+    return LockstepLauncher(workers, options.block or MOST, threads)
 
 
 def inline(options: RunningOptions, workers: int, folder: Path, threads: int) -> Launcher:

@@ -6,7 +6,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterator
 
-from hit.processes.pool import Outcome, attempt
+from hit.processes.attempts import Outcome, attempt
 from hit.processes.stop import StopRequest
 from sweeps.launchers.launcher import Launcher, Training
 

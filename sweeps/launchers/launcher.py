@@ -1,19 +1,22 @@
 """What every launcher is: a place where models are trained, a few at a time."""
 
-__all__ = ["Launcher", "Training", "train"]
+__all__ = ["Launcher", "Training", "train", "watch_of"]
 
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from hit.config import TrainConfig
 from hit.config.parts import DATASETS
 from hit.config.paths import given_path
-from hit.processes.pool import Job, Outcome
+from hit.processes.attempts import Job, Outcome
 from hit.processes.stop import StopRequest
 from hit.schema.experiments import Experiment
+
+if TYPE_CHECKING:
+    from hit.training.loop import Epoch
 
 
 @dataclass(frozen=True)
@@ -109,19 +112,26 @@ def train(
 ) -> str:
     """Train one model (`hit.runs.training_run.train_job`), watched by the rules that may end it early; its run's id."""
     # In the worker: torch and MLflow take seconds to import.
-    from hit.config.early_stopping import EarlyStopping
     from hit.runs.model_run import RunRequest
-    from hit.runs.pruning import early_stopper
     from hit.runs.training_run import train_job
 
-    options: dict[str, Any] = {}
-    if early_stopping:
-        options["watch"] = early_stopper(EarlyStopping.parse(early_stopping, config.layers), config, experiment, uri)
     return train_job(
         config=config,
         request=RunRequest(experiment=experiment, run_id=run_id, sweep=sweep, exclusive=True),
         uri=uri,
         stop=stop,
         tell=tell,
-        **options,
+        watch=watch_of(early_stopping, config, experiment, uri),
     )
+
+
+def watch_of(
+    early_stopping: str, config: TrainConfig, experiment: str | Experiment, uri: str
+) -> "Callable[[str, Epoch], None]":
+    """What a model's run is to show every epoch to: the rules that may end it early."""
+    from hit.config.early_stopping import EarlyStopping
+    from hit.runs.pruning import early_stopper
+
+    if not early_stopping:
+        return lambda run_id, epoch: None
+    return early_stopper(EarlyStopping.parse(early_stopping, config.layers), config, experiment, uri)

@@ -4,7 +4,8 @@ __all__ = ["PoolLauncher"]
 
 from collections.abc import Callable, Iterator
 
-from hit.processes.pool import Outcome, WorkerPool
+from hit.processes.attempts import Outcome
+from hit.processes.pool import WorkerPool
 from sweeps.launchers.launcher import Launcher, Training
 
 

@@ -24,9 +24,10 @@ from hit.delivery.ownership import deleted
 from hit.errors import Claimed, RunGone, StoreAway, StoreError, UserError
 from hit.errors.redaction import redact
 from hit.errors.run_outcomes import RunOutcome
+from hit.processes.attempts import Outcome
 from hit.processes.cpus import threads_of_each
 from hit.processes.identity import is_running, pid_of, process_identity
-from hit.processes.pool import Outcome, Patience
+from hit.processes.pool import Patience
 from hit.processes.setup import THREAD_VARIABLES
 from hit.processes.stop import WATCHED
 from hit.schema import Tag

@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 from hit.errors import ConfigError, Unavailable
 from hit.errors.run_outcomes import RunOutcome
 from hit.extensions.discovery import VARIABLE
-from hit.processes.pool import Outcome, Patience, attempt
+from hit.processes.attempts import Outcome, attempt
+from hit.processes.pool import Patience
 from hit.processes.setup import keep_freed_memory, worker_variables
 from hit.processes.stop import StopRequest
 from sweeps.launchers.launcher import Launcher, Training

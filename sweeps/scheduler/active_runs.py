@@ -15,8 +15,8 @@ from hit.delivery.journal import JOURNAL
 from hit.delivery.local_state import lock_run, run_folder
 from hit.errors import Claimed, RunGone
 from hit.errors.run_outcomes import FINAL, RunOutcome
+from hit.processes.attempts import Outcome
 from hit.processes.identity import process_identity
-from hit.processes.pool import Outcome
 from hit.schema import Tag
 from hit.schema.experiments import Experiment
 from hit.store import Store

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from hit.connection import experiment_id
 from hit.errors import Claimed, Interrupted, StoreError
 from hit.errors.run_outcomes import RunOutcome
-from hit.processes.pool import Outcome
+from hit.processes.attempts import Outcome
 from hit.processes.stop import StopRequest
 from hit.recovery.undelivered import deliver_undelivered
 from hit.schema.experiments import Experiment

@@ -25,8 +25,19 @@ class RunningOptions:
     launcher: Annotated[
         str,
         AfterValidator(LAUNCHERS.check),
-        Field(description="where runs are trained: pool (processes), inline (this one), project (mlflow run), ray"),
-    ] = "pool"
+        Field(
+            description="where runs are trained: pool (processes), lockstep (many at once in a process, one a GPU), "
+            "inline (this one), project (mlflow run), ray; auto: lockstep for a grid on a GPU, else pool"
+        ),
+    ] = "auto"
+    block: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=4096,
+            description="of launcher=lockstep: models trained together; 0: as many as pay on the device, of a search 8",
+        ),
+    ] = 0
     env_manager: Annotated[
         Literal["local", "virtualenv", "uv", "conda"],
         Field(description="of launcher=project: the environment that `mlflow run` makes, or local: this one"),

@@ -36,7 +36,9 @@ DRIVERS.register("bayes", "sweeps.drivers.build:bayes", help="improves objective
 DRIVERS.register("coverage", "sweeps.drivers.build:coverage", help="fills a region of rate space")
 
 LAUNCHERS: Registry[LauncherPart] = Registry("launcher", LauncherPart)
+LAUNCHERS.register("auto", "sweeps.launchers.build:pool", help="lockstep for a grid on a GPU, else pool")
 LAUNCHERS.register("pool", "sweeps.launchers.build:pool", help="processes")
+LAUNCHERS.register("lockstep", "sweeps.launchers.build:lockstep", help="together")
 LAUNCHERS.register("inline", "sweeps.launchers.build:inline", help="this one")
 LAUNCHERS.register("project", "sweeps.launchers.build:project", help="mlflow run")
 LAUNCHERS.register("ray", "sweeps.launchers.build:ray", help="Ray")

@@ -19,7 +19,8 @@ from hit.cli.console import main
 from hit.cli.shadowing import refuse_others
 from hit.commands import COMMANDS, program
 from hit.errors import ConfigError
-from hit.processes.pool import Job, WorkerPool
+from hit.processes.attempts import Job
+from hit.processes.pool import WorkerPool
 from tests.commands import PATIENCE_SECONDS, ROOT, Commands
 
 #: As the script that pip installs begins: the working directory is not on Python's path.

@@ -9,7 +9,8 @@ from hit.config import TrainConfig
 from hit.errors.run_outcomes import RunOutcome
 from hit.extensions import discovery, load_extensions
 from hit.extensions.discovery import temporary
-from hit.processes.pool import Job, Outcome, WorkerPool
+from hit.processes.attempts import Job, Outcome
+from hit.processes.pool import WorkerPool
 from hit.runs.training_run import train_job
 
 MINE = """

@@ -135,7 +135,8 @@ class TestLines:
 
 _POOL = """
 import contextlib, os, sys
-from hit.processes.pool import Job, WorkerPool
+from hit.processes.attempts import Job
+from hit.processes.pool import WorkerPool
 from hit.processes.setup import show_lines
 from tests.hit.processes.test_setup import work
 

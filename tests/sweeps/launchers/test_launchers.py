@@ -18,8 +18,8 @@ from hit.config.options import build
 from hit.config.rates.beta_grid import BetaGrid
 from hit.data import load
 from hit.errors import ConfigError, Unavailable
+from hit.processes.attempts import Outcome
 from hit.processes.identity import process_identity
-from hit.processes.pool import Outcome
 from hit.processes.stop import StopRequest
 from hit.schema import Kind, Tag
 from hit.schema.experiments import Experiment
@@ -31,6 +31,7 @@ from sweeps.drivers.grid import GridDriver
 from sweeps.launchers import (
     InlineLauncher,
     Launcher,
+    LockstepLauncher,
     PoolLauncher,
     ProjectLauncher,
     Training,
@@ -48,7 +49,7 @@ GRID = BetaGrid(((0.1, 1.0), (1.0,)))
 needs_ray = pytest.mark.skipif(
     importlib.util.find_spec("ray") is None, reason="needs the extra ray: pip install -e '.[ray]'"
 )
-LAUNCHERS = ["inline", "pool", "project", pytest.param("ray", marks=needs_ray)]
+LAUNCHERS = ["inline", "pool", "lockstep", "project", pytest.param("ray", marks=needs_ray)]
 
 
 @dataclass
@@ -76,6 +77,8 @@ class Place:
                 return InlineLauncher()
             case "pool":
                 return PoolLauncher(workers)
+            case "lockstep":
+                return LockstepLauncher(1)
             case "project":
                 return ProjectLauncher(workers, "local", self.folder / "state")
         from sweeps.launchers.ray_cluster import RayLauncher
@@ -163,8 +166,8 @@ class TestLauncher:
         with launcher:
             training = place.training(replace(place.base, epochs=100_000))
             launcher.submit(training)
-            assert launcher.free == 0
             hear(launcher, lambda outcome: outcome.state == "progress" and outcome.epoch >= 1)
+            assert launcher.free == 0
             (ended,) = launcher.stop()
         assert (ended.job.identity, ended.state) == (training.identity, "interrupted")
         run = place.store.run(training.run_id)
@@ -184,7 +187,7 @@ class TestLauncher:
             assert trainer != process_identity()[1]
             os.kill(int(trainer.partition(":")[0]), signal.SIGKILL)
             assert hear(launcher, lambda outcome: outcome.state != "progress").state == "lost"
-            assert launcher.free == 1
+            assert launcher.free > 0
 
     def test_a_mistake_is_one_line(self, place: Place) -> None:
         with place.launcher() as launcher:

@@ -7,7 +7,7 @@ import pytest
 
 from hit.errors import RunDeleted, StoreError
 from hit.errors.run_outcomes import RunOutcome
-from hit.processes.pool import Outcome
+from hit.processes.attempts import Outcome
 from hit.schema import Tag
 from sweeps.launchers import Training
 from tests.stores import new_database

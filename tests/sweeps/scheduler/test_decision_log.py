@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from hit.processes.pool import Outcome
+from hit.processes.attempts import Outcome
 from hit.schema import Kind, Tag
 from hit.store import Store
 from hit.tracking import RunWriter

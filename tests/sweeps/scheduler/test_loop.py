@@ -13,7 +13,7 @@ from hit.config import TrainConfig
 from hit.config.rates.beta_grid import BetaGrid
 from hit.errors import Claimed, Interrupted, StoreAway, StoreError
 from hit.errors.run_outcomes import RunOutcome
-from hit.processes.pool import Outcome
+from hit.processes.attempts import Outcome
 from hit.processes.stop import StopRequest
 from hit.schema import Kind, Tag
 from hit.store import Store
