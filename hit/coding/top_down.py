@@ -1,6 +1,6 @@
 """The walk down a hierarchy that coders take: at every layer the prior, the posterior if the image is known, and z."""
 
-__all__ = ["Choose", "reproducible", "reproducible_copy", "top_down"]
+__all__ = ["Choose", "descended", "reproducible", "reproducible_copy", "top_down"]
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
@@ -33,6 +33,17 @@ def top_down(
     Returns:
         Parameters of the likelihood, batch × outputs × H × W.
     """
+    output: Tensor = model.decoder(descended(model, batch, choose, evidence))
+    return output
+
+
+def descended(
+    model: HierarchicalVAE,
+    batch: int,
+    choose: Choose,
+    evidence: Sequence[Tensor | LatentDistribution] | None = None,
+) -> Tensor:
+    """What the decoder sees of latents that are chosen as `top_down` says, which has its arguments."""
     weights = next(model.parameters())
     top = torch.zeros((batch, *model.latent_shapes[-1]), dtype=weights.dtype, device=weights.device)
     above: Tensor | None = None
@@ -41,8 +52,8 @@ def top_down(
         posterior = None if evidence is None else model.inference.posterior(layer, evidence[layer - 1], above, given)
         prior = model.top.standard(top) if given is None else given
         above = model.below(layer, above, choose(layer, prior, posterior))
-    output: Tensor = model.decoder(above)
-    return output
+    assert above is not None
+    return above
 
 
 def reproducible_copy(model: HierarchicalVAE) -> HierarchicalVAE:
