@@ -13,6 +13,7 @@ from hit.distributions.likelihoods import Likelihood
 _COMPONENTS = 10
 #: Channels whose couplings stand beside their means, as in PixelCNN++.
 _COLOUR = 3
+_HIGHEST_LEVEL = 255
 #: Half the distance of two levels on [−1, 1].
 _HALF = 1 / 255
 #: The lower limit of log s is the research code's; above the upper one, float32 has no number for a bin's share.
@@ -97,6 +98,33 @@ class MixtureOfLogistics(Likelihood):
             x = m + scale * uniform.logit(eps=torch.finfo(m.dtype).eps)
             levels.append((((x + 1) / (2 * _HALF)).round().clamp(0, 255)) * (2 * _HALF) - 1)
         return (torch.cat(levels, 1) + 1) / 2
+
+    def cumulative(self, output: Tensor, x: Tensor, channel: int, levels: Tensor) -> Tensor:
+        """P(x_c < level | x_<c, z_1) of one channel c of every pixel, the channels before it given.
+
+        Components keep the weight that the channels before have left them: π_k Π P_j(x_j | x_<j) over j < c.
+
+        Args:
+            output: of the decoder, batch × `outputs(C)` × H × W.
+            x: in [0, 1], batch × C × H × W, of which the first c channels are looked at.
+            channel: c, counted from 0.
+            levels: whole numbers from 0 to 256, batch × n × H × W, or 1 in place of any of them but n.
+
+        Returns:
+            batch × n × H × W.
+        """
+        parts = self._cut(output)
+        x = (2 * x - 1).unsqueeze(2)
+        before = [x[:, earlier] for earlier in range(channel)]
+        logs = parts.logits.log_softmax(1)
+        for earlier, value in enumerate(before):
+            m = _coupled(parts, before[:earlier], earlier)
+            logs = logs + _log_bin(value, value - m, parts.log_scales[:, earlier])
+        m, inverse = _coupled(parts, before, channel), (-parts.log_scales[:, channel]).exp()
+        edges = (2 * levels - 1) * _HALF - 1  # the lower ends of the levels
+        below = ((edges.unsqueeze(1) - m.unsqueeze(2)) * inverse.unsqueeze(2)).sigmoid()
+        share = (below * logs.softmax(1).unsqueeze(2)).sum(1)
+        return share.masked_fill(levels <= 0, 0).masked_fill(levels > _HIGHEST_LEVEL, 1)
 
     def _cut(self, output: Tensor) -> _Parts:
         batch, _, height, width = output.shape

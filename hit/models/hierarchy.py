@@ -163,7 +163,7 @@ class HierarchicalVAE(nn.Module):
             posterior = self.inference.posterior(layer, evidence[layer - 1], above, prior).relaxed(temperature)
             prior = self.top.standard(posterior.parameters[0]) if prior is None else prior
             z = posterior.sample(noise[layer - 1]) if sample and noise is not None else posterior.mean
-            above = self._below(layer, above, z)
+            above = self.below(layer, above, z)
             latents.append(z)
             posteriors.append(posterior)
             priors.append(prior)
@@ -201,13 +201,13 @@ class HierarchicalVAE(nn.Module):
             z = choose(layer, prior)
             if above is not None and len(above) < len(z):
                 above = above.expand(len(z), *above.shape[1:])
-            above = self._below(layer, above, z)
+            above = self.below(layer, above, z)
         return self.likelihood.mean(self.decoder(above))
 
     def reconstruct(self, outcome: Pass) -> Tensor:
         """Mean images E[x|z_1] of a pass, shaped like x."""
         return self.likelihood.mean(outcome.output)
 
-    def _below(self, layer: int, above: Tensor | None, z: Tensor) -> Tensor:
+    def below(self, layer: int, above: Tensor | None, z: Tensor) -> Tensor:
         """What the layer below z_l, or the decoder, sees."""
         return z if self.state is None else self.state(layer, above, z)

@@ -43,7 +43,7 @@ class Group:
 
 #: core: rates, distortion, PSNR. latents: principal components; information and accuracies, or R² of continuous
 #: labels, and bounds. generation: samples and reconstructions, scored by the classifier of the data set. inception: the
-#: FID, which takes a download and, on a CPU, the better part of an hour.
+#: FID, which takes a download and, on a CPU, the better part of an hour. coding: bits per image without loss.
 GROUPS: dict[str, Group] = {
     group.name: group
     for group in (
@@ -55,6 +55,7 @@ GROUPS: dict[str, Group] = {
         ),
         Group("generation", ("sample/inception_score",), evaluators="classifiers that judge samples"),
         Group("inception", ("sample/fid_inception",), usual=False, evaluators="versions of the FID"),
+        Group("coding", ("test/bits",), usual=False),
         Group("extensions", (), evaluators="versions of extensions", tag=Tag.EXTENSION_METRICS),
     )
 }
@@ -112,5 +113,5 @@ def _checked(text: str) -> str:
 Groups = Annotated[str, AfterValidator(_checked)]
 GROUPS_HELP = (
     "with commas: core (rates, distortion, PSNR), latents, generation (needs a classifier), "
-    "inception (FID), extensions (what extensions measure), or all (without inception)"
+    "inception (FID), coding (bits), extensions (what extensions measure), or all (without inception and coding)"
 )
