@@ -45,8 +45,9 @@ from hit.ui.views import IMAGE_KEYS
 
 _LOG = logging.getLogger(__name__)
 
-#: Groups that rest on more than the model and its data: a network beside it, and what others have written.
-_NOT_ALWAYS = ("generation", "inception", "extensions")
+#: Groups that rest on more than any model and its data: a network beside it, what others have written, a likelihood that
+#: can be coded.
+_NOT_ALWAYS = ("generation", "inception", "coding", "rate_distortion", "extensions")
 #: Why pictures are left out where the data are vectors.
 _NO_PICTURES = "the data are vectors; test/reconstruction_mse and features/reconstruction.csv take the place of PSNR"
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 
 from hit.schema.metric_declaration import Metric
-from hit.schema.names import PROBES, REGRESSIONS, LabelKind, Tag
+from hit.schema.names import FILE_QUALITIES, LOSSY_STEPS, PROBES, REGRESSIONS, LabelKind, Tag
 
 _config = partial(Metric, group="config")
 _training = partial(Metric, group="training")
@@ -21,6 +21,7 @@ _scored = partial(_protocol, labels=LabelKind.CLASSES)
 _regressed = partial(_protocol, labels=LabelKind.CONTINUOUS)
 _judged = partial(Metric, group="generation", evaluator=Tag.JUDGE, labels=LabelKind.CLASSES, takes="images")
 _coding = partial(Metric, group="coding")
+_lossy = partial(Metric, group="rate_distortion", takes="images")
 _classifier = partial(Metric, group="classifier", labels=LabelKind.CLASSES)
 _certificate = partial(Metric, group="certificate")
 _analysis = partial(Metric, group="analysis")
@@ -77,6 +78,32 @@ def _generation_bounds() -> list[Metric]:
             _judged(f"test/bound_holds_{name}", "", "maximize", f"{label} keeps its bound"),
         )
     ]
+
+
+def _rate_distortion_metrics() -> list[Metric]:
+    ours = [
+        declared
+        for step in LOSSY_STEPS
+        for declared in (
+            _lossy(f"test/lossy_bits_step_{step}", "bits per image", "minimize", f"bits at a step of {step}"),
+            _lossy(f"test/lossy_psnr_step_{step}", "dB", "maximize", f"PSNR at a step of {step}"),
+            _lossy(
+                f"test/lossy_bits_z{{l}}_step_{step}", "bits per image", None, f"bits of z_{{l}} at a step of {step}"
+            ),
+        )
+    ]
+    files = [
+        declared
+        for name, label in (("jpeg", "JPEG"), ("webp", "WebP"))
+        for quality in FILE_QUALITIES
+        for declared in (
+            _lossy(
+                f"test/{name}_bits_quality_{quality}", "bits per image", None, f"bits of {label}, quality {quality}"
+            ),
+            _lossy(f"test/{name}_psnr_quality_{quality}", "dB", None, f"PSNR of {label}, quality {quality}"),
+        )
+    ]
+    return [*ours, *files]
 
 
 #: All of them; `layer_metrics` puts the layers of a model for `{l}`.
@@ -185,6 +212,12 @@ METRICS = (
     *_with_error(
         _coding("test/coding_overhead_z{l}", "", "minimize", "net bits of z_{l} over R_{l} of the same draws, minus 1")
     ),
+    # some test images coded with loss, at steps in posterior widths, and as files
+    _lossy("test/lossy_images", "images", None, "test images that were coded with loss"),
+    _lossy("test/lossy_bits", "bits per image", "minimize", "bits with loss, at the PSNR of posterior means"),
+    _lossy("test/lossy_excess_bits", "bits per image", "minimize", "the same minus R"),
+    *_rate_distortion_metrics(),
+    _lossy("test/png_bits", "bits per image", None, "bits of PNG"),
     # the classifier of a data set
     _classifier("train/cross_entropy", "nats per image", "minimize", "training cross-entropy"),
     _classifier("train/accuracy", "", "maximize", "training accuracy"),

@@ -10,7 +10,7 @@ from pydantic import AfterValidator
 
 from hit.schema.metric_declaration import MetricGroup
 from hit.schema.metrics import EXTENSION_METRICS, METRICS, described
-from hit.schema.names import Tag
+from hit.schema.names import LOSSY_STEPS, Tag
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ class Group:
 #: core: rates, distortion, PSNR. latents: principal components; information and accuracies, or R² of continuous
 #: labels, and bounds. generation: samples and reconstructions, scored by the classifier of the data set. inception: the
 #: FID, which takes a download and, on a CPU, the better part of an hour. coding: bits per image without loss.
+#: rate_distortion: bits and PSNR of the lossy code, of some test images.
 GROUPS: dict[str, Group] = {
     group.name: group
     for group in (
@@ -56,6 +57,7 @@ GROUPS: dict[str, Group] = {
         Group("generation", ("sample/inception_score",), evaluators="classifiers that judge samples"),
         Group("inception", ("sample/fid_inception",), usual=False, evaluators="versions of the FID"),
         Group("coding", ("test/bits",), usual=False),
+        Group("rate_distortion", (f"test/lossy_bits_step_{LOSSY_STEPS[0]}",), usual=False),
         Group("extensions", (), evaluators="versions of extensions", tag=Tag.EXTENSION_METRICS),
     )
 }
@@ -113,5 +115,6 @@ def _checked(text: str) -> str:
 Groups = Annotated[str, AfterValidator(_checked)]
 GROUPS_HELP = (
     "with commas: core (rates, distortion, PSNR), latents, generation (needs a classifier), "
-    "inception (FID), coding (bits), extensions (what extensions measure), or all (without inception and coding)"
+    "inception (FID), coding (bits), rate_distortion (bits and PSNR with loss), extensions (what extensions measure), "
+    "or all (without inception, coding and rate_distortion)"
 )

@@ -3,6 +3,8 @@
 __all__ = [
     "CONFIG",
     "DEFAULT_EXPERIMENT",
+    "FILE_QUALITIES",
+    "LOSSY_STEPS",
     "PROBES",
     "REGRESSIONS",
     "SCHEMA_VERSION",
@@ -106,6 +108,10 @@ REGRESSIONS = {
     "knn": "5-nearest neighbours",
 }
 
+#: Steps of the lossy code that its curve is measured at, in posterior widths.
+LOSSY_STEPS = (2, 4, 8, 16)
+#: Qualities of the JPEG and WebP files that stand beside it.
+FILE_QUALITIES = (1, 10, 30, 60, 90)
 
 #: Column of the store's frames → the tag that it shows.
 TAG_COLUMNS = {
