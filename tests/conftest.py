@@ -1,6 +1,7 @@
 """The settings of the tests' process, and where they find data that the project does not carry."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from hit.processes.setup import ENVIRONMENT, THREAD_VARIABLES, show_lines
 
 os.environ.update(ENVIRONMENT | os.environ)  # as a command's
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # ignored under nohup, and commands leave it so
 # What the tests compute is too small to share. Two processes of tests on two cores, each with two threads of BLAS that
 # spin, take several times as long. It is read when numpy and torch are loaded, so these come after.
 for _variable in THREAD_VARIABLES:
