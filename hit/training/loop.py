@@ -1,10 +1,11 @@
 """What every training shares: epochs in an order that the seed gives, timed, checked and told; one step of Adam."""
 
-__all__ = ["Epoch", "epoch_metrics", "not_finite", "run_epochs", "shuffled", "take_step"]
+__all__ = ["Epoch", "epoch_metrics", "mixed_precision", "not_finite", "run_epochs", "shuffled", "take_step"]
 
 import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -65,6 +66,14 @@ def run_epochs(
 def shuffled(indices: Tensor, seed: int, epoch: int) -> Tensor:
     """The images of an epoch in the order of its batches: a function of (seed, epoch)."""
     return indices[torch.randperm(len(indices), generator=generator("batches", seed, epoch))]
+
+
+def mixed_precision(precision: str, device: torch.device) -> AbstractContextManager[None]:
+    """Within it layers are computed in the precision that a config asks for (`torch.autocast`)."""
+    if precision == "float32":
+        return nullcontext()
+    # A cast that is kept from one step would be no part of the next one's graph.
+    return torch.autocast(device.type, torch.bfloat16, cache_enabled=False)
 
 
 def take_step(optimiser: torch.optim.Optimizer, loss: Tensor, clip: GradientClip | None = None) -> None:

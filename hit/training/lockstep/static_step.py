@@ -226,6 +226,7 @@ class StaticStep:
             tuple(one[:, :size] for one in self._noise),
             self._policy.inputs(),
             self._policy.losses,
+            self._configs[0].precision,
             self._temperature,
         )
         gradient, totals = self._layers.gradients(batches)
