@@ -147,9 +147,21 @@ class _Vectorised(StackedLayers):
 
 
 class GroupedConvolutions(_Vectorised):
-    """Convolutions of all models as one with a group a model, matrix products as batched ones."""
+    """Convolutions of all models as one with a group a model, matrix products as batched ones.
+
+    On a GPU cuDNN compares its kernels in the first step: which it takes by rule is seldom good for many groups.
+    """
 
     name = "grouped"
+
+    def gradients(self, batches: Batches) -> tuple[Tensor, Tensor]:
+        chosen = torch.backends.cudnn
+        if self.weights.device.type != "cuda":
+            return super().gradients(batches)
+        with chosen.flags(
+            enabled=chosen.enabled, benchmark=True, deterministic=chosen.deterministic, allow_tf32=chosen.allow_tf32
+        ):
+            return super().gradients(batches)
 
     def vectorisable(self, model: nn.Module) -> nn.Module:
         return _replaced(model, {TransposedConvolution: _plain_transposed})
