@@ -1,11 +1,21 @@
 """What every training shares: epochs in an order that the seed gives, timed, checked and told; one step of Adam."""
 
-__all__ = ["Adam", "Epoch", "epoch_metrics", "not_finite", "run_epochs", "shuffled", "take_step"]
+__all__ = [
+    "Adam",
+    "Epoch",
+    "epoch_metrics",
+    "mixed_precision",
+    "not_finite",
+    "run_epochs",
+    "shuffled",
+    "take_step",
+]
 
 import inspect
 import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,6 +99,14 @@ class Adam(torch.optim.Adam):
 #: Adam's own methods, below torch's decorators.
 _ADD = inspect.unwrap(torch.optim.Adam.add_param_group)
 _STEP = inspect.unwrap(torch.optim.Adam.step)
+
+
+def mixed_precision(precision: str, device: torch.device) -> AbstractContextManager[None]:
+    """Within it layers are computed in the precision that a config asks for (`torch.autocast`)."""
+    if precision == "float32":
+        return nullcontext()
+    # A cast that is kept from one step would be no part of the next one's graph.
+    return torch.autocast(device.type, torch.bfloat16, cache_enabled=False)
 
 
 def take_step(optimiser: torch.optim.Optimizer, loss: Tensor, clip: GradientClip | None = None) -> None:

@@ -29,7 +29,7 @@ from hit.training.gradient_clipping import GradientClip
 from hit.training.learning_rate import apply_schedule
 from hit.training.lockstep import LockstepTraining, Member
 from hit.training.lockstep.captured import capturable
-from hit.training.loop import Adam, epoch_metrics, shuffled, take_step
+from hit.training.loop import Adam, epoch_metrics, mixed_precision, shuffled, take_step
 from hit.training.objective import gumbel_temperature
 from hit.training.rate_controller import RateController
 
@@ -144,7 +144,8 @@ class PlainTraining(ModelTraining):
             apply_schedule(self._optimiser, config, step, config.epochs * self.steps)
             x = model.prepare(images)
             betas = policy.betas(len(x), step)
-            outcome = _forward(model, x, betas, model.noise(len(x), noise), temperature)
+            with mixed_precision(config.precision, device):
+                outcome = _forward(model, x, betas, model.noise(len(x), noise), temperature)
             losses = policy.losses(outcome, betas, step)
             take_step(self._optimiser, losses.mean(), self._clip)
             with torch.no_grad():

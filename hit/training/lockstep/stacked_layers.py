@@ -14,7 +14,12 @@ from hit.models import Pass
 from hit.models.transposed import TransposedConvolution
 from hit.training.lockstep.parameters import ParameterLayout
 from hit.training.lockstep.unfolded import unfolded
+from hit.training.loop import mixed_precision
 
+#: Layers that autocast computes in lower precision.
+_LAYERS = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
+#: Models whose rates are computed at once: their images are more than those of a step.
+_AT_ONCE = 64
 #: What a model minimises of every image of a batch: of its pass, and of what its β policy has for it.
 Losses = Callable[..., Tensor]
 
@@ -28,6 +33,7 @@ class Batches:
         noise: of every layer, M × batch × latent shape.
         inputs: what `losses` takes of every model beside its pass, M × anything.
         losses: what a model minimises of every image, (batch,).
+        precision: of the layers (`TrainConfig.precision`).
         temperature: of a categorical z_L, one number; None: there is none.
     """
 
@@ -35,6 +41,7 @@ class Batches:
     noise: tuple[Tensor, ...]
     inputs: tuple[Tensor, ...]
     losses: Losses
+    precision: str
     temperature: Tensor | None = None
 
 
@@ -70,6 +77,15 @@ class StackedLayers(ABC):
     def gradients(self, batches: Batches) -> tuple[Tensor, Tensor]:
         """The gradients of the mean losses, M × P, and sums over the batches, M × (2 + L): loss, D, R_1 … R_L."""
 
+    @abstractmethod
+    def rates(self, x: Tensor, noise: tuple[Tensor, ...]) -> Tensor:
+        """R_1 … R_L of every image, M × batch × L, without gradients.
+
+        Args:
+            x: prepared images, M × batch × example.
+            noise: of every layer, M × batch × latent shape.
+        """
+
 
 class OneByOne(StackedLayers):
     """One model after the other, as each is computed alone."""
@@ -80,13 +96,18 @@ class OneByOne(StackedLayers):
     def gradients(self, batches: Batches) -> tuple[Tensor, Tensor]:
         gradients, totals = [], []
         for index, model in enumerate(self.models):
-            outcome = model(
-                batches.x[index], tuple(one[index] for one in batches.noise), temperature=batches.temperature
-            )
+            noise = tuple(one[index] for one in batches.noise)
+            with mixed_precision(batches.precision, self.weights.device):
+                outcome = model(batches.x[index], noise, temperature=batches.temperature)
             losses = batches.losses(outcome, *(value[index] for value in batches.inputs))
             gradients.append(self._gradient(model, losses.mean()))
             totals.append(_totals(losses, outcome))
         return torch.stack(gradients), torch.stack(totals)
+
+    @torch.no_grad()
+    def rates(self, x: Tensor, noise: tuple[Tensor, ...]) -> Tensor:
+        outcomes = (model(x[index], tuple(one[index] for one in noise)) for index, model in enumerate(self.models))
+        return torch.stack([torch.stack(outcome.rates, 1) for outcome in outcomes])
 
     def _gradient(self, model: nn.Module, loss: Tensor) -> Tensor:
         named = dict(model.named_parameters())
@@ -97,11 +118,19 @@ class OneByOne(StackedLayers):
 
 
 class _Vectorised(StackedLayers):
-    """All models at once, by `torch.func.vmap` over one of them."""
+    """All models at once, by `torch.func.vmap` over one of them.
+
+    Autocast does not reach what `vmap` makes of a layer: its input and its weights are cast here.
+    """
 
     def __init__(self, models: Sequence[nn.Module]) -> None:
         super().__init__(models)
+        layers = [name for name, one in self.models[0].named_modules() if isinstance(one, _LAYERS)]
         self._template = self.vectorisable(copy.deepcopy(self.models[0])).train()
+        self._of_layers = {name for name in self.layout.shapes if name.rpartition(".")[0] in layers}
+        self._lower: torch.dtype | None = None
+        for name in layers:
+            self._template.get_submodule(name).register_forward_pre_hook(self._cast)
         self._trained = {name: one.requires_grad for name, one in self.models[0].named_parameters()}
 
     @abstractmethod
@@ -110,9 +139,12 @@ class _Vectorised(StackedLayers):
 
     def gradients(self, batches: Batches) -> tuple[Tensor, Tensor]:
         weights = self.weights.detach().requires_grad_()
-        named = {
-            name: value if self._trained[name] else value.detach() for name, value in self.layout.views(weights).items()
-        }
+        named = self.layout.views(weights)
+        self._lower = None if batches.precision == "float32" else torch.bfloat16
+        if self._lower is not None:
+            lower = self.layout.views(weights.to(self._lower))
+            named |= {name: lower[name] for name in self._of_layers}
+        named = {name: value if self._trained[name] else value.detach() for name, value in named.items()}
 
         def one(named: dict[str, Tensor], x: Tensor, noise: tuple[Tensor, ...], *inputs: Tensor) -> tuple[Tensor, ...]:
             outcome: Pass = torch.func.functional_call(
@@ -125,11 +157,37 @@ class _Vectorised(StackedLayers):
         (gradient,) = torch.autograd.grad(losses.sum(), weights)
         return gradient, totals
 
+    @torch.no_grad()
+    def rates(self, x: Tensor, noise: tuple[Tensor, ...]) -> Tensor:
+        self._lower = None
+
+        def one(named: dict[str, Tensor], x: Tensor, noise: tuple[Tensor, ...]) -> Tensor:
+            outcome: Pass = torch.func.functional_call(self._template, named, (x, noise))
+            return torch.stack(outcome.rates, 1)
+
+        return torch.func.vmap(one, chunk_size=_AT_ONCE)(self.layout.views(self.weights), x, noise)
+
+    def _cast(self, layer: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        x, *rest = inputs
+        return (x if self._lower is None else x.to(self._lower), *rest)
+
 
 class GroupedConvolutions(_Vectorised):
-    """Convolutions of all models as one with a group a model, matrix products as batched ones."""
+    """Convolutions of all models as one with a group a model, matrix products as batched ones.
+
+    On a GPU cuDNN compares its kernels in the first step: which it takes by rule is seldom good for many groups.
+    """
 
     name = "grouped"
+
+    def gradients(self, batches: Batches) -> tuple[Tensor, Tensor]:
+        chosen = torch.backends.cudnn
+        if self.weights.device.type != "cuda":
+            return super().gradients(batches)
+        with chosen.flags(
+            enabled=chosen.enabled, benchmark=True, deterministic=chosen.deterministic, allow_tf32=chosen.allow_tf32
+        ):
+            return super().gradients(batches)
 
     def vectorisable(self, model: nn.Module) -> nn.Module:
         return _replaced(model, {TransposedConvolution: _plain_transposed})

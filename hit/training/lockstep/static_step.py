@@ -133,18 +133,22 @@ class StaticStep:
 
     def state(self, index: int) -> dict[str, Tensor]:
         """A model's tensors by their names in a checkpoint, on the CPU."""
-        state = {f"model.{name}": value for name, value in self._models[index].state_dict().items()}
-        layout, adam = self._layers.layout, self._adam
-        moments = {"exp_avg": layout.views(adam.first[index]), "exp_avg_sq": layout.views(adam.second[index])}
-        if adam.steps[index] > 0:
-            for place, (name, parameter) in enumerate(self._models[index].named_parameters()):
+        layout, adam, model = self._layers.layout, self._adam, self._models[index]
+        rows = [rows[index].detach().to("cpu", copy=True) for rows in (self._layers.weights, adam.first, adam.second)]
+        weights, first, second = (layout.views(row) for row in rows)
+        state = {f"model.{name}": weights.get(name, value) for name, value in model.state_dict().items()}
+        steps = adam.steps[index].float()
+        if steps > 0:
+            for place, (name, parameter) in enumerate(model.named_parameters()):
                 if parameter.requires_grad:
-                    state[f"optimiser.{place}.step"] = adam.steps[index].float()
-                    state |= {f"optimiser.{place}.{key}": views[name] for key, views in moments.items()}
+                    moments = {"step": steps, "exp_avg": first[name], "exp_avg_sq": second[name]}
+                    state |= {f"optimiser.{place}.{key}": value for key, value in moments.items()}
         state |= {f"extra.{name}": value for name, value in self._policy.policies[index].tensors().items()}
         if self._clip is not None:
             state["extra.clip.usual"] = self._clip.usual[index]
-        return {name: value.detach().to("cpu", copy=True).contiguous() for name, value in state.items()}
+        return {
+            name: value.detach().cpu().clone(memory_format=torch.contiguous_format) for name, value in state.items()
+        }
 
     @torch.no_grad()
     def load_state(self, index: int, state: Mapping[str, Tensor]) -> None:
@@ -226,6 +230,7 @@ class StaticStep:
             tuple(one[:, :size] for one in self._noise),
             self._policy.inputs(),
             self._policy.losses,
+            self._configs[0].precision,
             self._temperature,
         )
         gradient, totals = self._layers.gradients(batches)
