@@ -74,8 +74,7 @@ class LockstepLauncher(Launcher):
             share = min(self._block, math.ceil(len(self._waiting) / pool.free))
             key = _shared(self._waiting[0])
             alike = [training for training in self._waiting if _shared(training) == key][:share]
-            chosen = {training.identity for training in alike}
-            self._waiting = [training for training in self._waiting if training.identity not in chosen]
+            self._waiting = [training for training in self._waiting if training not in alike]
             block = Job(f"block {next(self._numbers)}", train_together, {"trainings": alike})
             self._under_way[block.identity] = {training.identity: training.job() for training in alike}
             pool.submit(block)
