@@ -73,6 +73,7 @@ ROLES = {
     "batch_size": Role.TRAINING,
     "learning_rate": Role.TRAINING,
     "schedule": Role.TRAINING,
+    "precision": Role.TRAINING,
     "targets": Role.RATES,
     "init_from": Role.START,
     "seed": Role.SEED,
@@ -84,7 +85,7 @@ ROLES = {
 
 #: Fields that came after the first runs → the value at which a run is as it was without them. There they are no part
 #: of an identity, so that what was trained before is still found. A field that you add belongs here, too.
-NEUTRAL: dict[str, Any] = {"crop": 0, "linear_z1": 0, "schedule": "constant", "init_from": ""}
+NEUTRAL: dict[str, Any] = {"crop": 0, "linear_z1": 0, "schedule": "constant", "precision": "float32", "init_from": ""}
 
 
 def fields_of(*roles: Role) -> tuple[str, ...]:

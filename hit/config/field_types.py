@@ -22,6 +22,7 @@ __all__ = [
     "Dimensions",
     "Epochs",
     "LearningRate",
+    "Precision",
     "RunId",
     "Seed",
     "Sigma",
@@ -35,7 +36,7 @@ __all__ = [
 ]
 
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
 
@@ -87,6 +88,10 @@ Dimensions = Annotated[int, Field(gt=0, le=1_000_000)]
 Epochs = Annotated[int, Field(gt=0, le=1_000_000)]
 BatchSize = Annotated[int, Field(gt=0, le=1_000_000)]
 LearningRate = Annotated[float, Field(gt=0, le=1e12)]
+Precision = Annotated[
+    Literal["float32", "bfloat16"],
+    Field(description="of layers in training: float32 or bfloat16 (autocast; weights, rates and losses stay float32)"),
+]
 Crop = Annotated[int, Field(ge=0, le=4096)]
 Threads = Annotated[int, Field(ge=0, le=MOST_THREADS)]
 Workers = Annotated[int, Field(ge=0, le=256)]

@@ -114,6 +114,7 @@ class TrainConfig:
         Literal["constant", "one_cycle", "cosine"],
         Field(description="of the step size: constant, one_cycle (rises, then falls to 0) or cosine (falls to 0)"),
     ] = "constant"
+    precision: field_types.Precision = "float32"
     targets: Annotated[RateTargets, Field(description="rates to end with, for which β is moved from where it is")] = (
         RateTargets()
     )

@@ -159,8 +159,9 @@ class HierarchicalVAE(nn.Module):
         above: Tensor | None = None
         latents, posteriors, priors, rates = [], [], [], []
         for layer in range(self.layers, 0, -1):
-            prior = None if above is None else self.priors[layer - 1](above)
-            posterior = self.inference.posterior(layer, evidence[layer - 1], above, prior).relaxed(temperature)
+            prior = None if above is None else _as_precise(self.priors[layer - 1](above), x)
+            posterior = self.inference.posterior(layer, evidence[layer - 1], above, prior)
+            posterior = _as_precise(posterior, x).relaxed(temperature)
             prior = self.top.standard(posterior.parameters[0]) if prior is None else prior
             z = posterior.sample(noise[layer - 1]) if sample and noise is not None else posterior.mean
             above = self._below(layer, above, z)
@@ -168,7 +169,7 @@ class HierarchicalVAE(nn.Module):
             posteriors.append(posterior)
             priors.append(prior)
             rates.append(posterior.kl(prior))
-        output = self.decoder(above)
+        output = self.decoder(above).to(x.dtype)
         return Pass(
             rates=tuple(reversed(rates)),
             distortion=-self.likelihood.log_prob(x, output),
@@ -211,3 +212,10 @@ class HierarchicalVAE(nn.Module):
     def _below(self, layer: int, above: Tensor | None, z: Tensor) -> Tensor:
         """What the layer below z_l, or the decoder, sees."""
         return z if self.state is None else self.state(layer, above, z)
+
+
+def _as_precise(distribution: LatentDistribution, x: Tensor) -> LatentDistribution:
+    """The distribution in the precision of the images, which layers under autocast leave: KL and samples keep it."""
+    if all(parameter.dtype == x.dtype for parameter in distribution.parameters):
+        return distribution
+    return type(distribution)(*(parameter.to(x.dtype) for parameter in distribution.parameters))

@@ -2,31 +2,21 @@
 
 __all__ = ["FitResult", "fit"]
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import torch
-from torch import Tensor
-
 from hit.config import TrainConfig
-from hit.data import LabelledImages, batches
+from hit.data import LabelledImages
 from hit.errors import ConfigError
-from hit.models import HierarchicalVAE, Pass
-from hit.models.geometry.vector_geometry import standardise
+from hit.models import HierarchicalVAE
 from hit.models.surface_model import SurfaceModel
 from hit.processes.memory import memory_is_told
-from hit.randomness import generator
-from hit.training.beta_policies import BetaPolicy, ControlledBeta, choose_policy
-from hit.training.checkpoints import checkpoint_extra, load_checkpoint, save_checkpoint
+from hit.training.beta_policies import BetaPolicy
 from hit.training.epoch_estimate import EpochEstimate
-from hit.training.gradient_clipping import GradientClip
-from hit.training.learning_rate import apply_schedule
-from hit.training.loop import Epoch, run_epochs, shuffled, take_step
-from hit.training.objective import gumbel_temperature
+from hit.training.loop import Epoch, run_epochs
+from hit.training.model_training import choose_training
 from hit.training.rate_controller import RateController
-from hit.training.reports import epoch_metrics
 
 
 @dataclass(frozen=True)
@@ -63,8 +53,9 @@ def fit(
 
     An epoch is a function of (weights, optimiser, β policy, seed, epoch): its batches, crops and noise come from
     generators seeded with the last two, and the step size is a function of the step, so that a resumed run equals an
-    uninterrupted one. The sums of an epoch stay on the device and are read once, at its end. Where all epochs take
-    minutes, a line tells how long (`EpochEstimate`).
+    uninterrupted one. The sums of an epoch stay on the device and are read once, at its end; on a GPU its steps are
+    captured as CUDA graphs and replayed (`CapturedTraining`). Where all epochs take minutes, a line tells how long
+    (`EpochEstimate`).
 
     Args:
         model: on its device.
@@ -95,95 +86,27 @@ def fit(
     device = next(model.parameters()).device
     if device.type != train.device.type:
         raise ConfigError(f"model and images must be on one device, got {device} and {train.device}")
-    standardise(model.likelihood, train)
-    policy = policy or choose_policy(config, model, train)
-    clip = GradientClip(model.parameters()) if policy.clips_gradients else None
-    optimiser = torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=True)
+    training = choose_training(model, train, config, policy)
     finished = 0
     if checkpoint is not None and checkpoint.exists():
-        finished = load_checkpoint(checkpoint, model, optimiser, identity=identity)
-        extra = checkpoint_extra(checkpoint)
-        policy.restore(extra)
-        if clip is not None:
-            clip.restore(extra)
-
-    steps = math.ceil((len(train) if policy.trained is None else len(policy.trained)) / config.batch_size)
-    estimate = EpochEstimate(model, steps, config.epochs - finished)
+        finished = training.restore(checkpoint, identity)
+    estimate = EpochEstimate(model, training.steps, config.epochs - finished)
 
     def run_epoch(epoch: int) -> dict[str, float]:
-        metrics = _run_epoch(model, policy, optimiser, clip, train, config, epoch, check, estimate)
-        metrics |= policy.end_epoch(model, metrics)
-        if (temperature := gumbel_temperature(config, epoch)) is not None:
-            metrics["train/temperature"] = temperature
-        return metrics
+        return training.run_epoch(epoch, check, estimate.after_step)
 
     def end_epoch(epoch: Epoch) -> None:
         on_epoch(epoch)
         if checkpoint is not None:
-            extra = policy.tensors() | (clip.tensors() if clip is not None else {})
-            save_checkpoint(checkpoint, model, optimiser, epoch=epoch.number, identity=identity, extra=extra)
+            training.save(checkpoint, epoch.number, identity)
 
     model.train()
     metrics = run_epochs(
         range(finished, config.epochs),
         run_epoch,
         loss="train/objective",
-        setting=f"learning_rate {config.learning_rate:g}, {policy}",
+        setting=f"learning_rate {config.learning_rate:g}, {training.policy}",
         on_epoch=end_epoch,
     )
     model.eval()
-    return FitResult(policy.final_betas, metrics, policy.controller if isinstance(policy, ControlledBeta) else None)
-
-
-def _run_epoch(
-    model: HierarchicalVAE | SurfaceModel,
-    policy: BetaPolicy,
-    optimiser: torch.optim.Optimizer,
-    clip: GradientClip | None,
-    train: LabelledImages,
-    config: TrainConfig,
-    epoch: int,
-    check: Callable[[], None],
-    estimate: EpochEstimate,
-) -> dict[str, float]:
-    """Means over the images of one epoch, in schema names."""
-    device = train.device
-    trained = torch.arange(len(train)) if policy.trained is None else policy.trained
-    order = shuffled(trained, config.seed, epoch)
-    noise = generator("noise", config.seed, epoch, device)
-    crops = generator("crops", config.seed, epoch)
-    temperature = gumbel_temperature(config, epoch)
-    sums = torch.zeros(2 + model.layers, dtype=torch.float64, device=device)
-    steps = math.ceil(len(order) / config.batch_size)
-    pictures = batches(train, config.batch_size, order.to(device), crops=crops)
-    policy.begin_epoch(epoch)
-    for step, images in enumerate(pictures, start=epoch * steps):
-        check()
-        apply_schedule(optimiser, config, step, config.epochs * steps)
-        x = model.prepare(images)
-        betas = policy.betas(len(x), step)
-        outcome = _forward(model, x, betas, model.noise(len(x), noise), temperature)
-        losses = policy.losses(outcome, betas, step)
-        take_step(optimiser, losses.mean(), clip)
-        with torch.no_grad():
-            totals = torch.stack([losses.sum(), outcome.distortion.sum(), *(rate.sum() for rate in outcome.rates)])
-            sums += totals
-            policy.after_step(totals[2:] / len(x), step, len(x))
-        estimate.after_step()
-    return epoch_metrics((sums / len(order)).tolist())
-
-
-def _forward(
-    model: HierarchicalVAE | SurfaceModel,
-    x: Tensor,
-    betas: Tensor,
-    noise: tuple[Tensor, ...],
-    temperature: float | None,
-) -> Pass:
-    """One pass of a batch; the layers of a surface are conditioned on β."""
-    outcome: Pass = (
-        model(x, betas, noise, temperature=temperature)
-        if isinstance(model, SurfaceModel)
-        else model(x, noise, temperature=temperature)
-    )
-    return outcome
+    return FitResult(training.policy.final_betas, metrics, training.controller)

@@ -1,10 +1,11 @@
 """What every training shares: epochs in an order that the seed gives, timed, checked and told; one step of Adam."""
 
-__all__ = ["Epoch", "run_epochs", "shuffled", "take_step"]
+__all__ = ["Epoch", "epoch_metrics", "mixed_precision", "not_finite", "run_epochs", "shuffled", "take_step"]
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -13,7 +14,6 @@ from torch import Tensor
 from hit.errors import Diverged
 from hit.randomness import generator
 from hit.training.gradient_clipping import GradientClip
-from hit.training.reports import not_finite
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,14 @@ def shuffled(indices: Tensor, seed: int, epoch: int) -> Tensor:
     return indices[torch.randperm(len(indices), generator=generator("batches", seed, epoch))]
 
 
+def mixed_precision(precision: str, device: torch.device) -> AbstractContextManager[None]:
+    """Within it layers are computed in the precision that a config asks for (`torch.autocast`)."""
+    if precision == "float32":
+        return nullcontext()
+    # A cast that is kept from one step would be no part of the next one's graph.
+    return torch.autocast(device.type, torch.bfloat16, cache_enabled=False)
+
+
 def take_step(optimiser: torch.optim.Optimizer, loss: Tensor, clip: GradientClip | None = None) -> None:
     """One step down the gradient of the loss of a batch, cut down by `clip`."""
     optimiser.zero_grad(set_to_none=True)
@@ -75,3 +83,28 @@ def take_step(optimiser: torch.optim.Optimizer, loss: Tensor, clip: GradientClip
     if clip is not None:
         clip.clip()
     optimiser.step()
+
+
+def epoch_metrics(means: Sequence[float]) -> dict[str, float]:
+    """Means over an epoch's images, of the loss, D and R_1 … R_L, as metrics in schema names."""
+    loss, distortion, *rates = means
+    return {
+        "train/objective": loss,
+        "train/distortion": distortion,
+        "train/rate": sum(rates),
+        "train/elbo": -distortion - sum(rates),
+        **{f"train/rate_{layer}": rate for layer, rate in enumerate(rates, start=1)},
+    }
+
+
+def not_finite(loss: str, epoch: int, epochs: int, setting: str) -> str:
+    """Why a training ends whose loss is not finite.
+
+    Args:
+        loss: name of the metric that is minimised.
+        epoch: counted from 0.
+        epochs: of the whole training.
+        setting: what decides whether it stays finite, in words.
+    """
+    name = loss.removeprefix("train/").replace("_", "-")
+    return f"the training {name} is not finite in epoch {epoch + 1} of {epochs} ({setting})"

@@ -28,6 +28,11 @@ class StackedAdam:
         self.first = torch.zeros_like(weights)
         self.second = torch.zeros_like(weights)
 
+    @property
+    def state(self) -> tuple[Tensor, ...]:
+        """All that a step changes."""
+        return self._weights, self.steps, self.first, self.second
+
     def step(self, gradient: Tensor, step_sizes: Tensor, momenta: Tensor, still: Tensor) -> None:
         """One step of every model.
 

@@ -41,6 +41,11 @@ class StackedBeta(ABC):
         self._configs = tuple(configs)
         self._warmth = torch.ones(len(configs), dtype=torch.float64, device=device)
 
+    @property
+    def state(self) -> tuple[Tensor, ...]:
+        """All that a step changes."""
+        return ()
+
     def begin_epoch(self, epoch: int) -> None:
         """An epoch, counted from 0, begins."""
         for policy in self.policies:
@@ -127,6 +132,10 @@ class StackedControlledBeta(StackedBeta):
         self._plans = tuple(torch.stack([getattr(plan, name) for plan in plans]) for name in _PLAN)
         states = [policy.controller.state for policy in policies]
         self._states = tuple(torch.stack([getattr(state, name) for state in states]) for name in _STATE)
+
+    @property
+    def state(self) -> tuple[Tensor, ...]:
+        return self._states
 
     def step_numbers(self, steps: range, whole: int) -> Tensor:
         numbers = [

@@ -12,14 +12,16 @@ from hit.data import Split
 from hit.errors import ConfigError, Diverged
 from hit.models import HierarchicalVAE
 from hit.models.geometry.vector_geometry import standardise
-from hit.training.beta_policies import ControlledBeta, choose_policy
+from hit.processes.memory import memory_is_told
+from hit.training.beta_policies import BetaPolicy, ControlledBeta, choose_policy
 from hit.training.lockstep.beta_policies import StackedControlledBeta, stack_policies
+from hit.training.lockstep.captured import capturable
 from hit.training.lockstep.member import Member, MemberEpoch, block_key
 from hit.training.lockstep.stacked_layers import OneByOne, StackedLayers
 from hit.training.lockstep.static_step import StaticStep
+from hit.training.loop import epoch_metrics, not_finite
 from hit.training.objective import gumbel_temperature
 from hit.training.rate_controller import RateController
-from hit.training.reports import epoch_metrics, not_finite
 
 
 class LockstepTraining:
@@ -33,6 +35,7 @@ class LockstepTraining:
         members: with equal `block_key`s; their models are trained in place, and are not to be moved.
         train: images in memory, on the device of the models.
         strategy: how stacked layers are computed; None: one after the other.
+        captured: whether steps are captured as CUDA graphs; None: where the device is one of CUDA.
 
     Attributes:
         members: the same.
@@ -42,7 +45,14 @@ class LockstepTraining:
         ConfigError: members that cannot be in one block, another device, or streamed images.
     """
 
-    def __init__(self, members: Sequence[Member], train: Split, *, strategy: type[StackedLayers] | None = None) -> None:
+    def __init__(
+        self,
+        members: Sequence[Member],
+        train: Split,
+        *,
+        strategy: type[StackedLayers] | None = None,
+        captured: bool | None = None,
+    ) -> None:
         self.members = tuple(members)
         _check(self.members, train)
         configs = [member.config for member in members]
@@ -52,12 +62,19 @@ class LockstepTraining:
         policies = [choose_policy(member.config, member.model, train) for member in members]
         self._layers = (strategy or OneByOne)([member.model for member in members])
         self._policy = stack_policies(policies, configs, train.device)
-        self._step = StaticStep(self._layers, self._policy, configs, train)
+        self._captured = capturable(train.device) if captured is None else captured
+        self._step = StaticStep(self._layers, self._policy, configs, train, captured=self._captured)
         self._train = train
         self.frozen = [False] * len(members)
         self._kept: dict[int, dict[str, Tensor]] = {}
 
-    def run_epoch(self, epoch: int, check: Callable[[], None] = lambda: None) -> list[MemberEpoch | None]:
+    @memory_is_told
+    def run_epoch(
+        self,
+        epoch: int,
+        check: Callable[[], None] = lambda: None,
+        after_step: Callable[[], None] = lambda: None,
+    ) -> list[MemberEpoch | None]:
         """Train all members that are not frozen for one epoch; what each would tell of it, None of a frozen one.
 
         A member whose objective is not finite has diverged, and is frozen.
@@ -65,9 +82,13 @@ class LockstepTraining:
         Args:
             epoch: counted from 0, the same for all members.
             check: called before every step; raises to stop, after which no state but that of the last epoch is whole.
+            after_step: called after every step, which may still be under way on the device.
+
+        Raises:
+            OutOfMemory: the block does not fit into memory.
         """
         started = time.perf_counter()
-        sums = self._step.run_epoch(epoch, self.frozen, check)
+        sums = self._step.run_epoch(epoch, self.frozen, check, after_step)
         means = (sums / self._step.images).tolist()
         self._policy.hand_back(self.frozen)
         told: list[MemberEpoch | None] = []
@@ -93,12 +114,29 @@ class LockstepTraining:
         return self._kept[index] if self.frozen[index] else self._step.state(index)
 
     def load_state(self, index: int, state: Mapping[str, Tensor]) -> None:
-        """Take a member's state from a checkpoint (`hit.training.checkpoints.load_state`), of a block or alone."""
+        """Take a member's state from a checkpoint (`hit.training.checkpoints.load_state`), of a block or alone.
+
+        Raises:
+            CheckpointError: it is another model's.
+        """
         self._step.load_state(index, state)
 
     def model(self, index: int) -> HierarchicalVAE:
         """A member's model with its weights as they are now, not copied: they change with the next epoch."""
         return self.members[index].model
+
+    def seconds_per_step(self, steps: int = 10) -> float:
+        """What a step of all takes here, measured by so many; the block is to be dropped then."""
+        return self._step.seconds(steps)
+
+    @property
+    def steps(self) -> int:
+        """Of an epoch."""
+        return self._step.steps
+
+    def policy(self, index: int) -> BetaPolicy:
+        """What weighs a member's rates, as it was at the end of the last epoch."""
+        return self._policy.policies[index]
 
     def final_betas(self, index: int) -> tuple[float, ...]:
         """β_1 … β_L that a member ends with (`hit.training.FitResult.betas`)."""

@@ -14,7 +14,10 @@ from hit.models import Pass
 from hit.models.transposed import TransposedConvolution
 from hit.training.lockstep.parameters import ParameterLayout
 from hit.training.lockstep.unfolded import unfolded
+from hit.training.loop import mixed_precision
 
+#: Layers that autocast computes in lower precision.
+_LAYERS = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
 #: What a model minimises of every image of a batch: of its pass, and of what its β policy has for it.
 Losses = Callable[..., Tensor]
 
@@ -28,6 +31,7 @@ class Batches:
         noise: of every layer, M × batch × latent shape.
         inputs: what `losses` takes of every model beside its pass, M × anything.
         losses: what a model minimises of every image, (batch,).
+        precision: of the layers (`TrainConfig.precision`).
         temperature: of a categorical z_L, one number; None: there is none.
     """
 
@@ -35,6 +39,7 @@ class Batches:
     noise: tuple[Tensor, ...]
     inputs: tuple[Tensor, ...]
     losses: Losses
+    precision: str
     temperature: Tensor | None = None
 
 
@@ -77,33 +82,39 @@ class OneByOne(StackedLayers):
     name = "one_by_one"
     channels_last = True
 
-    def __init__(self, models: Sequence[nn.Module]) -> None:
-        super().__init__(models)
-        self._gradient = torch.zeros_like(self.weights)
-        for model, row in zip(self.models, self._gradient, strict=True):
-            views = self.layout.views(row)
-            for name, parameter in model.named_parameters():
-                parameter.grad = views[name] if parameter.requires_grad else None
-
     def gradients(self, batches: Batches) -> tuple[Tensor, Tensor]:
-        self._gradient.zero_()
-        totals = []
+        gradients, totals = [], []
         for index, model in enumerate(self.models):
-            outcome = model(
-                batches.x[index], tuple(one[index] for one in batches.noise), temperature=batches.temperature
-            )
+            noise = tuple(one[index] for one in batches.noise)
+            with mixed_precision(batches.precision, self.weights.device):
+                outcome = model(batches.x[index], noise, temperature=batches.temperature)
             losses = batches.losses(outcome, *(value[index] for value in batches.inputs))
-            losses.mean().backward()
+            gradients.append(self._gradient(model, losses.mean()))
             totals.append(_totals(losses, outcome))
-        return self._gradient, torch.stack(totals)
+        return torch.stack(gradients), torch.stack(totals)
+
+    def _gradient(self, model: nn.Module, loss: Tensor) -> Tensor:
+        named = dict(model.named_parameters())
+        trained = [name for name, parameter in named.items() if parameter.requires_grad]
+        found = torch.autograd.grad(loss, [named[name] for name in trained], allow_unused=True, materialize_grads=True)
+        still = {name: torch.zeros_like(parameter) for name, parameter in named.items() if name not in trained}
+        return self.layout.row(dict(zip(trained, found, strict=True)) | still)
 
 
 class _Vectorised(StackedLayers):
-    """All models at once, by `torch.func.vmap` over one of them."""
+    """All models at once, by `torch.func.vmap` over one of them.
+
+    Autocast does not reach what `vmap` makes of a layer: its input and its weights are cast here.
+    """
 
     def __init__(self, models: Sequence[nn.Module]) -> None:
         super().__init__(models)
+        layers = [name for name, one in self.models[0].named_modules() if isinstance(one, _LAYERS)]
         self._template = self.vectorisable(copy.deepcopy(self.models[0])).train()
+        self._of_layers = {name for name in self.layout.shapes if name.rpartition(".")[0] in layers}
+        self._lower: torch.dtype | None = None
+        for name in layers:
+            self._template.get_submodule(name).register_forward_pre_hook(self._cast)
         self._trained = {name: one.requires_grad for name, one in self.models[0].named_parameters()}
 
     @abstractmethod
@@ -112,9 +123,12 @@ class _Vectorised(StackedLayers):
 
     def gradients(self, batches: Batches) -> tuple[Tensor, Tensor]:
         weights = self.weights.detach().requires_grad_()
-        named = {
-            name: value if self._trained[name] else value.detach() for name, value in self.layout.views(weights).items()
-        }
+        named = self.layout.views(weights)
+        self._lower = None if batches.precision == "float32" else torch.bfloat16
+        if self._lower is not None:
+            lower = self.layout.views(weights.to(self._lower))
+            named |= {name: lower[name] for name in self._of_layers}
+        named = {name: value if self._trained[name] else value.detach() for name, value in named.items()}
 
         def one(named: dict[str, Tensor], x: Tensor, noise: tuple[Tensor, ...], *inputs: Tensor) -> tuple[Tensor, ...]:
             outcome: Pass = torch.func.functional_call(
@@ -126,6 +140,10 @@ class _Vectorised(StackedLayers):
         losses, totals = torch.func.vmap(one)(named, batches.x, batches.noise, *batches.inputs)
         (gradient,) = torch.autograd.grad(losses.sum(), weights)
         return gradient, totals
+
+    def _cast(self, layer: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        x, *rest = inputs
+        return (x if self._lower is None else x.to(self._lower), *rest)
 
 
 class GroupedConvolutions(_Vectorised):

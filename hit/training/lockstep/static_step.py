@@ -3,6 +3,7 @@
 __all__ = ["StaticStep"]
 
 import math
+import time
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
@@ -11,11 +12,13 @@ from torch import Tensor
 from hit.config import TrainConfig
 from hit.data import Split
 from hit.distributions import DiagonalGaussian
+from hit.errors import CheckpointError
 from hit.models import HierarchicalVAE
 from hit.randomness import generator
 from hit.training.learning_rate import momentum, step_size
 from hit.training.lockstep.adam import StackedAdam
 from hit.training.lockstep.beta_policies import StackedBeta
+from hit.training.lockstep.captured import CapturedStep, ReplayedStep
 from hit.training.lockstep.clipping import StackedClip
 from hit.training.lockstep.stacked_layers import Batches, StackedLayers
 from hit.training.loop import shuffled
@@ -34,13 +37,21 @@ class StaticStep:
         policy: which β weigh their rates.
         configs: of each.
         train: images in memory.
+        captured: whether steps are captured as CUDA graphs.
 
     Attributes:
         images: that each model is trained on, the same number for all.
+        steps: of an epoch.
     """
 
     def __init__(
-        self, layers: StackedLayers, policy: StackedBeta, configs: Sequence[TrainConfig], train: Split
+        self,
+        layers: StackedLayers,
+        policy: StackedBeta,
+        configs: Sequence[TrainConfig],
+        train: Split,
+        *,
+        captured: bool,
     ) -> None:
         device, count = train.device, len(configs)
         self._layers, self._policy, self._configs, self._train = layers, policy, tuple(configs), train
@@ -49,7 +60,7 @@ class StaticStep:
         self._trained = [torch.arange(len(train)) if one is None else one for one in own]
         self.images = len(self._trained[0])
         self._batch_size = min(configs[0].batch_size, self.images)
-        self._steps = math.ceil(self.images / self._batch_size)
+        self.steps = math.ceil(self.images / self._batch_size)
 
         self._adam = StackedAdam(layers.weights)
         self._clip = StackedClip(layers.weights) if policy.policies[0].clips_gradients else None
@@ -57,7 +68,7 @@ class StaticStep:
         self._order = torch.zeros(count, self.images, dtype=torch.int64, device=device)
         self._cursor = torch.zeros(1, dtype=torch.int64, device=device)
         self._places = torch.arange(self._batch_size, device=device)
-        table = self._table(range(self._steps))
+        table = self._table(range(self.steps))
         self._numbers = torch.zeros_like(table, device=device)
         self._sums = torch.zeros(count, 2 + configs[0].layers, dtype=torch.float64, device=device)
         self._noise = [
@@ -66,26 +77,55 @@ class StaticStep:
         ]
         relaxed = gumbel_temperature(configs[0], 0) is not None
         self._temperature = torch.ones((), device=device) if relaxed else None
+        self._replayed = (CapturedStep if captured else ReplayedStep)(self._take, self._changed())
 
-    def run_epoch(self, epoch: int, frozen: Sequence[bool], check: Callable[[], None] = lambda: None) -> Tensor:
+    def run_epoch(
+        self,
+        epoch: int,
+        frozen: Sequence[bool],
+        check: Callable[[], None] = lambda: None,
+        after_step: Callable[[], None] = lambda: None,
+    ) -> Tensor:
         """Take all steps of an epoch; sums over its images, M × (2 + L), float64: loss, D, R_1 … R_L.
 
         Args:
             epoch: counted from 0.
             frozen: models that need no noise.
             check: called before every step; raises to stop.
+            after_step: called after every step, which may still be under way on the device.
         """
         self._begin_epoch(epoch)
         sources = [
             None if out else generator("noise", config.seed, epoch, self._train.device)
             for config, out in zip(self._configs, frozen, strict=True)
         ]
-        for step in range(self._steps):
+        for step in range(self.steps):
             check()
             size = min(self._batch_size, self.images - step * self._batch_size)
             self._draw(sources, size)
-            self._take(size)
+            self._replayed.take(size)
+            after_step()
         return self._sums
+
+    def seconds(self, steps: int) -> float:
+        """What a step takes on whole batches, measured by so many first ones; the state is of no use then.
+
+        Args:
+            steps: after one that is not counted.
+        """
+        device = self._train.device
+        self._begin_epoch(0)
+        sources = [generator("noise", config.seed, 0, device) for config in self._configs]
+        started = 0.0
+        for step in range(steps + 1):
+            self._cursor.zero_()
+            self._draw(sources, self._batch_size)
+            self._replayed.take(self._batch_size)
+            if step == 0:
+                _wait(device)
+                started = time.perf_counter()
+        _wait(device)
+        return (time.perf_counter() - started) / steps
 
     def hold(self, index: int) -> None:
         """Leave a model's weights as they are."""
@@ -108,9 +148,17 @@ class StaticStep:
 
     @torch.no_grad()
     def load_state(self, index: int, state: Mapping[str, Tensor]) -> None:
-        """Take a model's tensors from a checkpoint."""
-        model = self._models[index]
-        model.load_state_dict({name.removeprefix("model."): one for name, one in state.items() if name[:6] == "model."})
+        """Take a model's tensors from a checkpoint.
+
+        Raises:
+            CheckpointError: they are another model's.
+        """
+        weights = {name.removeprefix("model."): one for name, one in state.items() if name.startswith("model.")}
+        try:
+            self._models[index].load_state_dict(weights)
+        except RuntimeError as error:
+            reason = " ".join(str(error).split())[:300]
+            raise CheckpointError(f"checkpoint must be of this model, got another: {reason}") from None
         names = list(self._layers.layout.shapes)
         for key, rows in (("exp_avg", self._adam.first), ("exp_avg_sq", self._adam.second)):
             views = self._layers.layout.views(rows[index])
@@ -125,12 +173,18 @@ class StaticStep:
             self._clip.usual[index] = extra["clip.usual"]
             self._clip.begun[index] = True
 
+    def _changed(self) -> list[Tensor]:
+        """All tensors that a step changes."""
+        of_clip = [] if self._clip is None else [self._clip.usual, self._clip.begun]
+        buffers = [buffer for model in self._models for buffer in model.buffers()]
+        return [*self._adam.state, *of_clip, *self._policy.state, self._sums, self._cursor, *buffers]
+
     def _begin_epoch(self, epoch: int) -> None:
         orders = [
             shuffled(trained, config.seed, epoch) for trained, config in zip(self._trained, self._configs, strict=True)
         ]
         self._order.copy_(torch.stack(orders))
-        self._numbers.copy_(self._table(range(epoch * self._steps, (epoch + 1) * self._steps)))
+        self._numbers.copy_(self._table(range(epoch * self.steps, (epoch + 1) * self.steps)))
         self._cursor.zero_()
         self._sums.zero_()
         self._policy.begin_epoch(epoch)
@@ -139,7 +193,7 @@ class StaticStep:
 
     def _table(self, steps: range) -> Tensor:
         """What steps depend on by their number: step size, momentum, and what the policy has; steps × M × (2 + …)."""
-        whole = self._configs[0].epochs * self._steps
+        whole = self._configs[0].epochs * self.steps
         of_adam = [
             [
                 (step_size(config.schedule, config.learning_rate, step, whole), momentum(config.schedule, step, whole))
@@ -172,6 +226,7 @@ class StaticStep:
             tuple(one[:, :size] for one in self._noise),
             self._policy.inputs(),
             self._policy.losses,
+            self._configs[0].precision,
             self._temperature,
         )
         gradient, totals = self._layers.gradients(batches)
@@ -182,3 +237,8 @@ class StaticStep:
             self._sums += totals
             self._policy.after_step(totals[:, 2:] / size, numbers[:, 2:], size / self._configs[0].batch_size)
             self._cursor += 1
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

@@ -39,6 +39,7 @@ OTHER: dict[str, Any] = {
     "batch_size": 8,
     "learning_rate": 0.1,
     "schedule": "cosine",
+    "precision": "bfloat16",
     "targets": {"target_rate_1": 30.0},
     "init_from": "abc",
     "seed": 1,
@@ -110,7 +111,7 @@ def test_settings_are_told_apart_by_what_is_neither_varied_nor_of_the_machine() 
 def test_a_search_varies_training_and_objective_alone_beside_the_architecture(name: str) -> None:
     base = TrainConfig.from_flat({"target_rate_1": 30})
     if role_of(name) in (Role.TRAINING, Role.OBJECTIVE):
-        text = {"warmup": "true|false", "schedule": "constant|cosine"}.get(name, "1|2")
+        text = {"warmup": "true|false", "schedule": "constant|cosine", "precision": "float32|bfloat16"}.get(name, "1|2")
         assert parse_fields(f"{name}={text}", base)[0].name == name
     else:
         with pytest.raises(ConfigError, match=f"space must name fields of the config .* got '{name}'") as caught:

@@ -41,6 +41,7 @@ CONFIGS: list[tuple[dict[str, Any], str, str]] = [
         "ffa656dea5e9f919",
     ),
     ({"init_from": "0123456789abcdef"}, "336b1c55ddd5a62f", "bb2005e01d4bcbac"),
+    ({"precision": "float32"}, "160b1646906c0dae", "07035fc018c49edc"),
     ({"target_rate_1": 30, "max_rate": "50"}, "2a338c85ffc97b76", "4582d9a3d03401cb"),
     ({"max_rate_2": 12.5, "beta_2": 2}, "567a2eda563854d9", "2a94439b040a9689"),
 ]

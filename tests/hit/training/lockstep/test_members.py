@@ -129,3 +129,20 @@ def test_keys_of_blocks() -> None:
     assert {block_key(config) for config in same} == {block_key(CONFIG)}
     other = [TARGETS, replace(CONFIG, epochs=4), replace(CONFIG, channels=3), replace(CONFIG, sigma=0.2)]
     assert len({block_key(config) for config in [CONFIG, *other]}) == 5
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_lower_precision_is_of_layers_alone(digits: Split, strategy: str) -> None:
+    torch.set_default_dtype(torch.float32)  # autocast leaves double precision as it is
+    config = replace(CONFIG, precision="bfloat16")
+    alone, usual = build_model(config, digits.shape), build_model(config, digits.shape)
+    rates = [fit(one, digits, of).metrics["train/rate"] for one, of in ((alone, config), (usual, CONFIG))]
+    assert rates[0] == pytest.approx(rates[1], rel=0.05)
+    assert rates[0] != pytest.approx(rates[1], rel=1e-6)
+    one = block(digits, [config], strategy)
+    for epoch in range(config.epochs):
+        (told,) = one.run_epoch(epoch)
+    assert told is not None
+    assert told.metrics["train/rate"] == pytest.approx(rates[0], rel=0.05)
+    assert told.metrics["train/rate"] != pytest.approx(rates[1], rel=1e-6)
+    assert {value.dtype for value in one.model(0).state_dict().values()} == {torch.get_default_dtype()}
