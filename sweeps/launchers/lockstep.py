@@ -20,7 +20,7 @@ MOST = 512
 
 
 class LockstepLauncher(Launcher):
-    """Worker processes, one a GPU, each of which trains a block of models at a time (`hit.runs.block_run`).
+    """Worker processes, one a GPU, each of which trains a block of models at a time (`hit.runs.blocks.block_run`).
 
     What is submitted before the launcher is asked for outcomes is put into blocks; models that share nothing with
     another are trained alone. While a block is trained its process takes no more.
@@ -92,9 +92,8 @@ class LockstepLauncher(Launcher):
 
 
 def train_together(*, trainings: Sequence[Training], stop: StopRequest, tell: Callable[..., None]) -> str:
-    """Train models of one block in their runs (`hit.runs.block_run.train_block`)."""
-    from hit.runs.block_member import BlockMember
-    from hit.runs.block_run import train_block
+    """Train models of one block in their runs (`hit.runs.blocks.block_run.train_block`)."""
+    from hit.runs.blocks import BlockMember, train_block
     from hit.runs.model_run import RunRequest
 
     members = [

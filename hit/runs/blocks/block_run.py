@@ -18,8 +18,8 @@ from hit.errors.run_outcomes import RunOutcome
 from hit.processes.attempts import how_it_ended
 from hit.processes.memory import as_refusal
 from hit.processes.stop import StopRequest
-from hit.runs.block_member import BlockMember, MemberRun
-from hit.runs.model_training import ModelTraining, begin_training, load_data
+from hit.runs.blocks.block_member import BlockMember, MemberRun
+from hit.runs.training_run import TrainingRun, begin_training, load_data
 from hit.training import FitResult, fit
 from hit.training.lockstep import BlockChoice, LockstepTraining, choose_block
 from hit.training.loop import Epoch
@@ -76,7 +76,7 @@ def train_block(
 
 def _begun(
     member: BlockMember, *, dataset: Dataset, device: torch.device, uri: str | None, stop: StopRequest
-) -> AbstractContextManager[ModelTraining]:
+) -> AbstractContextManager[TrainingRun]:
     return begin_training(member.config, dataset, device, member.request, uri=uri, stop=stop, watch=member.watch)
 
 
@@ -104,7 +104,7 @@ class _Block:
         self._finished = 0
 
     def run(
-        self, members: Sequence[BlockMember], begun: Callable[[BlockMember], AbstractContextManager[ModelTraining]]
+        self, members: Sequence[BlockMember], begun: Callable[[BlockMember], AbstractContextManager[TrainingRun]]
     ) -> int:
         """Begin, train, measure and end them; how many have finished."""
         try:
@@ -123,9 +123,7 @@ class _Block:
                 self._tell_ends()
         return self._finished
 
-    def _begin(
-        self, member: BlockMember, begun: Callable[[BlockMember], AbstractContextManager[ModelTraining]]
-    ) -> None:
+    def _begin(self, member: BlockMember, begun: Callable[[BlockMember], AbstractContextManager[TrainingRun]]) -> None:
         self._stop.check()
         try:
             self._runs.append(MemberRun(member, begun(member)))
@@ -183,8 +181,8 @@ class _Block:
         assert choice is not None
         block = LockstepTraining([run.as_member() for run in runs], train, strategy=choice.strategy)
         for index, run in enumerate(runs):
-            if (state := run.state()) is not None:
-                block.load_state(index, state)
+            if (state := run.state()) is not None and not self._go_on(run, partial(block.load_state, index, state)):
+                block.freeze(index)
         for epoch in range(runs[0].epochs, until):
             for index, one in enumerate(block.run_epoch(epoch, self._stop.check)):
                 if one is not None and not self._go_on(runs[index], partial(runs[index].told, one)):

@@ -14,9 +14,9 @@ from hit.config import TrainConfig
 from hit.data import load
 from hit.errors import Claimed, DataError, EndedEarly, Interrupted, OutOfMemory
 from hit.processes.stop import StopRequest
-from hit.runs import block_run
-from hit.runs.block_member import BlockMember
-from hit.runs.block_run import train_block
+from hit.runs.blocks import block_run
+from hit.runs.blocks.block_member import BlockMember
+from hit.runs.blocks.block_run import train_block
 from hit.runs.model_run import RunRequest
 from hit.runs.training_run import train_run
 from hit.schema import Tag
