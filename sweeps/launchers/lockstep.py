@@ -12,7 +12,7 @@ from hit.errors.run_outcomes import RunOutcome
 from hit.processes.attempts import Job, Outcome
 from hit.processes.pool import WorkerPool
 from hit.processes.stop import StopRequest
-from sweeps.launchers.launcher import Launcher, Training, watch_of
+from sweeps.launchers.launcher import Launcher, Training, watches_of
 from sweeps.launchers.settling import VISIBLE, visible_gpus
 
 #: Models that a process is given at most where nobody says how many: it parts them as its device holds them.
@@ -96,16 +96,18 @@ def train_together(*, trainings: Sequence[Training], stop: StopRequest, tell: Ca
     from hit.runs.blocks import BlockMember, train_block
     from hit.runs.model_run import RunRequest
 
+    first = trainings[0]
+    watches = watches_of(first.early_stopping, [one.config for one in trainings], first.experiment, first.uri)
     members = [
         BlockMember(
             one.identity,
             one.config,
             RunRequest(experiment=one.experiment, run_id=one.run_id, sweep=one.sweep, exclusive=True),
-            watch_of(one.early_stopping, one.config, one.experiment, one.uri),
+            watch,
         )
-        for one in trainings
+        for one, watch in zip(trainings, watches, strict=True)
     ]
-    return train_block(members, uri=trainings[0].uri, stop=stop, tell=tell)
+    return train_block(members, uri=first.uri, stop=stop, tell=tell)
 
 
 def _shared(training: Training) -> Hashable:
@@ -113,4 +115,4 @@ def _shared(training: Training) -> Hashable:
     from hit.training.lockstep import block_key
 
     machine = tuple(sorted((name, getattr(training.config, name)) for name in machine_fields()))
-    return block_key(training.config), machine, str(training.experiment), training.uri, training.sweep
+    return block_key(training.config), machine, str(training.experiment), training.uri, training.early_stopping
