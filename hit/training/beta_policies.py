@@ -140,6 +140,7 @@ class ControlledBeta(BetaPolicy):
 
     Attributes:
         controller: what moves β.
+        held_out: images that are not trained on.
 
     Raises:
         ConfigError: the config has no rate targets.
@@ -148,8 +149,8 @@ class ControlledBeta(BetaPolicy):
     clips_gradients = True
 
     def __init__(self, config: TrainConfig, train: LabelledImages) -> None:
-        self._parts = hold_out(train, config.seed)
-        self.trained = self._parts.trained
+        self.held_out = hold_out(train, config.seed)
+        self.trained = self.held_out.trained
         self.controller = RateController(config, math.ceil(len(self.trained) / config.batch_size), train.device)
         self._config = config
         self._train = train
@@ -177,9 +178,13 @@ class ControlledBeta(BetaPolicy):
     def end_epoch(self, model: HierarchicalVAE | SurfaceModel, metrics: Mapping[str, float]) -> dict[str, float]:
         if isinstance(model, SurfaceModel):
             raise ConfigError("rate targets must be those of one model, got a surface of models")
-        betas = _named(self._betas())
         sums = self.controller.plan.sums
-        self.controller.update_gaps(self._parts.log_gap(model, self._train, self._config.seed, sums))
+        return self.learn_gaps(self.held_out.log_gap(model, self._train, self._config.seed, sums), metrics)
+
+    def learn_gaps(self, log_gaps: Tensor, metrics: Mapping[str, float]) -> dict[str, float]:
+        """What `end_epoch` does where the gaps of held-out images are known (`HeldOut.log_gap`)."""
+        betas = _named(self._betas())
+        self.controller.update_gaps(log_gaps)
         return betas | self.controller.relative_errors(metrics)
 
     def tensors(self) -> dict[str, Tensor]:

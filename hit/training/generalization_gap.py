@@ -1,6 +1,6 @@
 """How much more the rates of unseen images are than those of images that a model is trained on."""
 
-__all__ = ["HeldOut", "hold_out", "likely_log_gap"]
+__all__ = ["BATCH", "HeldOut", "held_out_noise", "hold_out", "likely_log_gap"]
 
 from dataclasses import dataclass
 
@@ -13,7 +13,8 @@ from hit.randomness import generator
 
 #: The share of the training images that is held out, at most how many, and at least: fewer say too little.
 SHARE, MOST, FEWEST = 0.1, 1000, 50
-_BATCH = 500
+#: Images of a pass; their noise depends on it.
+BATCH = 500
 
 
 @dataclass(frozen=True)
@@ -84,11 +85,16 @@ def likely_log_gap(unseen: Tensor, seen: Tensor) -> Tensor:
     return gap.where(gap > 0, shrunk).nan_to_num(0.0, 0.0, 0.0)
 
 
+def held_out_noise(seed: int, device: torch.device) -> torch.Generator:
+    """Of the passes of one sample of held-out images, the same in every epoch."""
+    return generator("held out noise", seed, device=device)
+
+
 def _rates(model: HierarchicalVAE, train: LabelledImages, indices: Tensor, seed: int) -> Tensor:
     """R_1, …, R_L of each of these images, (N, L), float64, with noise by the seed."""
-    noise = generator("held out noise", seed, device=train.device)
+    noise = held_out_noise(seed, train.device)
     parts = []
-    for images in batches(train, _BATCH, indices.to(train.device)):
+    for images in batches(train, BATCH, indices.to(train.device)):
         x = model.prepare(images)
         parts.append(torch.stack(model(x, model.noise(len(x), noise)).rates, dim=1).double())
     return torch.cat(parts)

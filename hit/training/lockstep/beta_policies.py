@@ -10,10 +10,13 @@ import torch
 from torch import Tensor
 
 from hit.config import TrainConfig
-from hit.models import Pass
+from hit.data import Split
+from hit.models import HierarchicalVAE, Pass
 from hit.training.beta_policies import BetaPolicy, ControlledBeta
 from hit.training.controller_plan import ControllerPlan
 from hit.training.learning_rate import step_size
+from hit.training.lockstep.held_out import log_gaps
+from hit.training.lockstep.stacked_layers import StackedLayers
 from hit.training.objective import objective, warmup_factor
 from hit.training.rate_controller import (
     ControllerState,
@@ -85,8 +88,24 @@ class StackedBeta(ABC):
             weight: size of the batches relative to whole ones.
         """
 
-    def hand_back(self, frozen: Sequence[bool]) -> None:  # noqa: B027 - most have no state
-        """Give each model's policy its state, but those of frozen ones."""
+    def end_epoch(self, layers: StackedLayers, train: Split, frozen: Sequence[bool]) -> None:  # noqa: B027
+        """An epoch is over: give each model's policy its state, but those of frozen ones; most have none.
+
+        Args:
+            layers: the models as they are now.
+            train: the whole training set.
+            frozen: whether each model is out.
+        """
+
+    def told(self, index: int, model: HierarchicalVAE, metrics: Mapping[str, float]) -> dict[str, float]:
+        """Further metrics of one model's epoch, by schema names; called after `end_epoch`.
+
+        Args:
+            index: of the model.
+            model: as it is now.
+            metrics: of its epoch.
+        """
+        return self.policies[index].end_epoch(model, metrics)
 
     def take_over(self, index: int, tensors: Mapping[str, Tensor]) -> None:
         """Take one model's state from tensors of a checkpoint."""
@@ -130,6 +149,8 @@ class StackedControlledBeta(StackedBeta):
         self._ends = plans[0].ends
         assert all(plan.ends == self._ends for plan in plans)
         self._plans = tuple(torch.stack([getattr(plan, name) for plan in plans]) for name in _PLAN)
+        self._sums = self._plans[_PLAN.index("sums")]
+        self._log_gaps = torch.zeros(0)
         states = [policy.controller.state for policy in policies]
         self._states = tuple(torch.stack([getattr(state, name) for state in states]) for name in _STATE)
 
@@ -161,17 +182,24 @@ class StackedControlledBeta(StackedBeta):
         for own, after in zip(self._states, torch.func.vmap(following)(rates, numbers, *self.inputs()), strict=True):
             own.copy_(after)
 
-    def hand_back(self, frozen: Sequence[bool]) -> None:
+    def end_epoch(self, layers: StackedLayers, train: Split, frozen: Sequence[bool]) -> None:
         for policy, out, *own in zip(self.policies, frozen, *self._states, strict=True):
             if not out:
                 policy.controller.state = ControllerState(*(value.clone() for value in own))
+        seeds = [config.seed for config in self._configs]
+        self._log_gaps = log_gaps([policy.held_out for policy in self.policies], layers, train, seeds, self._sums)
+
+    def told(self, index: int, model: HierarchicalVAE, metrics: Mapping[str, float]) -> dict[str, float]:
+        further = self.policies[index].learn_gaps(self._log_gaps[index], metrics)
+        self._adopt(index)
+        return further
 
     def take_over(self, index: int, tensors: Mapping[str, Tensor]) -> None:
         super().take_over(index, tensors)
-        self.adopt(index)
+        self._adopt(index)
 
-    def adopt(self, index: int) -> None:
-        """Take what an epoch's end has made of one model's state."""
+    def _adopt(self, index: int) -> None:
+        """Take one model's state from its policy."""
         state = self.policies[index].controller.state
         for own, name in zip(self._states, _STATE, strict=True):
             own[index].copy_(getattr(state, name))

@@ -14,7 +14,7 @@ from hit.models import HierarchicalVAE
 from hit.models.geometry.vector_geometry import standardise
 from hit.processes.memory import memory_is_told
 from hit.training.beta_policies import BetaPolicy, ControlledBeta, choose_policy
-from hit.training.lockstep.beta_policies import StackedControlledBeta, stack_policies
+from hit.training.lockstep.beta_policies import stack_policies
 from hit.training.lockstep.captured import capturable
 from hit.training.lockstep.member import Member, MemberEpoch, block_key
 from hit.training.lockstep.stacked_layers import OneByOne, StackedLayers
@@ -90,7 +90,7 @@ class LockstepTraining:
         started = time.perf_counter()
         sums = self._step.run_epoch(epoch, self.frozen, check, after_step)
         means = (sums / self._step.images).tolist()
-        self._policy.hand_back(self.frozen)
+        self._policy.end_epoch(self._layers, self._train, self.frozen)
         told: list[MemberEpoch | None] = []
         for index, (member, row) in enumerate(zip(self.members, means, strict=True)):
             told.append(None if self.frozen[index] else self._epoch_of(index, member, epoch, row))
@@ -168,9 +168,7 @@ class LockstepTraining:
             return MemberEpoch(
                 epoch + 1, metrics, Diverged(not_finite("train/objective", epoch, config.epochs, setting))
             )
-        metrics |= policy.end_epoch(member.model, metrics)
-        if isinstance(self._policy, StackedControlledBeta):
-            self._policy.adopt(index)
+        metrics |= self._policy.told(index, member.model, metrics)
         if (temperature := gumbel_temperature(config, epoch)) is not None:
             metrics["train/temperature"] = temperature
         return MemberEpoch(epoch + 1, metrics)

@@ -18,6 +18,8 @@ from hit.training.loop import mixed_precision
 
 #: Layers that autocast computes in lower precision.
 _LAYERS = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
+#: Models whose rates are computed at once: their images are more than those of a step.
+_AT_ONCE = 64
 #: What a model minimises of every image of a batch: of its pass, and of what its β policy has for it.
 Losses = Callable[..., Tensor]
 
@@ -75,6 +77,15 @@ class StackedLayers(ABC):
     def gradients(self, batches: Batches) -> tuple[Tensor, Tensor]:
         """The gradients of the mean losses, M × P, and sums over the batches, M × (2 + L): loss, D, R_1 … R_L."""
 
+    @abstractmethod
+    def rates(self, x: Tensor, noise: tuple[Tensor, ...]) -> Tensor:
+        """R_1 … R_L of every image, M × batch × L, without gradients.
+
+        Args:
+            x: prepared images, M × batch × example.
+            noise: of every layer, M × batch × latent shape.
+        """
+
 
 class OneByOne(StackedLayers):
     """One model after the other, as each is computed alone."""
@@ -92,6 +103,11 @@ class OneByOne(StackedLayers):
             gradients.append(self._gradient(model, losses.mean()))
             totals.append(_totals(losses, outcome))
         return torch.stack(gradients), torch.stack(totals)
+
+    @torch.no_grad()
+    def rates(self, x: Tensor, noise: tuple[Tensor, ...]) -> Tensor:
+        outcomes = (model(x[index], tuple(one[index] for one in noise)) for index, model in enumerate(self.models))
+        return torch.stack([torch.stack(outcome.rates, 1) for outcome in outcomes])
 
     def _gradient(self, model: nn.Module, loss: Tensor) -> Tensor:
         named = dict(model.named_parameters())
@@ -141,15 +157,37 @@ class _Vectorised(StackedLayers):
         (gradient,) = torch.autograd.grad(losses.sum(), weights)
         return gradient, totals
 
+    @torch.no_grad()
+    def rates(self, x: Tensor, noise: tuple[Tensor, ...]) -> Tensor:
+        self._lower = None
+
+        def one(named: dict[str, Tensor], x: Tensor, noise: tuple[Tensor, ...]) -> Tensor:
+            outcome: Pass = torch.func.functional_call(self._template, named, (x, noise))
+            return torch.stack(outcome.rates, 1)
+
+        return torch.func.vmap(one, chunk_size=_AT_ONCE)(self.layout.views(self.weights), x, noise)
+
     def _cast(self, layer: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         x, *rest = inputs
         return (x if self._lower is None else x.to(self._lower), *rest)
 
 
 class GroupedConvolutions(_Vectorised):
-    """Convolutions of all models as one with a group a model, matrix products as batched ones."""
+    """Convolutions of all models as one with a group a model, matrix products as batched ones.
+
+    On a GPU cuDNN compares its kernels in the first step: which it takes by rule is seldom good for many groups.
+    """
 
     name = "grouped"
+
+    def gradients(self, batches: Batches) -> tuple[Tensor, Tensor]:
+        chosen = torch.backends.cudnn
+        if self.weights.device.type != "cuda":
+            return super().gradients(batches)
+        with chosen.flags(
+            enabled=chosen.enabled, benchmark=True, deterministic=chosen.deterministic, allow_tf32=chosen.allow_tf32
+        ):
+            return super().gradients(batches)
 
     def vectorisable(self, model: nn.Module) -> nn.Module:
         return _replaced(model, {TransposedConvolution: _plain_transposed})

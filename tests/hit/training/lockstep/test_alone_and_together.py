@@ -1,5 +1,6 @@
 """Models that are trained together get the numbers that each gets alone."""
 
+from collections.abc import Iterator
 from functools import cache
 
 import pytest
@@ -38,6 +39,14 @@ _KINDS = {
 def digits() -> Split:
     whole = data.load("digits").train
     return Split(whole.images[:60])
+
+
+@pytest.fixture(autouse=True)
+def _no_loops() -> Iterator[None]:
+    """Where `vmap` knows no rule it would compute one model after the other."""
+    torch._C._functorch._set_vmap_fallback_enabled(False)
+    yield
+    torch._C._functorch._set_vmap_fallback_enabled(True)
 
 
 def configs(kind: dict[str, object], targets: bool) -> list[TrainConfig]:
