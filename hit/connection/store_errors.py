@@ -86,6 +86,8 @@ def translated(error: BaseException, *, item: str = "") -> StoreError:
         return _proxy(text, said)
     if _NO_ROOM.search(text):
         return _refused_item_or_store(artifact, f"there is no room where the store keeps it: {said}")
+    if "QueuePool limit" in text:
+        return StoreAway("this process asks it too much at once")
     status = _http_status(error, text)
     code = error.error_code if isinstance(error, MlflowException) else ""
     if code in _REFUSES_US or status in (401, 403):

@@ -27,6 +27,10 @@ _SECONDS_BETWEEN_BATCHES = 1.0
 _SHORTEST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 0.5, 10.0
 #: What somebody has to mend is asked for again so seldom, as are items that were put aside.
 _SECONDS_BETWEEN_RARE_TRIES = 60.0
+#: Deliveries of one process that talk to its store at once: a database takes one after the other, and has a connection
+#: for few. The runs of a block are many.
+_AT_ONCE = threading.BoundedSemaphore(4)
+_SECONDS_BETWEEN_TURNS = 0.5
 #: Who has not said for so long that it is alive, with a store that answers, was suspended.
 _SUSPENDED_SECONDS = 4 * HEARTBEAT_SECONDS
 
@@ -186,12 +190,16 @@ class Delivery(threading.Thread):
         wait = _SHORTEST_WAIT_SECONDS
         while not self._stop_asked.is_set():
             hurried = self._hurry.is_set()
+            if not _AT_ONCE.acquire(timeout=_SECONDS_BETWEEN_TURNS):
+                continue
             try:
                 self._try()
             except Exception as error:
                 self._note(translated(error))
             else:
                 self._note(None)
+            finally:
+                _AT_ONCE.release()
             if self.trouble is None:
                 wait = _SHORTEST_WAIT_SECONDS
                 self._wake.wait(timeout=HEARTBEAT_SECONDS if self._ownership is not None or self.refused else None)

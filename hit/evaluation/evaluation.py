@@ -20,7 +20,7 @@ from hit.distributions import DiagonalGaussian, LatentDistribution, VectorLikeli
 from hit.errors import ConfigError, Diverged, shown
 from hit.evaluation.coding_metrics import measure_coding
 from hit.evaluation.extension_metrics import measure_extension_metrics
-from hit.evaluation.latents import Layer, label_metrics, measure_layer
+from hit.evaluation.latents import Layer, MeasureLayer, label_metrics, measure_layer
 from hit.evaluation.lossy_coding import measure_lossy_coding
 from hit.evaluation.samples import measure_generation, measure_inception
 from hit.metrics import (
@@ -73,6 +73,7 @@ def evaluate_model(
     scorer: SampleScorer | None = None,
     fid: InceptionFid | None = None,
     check: Callable[[], None] = lambda: None,
+    layers_by: MeasureLayer = measure_layer,
 ) -> Evaluation:
     """Measure a trained model on the test set; nothing is read from a store or written to one.
 
@@ -96,6 +97,7 @@ def evaluate_model(
         scorer: the classifier that scores samples, trained on the same data, on the same device.
         fid: fresh; made here where it is absent and asked for.
         check: called between measurements; raises to stop.
+        layers_by: measures what labels tell of each layer; another than the default has it done elsewhere.
 
     Raises:
         ConfigError: a group that does not exist, lacks its classifier or knows no images of so many channels, another
@@ -119,7 +121,7 @@ def evaluate_model(
         fid = InceptionFid(dataset.test.device)
     found = Evaluation({})
     if not {"core", "latents"}.isdisjoint(groups):
-        found = _measure_test_set(model, dataset, betas, "latents" in groups, check)
+        found = _measure_test_set(model, dataset, betas, "latents" in groups, check, layers_by)
     metrics = found.metrics
     if "generation" in groups and scorer is not None:
         metrics = metrics | measure_generation(model, dataset, scorer, check)
@@ -166,6 +168,7 @@ def _measure_test_set(
     betas: Sequence[float] | None,
     latents: bool,
     check: Callable[[], None],
+    layers_by: MeasureLayer,
 ) -> Evaluation:
     started = time.perf_counter()
     with torch.no_grad():
@@ -183,7 +186,7 @@ def _measure_test_set(
             projection = projections[layer.number] = principal_components(layer.means.numpy())
             for component, share in enumerate(projection.shares, start=1):
                 measured[f"test/pca_share_{component}_z{layer.number}"] = share
-            measured |= measure_layer(layer, labels, dataset.classes, check)
+            measured |= layers_by(layer, labels, dataset.classes, check)
     measured["test/seconds"] = time.perf_counter() - started
     return Evaluation(measured, projections, features)
 

@@ -1,10 +1,11 @@
 """What one layer of latents is worth downstream: information about the label, accuracies or R², and their bounds."""
 
-__all__ = ["Layer", "label_metrics", "measure_classes", "measure_layer", "measure_regressions"]
+__all__ = ["Layer", "MeasureLayer", "label_metrics", "measure_classes", "measure_layer", "measure_regressions"]
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -53,6 +54,14 @@ class Layer:
     means: Tensor
     posterior: DiagonalGaussian | None
     samples: Tensor
+
+
+class MeasureLayer(Protocol):
+    """Measures what labels tell of a layer, as `measure_layer` does, here or elsewhere."""
+
+    def __call__(
+        self, layer: Layer, labels: Tensor | None, classes: int, check: Callable[[], None] = ...
+    ) -> dict[str, float]: ...
 
 
 def label_metrics(labels: Tensor | None) -> dict[str, float]:

@@ -25,13 +25,14 @@ from hit.evaluation import evaluate_model
 from hit.evaluation.data_needs import left_out
 from hit.evaluation.feature_plots import save_features
 from hit.evaluation.latent_plots import save_coordinates, save_scatter
-from hit.evaluation.pictures import PICTURED, drawn_channels, reconstructions, samples, save_grid, traversal
+from hit.evaluation.latents import MeasureLayer, measure_layer
 from hit.evaluation.samples import inception_fingerprint, scorer_fingerprint
 from hit.metrics import EVALUATOR, Projection, violations
 from hit.metrics.feature_errors import FeatureErrors
 from hit.metrics.inception import InceptionFid, check_channels
 from hit.models import HierarchicalVAE
 from hit.processes.memory import memory_is_told
+from hit.runs.run_pictures import log_pictures
 from hit.runs.stored_scorer import find_scorer
 from hit.schema import LabelKind, Tag
 from hit.schema.hashing import identity_hash
@@ -41,7 +42,6 @@ from hit.store import Store
 from hit.tracking import RunWriter
 from hit.training.checkpoints import save_weights
 from hit.ui.run_notes import run_note
-from hit.ui.views import IMAGE_KEYS
 
 _LOG = logging.getLogger(__name__)
 
@@ -162,6 +162,7 @@ def measure(
     groups: Collection[str],
     scorers: Scorers,
     check: Callable[[], None] = lambda: None,
+    layers_by: MeasureLayer = measure_layer,
 ) -> Measurement:
     """Measure groups of `hit.schema.metric_groups` for a run; one that lacks its network costs no other.
 
@@ -173,6 +174,7 @@ def measure(
         groups: names.
         scorers: found for these groups, or for more (`find_scorers`).
         check: called between measurements; raises to stop.
+        layers_by: as `evaluate_model`.
 
     Raises:
         Diverged: the model gives numbers that are not finite.
@@ -181,7 +183,14 @@ def measure(
     skipped = {group: why for group, why in scorers.missing.items() if group in groups}
     measured = frozenset(groups) - skipped.keys()
     found = evaluate_model(
-        model, dataset, betas, measured, scorer=scorers.classifier, fid=scorers.inception, check=check
+        model,
+        dataset,
+        betas,
+        measured,
+        scorer=scorers.classifier,
+        fid=scorers.inception,
+        check=check,
+        layers_by=layers_by,
     )
     skipped |= left_out(groups, dataset) | found.skipped
     metrics = dict(found.metrics)
@@ -239,6 +248,7 @@ def measure_run(
     model: HierarchicalVAE,
     *,
     betas: Sequence[float] | None = None,
+    layers_by: MeasureLayer = measure_layer,
 ) -> dict[str, float]:
     """Evaluate a trained model; its metrics, weights and pictures go to its run. The metrics.
 
@@ -247,6 +257,7 @@ def measure_run(
 
     Args:
         betas: those that training ended with, where they are not the config's.
+        layers_by: as `evaluate_model`.
 
     Raises:
         Diverged: the model gives numbers that are not finite.
@@ -254,7 +265,7 @@ def measure_run(
     """
     groups = parse_groups(config.metrics) | {"core"}
     scorers = find_scorers(groups, dataset, Store(run.uri))
-    measured = measure(model, dataset, config, betas or config.betas, groups, scorers, run.check)
+    measured = measure(model, dataset, config, betas or config.betas, groups, scorers, run.check, layers_by)
     log_measurement(run, measured, config.epochs, model, dataset)
     run.note = partial(run_note, config, measured.metrics)
     for why, skipped in measured.reasons().items():
@@ -263,28 +274,8 @@ def measure_run(
     save_weights(weights, model, config.identity(dataset.digest))
     run.artifact(weights, "model")
     if dataset.form == "images":
-        _log_pictures(run, model, dataset)
+        log_pictures(run, model, dataset)
     return measured.metrics
-
-
-def _log_pictures(run: RunWriter, model: HierarchicalVAE, dataset: Dataset) -> None:
-    """Reconstructions, samples, and what every layer does along its prior, as files; the first two for the UI, too.
-
-    The files are in a folder of their own: the UI's image grid shows nothing of a run whose folder `images` holds
-    a file that is not named as MLflow's `log_image` names it.
-    """
-    channels = dataset.image_shape[0]
-    if drawn_channels(channels) < channels:
-        _say_once(logging.INFO, f"pictures show the first {drawn_channels(channels)} of {channels} channels")
-    images = dataset.test.head(PICTURED)
-    grids = {"reconstructions": reconstructions(model, images), "samples": samples(model)}
-    for layer in range(1, model.layers + 1):
-        grids[f"traversal_z{layer}"] = traversal(model, layer)
-    for name, grid in grids.items():
-        path = save_grid(grid, run.folder / f"{name}.png")
-        run.artifact(path, "pictures")
-        if name in IMAGE_KEYS:
-            run.image(path, name)
 
 
 def skipped_tag(group: str) -> str:

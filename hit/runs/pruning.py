@@ -50,7 +50,11 @@ _MAKERS: dict[str, Callable[[Sequence[float], int], BasePruner]] = {
 
 
 def early_stopper(
-    rules: EarlyStopping, config: TrainConfig, experiment: str | Experiment, uri: str | None = None
+    rules: EarlyStopping,
+    config: TrainConfig,
+    experiment: str | Experiment,
+    uri: str | None = None,
+    pruner: "PrunerStopper | None" = None,
 ) -> Callable[[str, Epoch], None]:
     """What `hit.runs.training_run.train_run` is to show every epoch of a run to; the last epoch is never judged.
 
@@ -59,9 +63,11 @@ def early_stopper(
         config: of the run.
         experiment: the experiment, or its name, with the runs to compare with.
         uri: the store, which pruners read.
+        pruner: that several runs share, so that the store is read once for all of them; None: one of its own.
     """
     rates = RateBoundStopper(rules.bounds, config)
-    pruner = PrunerStopper(rules.pruner, config, experiment, lambda: Store(uri)) if rules.pruner else None
+    if pruner is None and rules.pruner is not None:
+        pruner = PrunerStopper(rules.pruner, config, experiment, lambda: Store(uri))
 
     def check(run_id: str, epoch: Epoch) -> None:
         if epoch.number < config.epochs:
@@ -151,11 +157,11 @@ class PrunerStopper:
     """Asks a pruner after every epoch of a run, on what the store knows of the others.
 
     Comparable are the models of the same data with the same likelihood and number of epochs; those that failed
-    are left out.
+    are left out. Several comparable runs of one process may share it.
 
     Args:
         rule: the pruner.
-        config: of the run.
+        config: of the run, or of any of the runs.
         experiment: the experiment, or its name.
         store: opens the run store.
     """
@@ -169,6 +175,10 @@ class PrunerStopper:
         self._experiment = experiment
         self._config = config
         self._traces: dict[str, Trace] = {}
+        #: Runs whose epochs are told here, and those whose epochs before that the store has told: it need not tell
+        #: what it is told by this process.
+        self._told: set[str] = set()
+        self._whole: set[str] = set()
         self._read_at = -math.inf
 
     def check(self, run_id: str, epoch: int, metrics: Mapping[str, float]) -> None:
@@ -187,6 +197,7 @@ class PrunerStopper:
         if time.monotonic() - self._read_at > _REFRESH_SECONDS:
             with contextlib.suppress(StoreAway):  # asked again after the next epoch
                 self._read(run_id)
+        self._told.add(run_id)
         own = self._traces.setdefault(run_id, Trace(run_id, "RUNNING"))
         own.values[epoch] = value = metrics[self._rule.metric]
         own.times[epoch] = int(time.time() * 1000)
@@ -216,15 +227,19 @@ class PrunerStopper:
                 or run.data.metrics.get("epochs", self._config.epochs) != self._config.epochs
             ):
                 continue
-            if old is None or old.status == "RUNNING":
-                old = Trace(run.info.run_id, run.info.status)
+            told = run.info.run_id in self._told
+            if old is None or (run.info.run_id not in self._whole if told else old.status == "RUNNING"):
+                trace = Trace(run.info.run_id, status)
                 for point in store.histories([run.info.run_id], [self._rule.metric]):
-                    old.values[point.step] = point.value
-                    old.times[point.step] = point.timestamp
+                    trace.values[point.step] = point.value
+                    trace.times[point.step] = point.timestamp
+                if old is not None:
+                    trace.values |= old.values
+                    trace.times |= old.times
+                old = trace
+            old.status = status
+            self._whole.add(run.info.run_id)
             traces[run.info.run_id] = old
-        if own_id in self._traces and own_id in traces:
-            traces[own_id].values |= self._traces[own_id].values
-            traces[own_id].times |= self._traces[own_id].times
         self._traces = traces
         self._read_at = time.monotonic()
 

@@ -1,10 +1,10 @@
 """What every launcher is: a place where models are trained, a few at a time."""
 
-__all__ = ["Launcher", "Training", "train", "watch_of"]
+__all__ = ["Launcher", "Training", "train", "watches_of"]
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
@@ -115,23 +115,27 @@ def train(
     from hit.runs.model_run import RunRequest
     from hit.runs.training_run import train_job
 
+    (watch,) = watches_of(early_stopping, [config], experiment, uri)
     return train_job(
         config=config,
         request=RunRequest(experiment=experiment, run_id=run_id, sweep=sweep, exclusive=True),
         uri=uri,
         stop=stop,
         tell=tell,
-        watch=watch_of(early_stopping, config, experiment, uri),
+        watch=watch,
     )
 
 
-def watch_of(
-    early_stopping: str, config: TrainConfig, experiment: str | Experiment, uri: str
-) -> "Callable[[str, Epoch], None]":
-    """What a model's run is to show every epoch to: the rules that may end it early."""
+def watches_of(
+    early_stopping: str, configs: Sequence[TrainConfig], experiment: str | Experiment, uri: str
+) -> "list[Callable[[str, Epoch], None]]":
+    """What the runs of comparable models are to show every epoch to: the rules that may end them early."""
     from hit.config.early_stopping import EarlyStopping
-    from hit.runs.pruning import early_stopper
+    from hit.runs.pruning import PrunerStopper, early_stopper
+    from hit.store import Store
 
     if not early_stopping:
-        return lambda run_id, epoch: None
-    return early_stopper(EarlyStopping.parse(early_stopping, config.layers), config, experiment, uri)
+        return [lambda run_id, epoch: None for _ in configs]
+    rules = EarlyStopping.parse(early_stopping, configs[0].layers)
+    shared = PrunerStopper(rules.pruner, configs[0], experiment, lambda: Store(uri)) if rules.pruner else None
+    return [early_stopper(rules, config, experiment, uri, shared) for config in configs]

@@ -12,7 +12,7 @@ from hit.errors.run_outcomes import RunOutcome
 from hit.processes.attempts import Job, Outcome
 from hit.processes.pool import WorkerPool
 from hit.processes.stop import StopRequest
-from sweeps.launchers.launcher import Launcher, Training, watch_of
+from sweeps.launchers.launcher import Launcher, Training, watches_of
 from sweeps.launchers.settling import VISIBLE, visible_gpus
 
 #: Models that a process is given at most where nobody says how many: it parts them as its device holds them.
@@ -20,7 +20,7 @@ MOST = 512
 
 
 class LockstepLauncher(Launcher):
-    """Worker processes, one a GPU, each of which trains a block of models at a time (`hit.runs.block_run`).
+    """Worker processes, one a GPU, each of which trains a block of models at a time (`hit.runs.blocks.block_run`).
 
     What is submitted before the launcher is asked for outcomes is put into blocks; models that share nothing with
     another are trained alone. While a block is trained its process takes no more.
@@ -74,8 +74,7 @@ class LockstepLauncher(Launcher):
             share = min(self._block, math.ceil(len(self._waiting) / pool.free))
             key = _shared(self._waiting[0])
             alike = [training for training in self._waiting if _shared(training) == key][:share]
-            chosen = {training.identity for training in alike}
-            self._waiting = [training for training in self._waiting if training.identity not in chosen]
+            self._waiting = [training for training in self._waiting if training not in alike]
             block = Job(f"block {next(self._numbers)}", train_together, {"trainings": alike})
             self._under_way[block.identity] = {training.identity: training.job() for training in alike}
             pool.submit(block)
@@ -93,21 +92,22 @@ class LockstepLauncher(Launcher):
 
 
 def train_together(*, trainings: Sequence[Training], stop: StopRequest, tell: Callable[..., None]) -> str:
-    """Train models of one block in their runs (`hit.runs.block_run.train_block`)."""
-    from hit.runs.block_member import BlockMember
-    from hit.runs.block_run import train_block
+    """Train models of one block in their runs (`hit.runs.blocks.block_run.train_block`)."""
+    from hit.runs.blocks import BlockMember, train_block
     from hit.runs.model_run import RunRequest
 
+    first = trainings[0]
+    watches = watches_of(first.early_stopping, [one.config for one in trainings], first.experiment, first.uri)
     members = [
         BlockMember(
             one.identity,
             one.config,
             RunRequest(experiment=one.experiment, run_id=one.run_id, sweep=one.sweep, exclusive=True),
-            watch_of(one.early_stopping, one.config, one.experiment, one.uri),
+            watch,
         )
-        for one in trainings
+        for one, watch in zip(trainings, watches, strict=True)
     ]
-    return train_block(members, uri=trainings[0].uri, stop=stop, tell=tell)
+    return train_block(members, uri=first.uri, stop=stop, tell=tell)
 
 
 def _shared(training: Training) -> Hashable:
@@ -115,4 +115,4 @@ def _shared(training: Training) -> Hashable:
     from hit.training.lockstep import block_key
 
     machine = tuple(sorted((name, getattr(training.config, name)) for name in machine_fields()))
-    return block_key(training.config), machine, str(training.experiment), training.uri, training.sweep
+    return block_key(training.config), machine, str(training.experiment), training.uri, training.early_stopping

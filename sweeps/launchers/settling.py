@@ -14,7 +14,7 @@ from sweeps.spec.launch_options import RunningOptions
 #: Models that a driver which decides by those before is asked for at once: as many as a pool would have.
 _OF_A_SEARCH = 8
 #: Environment variable with the GPUs that a process may use.
-VISIBLE = "CUDAVISIBLE_DEVICES"
+VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
 def settle_launcher(
@@ -54,7 +54,7 @@ def worker_processes(options: RunningOptions, base: TrainConfig, asked: int) -> 
 
 
 def visible_gpus(device: str) -> list[str]:
-    """The GPUs that models on `device` may use, as `CUDAVISIBLE_DEVICES` names them; none where one is named."""
+    """The GPUs that models on `device` may use, as `CUDA_VISIBLE_DEVICES` names them; none where one is named."""
     if device not in ("auto", "cuda"):
         return []
     import torch

@@ -1,6 +1,6 @@
 """Rules that end a run early: what they say to rates and to metric histories, and how such a run ends."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,10 +10,12 @@ from hit.config import TrainConfig
 from hit.config.early_stopping import EarlyStopping, PrunerRule
 from hit.config.rates.rate_region import RateBound
 from hit.errors import ConfigError, EndedEarly
-from hit.runs.pruning import Trace, early_stopper, prunes
+from hit.runs.pruning import PrunerStopper, Trace, early_stopper, prunes
 from hit.runs.training_run import train_run
 from hit.schema import Tag
 from hit.store import Store
+from hit.store.metric_history import Point
+from hit.tracking.reservation import reserve_run
 from hit.training.rate_bounds import RateBoundStopper
 from tests.stores import new_database
 
@@ -174,3 +176,29 @@ class TestRun:
             self.train(tmp_path, "", seed=seed, learning_rate=1e-2)
         with pytest.raises(EndedEarly, match=r"over 6 runs.* in epoch 2 of 3"):  # the same, but it learns nothing
             self.train(tmp_path, "median:1", learning_rate=1e-9)
+
+    def test_runs_that_share_a_pruner_do_not_ask_for_what_it_was_told(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("hit.runs.pruning._REFRESH_SECONDS", -1.0)  # it reads at every question
+        uri = new_database(tmp_path / "store.db")
+        tags = {str(Tag.DATA_DIGEST): "0123"}
+        configs = [replace(TINY, seed=seed) for seed in range(2)]
+        one, other = (
+            reserve_run(Store(uri), "hit", "run", config.to_flat(), tags | {str(Tag.CONFIG_HASH): str(config.seed)})
+            for config in configs
+        )
+        asked: list[str] = []
+
+        class Counting(Store):
+            def histories(self, run_ids: Sequence[str], names: Sequence[str]) -> Iterator[Point]:
+                asked.extend(run_ids)
+                return super().histories(run_ids, names)
+
+        shared = PrunerStopper(PrunerRule("threshold", (-10, 10)), TINY, "hit", lambda: Counting(uri))
+        for epoch in (1, 2, 3):
+            for run_id in (one, other):
+                shared.check(run_id, epoch, {"train/elbo": -epoch})
+        assert sorted(asked) == sorted([one, other, other]), "until it was told of each"
+        with pytest.raises(EndedEarly, match="over 2 runs, at -11 in epoch 4"):
+            shared.check(other, 4, {"train/elbo": -11})

@@ -6,7 +6,7 @@ import gc
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from functools import partial
 
 import torch
@@ -15,11 +15,13 @@ from hit.data import Dataset, Split
 from hit.delivery.local_state import state_folder
 from hit.errors import Interrupted, OutOfMemory
 from hit.errors.run_outcomes import RunOutcome
+from hit.evaluation.latents import MeasureLayer
 from hit.processes.attempts import how_it_ended
 from hit.processes.memory import as_refusal
 from hit.processes.stop import StopRequest
-from hit.runs.block_member import BlockMember, MemberRun
-from hit.runs.model_training import ModelTraining, begin_training, load_data
+from hit.runs.blocks.block_evaluation import measure_all, processes_beside
+from hit.runs.blocks.block_member import BlockMember, MemberRun
+from hit.runs.training_run import TrainingRun, begin_training, load_data
 from hit.training import FitResult, fit
 from hit.training.lockstep import BlockChoice, LockstepTraining, choose_block
 from hit.training.loop import Epoch
@@ -76,7 +78,7 @@ def train_block(
 
 def _begun(
     member: BlockMember, *, dataset: Dataset, device: torch.device, uri: str | None, stop: StopRequest
-) -> AbstractContextManager[ModelTraining]:
+) -> AbstractContextManager[TrainingRun]:
     return begin_training(member.config, dataset, device, member.request, uri=uri, stop=stop, watch=member.watch)
 
 
@@ -104,7 +106,7 @@ class _Block:
         self._finished = 0
 
     def run(
-        self, members: Sequence[BlockMember], begun: Callable[[BlockMember], AbstractContextManager[ModelTraining]]
+        self, members: Sequence[BlockMember], begun: Callable[[BlockMember], AbstractContextManager[TrainingRun]]
     ) -> int:
         """Begin, train, measure and end them; how many have finished."""
         try:
@@ -123,9 +125,7 @@ class _Block:
                 self._tell_ends()
         return self._finished
 
-    def _begin(
-        self, member: BlockMember, begun: Callable[[BlockMember], AbstractContextManager[ModelTraining]]
-    ) -> None:
+    def _begin(self, member: BlockMember, begun: Callable[[BlockMember], AbstractContextManager[TrainingRun]]) -> None:
         self._stop.check()
         try:
             self._runs.append(MemberRun(member, begun(member)))
@@ -183,8 +183,8 @@ class _Block:
         assert choice is not None
         block = LockstepTraining([run.as_member() for run in runs], train, strategy=choice.strategy)
         for index, run in enumerate(runs):
-            if (state := run.state()) is not None:
-                block.load_state(index, state)
+            if (state := run.state()) is not None and not self._go_on(run, partial(block.load_state, index, state)):
+                block.freeze(index)
         for epoch in range(runs[0].epochs, until):
             for index, one in enumerate(block.run_epoch(epoch, self._stop.check)):
                 if one is not None and not self._go_on(runs[index], partial(runs[index].told, one)):
@@ -217,14 +217,19 @@ class _Block:
                     block.freeze(index)
 
     def _measure(self) -> None:
-        for run in list(self._runs):
-            fitted = run.fitted
-            assert fitted is not None
-            self._stop.check()
-            self._say("evaluating", run.member.config.epochs, [run])
-            if self._go_on(run, partial(run.training.measure, fitted)):
-                self._end(run, None)
-            self._tell_ends()
+        """What each is worth; it ends as soon as that is known."""
+        runs = list(self._runs)
+        if not runs:
+            return
+        config = runs[0].member.config
+        processes = processes_beside(config, self._dataset.test.device, len(runs))
+        self._say("evaluating", config.epochs, runs)
+        works = [partial(_measured, run) for run in runs]
+        with closing(measure_all(works, processes=processes, stop=self._stop)) as measured:
+            for index, come in measured:
+                if self._go_on(runs[index], come):
+                    self._end(runs[index], None)
+                self._tell_ends()
 
     def _go_on(self, run: MemberRun, work: Callable[[], None]) -> bool:
         """Do something of one run; whether that went well: else that run has ended, and no other."""
@@ -252,6 +257,11 @@ class _Block:
 
     def _say(self, doing: str, epochs: int, runs: Sequence[MemberRun]) -> None:
         self._tell(doing, epochs, parts=tuple(run.identity for run in runs))
+
+
+def _measured(run: MemberRun, layers_by: MeasureLayer) -> None:
+    assert run.fitted is not None
+    run.training.measure(run.fitted, layers_by)
 
 
 def _own(error: BaseException) -> BaseException:

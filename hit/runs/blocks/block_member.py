@@ -12,7 +12,7 @@ from hit.config import TrainConfig
 from hit.errors.run_outcomes import RunOutcome
 from hit.processes.attempts import how_it_ended
 from hit.runs.model_run import RunRequest
-from hit.runs.model_training import ModelTraining
+from hit.runs.training_run import TrainingRun
 from hit.training import FitResult
 from hit.training.checkpoints import load_state, save_state
 from hit.training.lockstep import Member, MemberEpoch
@@ -41,7 +41,7 @@ class MemberRun:
 
     Args:
         member: the model.
-        begun: its run, not entered yet (`hit.runs.model_training.begin_training`).
+        begun: its run, not entered yet (`hit.runs.training_run.begin_training`).
 
     Attributes:
         member: the same.
@@ -53,7 +53,7 @@ class MemberRun:
         UserError: its run cannot begin, or its checkpoint is damaged or of another model; the run has ended so.
     """
 
-    def __init__(self, member: BlockMember, begun: AbstractContextManager[ModelTraining]) -> None:
+    def __init__(self, member: BlockMember, begun: AbstractContextManager[TrainingRun]) -> None:
         self.member = member
         self.fitted: FitResult | None = None
         self.epochs = 0

@@ -14,9 +14,9 @@ from hit.config import TrainConfig
 from hit.data import load
 from hit.errors import Claimed, DataError, EndedEarly, Interrupted, OutOfMemory
 from hit.processes.stop import StopRequest
-from hit.runs import block_run
-from hit.runs.block_member import BlockMember
-from hit.runs.block_run import train_block
+from hit.runs.blocks import block_run
+from hit.runs.blocks.block_member import BlockMember
+from hit.runs.blocks.block_run import train_block
 from hit.runs.model_run import RunRequest
 from hit.runs.training_run import train_run
 from hit.schema import Tag
@@ -255,7 +255,7 @@ def test_too_many_for_memory_are_trained_in_parts(place: Place, alone: Alone, mo
     place.train(members)
     for member, expected in zip(members, alone, strict=True):
         assert_as_alone(place, member, expected)
-    assert max(len(further["parts"]) for _, _, further in place.said) == 2
+    assert max(len(further["parts"]) for text, _, further in place.said if text == "training") == 2
 
 
 def test_no_more_at_once_than_are_asked_for_or_pay(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
