@@ -30,8 +30,13 @@ _LEVEL = 0.9
 #: ν of the kernels over log β, as `Surrogate.fit` takes it: means over seeds are smooth. A rougher one follows the luck
 #: of the best cell, and its intervals hold the gain less often (75 instead of 82 % of 60 grids that are known).
 _SMOOTH = (2.5,)
+#: A run's own variance that is expected, as a share of that of all runs, as `Surrogate.fit` takes it: seeds at one β
+#: differ by more than runs at one place of rate space.
+_SPREAD = 0.1
 #: Runs of fewer seeds, or of which one has more than this share, do not show how seeds differ.
 _SEEDS, _MOST_OF_ONE = 3, 0.5
+#: Half of an interval, beside the gain, that is no more than the last digits of its means.
+_ROUNDING = 1e-9
 #: Different β that are looked at beside the equal ones.
 _CELLS = 300
 
@@ -80,7 +85,8 @@ class Gain:
     Attributes:
         value: in the score's unit; below 0 where equal β are expected to be better than any others.
         low, high: of the interval that holds it with a probability of 90 %: by the runs that are replicates where both
-            β have some (Welch), else by the process where seeds are mixed; None where (nearly) all runs have one seed.
+            β have some (Welch), else by the process where seeds are mixed; None where (nearly) all runs have one seed,
+            and where the replicates at both β do not differ, as one run that is there twice does not.
         betas, equal_betas: which β are compared, β_1 to β_L.
         replicates: of the two of them together, where both have two or more; else 0.
     """
@@ -142,7 +148,10 @@ def expected_gain(
     replicates = [_scores(rows, betas, cells[place], score) for place in (best, other)]
     if best != other and min(map(len, replicates)) > 1:
         value, margin = _welch(*replicates)
-        return Gain(value, value - margin, value + margin, *chosen, sum(map(len, replicates)))
+        count = sum(map(len, replicates))
+        if margin <= _ROUNDING * abs(value):
+            return Gain(value, None, None, *chosen, count)
+        return Gain(value, value - margin, value + margin, *chosen, count)
     value = float(differences.mean())
     if not Seeds.of(rows).differ:
         return Gain(value, None, None, *chosen, 0)
@@ -151,10 +160,13 @@ def expected_gain(
 
 
 def _scores(rows: pd.DataFrame, betas: Floats, cell: Floats, score: Score) -> Floats:
-    """Of the runs at one cell, so that more is better."""
+    """Of the seeds at one cell, so that more is better; runs of one seed are one, as their mean."""
     metrics = {name: values(rows, name).to_numpy(float)[None] for name in score.names}
     scores = score.sign * score.of(metrics, np.ones((1, len(rows)), bool))[0]
-    return np.asarray(scores[(np.abs(np.log(betas) - cell) < 1e-5).all(1)])
+    here = np.flatnonzero((np.abs(np.log(betas) - cell) < 1e-5).all(1))
+    seeds = values(rows, "seed").to_numpy(float)[here]
+    same = np.where(np.isfinite(seeds), seeds, -1.0 - here)
+    return np.array([scores[here[same == seed]].mean() for seed in np.unique(same)])
 
 
 def _welch(some: Floats, others: Floats) -> tuple[float, float]:
@@ -172,9 +184,9 @@ def _draws(names: Sequence[str], rows: pd.DataFrame, betas: Floats, cells: Float
         metric = values(rows, name).to_numpy(float)
         if name.startswith("test/rate"):  # whose spread is a share of it
             drawn[name] = rates_of(
-                Surrogate.fit(np.log(betas), seen(metric), roughness=_SMOOTH).draws(cells, _DRAWS, seed)
+                Surrogate.fit(np.log(betas), seen(metric), roughness=_SMOOTH, spread=_SPREAD).draws(cells, _DRAWS, seed)
             )
         else:
-            surrogate = Surrogate.fit(np.log(betas), metric, errors(rows, name).to_numpy(float), _SMOOTH)
+            surrogate = Surrogate.fit(np.log(betas), metric, errors(rows, name).to_numpy(float), _SMOOTH, _SPREAD)
             drawn[name] = surrogate.draws(cells, _DRAWS, seed)
     return drawn

@@ -80,6 +80,8 @@ def _over_seeds(found: Recommendation) -> str:
 
 def _basis(found: Recommendation, gain: Gain) -> str:
     """What the expectation rests on."""
+    if gain.replicates and gain.low is None:
+        return f", by {gain.replicates} runs there of other seeds, which do not differ, so that the error is not known"
     if gain.replicates:
         return f", by {gain.replicates} runs there that differ in their seed"
     if gain.low is None:

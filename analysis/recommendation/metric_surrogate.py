@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from scipy.linalg import solve_triangular
+from scipy.optimize import minimize
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, DotProduct, Matern, WhiteKernel
@@ -37,7 +38,9 @@ _LEAST_NOISE = 3e-4
 #: Metrics are smooth: prior median of a length scale, in standard deviations of the inputs, and its spread in logs.
 _SMOOTH, _SMOOTH_STEP = 1.5, 0.6
 #: Runs are noisy: prior median of a run's own variance, as a share of that of all runs, and its spread in logs.
-_NOISE, _NOISE_STEP = 5e-3, 1.2
+SPREAD, _NOISE_STEP = 5e-3, 1.2
+#: Of so few runs, the kernel is looked for from much noise, too.
+_FEW, _MUCH = 64, 0.3
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +75,7 @@ class Surrogate:
         metric: Floats,
         errors: Floats | None = None,
         roughness: Sequence[float] = ROUGHNESS,
+        spread: float = SPREAD,
     ) -> "Surrogate":
         """From runs.
 
@@ -80,6 +84,7 @@ class Surrogate:
             metric: its values, finite, N.
             errors: their standard errors, N; NaN where none is known.
             roughness: ν of the Matérn kernels that it may be; the smallest is the roughest.
+            spread: what is expected of a run's own variance, as a share of that of all runs.
         """
         kept = spread_and_drawn(points, _CONDITIONED)
         points, outputs = points[kept], metric[kept]
@@ -88,7 +93,8 @@ class Surrogate:
         inputs, outputs = (points - centre) / scale, (outputs - mean) / deviation
         known = np.zeros(len(kept)) if errors is None else np.nan_to_num(errors[kept] / deviation)
         few = spread_and_drawn(inputs, _LEARNED)
-        kernels = _likely(_likeliest(inputs[few], outputs[few], known[few], roughness), inputs[few], outputs[few])
+        likeliest = _likeliest(inputs[few], outputs[few], known[few], roughness, spread)
+        kernels = _likely(likeliest, inputs[few], outputs[few], spread)
         processes, shares = [], []
         for kernel, same in kernels:
             processes.append(_process(kernel, known, inputs, outputs))
@@ -142,25 +148,35 @@ class Surrogate:
         return (points - self.centre) / self.scale
 
 
-def learned_kernel(start: Any, inputs: Floats, outputs: Floats) -> Any:
+def learned_kernel(start: Any, inputs: Floats, outputs: Floats, search: Any = "fmin_l_bfgs_b") -> Any:
     """A kernel whose scales are the likeliest for these data; one that has reached its bound is an answer, too.
 
     Args:
         start: where the search begins, with the bounds of every scale.
         inputs: N×D.
         outputs: N.
+        search: as scikit-learn takes an optimizer.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        return GaussianProcessRegressor(start, random_state=0).fit(inputs, outputs).kernel_
+        return GaussianProcessRegressor(start, optimizer=search, random_state=0).fit(inputs, outputs).kernel_
 
 
-def _likeliest(inputs: Floats, outputs: Floats, errors: Floats, roughness: Sequence[float]) -> list[Any]:
-    """One kernel of each roughness; the search for the next begins where the last one ended."""
+def _likeliest(inputs: Floats, outputs: Floats, errors: Floats, roughness: Sequence[float], noise: float) -> list[Any]:
+    """Kernels of each roughness that are likeliest together with what is expected of them, searched for from little
+    noise and, of few runs, from much: these may be told as a rough metric without noise, or as a smooth one with it."""
     found: list[Any] = []
-    for one in roughness:
-        start = _start(inputs.shape[1], errors, one)
-        found.append(learned_kernel(start.clone_with_theta(found[-1].theta) if found else start, inputs, outputs))
+    prior = _Prior.of(inputs.shape[1], bool(errors.any()), noise)
+    for much in (False, True) if len(inputs) <= _FEW else (False,):
+        theta = None
+        for one in roughness:
+            start = _start(inputs.shape[1], errors, one)
+            theta = start.theta if theta is None else theta
+            if much and one == roughness[0]:
+                theta = np.where(prior.precision > 0, prior.middle, theta)
+                theta[2 + inputs.shape[1]] = np.log(_MUCH)
+            found.append(learned_kernel(start.clone_with_theta(theta), inputs, outputs, prior.search))
+            theta = found[-1].theta
     return found
 
 
@@ -174,6 +190,39 @@ def _start(dimensions: int, errors: Floats, roughness: float) -> Any:
     return start + MeasurementNoise(errors) if errors.any() else start
 
 
+@dataclass(frozen=True, eq=False)
+class _Prior:
+    """What is expected of the scales of a kernel as `_start` makes it, in logs: normal, flat where the precision is 0.
+
+    Attributes:
+        middle, precision: of each scale.
+    """
+
+    middle: Floats
+    precision: Floats
+
+    @classmethod
+    def of(cls, dimensions: int, measured: bool, noise: float) -> "_Prior":
+        middle, precision = np.zeros((2, dimensions + 3 + measured))
+        middle[1 : 1 + dimensions], precision[1 : 1 + dimensions] = np.log(_SMOOTH), _SMOOTH_STEP**-2
+        middle[2 + dimensions], precision[2 + dimensions] = np.log(noise), _NOISE_STEP**-2
+        return cls(middle, precision)
+
+    def logs(self, thetas: Floats) -> Floats:
+        """Of its density, but for a constant; of many."""
+        return np.asarray(-0.5 * (self.precision * (thetas - self.middle) ** 2).sum(-1))
+
+    def search(self, cost: Any, theta: Floats, bounds: Floats) -> tuple[Floats, float]:
+        """The scales of the highest likelihood times prior, as scikit-learn asks for them."""
+
+        def both(at: Floats) -> tuple[float, Floats]:
+            value, slope = cost(at)
+            return value - float(self.logs(at)), slope + self.precision * (at - self.middle)
+
+        found = minimize(both, theta, jac=True, bounds=bounds, method="L-BFGS-B")
+        return found.x, float(found.fun)
+
+
 def _process(kernel: Any, errors: Floats, inputs: Floats, outputs: Floats) -> GaussianProcessRegressor:
     """Of a kernel as `_start` makes it, its noise as that of the runs."""
     share = 0.0
@@ -183,11 +232,11 @@ def _process(kernel: Any, errors: Floats, inputs: Floats, outputs: Floats) -> Ga
     return GaussianProcessRegressor(kernel.k1, alpha=alpha, optimizer=None).fit(inputs, outputs)
 
 
-def _likely(likeliest: Sequence[Any], inputs: Floats, outputs: Floats) -> list[tuple[Any, int]]:
+def _likely(likeliest: Sequence[Any], inputs: Floats, outputs: Floats, noise: float) -> list[tuple[Any, int]]:
     """Kernels (how rough, smooth, noisy) drawn by how likely they make the outputs, and how often each. Few runs allow
     many."""
     chance = np.random.default_rng(0)
-    tried = [_tried(kernel, inputs, outputs, _TRIED // len(likeliest), chance) for kernel in likeliest]
+    tried = [_tried(kernel, inputs, outputs, _TRIED // len(likeliest), chance, noise) for kernel in likeliest]
     kernels = [(kernel, theta) for kernel, (thetas, _) in zip(likeliest, tried, strict=True) for theta in thetas]
     logs = np.concatenate([own for _, own in tried])
     shares = np.exp(logs - logs.max())
@@ -200,7 +249,7 @@ def _likely(likeliest: Sequence[Any], inputs: Floats, outputs: Floats) -> list[t
 
 
 def _tried(
-    likeliest: Any, inputs: Floats, outputs: Floats, count: int, chance: np.random.Generator
+    likeliest: Any, inputs: Floats, outputs: Floats, count: int, chance: np.random.Generator, noise: float
 ) -> tuple[Floats, Floats]:
     """Scales about the likeliest, and the log of likelihood times prior over the density they were drawn with."""
     regressor = GaussianProcessRegressor(likeliest, optimizer=None).fit(inputs, outputs)
@@ -210,10 +259,7 @@ def _tried(
     steps[0] = 0
     thetas = np.clip(likeliest.theta + _STEP * steps, low, high)
     logs = np.array([regressor.log_marginal_likelihood(theta) for theta in thetas])
-    lengths = thetas[:, 1 : 1 + inputs.shape[1]]
-    logs -= 0.5 * (((lengths - np.log(_SMOOTH)) / _SMOOTH_STEP) ** 2).sum(1)
-    noises = thetas[:, 2 + inputs.shape[1]]
-    logs -= 0.5 * ((noises - np.log(_NOISE)) / _NOISE_STEP) ** 2
+    logs += _Prior.of(inputs.shape[1], isinstance(likeliest.k2, MeasurementNoise), noise).logs(thetas)
     logs += 0.5 * (_FREEDOM + size) * np.log1p((steps**2).sum(1) / _FREEDOM)
     return thetas, logs
 

@@ -59,3 +59,10 @@ def test_means_over_seeds_that_may_not_differ(found: Recommendation) -> None:
     assert "; all 25 runs share one seed, and its luck, so" in text
     text = gain_sentence(replace(found, expected_gain=Gain(0.0, 0.0, 0.0, equal, equal, 0)))
     assert text.endswith("Over seeds no gain is expected: equal β = (1, 1) do best.")
+
+
+def test_replicates_that_do_not_differ_tell_no_certainty(found: Recommendation) -> None:
+    alike = Gain(1.0, None, None, (1.0, 0.1), (1.0, 1.0), 4)
+    text = gain_sentence(replace(found, expected_gain=alike))
+    assert "by 4 runs there of other seeds, which do not differ, so that the error is not known." in text
+    assert "with probability" not in text
