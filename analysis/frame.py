@@ -2,6 +2,7 @@
 
 __all__ = [
     "column",
+    "data_form",
     "errors",
     "fidelity",
     "finished",
@@ -98,7 +99,7 @@ def measured_by(frame: pd.DataFrame, evaluator: schema.Tag) -> pd.Series:
 
 def fidelity(frame: pd.DataFrame) -> str:
     """Name of the metric that says how well the data of these runs come back: PSNR of images, R² of vectors."""
-    return "test/reconstruction_r2" if _form(finished(frame)) == "vectors" else "test/psnr"
+    return "test/reconstruction_r2" if data_form(finished(frame)) == "vectors" else "test/psnr"
 
 
 def label_kind(frame: pd.DataFrame) -> schema.LabelKind | None:
@@ -131,7 +132,7 @@ def require(frame: pd.DataFrame, *names: str) -> pd.DataFrame:
         measured = rows[values(rows, name).notna()]
         if measured.empty and not schema.is_metric(name):
             raise StoreError(f"no finished run has {name}, which a person has logged")
-        form, takes = _form(rows), schema.described(name).takes
+        form, takes = data_form(rows), schema.described(name).takes
         if measured.empty and takes is not None and form not in (None, takes):
             raise StoreError(
                 f"no run can have {name} ({schema.metric(name).label}): it takes {takes}, and the data are {form}"
@@ -161,11 +162,9 @@ def require(frame: pd.DataFrame, *names: str) -> pd.DataFrame:
     return rows.reset_index(drop=True)
 
 
-def _form(rows: pd.DataFrame) -> schema.DataForm | None:
+def data_form(rows: pd.DataFrame) -> schema.DataForm | None:
     """What the data of these runs are; None where nothing tells."""
-    if values(rows, "test/log_jacobian").notna().any():
-        return "vectors"
-    return "images" if values(rows, "test/psnr").notna().any() else None
+    return schema.form_of([name for name in ("test/log_jacobian", "test/psnr") if values(rows, name).notna().any()])
 
 
 def one_dataset(frame: pd.DataFrame) -> str:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from analysis.recommendation.gain_text import gain_sentence
 from analysis.recommendation.recommender import APPLICATIONS, Recommendation, recommend
-from analysis.recommendation.text import region_sentences, value_text
+from analysis.recommendation.text import rate_unit, region_sentences, value_text
 from hit.errors import StoreError
 from hit.serving.model_registry import Registered, register_run
 from hit.store import Store
@@ -74,11 +74,11 @@ def description(recommendation: Recommendation) -> str:
         f"| run | {run['run_name']} (`{run['run_id']}`) |",
         f"| {metric.label} | {value} |",
     ]
-    box = recommendation.region
+    box, unit = recommendation.region, rate_unit(recommendation)
     for layer in range(len(box.low), 0, -1):
         own, low, high = run[f"test/rate_{layer}"], box.low[layer - 1], box.high[layer - 1]
-        lines.append(f"| R_{layer} | {own:.4g}, region {low:.3g} to {high:.3g} nats per image |")
-    lines.append(f"| R | {run['test/rate']:.4g}, region {box.total_low:.3g} to {box.total_high:.3g} nats per image |")
+        lines.append(f"| R_{layer} | {own:.4g}, region {low:.3g} to {high:.3g} {unit} |")
+    lines.append(f"| R | {run['test/rate']:.4g}, region {box.total_low:.3g} to {box.total_high:.3g} {unit} |")
     lines = [line.replace(" | ", "&emsp; | ", 1) for line in lines]  # the UI leaves no space between columns
     lines += ["", "**The region**: " + " ".join(region_sentences(recommendation)), "", gain_sentence(recommendation)]
     return "\n".join(lines)

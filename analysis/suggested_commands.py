@@ -19,7 +19,7 @@ from itertools import islice
 
 import pandas as pd
 
-from hit.commands import program
+from hit.commands import extensions_option, program
 from hit.config import flat_defaults
 from hit.config.field_roles import BETA, Role, is_option, role_of
 from hit.config.part_options import is_source
@@ -51,7 +51,7 @@ def evaluate_command(frame: pd.DataFrame, name: str = "") -> str:
             clauses.append(f"params.{param} = '{text}'")
     where = " and ".join(clauses) or "metrics.epochs > 0"
     group = optional_group(name)
-    command = f'{program("hit.evaluate")}{_experiment(frame)}{_data_root(frame)} --where "{where}"'
+    command = f'{program("hit.evaluate")}{_setting(frame)} --where "{where}"'
     return f"{command} --metrics {group}" if group else command
 
 
@@ -60,12 +60,12 @@ def classify_command(frame: pd.DataFrame) -> str:
     crop = _common(frame, "crop") or "0"
     cut = f" --crop {crop}" if crop != "0" else ""
     dataset = shlex.quote(_common(frame, "dataset") or "DATASET")
-    return f"{program('hit.classify')} --dataset {dataset}{cut}{_data_root(frame)}{_experiment(frame)}"
+    return f"{program('hit.classify')} --dataset {dataset}{cut}{_setting(frame)}"
 
 
 def surface_command(frame: pd.DataFrame) -> str:
     """The command that trains one model for every β of such models."""
-    return f"{program('hit.surface')}{_alike(frame, but=SURFACE_DEFAULTS)}{_experiment(frame)}{_data_root(frame)}"
+    return f"{program('hit.surface')}{_alike(frame, but=SURFACE_DEFAULTS)}{_setting(frame)}"
 
 
 def train_commands(experiment: str = DEFAULT_EXPERIMENT) -> str:
@@ -78,7 +78,7 @@ def search_command(frame: pd.DataFrame, constraints: str) -> str:
     """The sweep that looks for runs like these that keep the constraints; it ends by itself."""
     return (
         f'{program("sweeps")} --driver bayes --constraints "{constraints}" --budget {_SEARCH_BUDGET}'
-        f"{_experiment(frame)}{_data_root(frame)}{_alike(frame)}"
+        f"{_setting(frame)}{_alike(frame)}"
     )
 
 
@@ -102,11 +102,13 @@ def seeds_command(frame: pd.DataFrame, run: pd.Series, known: Collection[int]) -
     further = (seed for seed in range(ENOUGH_SEEDS + max(known, default=0) + 1) if seed not in known)
     seeds = sorted([*known, *islice(further, max(0, ENOUGH_SEEDS - len(known)))])
     command = f"{program('sweeps')} --seeds {','.join(map(str, seeds))}{asked}"
-    return f"{command}{_alike(row)}{_experiment(row)}{_data_root(row)}"
+    return f"{command}{_alike(row)}{_setting(row)}"
 
 
-def _experiment(frame: pd.DataFrame) -> str:
-    return _named(experiment_of(frame))
+def _setting(frame: pd.DataFrame) -> str:
+    """Options that every command on such runs needs: their experiment, their extensions, where their data are."""
+    known = frame["extensions"].dropna().astype(str).unique() if "extensions" in frame else ()
+    return f"{_named(experiment_of(frame))}{extensions_option(*known)}{_data_root(frame)}"
 
 
 def _alike(frame: pd.DataFrame, but: Collection[str] = ()) -> str:

@@ -1,10 +1,14 @@
 """The project's commands, and how a person calls them: `hit train`, or `python -m hit.train`."""
 
-__all__ = ["COMMANDS", "Command", "command_of", "program"]
+__all__ = ["COMMANDS", "Command", "command_of", "extensions_option", "program"]
 
+import os
+import shlex
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
+from hit.extensions.discovery import loaded
 from hit.schema import Kind
 
 
@@ -58,3 +62,30 @@ def program(module: str) -> str:
         return f"python -m {module}"
     name = command_of(module)
     return f"hit {name}" if name else called
+
+
+def extensions_option(*told: str) -> str:
+    """The option that names the extensions of runs, ready for a shell; '' where there are none.
+
+    Those that are loaded here are named where they lie here, others where the runs had them.
+
+    Args:
+        told: the tags `hit.extensions` of the runs: lines of source and path.
+
+    >>> extensions_option("my_model.py@0123456789abcdef /home/me/my model.py", "")
+    " --extensions '/home/me/my model.py'"
+    """
+    here = {source.name: source.path for source in loaded()}
+    names = {}
+    for line in "\n".join(told).splitlines():
+        source, _, path = line.partition(" ")
+        name = source.rpartition("@")[0]
+        path = here.get(name) or path
+        if path:  # a notebook's cell has none
+            names[name] = name if {"site-packages", "dist-packages"} & {*Path(path).parts} else _nearby(path)
+    return f" --extensions {shlex.quote(','.join(names.values()))}" if names else ""
+
+
+def _nearby(path: str) -> str:
+    """The path as it is called from the working directory, where it lies below it."""
+    return os.path.relpath(path) if Path(path).is_relative_to(os.getcwd()) else path

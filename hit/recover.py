@@ -11,7 +11,7 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from hit.cli import Parser, entry_point
-from hit.commands import program
+from hit.commands import extensions_option, program
 from hit.config.field_types import Text
 from hit.config.machine_options import Experiment, MachineOptions, StateDir
 from hit.config.options import build
@@ -116,8 +116,12 @@ def main(argv: list[str], stop: "StopRequest") -> None:
 def _ended(run: "Run") -> str:
     """What is told of a run that was ended, and how it goes on."""
     name = f"run {run.info.run_id} {run.info.run_name!r}"
-    how = f"; go on with: {program('hit.train')} --resume {run.info.run_id}" if _is_model(run) else ""
+    how = f"; go on with: {program('hit.train')} --resume {run.info.run_id}{_extensions(run)}" if _is_model(run) else ""
     return f"{name} said RUNNING and its process is gone: it is FAILED now{how}"
+
+
+def _extensions(run: "Run") -> str:
+    return extensions_option(run.data.tags.get(Tag.EXTENSIONS, ""))
 
 
 def _is_model(run: "Run") -> bool:

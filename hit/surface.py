@@ -90,7 +90,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     from hit.recovery.adoption import adopt_unknown
     from hit.runs.resuming import given_options, is_finished
     from hit.runs.training_run import RunProgress
-    from hit.schema import Tag, metric
+    from hit.schema import Tag, form_of, metric
     from hit.store import Store
     from hit.surfaces.resuming import assert_same_as_finished, resume_plan
     from hit.surfaces.surface_run import read_surface, surface_run
@@ -154,6 +154,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     if named:
         cells = cells[cells["run_id"].isin(named)]
     layers = range(plan.config.layers, 0, -1)
+    form = form_of(cells.dropna(axis=1, how="all"))
     for name in (
         "test/elbo",
         "test/distortion",
@@ -163,7 +164,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     ):
         if name in cells:
             low, high = cells[name].min(), cells[name].max()
-            print(f"{metric(name).axis:28} {low:10.4g} to {high:.4g} over {len(cells)} cells", file=sys.stderr)
+            print(f"{metric(name).of(form).axis:28} {low:10.4g} to {high:.4g} over {len(cells)} cells", file=sys.stderr)
     if rates:
         betas = [f"β_{layer} = {cells[f'beta_{layer}'].iloc[0]:.4g}" for layer in layers]
         print(", ".join(betas), file=sys.stderr)

@@ -65,7 +65,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     from hit.runs.pruning import early_stopper
     from hit.runs.resuming import Longer, finished_config, given_options, resume_config, resumed
     from hit.runs.training_run import RunProgress, train_run
-    from hit.schema import Tag, metric
+    from hit.schema import Tag, form_of, metric
     from hit.store import Store
     from hit.ui.run_names import command_name
     from hit.ui.views import charts_line
@@ -115,7 +115,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     rates = [f"test/rate_{layer}" for layer in range(config.layers, 0, -1)]
     for name in ("test/elbo", "test/distortion", *rates, "test/psnr", "test/reconstruction_r2"):
         if name in measured:
-            print(f"{metric(name).axis:28} {measured[name]:10.4g}", file=sys.stderr)
+            print(f"{metric(name).of(form_of(measured)).axis:28} {measured[name]:10.4g}", file=sys.stderr)
     if config.targets:
         for layer in range(config.layers, 0, -1):
             print(f"{metric(f'beta_{layer}').axis:28} {measured[f'beta_{layer}']:10.4g}", file=sys.stderr)

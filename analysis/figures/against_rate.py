@@ -10,7 +10,8 @@ import plotly.graph_objects as go
 from analysis import bounds
 from analysis.figures import common, pareto, style
 from analysis.figures.style import Theme
-from analysis.frame import errors, layers, one_dataset, rate_name, require, values
+from analysis.frame import data_form, errors, layers, one_dataset, rate_name, require, values
+from hit import schema
 
 _OF_LATENT = re.compile(r"test/(accuracy_\w+?|r2_\w+?|mi)_z([1-9][0-9]*)(_sampled)?\Z")
 
@@ -40,14 +41,15 @@ def metric_against_rate(frame: pd.DataFrame, metric: str, *, theme: Theme = "lig
     x, y = bounds.information_bound(rows, layer), values(rows, metric)
     sampled = values(rows, f"{metric}_sampled").dropna()
     shades, axis = common.ratio_colors(rows)
-    title, y_title = f"{style.title_of(metric)} against rate", style.wrapped(metric, 32)
+    form = data_form(rows)
+    title, y_title = f"{style.title_of(metric)} against rate", style.wrapped(metric, 32, form)
     series = [(metric, y, "circle")]
     entries = []
     if len(sampled):
         series.append((f"{metric}_sampled", sampled, "diamond-open"))
         entries = [common.legend_entry("on means", "circle"), common.legend_entry("on samples", "diamond-open")]
         title, y_title = title.replace(" on means", ""), y_title.replace(" on means", "")
-    figure = common.blank(title, dataset, theme, x=_rate_title(layer, count), y=y_title, colors=axis, rates="x")
+    figure = common.blank(title, dataset, theme, x=_rate_title(layer, count, form), y=y_title, colors=axis, rates="x")
     if of_latent:
         figure.add_traces(_bound(rows, layer, of_latent[1].partition("_")[0]))
     last, best, _ = series[-1]
@@ -61,13 +63,13 @@ def metric_against_rate(frame: pd.DataFrame, metric: str, *, theme: Theme = "lig
     return figure.add_traces([*entries, *means, *common.symbols(rows, x, y, along_x=True)])
 
 
-def _rate_title(layer: int, count: int) -> str:
+def _rate_title(layer: int, count: int, form: schema.DataForm | None) -> str:
     if layer == count:
-        return style.label(rate_name(count))
+        return style.label(rate_name(count), form)
     if layer == 1:
-        return style.label("test/rate")
+        return style.label("test/rate", form)
     total = " + ".join(f"R_{above}" for above in range(layer, count + 1))
-    return style.markup(f"{total} [nats per image]")
+    return style.markup(f"{total} [{schema.metric('test/rate').of(form).unit}]")
 
 
 def _bound(rows: pd.DataFrame, layer: int, what: str) -> list[go.Scatter]:

@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 
 from analysis.figures import common, scales, style
 from analysis.figures.style import Theme
-from analysis.frame import column, errors, layers, one_dataset, require, values
+from analysis.frame import column, data_form, errors, layers, one_dataset, require, values
 from analysis.settings import beta_names
 from analysis.suggested_commands import surface_command
 from hit.errors import StoreError
@@ -34,7 +34,7 @@ def surface_beside_dedicated(
     """
     dataset, count = one_dataset(frame), layers(frame)
     across, up = common.plane(count, pair)
-    rows = require(frame, across, up, color_metric)
+    rows, form = require(frame, across, up, color_metric), data_form(frame)
     parents = column(rows, "amortised")
     cells, dedicated = rows[parents.notna()], rows[parents.isna()]
     if parents.nunique() != 1:
@@ -45,9 +45,9 @@ def surface_beside_dedicated(
         "A surface beside models trained for one β",
         dataset,
         theme,
-        x=style.label(across),
-        y=style.label(up),
-        colors=common.coloraxis(color_metric),
+        x=style.label(across, form),
+        y=style.label(up, form),
+        colors=common.coloraxis(color_metric, form),
         rates=common.rate_axes(count),
     )
     scales.equal_totals(figure, values(rows, across), values(rows, up), scales.total_name(count, pair))

@@ -29,7 +29,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from analysis.figures import style
-from analysis.frame import column, errors, grouped, layers, rate_name, seed_counts, values
+from analysis.frame import column, data_form, errors, grouped, layers, rate_name, seed_counts, values
 from analysis.settings import all_equal, beta_names
 from hit import schema
 from hit.config.rates.rate_region import RateRegion
@@ -130,7 +130,7 @@ def seed_means(frame: pd.DataFrame, x: pd.Series, y: pd.Series, *metrics: str) -
 
 def _means_said(rows: pd.DataFrame, metrics: tuple[str, ...]) -> list[str]:
     """What the mark of each group says, in the order of the groups."""
-    names, betas = _shown(rows, metrics), beta_names(layers(rows))
+    names, betas, form = _shown(rows, metrics), beta_names(layers(rows)), data_form(rows)
     table = grouped(rows, *(values(rows, name) for name in [*betas, *names]))
     said = []
     for _, row in table.iterrows():
@@ -138,7 +138,7 @@ def _means_said(rows: pd.DataFrame, metrics: tuple[str, ...]) -> list[str]:
         lines = [f"<b>mean ± spread of {row['seeds', 'count']:.0f} seeds</b>", ", ".join(given)]
         for at, name in enumerate(names, start=len(betas)):
             if not pd.isna(row[at, "mean"]):
-                declared = schema.described(name)
+                declared = schema.described(name).of(form)
                 spread = f" ± {style.margin(row[at, 'spread'])}" if not pd.isna(row[at, "spread"]) else ""
                 told = f"{style.markup(declared.label)} = {style.number(row[at, 'mean'])}{spread} {declared.unit}"
                 lines.append(told.rstrip())
@@ -159,7 +159,7 @@ def hover(frame: pd.DataFrame, *names: str) -> dict[str, Any]:
     Each metric has its standard error with it, where that is known. As properties of a trace: the words stand once, in
     the template; each run adds its numbers, whose columns `meta` names.
     """
-    count, shown, seeds = layers(frame), _shown(frame, names), seed_counts(frame)
+    count, shown, seeds, form = layers(frame), _shown(frame, names), seed_counts(frame), data_form(frame)
     titles = column(frame, "run_name").where(column(frame, "run_name").notna(), frame["run_id"])
     columns = [
         *([*map(style.number, values(frame, name))] for name in beta_names(count)),
@@ -168,7 +168,7 @@ def hover(frame: pd.DataFrame, *names: str) -> dict[str, Any]:
     betas = [f"{style.label(name)} = %{{customdata[{at}]}}" for at, name in enumerate(beta_names(count), start=1)]
     lines = ["<b>%{customdata[0]}</b>", ", ".join(betas)]
     for at, name in enumerate(shown, start=count + 1):
-        declared = schema.metric(name)
+        declared = schema.metric(name).of(form)
         lines.append(f"{style.markup(declared.label)} = %{{customdata[{at}]}} {declared.unit}".rstrip())
     if len(seeds) and seeds.max() > 1:
         shown = [*shown, SEEDS]
@@ -229,10 +229,10 @@ def unit_name(count: int) -> str:
     return "all β = 1" if count > 1 else "β = 1"
 
 
-def coloraxis(name: str) -> dict[str, Any]:
-    """Colours of a metric: the better, the brighter; where neither is better, more is brighter."""
+def coloraxis(name: str, form: schema.DataForm | None = None) -> dict[str, Any]:
+    """Colours of a metric of data of this form: the better, the brighter; where neither is better, more is brighter."""
     scale = style.BRIGHT_IS_GOOD[schema.metric(name).direction or "maximize"]
-    return {"colorscale": scale, "colorbar": style.colorbar(style.label(name))}
+    return {"colorscale": scale, "colorbar": style.colorbar(style.label(name, form))}
 
 
 def ratio_colors(frame: pd.DataFrame) -> tuple[pd.Series, dict[str, Any]]:

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from analysis import bounds
 from analysis.figures import common, style
 from analysis.figures.style import Theme
-from analysis.frame import column, layers, one_dataset, require, values
+from analysis.frame import column, data_form, layers, one_dataset, require, values
 from analysis.settings import beta_names
 from hit import schema
 
@@ -38,7 +38,7 @@ def beta_heatmap(
     Raises:
         StoreError: several data sets, or no finished run has the metric.
     """
-    dataset = one_dataset(frame)
+    dataset, form = one_dataset(frame), data_form(frame)
     count = layers(frame)
     first, second = common.pair_of(count, pair)
     x_name, y_name = f"beta_{first}", f"beta_{second}"
@@ -55,8 +55,8 @@ def beta_heatmap(
         dataset,
         theme,
         x=style.label(x_name),
-        y=style.label(metric if count == 1 else y_name),
-        colors=None if count == 1 else common.coloraxis(metric),
+        y=style.label(metric if count == 1 else y_name, form),
+        colors=None if count == 1 else common.coloraxis(metric, form),
     )
     x, y = _rounded(rows, x_name), _rounded(rows, y_name)
     if count == 1:
@@ -76,7 +76,7 @@ def _add_cells(
     xs, ys = sorted({*x, *(a for a, _ in lost)}), sorted({*y, *(b for _, b in lost)})
     cells = values(rows, metric).groupby([y, x]).agg(["mean", "std", "count"])
     means = cells["mean"].unstack().reindex(index=ys, columns=xs)
-    declared = schema.metric(metric)
+    declared = schema.metric(metric).of(data_form(rows))
     said = {cell: _cell_text(*numbers) for cell, *numbers in cells.itertuples()}
     run_ids = rows["run_id"].astype(str).groupby([y, x]).agg(list).to_dict()
     best = None

@@ -12,7 +12,7 @@ from plotly.subplots import make_subplots
 from analysis import bounds
 from analysis.figures import common, style
 from analysis.figures.style import Theme
-from analysis.frame import finished, layers, one_dataset, require, values
+from analysis.frame import data_form, finished, layers, one_dataset, require, values
 from analysis.settings import all_equal
 from hit import schema
 from hit.errors import StoreError
@@ -61,10 +61,11 @@ def small_multiples(
     )
     for at, (points, marks, _) in enumerate(panels):
         figure.add_traces([points, *marks], at // _COLUMNS + 1, at % _COLUMNS + 1)
+    form = data_form(frame)
     for at in range(height * _COLUMNS):
         place = {"row": at // _COLUMNS + 1, "col": at % _COLUMNS + 1}
         there, below = at < len(names), at + _COLUMNS < len(names)
-        x_title, y_title = style.label(across), style.label(up)
+        x_title, y_title = style.label(across, form), style.label(up, form)
         figure.update_xaxes(visible=there, showticklabels=not below, title_text="" if below else x_title, **place)
         figure.update_yaxes(visible=there, title_text="" if at % _COLUMNS else y_title, **place)
     bar = style.colorbar(
@@ -117,7 +118,7 @@ def _panel(frame: pd.DataFrame, across: str, up: str, name: str) -> tuple[go.Sca
     look = {"symbol": "circle-open", "size": 11, "color": style.EQUAL, "line": {"width": 2}}
     ring = go.Scatter(x=x[unit], y=y[unit], mode="markers", marker=look, name="β = 1", hoverinfo="skip")
     heading = "<br>".join(map(style.markup, textwrap.wrap(schema.metric(name).label, 30)))
-    ends = f"{style.span(low, high)} {schema.metric(name).unit}".rstrip()
+    ends = f"{style.span(low, high)} {schema.metric(name).of(data_form(rows)).unit}".rstrip()
     level = bounds.chance(rows, name)
     if level:
         ends += f", chance {style.number(level, 2)}"

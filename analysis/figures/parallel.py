@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 
 from analysis.figures import common, style
 from analysis.figures.style import Theme
-from analysis.frame import finished, layers, one_dataset, rate_name, require, values
+from analysis.frame import data_form, finished, layers, one_dataset, rate_name, require, values
 from analysis.settings import beta_names
 
 _DOWNSTREAM = (
@@ -50,7 +50,7 @@ def parallel_coordinates(
     shade = color or (downstream[0] if downstream else rates[-1])
     rows = require(frame, *given, *rates, *dict.fromkeys([*downstream, shade]))
     axes = [*(_beta_axis(rows, name) for name in given), *(_axis(rows, name) for name in [*rates, *downstream])]
-    scale = common.coloraxis(shade)
+    scale = common.coloraxis(shade, data_form(frame))
     lines = go.Parcoords(
         dimensions=axes,
         ids=rows["run_id"].astype(str),
@@ -75,7 +75,7 @@ def _known(frame: pd.DataFrame, count: int) -> list[str]:
 
 def _axis(rows: pd.DataFrame, name: str) -> dict[str, Any]:
     # Two lines have room above the ticks.
-    label = style.wrapped(name, 14).replace("[nats per<br>image]", "[nats]")
+    label = style.wrapped(name, 14, "images").replace("[nats per<br>image]", "[nats]")
     return {"label": label, "values": values(rows, name), "name": name}
 
 

@@ -10,7 +10,7 @@ from plotly.colors import sample_colorscale
 
 from analysis.figures import common, style
 from analysis.figures.style import Theme
-from analysis.frame import column, errors, layers, one_dataset, rate_name, require, values
+from analysis.frame import column, data_form, errors, layers, one_dataset, rate_name, require, values
 from analysis.recommendation.optimum import LEVEL, LayerShare
 from analysis.recommendation.recommender import Recommendation
 from hit import schema
@@ -48,9 +48,8 @@ def rate_profile(
     rates = [rate_name(layer) for layer in range(1, count + 1)]
     ranked = found.ranked if found else _ranked(require(frame, name, *rates), name)
     rows = ranked.head(at_most).reset_index(drop=True)
-    figure = common.blank(
-        "Rates of all layers", dataset, theme, x=_order_told(ranked, rows, name), y=schema.metric("test/rate").axis
-    )
+    rate = style.label("test/rate", data_form(rows))
+    figure = common.blank("Rates of all layers", dataset, theme, x=_order_told(ranked, rows, name), y=rate)
     colors = _layer_colors(count)
     place = pd.Series(range(1, len(rows) + 1), index=rows.index)
     told = ["test/rate", *([name] if name in frame and name != "test/rate" else [])]
@@ -79,7 +78,7 @@ def _says(rows: pd.DataFrame, *names: str) -> dict[str, Any]:
     numbers = [[*map(style.with_error, values(rows, name), errors(rows, name))] for name in names]
     lines = ["<b>%{customdata[0]}</b>"]
     for at, name in enumerate(names, 1):
-        declared = schema.metric(name)
+        declared = schema.metric(name).of(data_form(rows))
         lines.append(f"{style.markup(declared.label)} = %{{customdata[{at}]}} {declared.unit}".rstrip())
     return {
         "customdata": list(zip(map(style.inert, titles.astype(str)), *numbers, strict=True)),
@@ -105,7 +104,7 @@ def _order_told(ranked: pd.DataFrame, rows: pd.DataFrame, name: str) -> str:
     which = f"{len(rows)} run{'' if len(rows) == 1 else 's'}"
     if len(rows) < len(ranked):
         which = f"the best {len(rows)} of {len(ranked)} runs"
-    declared = schema.described(name)
+    declared = schema.described(name).of(data_form(rows))
     scores = values(rows, name)
     ends = " to ".join(dict.fromkeys(style.number(scores.iloc[at]) for at in (0, -1)))
     return f"{which}, by<br>{style.markup(declared.label)}: {ends} {style.inert(declared.unit)}".rstrip()

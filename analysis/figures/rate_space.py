@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 
 from analysis.figures import common, scales, style
 from analysis.figures.style import Theme
-from analysis.frame import layers, one_dataset, require, values
+from analysis.frame import data_form, layers, one_dataset, require, values
 from analysis.recommendation.recommender import APPLICATIONS, Recommendation, recommend
 from hit.errors import StoreError
 
@@ -39,15 +39,15 @@ def rate_space(
     """
     dataset, count = one_dataset(frame), layers(frame)
     across, up = common.plane(count, pair)
-    rows = require(frame, across, up, color_metric)
+    rows, form = require(frame, across, up, color_metric), data_form(frame)
     x, y = values(rows, across), values(rows, up)
     figure = common.blank(
         f"{style.title_of(color_metric)} over {'rate and distortion' if count == 1 else 'rate space'}",
         dataset,
         theme,
-        x=style.label(across),
-        y=style.label(up),
-        colors=common.coloraxis(color_metric),
+        x=style.label(across, form),
+        y=style.label(up, form),
+        colors=common.coloraxis(color_metric, form),
         rates=common.rate_axes(count),
     )
     scales.equal_totals(figure, x, y, scales.total_name(count, pair))
@@ -84,7 +84,7 @@ def targets(
     if recommendations is None:
         recommendations = _found(frame)
     x, y = values(rows, across), values(rows, up)
-    titles = style.label(across), style.label(up)
+    titles = style.label(across, data_form(frame)), style.label(up, data_form(frame))
     figure = common.blank(
         "Which region to target", dataset, theme, x=titles[0], y=titles[1], rates=common.rate_axes(count)
     )

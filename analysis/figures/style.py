@@ -164,9 +164,9 @@ def colorbar(text: str, **more: Any) -> dict[str, Any]:
     }
 
 
-def label(name: str) -> str:
-    """Label and unit of a declared metric, with its subscripts set as such."""
-    return markup(schema.metric(name).axis)
+def label(name: str, form: schema.DataForm | None = None) -> str:
+    """Label and unit of a declared metric of data of this form, with its subscripts set as such."""
+    return markup(schema.metric(name).of(form).axis)
 
 
 def title_of(name: str) -> str:
@@ -184,13 +184,13 @@ def short(name: str) -> str:
     return markup(_short(name))
 
 
-def wrapped(name: str, width: int = 18) -> str:
+def wrapped(name: str, width: int = 18, form: schema.DataForm | None = None) -> str:
     """Short label and unit, in lines of about so many characters where it is longer.
 
     >>> wrapped("test/psnr"), wrapped("test/rate_1", 14)
     ('PSNR [dB]', 'R<sub>1</sub><br>[nats per<br>image]')
     """
-    text, unit = _short(name), schema.metric(name).unit
+    text, unit = _short(name), schema.metric(name).of(form).unit
     whole = f"{text} [{unit}]" if unit else text
     parts = [whole] if len(whole) <= width else [text, f"[{unit}]"] if unit else [text]
     return "<br>".join(markup(line) for part in parts for line in textwrap.wrap(part, width))

@@ -11,8 +11,9 @@ from scipy.spatial import Delaunay, QhullError
 
 from analysis.figures import common, scales, style
 from analysis.figures.style import Theme
-from analysis.frame import finished, layers, one_dataset, require, values
+from analysis.frame import data_form, finished, layers, one_dataset, require, values
 from analysis.settings import all_equal
+from hit import schema
 
 _CAMERA = {"eye": {"x": -1.5, "y": -1.65, "z": 0.9}, "center": {"x": 0.0, "y": 0.0, "z": -0.12}}
 _DOT = 3.5
@@ -37,10 +38,10 @@ def rate_space_3d(
     """
     dataset, count = one_dataset(frame), layers(frame)
     across, up = common.plane(count, pair)
-    rows = require(frame, across, up, metric)
+    rows, form = require(frame, across, up, metric), data_form(frame)
     x, y, z = values(rows, across), values(rows, up), values(rows, metric)
     title = f"{style.title_of(metric)} as height over {'rate and distortion' if count == 1 else 'rate space'}"
-    figure = _scene(title, dataset, theme, across, up, metric, common.coloraxis(metric))
+    figure = _scene(title, dataset, theme, across, up, metric, common.coloraxis(metric, form), form)
     place = [x, y, z]
     figure.update_layout(meta={"rates": common.rate_axes(count)})
     figure.add_trace(_floor(x, y, z, scales.total_name(count, pair)))
@@ -71,7 +72,7 @@ def three_metrics(
     place = [values(rows, name) for name in names]
     shades, axis = common.ratio_colors(rows)
     title = ", ".join(style.title_of(name) if at == 0 else style.short(name) for at, name in enumerate(names))
-    figure = _scene(title, dataset, theme, *names, axis)
+    figure = _scene(title, dataset, theme, *names, axis, data_form(frame))
     dots = _dots(rows, place, shades, *names)
     return figure.add_traces([*_sheet(rows, place, shades), dots, *_symbols(rows, place)])
 
@@ -93,9 +94,21 @@ def _three(frame: pd.DataFrame, count: int) -> tuple[str, str, str]:
     return known[0], known[1], known[2]
 
 
-def _scene(title: str, dataset: str, theme: Theme, x: str, y: str, z: str, colors: dict[str, Any]) -> go.Figure:
+def _scene(
+    title: str,
+    dataset: str,
+    theme: Theme,
+    x: str,
+    y: str,
+    z: str,
+    colors: dict[str, Any],
+    form: schema.DataForm | None,
+) -> go.Figure:
     axes = {
-        f"{axis}axis": {"title": {"text": style.wrapped(name, 14), "font": {"size": 12}}, "tickfont": {"size": 10}}
+        f"{axis}axis": {
+            "title": {"text": style.wrapped(name, 14, form), "font": {"size": 12}},
+            "tickfont": {"size": 10},
+        }
         for axis, name in zip("xyz", (x, y, z), strict=True)
     }
     figure = common.blank(title, dataset, theme, x="", y="", colors=colors)

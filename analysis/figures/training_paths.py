@@ -11,7 +11,7 @@ from plotly.colors import sample_colorscale
 
 from analysis.figures import common, scales, style
 from analysis.figures.style import Theme
-from analysis.frame import column, layers, one_dataset, values
+from analysis.frame import column, data_form, layers, one_dataset, values
 from analysis.settings import beta_names
 from hit.errors import StoreError
 
@@ -51,7 +51,7 @@ def training_paths(
     known = frame[frame["run_id"].isin(paths["run_id"])].reset_index(drop=True)
     shades, axis = common.ratio_colors(known) if beta_names(count)[-1] in known else (None, None)
     title = "How runs move through " + ("rate and distortion" if count == 1 else "rate space")
-    titles = style.label(across), style.label(up)
+    titles = style.label(across, data_form(frame)), style.label(up, data_form(frame))
     figure = common.blank(title, dataset, theme, x=titles[0], y=titles[1], colors=axis, rates=common.rate_axes(count))
     ends = paths.drop_duplicates("run_id", keep="last").set_index("run_id").loc[known["run_id"]]
     x, y = (pd.Series(ends[name].to_numpy(), index=known.index) for name in (across, up))

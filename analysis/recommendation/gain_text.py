@@ -2,6 +2,7 @@
 
 __all__ = ["gain_sentence"]
 
+from analysis.frame import data_form
 from analysis.number_format import margin, number, span
 from analysis.recommendation.gain import Gain
 from analysis.recommendation.optimum import LEVEL, fewest
@@ -92,4 +93,4 @@ def _basis(found: Recommendation, gain: Gain) -> str:
 
 
 def _unit(found: Recommendation) -> str:
-    return f" {found.metric.unit}".rstrip()
+    return f" {found.metric.of(data_form(found.run.to_frame().T)).unit}".rstrip()

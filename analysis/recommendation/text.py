@@ -2,6 +2,7 @@
 
 __all__ = [
     "held_sentence",
+    "rate_unit",
     "recommendation_lines",
     "region_sentences",
     "region_sides",
@@ -14,7 +15,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from analysis.frame import finished, images_scored, rate_name
+from analysis.frame import data_form, finished, images_scored, rate_name
 from analysis.number_format import margin, number, span
 from analysis.recommendation.applications import Application
 from analysis.recommendation.gain_text import gain_sentence
@@ -103,6 +104,11 @@ def region_sides(found: Recommendation) -> list[str]:
     return [f"{name} {span(_rate(low), _rate(high))}" for name, (low, high) in sides.items()]
 
 
+def rate_unit(found: Recommendation) -> str:
+    """Unit of its rates: nats per image, or per vector."""
+    return schema.metric("test/rate").of(_form(found)).unit
+
+
 def held_sentence(found: Recommendation) -> str:
     """How many runs lie in the region, and whether the best does; if not, why; '' where there is no best."""
     if found.candidates == 1 or found.is_constant:
@@ -118,7 +124,7 @@ def value_text(found: Recommendation) -> str:
     text = _value(found, found.value)
     if found.standard_error is not None:
         images = images_scored(found.run.to_frame().T, found.metric.name).iloc[0]
-        on = f"on {images:.0f} test images" if images > 0 else "for other test images"
+        on = schema.per_example(f"on {images:.0f} test images" if images > 0 else "for other test images", _form(found))
         text += f" ± {margin(found.standard_error)} ({on})"
     if found.near_chance:
         text += f", which is within twice the standard error of chance ({number(found.chance, 3)})"
@@ -134,7 +140,7 @@ def _target(found: Recommendation) -> str:
     asked = f"({found.application.text}{_bounds(found)})"
     if found.is_constant:
         return f"no region to target {asked}"
-    return f"target {', '.join(region_sides(found))} nats per image {asked}; {_held(found)}"
+    return f"target {', '.join(region_sides(found))} {rate_unit(found)} {asked}; {_held(found)}"
 
 
 def _held(found: Recommendation) -> str:
@@ -212,12 +218,16 @@ def _why_outside(found: Recommendation, estimate: Estimate) -> str:
     return f"{expected}, which is less certain than what the region has"
 
 
+def _form(found: Recommendation) -> schema.DataForm | None:
+    return data_form(found.run.to_frame().T)
+
+
 def _rate(nats: float) -> float:
     return nats if nats > _COLLAPSED else 0.0
 
 
 def _value(found: Recommendation, value: float) -> str:
-    return f"{found.metric.label} = {number(value)} {found.metric.unit}".rstrip()
+    return f"{found.metric.label} = {number(value)} {found.metric.of(_form(found)).unit}".rstrip()
 
 
 def _are(count: int) -> str:

@@ -11,7 +11,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from analysis.figures import style
-from analysis.frame import finished, values
+from analysis.frame import data_form, finished, values
 from analysis.report.tables import run_link
 from hit import schema
 
@@ -78,7 +78,7 @@ def verdict(frame: pd.DataFrame, base_url: str) -> Verdict | None:
             continue
         holds = values(rows, name)
         slack_name = name.replace("bound_holds", "bound_slack")
-        slack, unit = values(rows, slack_name), schema.metric(slack_name).unit
+        slack, unit = values(rows, slack_name), schema.metric(slack_name).of(data_form(rows)).unit
         checked |= {*rows.index[holds.notna()]}
         others += int(holds.notna().sum())
         for index in rows.index[holds == 0]:

@@ -14,7 +14,7 @@ from markupsafe import Markup
 from analysis.figures import common, rate_profile, rate_space, style
 from analysis.figures.multiples import default_metrics
 from analysis.figures.scales import spans_decades
-from analysis.frame import column, errors, fidelity, finished, layers, rate_name, values
+from analysis.frame import column, data_form, errors, fidelity, finished, layers, rate_name, values
 from analysis.recommendation.recommender import Recommendation
 from analysis.report import tables
 from analysis.report.array_pool import Pool
@@ -84,10 +84,11 @@ def explorer(frame: pd.DataFrame, found: Sequence[Recommendation], pool: Pool) -
             if pair != (1, count)
         }
         content["profiles"] = [pool.figures(rate_profile(frame, one)) for one in found or names[:1]]
+    form = data_form(frame)
     return Explorer(
-        colors=[ColorMetric(name, schema.metric(name).axis) for name in names],
+        colors=[ColorMetric(name, schema.metric(name).of(form).axis) for name in names],
         layers=count,
-        axes=[Markup(style.label(name)) for name in axes],  # noqa: S704 - made inert there
+        axes=[Markup(style.label(name, form)) for name in axes],  # noqa: S704 - made inert there
         content=content,
     )
 
@@ -104,7 +105,7 @@ def data(frame: pd.DataFrame, pool: Pool) -> dict[str, Any]:
     counted = {common.SEEDS: pool.numbers(seeds)} if seeds.max() > 1 else {}
     moments = pd.to_datetime(column(frame, "start_time"), utc=True)
     titles = column(frame, "run_name").where(column(frame, "run_name").notna(), frame["run_id"])
-    count = layers(frame)
+    count, form = layers(frame), data_form(frame)
     return {
         "ids": frame["run_id"].astype(str).tolist(),
         "names": titles.astype(str).tolist(),
@@ -113,7 +114,7 @@ def data(frame: pd.DataFrame, pool: Pool) -> dict[str, Any]:
         "starts": ["" if pd.isna(at) else f"{at:%Y-%m-%d %H:%M}" for at in moments],
         "columns": {name: pool.numbers(numbers) for name, numbers in known.items()} | counted,
         "errors": {name: pool.numbers(error) for name, error in _errors(frame, count).items() if name in known},
-        "metrics": {name: _declaration(name) for name in known},
+        "metrics": {name: _declaration(name, form) for name in known},
         "told": [name for name in [*beta_names(count), *_told(count)] if name in known],
         "table": tables.run_columns(frame),
     }
@@ -125,12 +126,12 @@ def _errors(frame: pd.DataFrame, count: int) -> dict[str, pd.Series]:
     return {name: error for name in names if (error := errors(frame, name)).notna().any()}
 
 
-def _declaration(name: str) -> dict[str, Any]:
-    declared = schema.metric(name)
+def _declaration(name: str, form: schema.DataForm | None) -> dict[str, Any]:
+    declared = schema.metric(name).of(form)
     return {
         "label": style.short(name),
         "unit": declared.unit,
-        "axis": style.label(name),
+        "axis": style.label(name, form),
         "title": style.title_of(name),
         "direction": declared.direction,
     }

@@ -22,10 +22,10 @@ import pandas as pd
 from markupsafe import Markup
 
 from analysis.figures import style
-from analysis.frame import column, errors, images_scored, layers, rate_name, values
+from analysis.frame import column, data_form, errors, images_scored, layers, rate_name, values
 from analysis.recommendation.gain_text import gain_sentence
 from analysis.recommendation.recommender import Recommendation
-from analysis.recommendation.text import held_sentence, region_sentences, region_sides, value_text
+from analysis.recommendation.text import held_sentence, rate_unit, region_sentences, region_sides, value_text
 from analysis.settings import beta_names
 from hit import schema
 from hit.ui.views import run_page
@@ -60,6 +60,7 @@ class TargetRow:
     rates: Markup
     value: Markup
     gain: Markup
+    unit: str
     sides: list[Markup]
     hedge: str
     trust: Markup
@@ -111,6 +112,7 @@ def target_row(found: Recommendation, base_url: str) -> TargetRow:
         rates=_named(found, [rate_name(layer) for layer in range(1, count + 1)], 3),
         value=_markup(_short(value_text(found))),
         gain=_markup(gain_sentence(found)),
+        unit=rate_unit(found),
         sides=[_markup(text) for text in region_sides(found)],
         hedge=found.hedge,
         trust=_markup(" ".join(region_sentences(found))),
@@ -145,18 +147,20 @@ def _head(frame: pd.DataFrame, name: str) -> Markup:
     largest = errors(frame, name).max()
     error = f"± up to {style.margin(largest)}" if largest > 0 else ""
     more = ", ".join(filter(None, [error, _images(frame, name)]))
-    return _markup(f"{schema.metric(name).axis} ({more})" if more else schema.metric(name).axis)
+    axis = schema.metric(name).of(data_form(frame)).axis
+    return _markup(f"{axis} ({more})" if more else axis)
 
 
 def _images(frame: pd.DataFrame, name: str) -> str:
     """'on 360 test images' of an accuracy of a latent; '' of others, or where no run says."""
     counts = images_scored(frame, name).dropna()
-    return "" if counts.empty else f"on {style.span(counts.min(), counts.max(), 6)} test images"
+    told = f"on {style.span(counts.min(), counts.max(), 6)} test images"
+    return "" if counts.empty else schema.per_example(told, data_form(frame))
 
 
 def sentence(row: TargetRow) -> Markup:
     """What to do for one application, and how far that is known."""
-    aim = Markup("aim at {} nats per image").format(Markup(", ").join(row.sides)) if row.sides else "aim anywhere"
+    aim = Markup("aim at {} {}").format(Markup(", ").join(row.sides), row.unit) if row.sides else "aim anywhere"
     return Markup("For <strong>{}</strong> {}. {} {}").format(row.name, aim, row.trust, row.held)
 
 

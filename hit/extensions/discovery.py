@@ -4,7 +4,7 @@ They are found among the installed packages (entry-point group `hit.extensions`)
 the parameter `extensions` of every command, which hands them on to the processes that it starts.
 """
 
-__all__ = ["GROUP", "VARIABLE", "load_extensions", "load_known", "loaded", "temporary"]
+__all__ = ["GROUP", "VARIABLE", "load_extensions", "load_known", "loaded", "loaded_lines", "temporary"]
 
 import importlib
 import importlib.metadata
@@ -64,6 +64,11 @@ def load_known() -> None:
 def loaded() -> list[Source]:
     """All extensions that this process has imported."""
     return list(_LOADED.values())
+
+
+def loaded_lines() -> str:
+    """The same as the tag `hit.extensions` of a run tells them: source and path, a line each."""
+    return "\n".join(f"{one} {one.path}" for one in loaded())
 
 
 @contextmanager

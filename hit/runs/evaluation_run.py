@@ -10,7 +10,7 @@ from typing import Any
 
 from mlflow.entities import Run
 
-from hit.commands import program
+from hit.commands import extensions_option, program
 from hit.config import TrainConfig
 from hit.data import Dataset
 from hit.delivery.local_state import state_folder
@@ -243,9 +243,10 @@ def _candidate(run: Run, asked: frozenset[str], again: bool) -> Candidate:
     if kind != Kind.TRAIN:
         return Candidate(run, skip=f"it is no trained model (hit.kind is {kind!r})")
     if run.info.status != "FINISHED":
+        known = extensions_option(run.data.tags.get(Tag.EXTENSIONS, ""))
         skip = (
             f"it is {run.info.status}, and only a FINISHED run has a model "
-            f"(`{program('hit.train')} --resume {run.info.run_id}` goes on)"
+            f"(`{program('hit.train')} --resume {run.info.run_id}{known}` goes on)"
         )
         return Candidate(run, skip=skip)
     # The data are not loaded yet.

@@ -23,9 +23,11 @@ from typing import Any
 
 from filelock import Timeout
 
+from hit.commands import extensions_option, program
 from hit.config import TrainConfig, machine_fields
 from hit.delivery.local_state import lock_run, run_folder, state_folder, unlock_run
 from hit.errors import CheckpointError, Claimed, ConfigError, StoreAway, StoreError
+from hit.extensions.discovery import loaded_lines
 from hit.schema import CONFIG, Kind, Tag
 from hit.store import Store, config_of
 from hit.tracking import RunWriter
@@ -137,11 +139,13 @@ def resumed(run_id: str, config: TrainConfig, given: Mapping[str, Any], *, finis
     faults = differing(asked.to_flat(), config.to_flat(), given)
     if "epochs" in faults and asked.epochs > config.epochs:
         if why := _why_not_longer(config, finished):
-            further = f"hit.train --init_from {run_id} --epochs {asked.epochs - config.epochs}"
+            epochs = asked.epochs - config.epochs
+            known = extensions_option(loaded_lines())
+            further = f"{program('hit.train')} --init_from {run_id} --epochs {epochs}{known}"
             raise ConfigError(
                 f"epochs must be {config.epochs} beside resume, as of run {run_id}, got {asked.epochs}: {why}; "
                 f"{'' if finished else 'once it has finished, '}its weights are trained further, as a run of its own, "
-                f"by: python -m {further}"
+                f"by: {further}"
             )
         del faults["epochs"]
     refuse(run_id, faults)

@@ -16,13 +16,15 @@ __all__ = [
     "Tag",
     "described",
     "error_of",
+    "form_of",
     "is_metric",
     "layer_metrics",
     "metric",
+    "per_example",
 ]
 
-from hit.schema.metric_declaration import DataForm, Direction, Metric
-from hit.schema.metrics import described, error_of, is_metric, layer_metrics, metric
+from hit.schema.metric_declaration import DataForm, Direction, Metric, per_example
+from hit.schema.metrics import described, error_of, form_of, is_metric, layer_metrics, metric
 from hit.schema.names import (
     CONFIG,
     DEFAULT_EXPERIMENT,

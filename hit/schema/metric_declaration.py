@@ -1,8 +1,8 @@
 """What is declared of a metric: name, unit, direction, label, what it is measured with and by whom, its error."""
 
-__all__ = ["GROUP_TITLES", "DataForm", "Direction", "Metric", "MetricGroup"]
+__all__ = ["GROUP_TITLES", "DataForm", "Direction", "Metric", "MetricGroup", "per_example"]
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from hit.schema.names import LabelKind, Tag
@@ -78,3 +78,16 @@ class Metric:
     def axis(self) -> str:
         """Label with unit, for an axis or a table's head."""
         return f"{self.label} [{self.unit}]" if self.unit else self.label
+
+    def of(self, form: DataForm | None) -> "Metric":
+        """The same of data of this form, whose examples its unit names (`per_example`)."""
+        return replace(self, unit=per_example(self.unit, form)) if form == "vectors" else self
+
+
+def per_example(text: str, form: DataForm | None) -> str:
+    """Words on images, as they are said of data of this form.
+
+    >>> per_example("nats per image", "vectors"), per_example("on 360 test images", "vectors")
+    ('nats per vector', 'on 360 test vectors')
+    """
+    return text.replace("image", "vector") if form == "vectors" else text

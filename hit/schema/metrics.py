@@ -5,6 +5,7 @@ __all__ = [
     "METRICS",
     "ExtensionMetric",
     "described",
+    "form_of",
     "error_of",
     "is_metric",
     "layer_metrics",
@@ -12,7 +13,7 @@ __all__ = [
 ]
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, get_args
@@ -144,6 +145,17 @@ def described(name: str) -> Metric:
     'taste'
     """
     return metric(name) if is_metric(name) else Metric(name, "", None, name, "by_hand")
+
+
+def form_of(metrics: Container[str]) -> DataForm | None:
+    """What the data are of whom these are the metrics of the test set; None where nothing tells.
+
+    >>> form_of({"test/rate": 3.0, "test/log_jacobian": 1.0})
+    'vectors'
+    """
+    if "test/log_jacobian" in metrics:
+        return "vectors"
+    return "images" if "test/psnr" in metrics else None
 
 
 def error_of(name: str) -> str:

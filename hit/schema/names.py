@@ -126,6 +126,7 @@ TAG_COLUMNS = {
     "evaluator": Tag.EVALUATOR,
     "judge": Tag.JUDGE,
     "inception": Tag.INCEPTION,
+    "extensions": Tag.EXTENSIONS,
     "extension_metrics": Tag.EXTENSION_METRICS,
     "infeasible": Tag.INFEASIBLE,
     "ended": Tag.ENDED,

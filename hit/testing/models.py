@@ -23,12 +23,12 @@ from hit.training.checkpoints import load_weights, save_weights
 _DRAWS = 1000
 
 
-def check_model(name: str, image_shape: tuple[int, int, int] = (1, 28, 28), **flat: Any) -> None:
+def check_model(name: str, image_shape: tuple[int, ...] = (1, 28, 28), **flat: Any) -> None:
     """Check a registered model: what it takes and gives, and that its rates are those of the joint.
 
     Args:
         name: under which it is registered.
-        image_shape: (C, H, W) of the images that it is tried on.
+        image_shape: (C, H, W) of the images that it is tried on, or (D,) of vectors.
         flat: other flat parameters of its config: `likelihood="mol"`, `**{"model.depth": 2}`.
 
     Raises:
@@ -43,6 +43,8 @@ def check_model(name: str, image_shape: tuple[int, int, int] = (1, 28, 28), **fl
         raise ContractBroken(str(error)) from error
     generator = torch.Generator().manual_seed(0)
     images = torch.randint(0, 256, (4, *image_shape), dtype=torch.uint8, generator=generator)
+    if len(image_shape) == 1:
+        images = images.float() / 255
     model = model.double()
     x = model.prepare(images).double()
     _check_seeds(config, image_shape, label)
@@ -56,7 +58,7 @@ def _noise(model: HierarchicalVAE, batch: int, seed: int = 1) -> tuple[Tensor, .
     return tuple(one.double() for one in model.noise(batch, torch.Generator().manual_seed(seed)))
 
 
-def _check_seeds(config: TrainConfig, image_shape: tuple[int, int, int], label: str) -> None:
+def _check_seeds(config: TrainConfig, image_shape: tuple[int, ...], label: str) -> None:
     one, same, other = (build_model(replace(config, seed=seed), image_shape).state_dict() for seed in (3, 3, 4))
     must(
         all(torch.equal(one[key], same[key]) for key in one),
@@ -114,7 +116,7 @@ def _check_examples(model: HierarchicalVAE, x: Tensor, label: str) -> None:
 
 
 def _check_saving(
-    config: TrainConfig, image_shape: tuple[int, int, int], model: HierarchicalVAE, x: Tensor, label: str
+    config: TrainConfig, image_shape: tuple[int, ...], model: HierarchicalVAE, x: Tensor, label: str
 ) -> None:
     other = build_model(replace(config, seed=config.seed + 1), image_shape).double()
     with tempfile.TemporaryDirectory() as folder:

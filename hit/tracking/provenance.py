@@ -15,7 +15,7 @@ from pathlib import Path
 
 import hit
 from hit.commands import program
-from hit.extensions.discovery import loaded
+from hit.extensions.discovery import loaded_lines
 from hit.schema import Tag
 
 _PACKAGES = ("mlflow", "torch", "torchvision", "scikit-learn", "numpy", "scipy", "pandas", "optuna", "plotly")
@@ -33,7 +33,7 @@ def packages() -> str:
 def source_tags() -> dict[str, str]:
     """Which command this is, whose, and at which commit, under MLflow's names, and whose parts it knows beside ours."""
     tags = {Tag.SOURCE: program(_module()), "mlflow.source.type": "LOCAL", Tag.USER: _user(), Tag.COMMIT: _commit()}
-    tags[Tag.EXTENSIONS] = "\n".join(f"{one} {one.path}" for one in loaded())
+    tags[Tag.EXTENSIONS] = loaded_lines()
     return {str(key): value for key, value in tags.items() if value}
 
 

@@ -59,6 +59,6 @@ class RateBoundStopper:
             lowest = rates[-1] + min(0.0, *steps) * left
             if highest < bound.low * (1 - _MARGIN) or lowest > bound.high * (1 + _MARGIN):
                 raise EndedEarly(
-                    f"outside the region: {metric} has settled at {rates[-1]:.4g} nats per image in epoch "
+                    f"outside the region: {metric} has settled at {rates[-1]:.4g} nats in epoch "
                     f"{epoch} of {self._config.epochs}, out of {bound}"
                 )

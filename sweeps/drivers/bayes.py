@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from analysis.frame import errors, require
+from analysis.frame import data_form, errors, require
 from analysis.frame import values as numbers
 from analysis.recommendation.objectives import Constraint, Objective
 from hit.errors import ConfigError, StoreError
@@ -120,10 +120,11 @@ class BayesDriver(Driver):
         if not trials.feasible.any():
             return self._unmet(trials)
         values, known = trials.values[trials.feasible], trials.errors[trials.feasible]
-        best = (values * self._signs).argmin(0)
+        best, form = (values * self._signs).argmin(0), data_form(self.mine(history))
+        metrics = [described(one.name).of(form) for one in self._objectives]
         told = [
-            f"{described(one.name).label} {_told(values[run, at], known[run, at])} {described(one.name).unit}".rstrip()
-            for at, (one, run) in enumerate(zip(self._objectives, best, strict=True))
+            f"{one.label} {_told(values[run, at], known[run, at])} {one.unit}".rstrip()
+            for at, (one, run) in enumerate(zip(metrics, best, strict=True))
         ]
         return f"best{' of each' if len(told) > 1 else ''} so far: {', '.join(told)}"
 

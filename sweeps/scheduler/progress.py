@@ -13,8 +13,9 @@ from typing import Self
 import pandas as pd
 from tqdm import tqdm
 
+from analysis.frame import data_form
 from hit.errors.run_outcomes import RunOutcome
-from hit.schema import described
+from hit.schema import DataForm, described
 
 _LOG = logging.getLogger(__name__)
 
@@ -30,6 +31,7 @@ class Best:
     name: str
     value: float
     run_id: str
+    form: DataForm | None = None
 
     @classmethod
     def of(cls, history: pd.DataFrame, name: str) -> "Best | None":
@@ -42,10 +44,10 @@ class Best:
             return None
         values = rows[name].to_numpy(float)
         place = int(values.argmax() if direction == "maximize" else values.argmin())
-        return cls(name, float(values[place]), str(rows["run_id"].iloc[place]))
+        return cls(name, float(values[place]), str(rows["run_id"].iloc[place]), data_form(rows.iloc[[place]]))
 
     def __str__(self) -> str:
-        declared = described(self.name)
+        declared = described(self.name).of(self.form)
         return f"best {declared.label} {self.value:.4g}{f' {declared.unit}' if declared.unit else ''}"
 
 

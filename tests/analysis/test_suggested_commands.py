@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -12,6 +13,7 @@ from analysis.suggested_commands import (
     classify_command,
     evaluate_command,
     search_command,
+    seeds_command,
     surface_command,
     train_commands,
 )
@@ -20,6 +22,8 @@ from hit.cli import CONFIG
 from hit.config import TrainConfig
 from hit.errors import StoreError
 from hit.evaluate import parser as evaluate
+from hit.extensions import load_extensions
+from hit.extensions.discovery import temporary
 from hit.surface import parser as surface
 from sweeps.__main__ import parser as sweep
 
@@ -69,3 +73,31 @@ def test_every_command_is_complete(grid: pd.DataFrame) -> None:
 def test_who_lacks_a_classifier_is_told_for_which_data(grid: pd.DataFrame) -> None:
     with pytest.raises(StoreError, match=r"`python -m hit\.classify --dataset binary_mnist`"):
         recommend(grid, "generation")
+
+
+def test_they_name_the_extensions_that_the_runs_had(grid: pd.DataFrame) -> None:
+    told = ["m.py@0123456789abcdef /home/me/my m.py\nmine.parts@0123456789abcdef /x/site-packages/mine/parts.py", None]
+    grid = grid.assign(extensions=[*told, *[""] * (len(grid) - 2)])
+    named = ["--extensions", "/home/me/my m.py,mine.parts"]
+    commands = [
+        evaluate_command(grid),
+        classify_command(grid),
+        search_command(grid, "test/rate<=9"),
+        surface_command(grid),
+    ]
+    for command in commands:
+        words = shlex.split(command)
+        assert words[words.index("--extensions") :][:2] == named
+    row = grid.iloc[0]
+    assert shlex.quote(named[1]) in seeds_command(grid, row, {0})
+    assert "--extensions" not in evaluate_command(grid.assign(extensions=None))
+
+
+def test_an_extension_that_is_loaded_is_named_where_it_lies(
+    grid: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "m.py").write_text("")
+    monkeypatch.chdir(tmp_path)
+    with temporary():
+        load_extensions("m.py")
+        assert " --extensions m.py" in evaluate_command(grid.assign(extensions="m.py@0123456789abcdef /elsewhere/m.py"))

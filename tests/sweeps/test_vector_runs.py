@@ -135,6 +135,12 @@ def test_they_are_reported_registered_and_served_in_raw_units(place: Place, caps
     (uri,) = [line.split()[1] for line in said.splitlines() if "@reconstruction" in line]
     page = (place.folder / "report.html").read_text()
     assert "test/reconstruction_r2" in page
+    assert "nats per vector" in page
+    assert "nats per vector" in said
+    assert "image" not in said
+    assert "per image" not in page
+    described = place.store.client.get_model_version_by_alias(uri.split("/")[1].split("@")[0], "reconstruction")
+    assert "nats per vector" in described.description
     model = mlflow.pyfunc.load_model(uri, suppress_warnings=True)
     table = pd.read_csv(place.folder / "wine.csv")
     back = model.predict(table, params={"mode": "reconstruct"})["vectors"]
