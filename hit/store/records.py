@@ -3,7 +3,7 @@
 __all__ = ["BASE_COLUMNS", "Records", "as_typed"]
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,11 +40,24 @@ class Records:
     @classmethod
     def of(cls, runs: Sequence[Run]) -> "Records":
         """From MLflow's own records."""
-        tags = [run.data.tags for run in runs]
-        params = [run.data.params for run in runs]
-        metrics = [run.data.metrics for run in runs]
+        return cls.of_values(
+            [{name: getattr(run.info, name) for name in _INFO} for run in runs],
+            [run.data.tags for run in runs],
+            [run.data.params for run in runs],
+            [run.data.metrics for run in runs],
+        )
+
+    @classmethod
+    def of_values(
+        cls,
+        info: Sequence[Mapping[str, Any]],
+        tags: Sequence[Mapping[str, str]],
+        params: Sequence[Mapping[str, str]],
+        metrics: Sequence[Mapping[str, float]],
+    ) -> "Records":
+        """From what each run has, by name."""
         return cls(
-            info={name: [getattr(run.info, name) for run in runs] for name in _INFO},
+            info={name: [one.get(name) for one in info] for name in _INFO},
             tags={column: [some.get(tag) for some in tags] for column, tag in TAG_COLUMNS.items()},
             params={name: [some.get(name) for some in params] for name in {name for some in params for name in some}},
             metrics={

@@ -23,6 +23,7 @@ from hit.store.filters import refusal
 from hit.store.metric_history import Point, from_server, one_by_one
 from hit.store.records import Records
 from hit.store.run_liveness import is_lost
+from hit.store.server_records import server_records
 
 if TYPE_CHECKING:
     from hit.store.database import Database, RunState
@@ -231,18 +232,13 @@ class Store:
         if home is None:
             return to_frame([])
         found = self._from_tables(lambda tables: tables.records(home, where, run_ids), about)
+        filters = _filters(where, run_ids)
         if found is None:
-            pages = self._found(home, where, run_ids, about)
+            found = self._answer(partial(server_records, self.client, home, filters), about)
+        if found is None:
+            pages = (page for text in filters for page in self._lists([home], text, "start_time ASC", about))
             found = Records.joined([Records.of(page) for page in pages])
         return found.frame()
-
-    def _found(self, home: str, where: str, run_ids: Sequence[str] | None, about: str) -> Iterator[list[Run]]:
-        filters = [where]
-        if run_ids is not None:
-            chunks = [run_ids[first : first + _IDS_A_QUESTION] for first in range(0, len(run_ids), _IDS_A_QUESTION)]
-            filters = [f"attributes.run_id IN ({', '.join(map(repr, chunk))})" for chunk in chunks]
-        for text in filters:
-            yield from self._lists([home], text, "start_time ASC", about)
 
     def _home(self, experiment: str | Experiment) -> str | None:
         return self.experiment(experiment).id or None
@@ -277,6 +273,14 @@ class Store:
             if about and type(said) is StoreError:
                 raise StoreError(refusal(about, str(said))) from None
             raise said from None
+
+
+def _filters(where: str, run_ids: Sequence[str] | None) -> list[str]:
+    """Filters that together match the runs."""
+    if run_ids is None:
+        return [where]
+    chunks = [run_ids[first : first + _IDS_A_QUESTION] for first in range(0, len(run_ids), _IDS_A_QUESTION)]
+    return [f"attributes.run_id IN ({', '.join(map(repr, chunk))})" for chunk in chunks]
 
 
 def to_frame(runs: Sequence[Run]) -> pd.DataFrame:
