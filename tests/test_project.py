@@ -30,6 +30,8 @@ def test_the_entry_points_are_those_of_the_design() -> None:
         "sweep",
         "report",
         "import",
+        "compress",
+        "decompress",
         "recover",
         "transfer",
     ]

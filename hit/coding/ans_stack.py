@@ -3,7 +3,7 @@
 __all__ = ["AnsStack", "Symbols", "Words"]
 
 import math
-from typing import Self
+from typing import Any, Self
 
 import constriction
 import numpy as np
@@ -44,25 +44,44 @@ class AnsStack:
         return made
 
     def push(self, symbols: Symbols, models: Models) -> None:
-        """Push n numbers, so that `pop` of the same models gives them in this order."""
+        """Push n numbers, so that `pop` of the same models gives them in this order.
+
+        Raises:
+            ValueError: a number that its distribution does not have.
+        """
         if not len(symbols):
             return
         for part in reversed(list(models.parts())):
             own = symbols if part.places is None else symbols[part.places]
             if part.offsets is not None:
                 own = own - part.offsets
-            self._coder.encode_reverse(own, part.family, *part.parameters)
+            try:
+                self._coder.encode_reverse(np.ascontiguousarray(own), part.family, *_dense(part.parameters))
+            except KeyError:
+                raise ValueError("a number must be one that its distribution has") from None
 
     def pop(self, models: Models) -> Symbols:
         """n numbers, one of each of the models."""
         symbols = np.zeros(models.count, np.int32)
         for part in models.parts() if len(symbols) else ():
-            own = self._coder.decode(part.family, *part.parameters)
+            own = self._coder.decode(part.family, *_dense(part.parameters))
             if part.offsets is not None:
                 own = own + part.offsets
             symbols[slice(None) if part.places is None else part.places] = own
         self._low_water = min(self._low_water, self.depth)
         return symbols
+
+    def mask(self, words: Words) -> None:
+        """Exclusive or of what is below the top word, as far down as `words` go; once more undoes it.
+
+        What was pushed by a model that fits badly is no random bits, and pops of it no draws; masked by random words
+        they are. The top word stays, whose size is that of the stack.
+        """
+        own = self.words()
+        count = min(len(words), len(own) - 1)
+        if count > 0:
+            own[-1 - count : -1] ^= words[len(words) - count :]
+            self._coder = _Coder(own)
 
     @property
     def bits(self) -> float:
@@ -97,3 +116,8 @@ class AnsStack:
         except AssertionError:
             raise ValueError("a stack must hold what it was begun above and nothing else") from None
         return words
+
+
+def _dense(parameters: tuple[NDArray[Any], ...]) -> list[NDArray[Any]]:
+    """As they lie in memory: the coder takes no heed of strides."""
+    return [np.ascontiguousarray(one) for one in parameters]

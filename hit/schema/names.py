@@ -37,6 +37,8 @@ class Kind(StrEnum):
     IMPORT = "import"
     RECOVER = "recover"
     TRANSFER = "transfer"
+    COMPRESS = "compress"
+    DECOMPRESS = "decompress"
 
 
 class LabelKind(StrEnum):
