@@ -45,16 +45,22 @@ class AnsStack:
 
     def push(self, symbols: Symbols, models: Models) -> None:
         """Push n numbers, so that `pop` of the same models gives them in this order."""
-        if len(symbols):
-            family, *parameters = models.arguments()
-            self._coder.encode_reverse(symbols, family, *parameters)
+        if not len(symbols):
+            return
+        for part in reversed(list(models.parts())):
+            own = symbols if part.places is None else symbols[part.places]
+            if part.offsets is not None:
+                own = own - part.offsets
+            self._coder.encode_reverse(own, part.family, *part.parameters)
 
     def pop(self, models: Models) -> Symbols:
         """n numbers, one of each of the models."""
-        family, *parameters = models.arguments()
-        if not len(parameters[0]):
-            return np.zeros(0, np.int32)
-        symbols: Symbols = self._coder.decode(family, *parameters)
+        symbols = np.zeros(models.count, np.int32)
+        for part in models.parts() if len(symbols) else ():
+            own = self._coder.decode(part.family, *part.parameters)
+            if part.offsets is not None:
+                own = own + part.offsets
+            symbols[slice(None) if part.places is None else part.places] = own
         self._low_water = min(self._low_water, self.depth)
         return symbols
 

@@ -1,8 +1,9 @@
 """Probabilities of whole numbers as the coder sees them: rounded, so that two machines round to the same ones."""
 
-__all__ = ["Bernoullis", "Gaussians", "Models", "Tables", "TOP"]
+__all__ = ["Bernoullis", "Gaussians", "Models", "Part", "Tables", "WindowedGaussians"]
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -19,10 +20,30 @@ _FAMILIES = constriction.stream.model
 _FRACTIONS = 16
 #: Means are kept within so many steps, where float64 still has all their fractions.
 _FARTHEST = 2.0**24
+#: Half widths of windows, and after how many standard deviations one may end.
+_WINDOWS = (8, 12, 18, 27, 40, 60, 90, 135, 203, 305, 457, 686, 1029, 1544, 2316, 3474, 5211, 7816, 11725, 17587)
+_CUT_OFF = 5.5
 #: Probabilities of ones are multiples of so much.
 _BERNOULLI_STEP = 2.0**-20
 #: Frequencies of a row of a table add up to about so many.
-TOP = 2**20
+_FREQUENCIES = 2**20
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some of a row's distributions, which are of one family.
+
+    Attributes:
+        family: constriction's.
+        parameters: arrays, as the family takes them.
+        places: which of the row; None: all.
+        offsets: what the coder's numbers have to be added to, shaped like them; None: nothing.
+    """
+
+    family: Any
+    parameters: tuple[NDArray[Any], ...]
+    places: NDArray[np.intp] | None = None
+    offsets: NDArray[np.int32] | None = None
 
 
 @dataclass(frozen=True)
@@ -34,8 +55,13 @@ class Models(ABC):
         """Those of one example."""
 
     @abstractmethod
-    def arguments(self) -> tuple[Any, ...]:
-        """What constriction's coder takes for a row: a family and its parameters, arrays of length n."""
+    def parts(self) -> Iterator[Part]:
+        """A row, cut into what constriction's coder takes at once, in the order in which it is popped."""
+
+    @property
+    @abstractmethod
+    def count(self) -> int:
+        """n, of a row."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +95,60 @@ class Gaussians(Models):
     def row(self, index: int) -> Self:
         return type(self)(self.mean[index], self.std[index], self.reach)
 
-    def arguments(self) -> tuple[Any, ...]:
-        return _FAMILIES.QuantizedGaussian(-self.reach, self.reach), self.mean, self.std
+    def parts(self) -> Iterator[Part]:
+        yield Part(_FAMILIES.QuantizedGaussian(-self.reach, self.reach), (self.mean, self.std))
+
+    @property
+    def count(self) -> int:
+        return len(self.mean)
+
+
+@dataclass(frozen=True)
+class WindowedGaussians(Models):
+    """The same, each cut off at some 5½ to 8 standard deviations.
+
+    The least probability that a coder has, 2⁻²⁴, would draw a number somewhere in a wide range every few thousand
+    times, of a narrow Gaussian one that it all but rules out. So each is coded within a window around its mean, of a
+    few sizes, that are coded one after the other.
+
+    Args:
+        mean: batch × n, from the window's middle.
+        std: the same shape.
+        middles: of the windows, whole numbers.
+        sizes: half widths of the windows.
+    """
+
+    mean: Floats
+    std: Floats
+    middles: NDArray[np.int32]
+    sizes: NDArray[np.intp]
+
+    @classmethod
+    def of(cls, mean: ArrayLike, std: ArrayLike, reach: int) -> Self:
+        """Rounded as `Gaussians` are; all numbers are from −reach to reach.
+
+        Raises:
+            Diverged: a parameter is not finite.
+        """
+        wide = Gaussians.of(mean, std, reach)
+        windows = np.array([*(one for one in _WINDOWS if one < reach), reach])
+        sizes = np.minimum(np.searchsorted(windows, wide.std * _CUT_OFF), len(windows) - 1)
+        most = reach - windows[sizes]
+        middles = np.clip(np.rint(wide.mean), -most, most)
+        return cls(wide.mean - middles, wide.std, middles.astype(np.int32), windows[sizes])
+
+    def row(self, index: int) -> Self:
+        return type(self)(self.mean[index], self.std[index], self.middles[index], self.sizes[index])
+
+    def parts(self) -> Iterator[Part]:
+        for size in np.unique(self.sizes):
+            places = np.flatnonzero(self.sizes == size)
+            family = _FAMILIES.QuantizedGaussian(-int(size), int(size))
+            yield Part(family, (self.mean[places], self.std[places]), places, self.middles[places])
+
+    @property
+    def count(self) -> int:
+        return len(self.mean)
 
 
 @dataclass(frozen=True)
@@ -96,8 +174,12 @@ class Bernoullis(Models):
     def row(self, index: int) -> Self:
         return type(self)(self.ones[index])
 
-    def arguments(self) -> tuple[Any, ...]:
-        return _FAMILIES.Bernoulli(perfect=False), self.ones
+    def parts(self) -> Iterator[Part]:
+        yield Part(_FAMILIES.Bernoulli(perfect=False), (self.ones,))
+
+    @property
+    def count(self) -> int:
+        return len(self.ones)
 
 
 @dataclass(frozen=True)
@@ -123,13 +205,17 @@ class Tables(Models):
         given = np.maximum(finite(probabilities, "a probability"), 0)
         total = given.sum(-1, keepdims=True)
         shares = np.divide(given, total, out=np.full_like(given, 1 / given.shape[-1]), where=total > 0)
-        return cls((np.rint(shares * TOP) + 1).astype(np.float32))
+        return cls((np.rint(shares * _FREQUENCIES) + 1).astype(np.float32))
 
     def row(self, index: int) -> Self:
         return type(self)(self.frequencies[index])
 
-    def arguments(self) -> tuple[Any, ...]:
-        return _FAMILIES.Categorical(perfect=False), self.frequencies
+    def parts(self) -> Iterator[Part]:
+        yield Part(_FAMILIES.Categorical(perfect=False), (self.frequencies,))
+
+    @property
+    def count(self) -> int:
+        return len(self.frequencies)
 
 
 def finite(values: ArrayLike, what: str) -> Floats:

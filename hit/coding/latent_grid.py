@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from hit.coding.ans_stack import Symbols
-from hit.coding.entropy_models import Gaussians, Models, Tables
+from hit.coding.entropy_models import Gaussians, Models, Tables, WindowedGaussians
 from hit.distributions import Categorical, DiagonalGaussian, LatentDistribution
 
 
@@ -24,7 +24,7 @@ class LatentGrid:
         reach: in prior standard deviations.
     """
 
-    steps: int = 256
+    steps: int = 64
     reach: int = 8
 
     def prior(self, prior: LatentDistribution) -> Models:
@@ -41,7 +41,7 @@ class LatentGrid:
         assert isinstance(posterior, DiagonalGaussian)
         assert isinstance(prior, DiagonalGaussian)
         mean = (posterior.mean - prior.mean) / prior.std * self.steps
-        return Gaussians.of(_flat(mean), _flat(posterior.std / prior.std * self.steps), self.steps * self.reach)
+        return WindowedGaussians.of(_flat(mean), _flat(posterior.std / prior.std * self.steps), self.steps * self.reach)
 
     def points(self, symbols: Symbols, prior: LatentDistribution) -> Tensor:
         """z of k, batch × n, shaped like the prior's mean."""

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from hit.coding.ans_stack import AnsStack, Words
-from hit.coding.bits_back import BitsBack, Costs
+from hit.coding.bits_back import BitsBack, Costs, Samples
 from hit.errors import DataError
 
 MOST_CHAINS = 1024
@@ -32,12 +32,14 @@ class CodedChunk:
     Attributes:
         payload: what `LosslessChunks.decode` takes.
         costs: net bits of every image, parts in the order of the images.
+        samples: what the model's densities say of the same images and latents, likewise, where that was asked for.
         initial_bits: what the payload has beside the sum of these: the first chain's random bits, which come back to
             nobody, and the ends of the chains.
     """
 
     payload: bytes
     costs: list[Costs]
+    samples: list[Samples]
     initial_bits: float
 
 
@@ -68,12 +70,15 @@ class LosslessChunks:
         self._shape = shape
         self._chains = chains
 
-    def encode(self, levels: Tensor, check: Callable[[int], None] = lambda done: None) -> CodedChunk:
+    def encode(
+        self, levels: Tensor, check: Callable[[int], None] = lambda done: None, *, measured: bool = False
+    ) -> CodedChunk:
         """Code images.
 
         Args:
             levels: n × shape of x, int32, n ≥ 1.
             check: called after every batch with how many are done; raises to stop.
+            measured: whether densities are told, too.
 
         Raises:
             Diverged: the model gives numbers that are not finite.
@@ -82,10 +87,16 @@ class LosslessChunks:
         stacks = [AnsStack.above(_random_words(reserve))]
         splits: list[_Split] = []
         costs: list[Costs] = []
+        samples: list[Samples] = []
         done = step = 0
         while done < len(levels):
             part = levels[done : done + len(stacks)]
-            costs.append(self._coder.push(stacks[: len(part)], part))
+            if measured:
+                cost, sample = self._coder.push_measured(stacks[: len(part)], part)
+                samples.append(sample)
+            else:
+                cost = self._coder.push(stacks[: len(part)], part)
+            costs.append(cost)
             done += len(part)
             step += 1
             check(done)
@@ -93,10 +104,11 @@ class LosslessChunks:
             more = self._more(len(stacks))
             if more and len(levels) - done > 2 * len(stacks) and all(one.depth > 2 * lent for one in stacks):
                 splits.append(_Split(step, lent))
-                stacks += [_lend(stacks, donor, lent) for donor in range(more)]
+                for donor in range(more):
+                    stacks.append(_lend(stacks, donor, lent))
         payload = _packed(splits, [stack.words() for stack in stacks])
         net = sum(float(part.total.sum()) for part in costs)
-        return CodedChunk(payload, costs, 8 * len(payload) - net)
+        return CodedChunk(payload, costs, samples, 8 * len(payload) - net)
 
     def decode(self, payload: bytes, count: int, check: Callable[[int], None] = lambda done: None) -> Tensor:
         """The levels of `count` images.
@@ -165,11 +177,11 @@ class LosslessChunks:
 def _lend(stacks: list[AnsStack], donor: int, count: int) -> AnsStack:
     """A new stack above the lowest words of another, which goes on without them.
 
-    These are what images were coded as, of which a model that fits badly leaves patterns: random ones hide them.
+    These are what images were coded as, in which a model that fits badly leaves patterns: random bits hide them.
     """
     words = stacks[donor].words()
     stacks[donor] = AnsStack(words[count:])
-    return AnsStack.above(words[:count] ^ _random_words(count))
+    return AnsStack.above(words[:count] ^ _random_words(count, len(stacks)))
 
 
 def _give_back(stacks: list[AnsStack], before: int, count: int) -> None:
@@ -178,14 +190,14 @@ def _give_back(stacks: list[AnsStack], before: int, count: int) -> None:
         words = borrower.beneath()
         if len(words) != count:
             raise _damaged()
-        words ^= _random_words(count)
+        words ^= _random_words(count, before + donor)
         stacks[donor] = AnsStack(np.concatenate([words, stacks[donor].words()]))
     del stacks[before:]
 
 
-def _random_words(count: int) -> Words:
-    """The initial bits, which anyone can make again: the first `count` of one endless run, the first on top."""
-    digest = hashlib.shake_128(b"initial bits of a chain").digest(_WORD_BYTES * count)
+def _random_words(count: int, chain: int = 0) -> Words:
+    """Random bits that anyone can make again: the first `count` words of a chain's endless run, the first on top."""
+    digest = hashlib.shake_128(f"random bits of chain {chain}".encode()).digest(_WORD_BYTES * count)
     return np.frombuffer(digest, "<u4").astype(np.uint32)[::-1].copy()
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from hit.coding.ans_stack import Symbols
 from hit.coding.entropy_models import Bernoullis, Models, Tables
 from hit.distributions import Bernoulli, Likelihood, MixtureOfLogistics, VectorLikelihood
-from hit.errors import ConfigError
+from hit.errors import ConfigError, DataError
 
 #: A level's number in two halves: 16 groups of 16.
 _HALF_BITS, _GROUP = 4, 16
@@ -38,6 +38,18 @@ class PixelModels(ABC):
     @abstractmethod
     def x(self, levels: Tensor) -> Tensor:
         """x in float64, of levels."""
+
+    @abstractmethod
+    def from_images(self, images: Tensor) -> Tensor:
+        """Levels of uint8 images.
+
+        Raises:
+            DataError: images that have no levels here.
+        """
+
+    @abstractmethod
+    def to_images(self, levels: Tensor) -> Tensor:
+        """uint8 images of levels."""
 
     @abstractmethod
     def models(self, stage: int, output: Tensor, levels: Tensor) -> Models:
@@ -87,6 +99,19 @@ class BinaryPixels(PixelModels):
     def x(self, levels: Tensor) -> Tensor:
         return levels.double()
 
+    def from_images(self, images: Tensor) -> Tensor:
+        levels = images // _HIGHEST_LEVEL
+        grey = images[levels * _HIGHEST_LEVEL != images]
+        if len(grey):
+            raise DataError(
+                "images must be black and white, of levels 0 and 255 alone, as the model's likelihood (bernoulli) is, "
+                f"got level {int(grey[0])}: rounded=true makes them so"
+            )
+        return levels.int()
+
+    def to_images(self, levels: Tensor) -> Tensor:
+        return (levels * _HIGHEST_LEVEL).to(torch.uint8)
+
     def models(self, stage: int, output: Tensor, levels: Tensor) -> Bernoullis:
         return Bernoullis.of(output.sigmoid().flatten(1).numpy())
 
@@ -117,6 +142,12 @@ class LogisticPixels(PixelModels):
 
     def x(self, levels: Tensor) -> Tensor:
         return levels.double() / _HIGHEST_LEVEL
+
+    def from_images(self, images: Tensor) -> Tensor:
+        return images.int()
+
+    def to_images(self, levels: Tensor) -> Tensor:
+        return levels.to(torch.uint8)
 
     def models(self, stage: int, output: Tensor, levels: Tensor) -> Tables:
         channel, second = divmod(stage, 2)

@@ -18,6 +18,7 @@ from hit.classifiers.scorer import SampleScorer
 from hit.data import Dataset, batches
 from hit.distributions import DiagonalGaussian, LatentDistribution, VectorLikelihood
 from hit.errors import ConfigError, Diverged, shown
+from hit.evaluation.coding_metrics import measure_coding
 from hit.evaluation.extension_metrics import measure_extension_metrics
 from hit.evaluation.latents import Layer, label_metrics, measure_layer
 from hit.evaluation.lossy_coding import measure_lossy_coding
@@ -89,8 +90,9 @@ def evaluate_model(
         groups: names of `hit.schema.metric_groups`: core (rates, distortion, PSNR), latents (information, accuracies
             and their bounds; it takes a minute for 10,000 images; of continuous labels R² and its bound, without labels
             principal components alone), generation (needs classes and `scorer`), inception (the FID, which takes a
-            download), rate_distortion (bits and PSNR of the lossy code), extensions (what extensions have registered). Core and latents are one pass over the test set,
-            so that latents bring core with them.
+            download), coding (bits of images coded without loss, by discrete likelihoods), rate_distortion (bits and PSNR
+            of the lossy code), extensions (what extensions have registered). Core and latents are one pass over the
+            test set, so that latents bring core with them.
         scorer: the classifier that scores samples, trained on the same data, on the same device.
         fid: fresh; made here where it is absent and asked for.
         check: called between measurements; raises to stop.
@@ -126,10 +128,11 @@ def evaluate_model(
     if "rate_distortion" in groups:
         metrics = metrics | measure_lossy_coding(model, dataset, check)
     skipped: dict[str, str] = {}
-    if "extensions" in groups:
-        own, fault = measure_extension_metrics(model, dataset, check)
-        metrics = metrics | own
-        skipped = {"extensions": fault} if fault else {}
+    for group, measure in (("coding", measure_coding), ("extensions", measure_extension_metrics)):
+        if group in groups:
+            own, fault = measure(model, dataset, check)
+            metrics = metrics | own
+            skipped |= {group: fault} if fault else {}
     return Evaluation(metrics, found.projections, found.features, skipped)
 
 

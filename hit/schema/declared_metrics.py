@@ -20,6 +20,7 @@ _protocol = partial(Metric, group="latents", evaluator=Tag.EVALUATOR)
 _scored = partial(_protocol, labels=LabelKind.CLASSES)
 _regressed = partial(_protocol, labels=LabelKind.CONTINUOUS)
 _judged = partial(Metric, group="generation", evaluator=Tag.JUDGE, labels=LabelKind.CLASSES, takes="images")
+_coding = partial(Metric, group="coding")
 _lossy = partial(Metric, group="rate_distortion", takes="images")
 _classifier = partial(Metric, group="classifier", labels=LabelKind.CLASSES)
 _certificate = partial(Metric, group="certificate")
@@ -198,6 +199,15 @@ METRICS = (
         _judged("test/prediction_entropy", "nats", "minimize", "H(prediction) of the classifier on reconstructions")
     ),
     *_with_error(_judged("test/original_accuracy", "", None, "accuracy of the classifier on the images themselves")),
+    # the test set coded without loss
+    *_with_error(_coding("test/bits_z{l}", "bits per image", None, "net bits of z_{l}")),
+    *_with_error(_coding("test/bits_x", "bits per image", "minimize", "bits of x given z_1")),
+    *_with_error(_coding("test/bits", "bits per image", "minimize", "bits without loss")),
+    _coding("test/initial_bits", "bits per image", "minimize", "initial bits, spread over the images"),
+    *_with_error(_coding("test/coding_overhead", "", "minimize", "bits over −ELBO of the same draws, minus 1")),
+    *_with_error(
+        _coding("test/coding_overhead_z{l}", "", "minimize", "net bits of z_{l} over R_{l} of the same draws, minus 1")
+    ),
     # some test images coded with loss, at steps in posterior widths, and as files
     _lossy("test/lossy_images", "images", None, "test images that were coded with loss"),
     _lossy("test/lossy_bits", "bits per image", "minimize", "bits with loss, at the PSNR of posterior means"),

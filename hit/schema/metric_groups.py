@@ -43,8 +43,8 @@ class Group:
 
 #: core: rates, distortion, PSNR. latents: principal components; information and accuracies, or R² of continuous
 #: labels, and bounds. generation: samples and reconstructions, scored by the classifier of the data set. inception: the
-#: FID, which takes a download and, on a CPU, the better part of an hour. rate_distortion:
-#: bits and PSNR of the lossy code, of some test images.
+#: FID, which takes a download and, on a CPU, the better part of an hour. coding: bits per image without loss.
+#: rate_distortion: bits and PSNR of the lossy code, of some test images.
 GROUPS: dict[str, Group] = {
     group.name: group
     for group in (
@@ -56,6 +56,7 @@ GROUPS: dict[str, Group] = {
         ),
         Group("generation", ("sample/inception_score",), evaluators="classifiers that judge samples"),
         Group("inception", ("sample/fid_inception",), usual=False, evaluators="versions of the FID"),
+        Group("coding", ("test/bits",), usual=False),
         Group("rate_distortion", (f"test/lossy_bits_step_{LOSSY_STEPS[0]}",), usual=False),
         Group("extensions", (), evaluators="versions of extensions", tag=Tag.EXTENSION_METRICS),
     )
@@ -114,6 +115,6 @@ def _checked(text: str) -> str:
 Groups = Annotated[str, AfterValidator(_checked)]
 GROUPS_HELP = (
     "with commas: core (rates, distortion, PSNR), latents, generation (needs a classifier), "
-    "inception (FID), rate_distortion (a lossy code's bits and PSNR), extensions (what extensions measure), or all "
-    "(without inception and rate_distortion)"
+    "inception (FID), coding (bits), rate_distortion (bits and PSNR with loss), extensions (what extensions measure), "
+    "or all (without inception, coding and rate_distortion)"
 )

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from hit.coding import AnsStack, Bernoullis, Gaussians, Models, Tables
+from hit.coding.entropy_models import WindowedGaussians
 from hit.errors import Diverged
 
 _RNG = np.random.default_rng(0)
@@ -22,10 +23,12 @@ def _stack() -> AnsStack:
     [
         Gaussians.of(_RNG.normal(0, 256, (1, _N)), _RNG.gamma(1, 60, (1, _N)), 2048),
         Gaussians.of(_WILD[None], 1 / np.abs(_WILD[None] + 1e-300), 2048),
+        WindowedGaussians.of(_RNG.normal(0, 256, (1, _N)), _RNG.gamma(1, 60, (1, _N)), 2048),
+        WindowedGaussians.of(_WILD[None], 1 / np.abs(_WILD[None] + 1e-300), 2048),
         Bernoullis.of(_RNG.beta(0.1, 0.1, (1, _N))),
         Tables.of(_TABLES),
     ],
-    ids=["gaussians", "extreme gaussians", "bernoullis", "tables"],
+    ids=["gaussians", "extreme gaussians", "windows", "extreme windows", "bernoullis", "tables"],
 )
 def test_what_is_popped_and_pushed_leaves_the_stack_as_it_was(models: Models) -> None:
     stack, row = _stack(), models.row(0)
@@ -59,3 +62,11 @@ def test_the_words_beneath_come_back_and_nothing_else_is_left() -> None:
     stack.push(np.ones(_N, np.int32), Bernoullis.of(np.full((1, _N), 0.3)).row(0))
     with pytest.raises(ValueError, match="nothing else"):
         stack.beneath()
+
+
+def test_a_pop_of_random_bits_is_no_number_that_its_gaussian_rules_out() -> None:
+    stack = AnsStack.above(_RNG.integers(0, 2**32, 40_000, dtype=np.uint32))
+    mean, std = np.zeros((1, 100_000)), np.full((1, 100_000), 8.0)
+    drawn = stack.pop(WindowedGaussians.of(mean, std, 512).row(0))
+    assert np.abs(drawn).max() <= 8 * 8
+    assert drawn.std() == pytest.approx(8, rel=0.02)
