@@ -48,7 +48,7 @@ _LOG = logging.getLogger(__name__)
 #: Groups that cannot be measured without a network beside the model.
 _WITH_NETWORK = ("generation", "inception")
 #: Groups that rest on more than the model and its data: these, and what others have written.
-_NOT_ALWAYS = (*_WITH_NETWORK, "rate_distortion", "extensions")
+_NOT_ALWAYS = (*_WITH_NETWORK, "extensions")
 #: Why pictures are left out where the data are vectors.
 _NO_PICTURES = "the data are vectors; test/reconstruction_mse and features/reconstruction.csv take the place of PSNR"
 
@@ -180,7 +180,6 @@ def measure(
         OutOfMemory: batches do not fit into memory.
     """
     skipped = {group: why for group, why in scorers.missing.items() if group in groups}
-    skipped |= left_out({"rate_distortion"} & set(groups), dataset)
     measured = frozenset(groups) - skipped.keys()
     found = evaluate_model(
         model, dataset, betas, measured, scorer=scorers.classifier, fid=scorers.inception, check=check

@@ -85,9 +85,11 @@ def _rate_distortion_metrics() -> list[Metric]:
         declared
         for step in LOSSY_STEPS
         for declared in (
-            _lossy(f"test/lossy_bits_step_{step}", "bits per image", "minimize", f"bits at a step of {step}"),
+            _lossy(f"test/lossy_bits_step_{step}", "bits per image", "minimize", f"bits with loss at a step of {step}"),
             _lossy(f"test/lossy_psnr_step_{step}", "dB", "maximize", f"PSNR at a step of {step}"),
-            _lossy(f"test/lossy_bits_z{{l}}_step_{step}", "bits per image", None, f"bits of z_{{l}} at a step of {step}"),
+            _lossy(
+                f"test/lossy_bits_z{{l}}_step_{step}", "bits per image", None, f"bits of z_{{l}} at a step of {step}"
+            ),
         )
     ]
     files = [
@@ -95,7 +97,9 @@ def _rate_distortion_metrics() -> list[Metric]:
         for name, label in (("jpeg", "JPEG"), ("webp", "WebP"))
         for quality in FILE_QUALITIES
         for declared in (
-            _lossy(f"test/{name}_bits_quality_{quality}", "bits per image", None, f"bits of {label}, quality {quality}"),
+            _lossy(
+                f"test/{name}_bits_quality_{quality}", "bits per image", None, f"bits of {label}, quality {quality}"
+            ),
             _lossy(f"test/{name}_psnr_quality_{quality}", "dB", None, f"PSNR of {label}, quality {quality}"),
         )
     ]
