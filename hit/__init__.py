@@ -7,7 +7,7 @@ What a notebook needs, each imported when it is asked for: `import hit` alone lo
 2
 """
 
-__all__ = ["Store", "TrainConfig", "__version__", "build_model", "evaluate_model", "fit", "load_data"]
+__all__ = ["Store", "TrainConfig", "__version__", "build_model", "codec", "evaluate_model", "fit", "load_data"]
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from hit.data import load as load_data
     from hit.evaluation import evaluate_model
     from hit.models import build_model
+    from hit.serving.codec import codec
     from hit.store import Store
     from hit.training import fit
 
@@ -27,6 +28,7 @@ _HOMES = {
     "Store": ("hit.store", "Store"),
     "TrainConfig": ("hit.config", "TrainConfig"),
     "build_model": ("hit.models", "build_model"),
+    "codec": ("hit.serving.codec", "codec"),
     "evaluate_model": ("hit.evaluation", "evaluate_model"),
     "fit": ("hit.training", "fit"),
     "load_data": ("hit.data", "load"),

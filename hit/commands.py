@@ -33,6 +33,8 @@ COMMANDS = {
     "sweep": Command("sweeps", Kind.SWEEP, "let a driver choose models by what the store holds, and train them"),
     "report": Command("analysis", Kind.REPORT, "figures and recommendation from the store"),
     "import": Command("hit.import_runs", Kind.IMPORT, "bring checkpoints of the research code into the store"),
+    "compress": Command("hit.compress", Kind.COMPRESS, "code images with a trained model"),
+    "decompress": Command("hit.decompress", Kind.DECOMPRESS, "give back the images that compress has coded"),
     "recover": Command("hit.recover", Kind.RECOVER, "deal with what a state_dir holds that no store has"),
 }
 

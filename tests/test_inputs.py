@@ -13,7 +13,7 @@ import analysis.__main__ as report
 import sweeps.__main__
 import sweeps.main
 from analysis.recommendation.applications import applications
-from hit import classify, evaluate, import_runs, recover, surface, train
+from hit import classify, compress, decompress, evaluate, import_runs, recover, surface, train
 from hit.cli import CONFIG, Parser
 from hit.config import TrainConfig
 from hit.config.early_stopping import EarlyStopping
@@ -100,6 +100,8 @@ ENTRIES = {
     "sweep": Entry(sweeps.__main__.parser, check_sweep),
     "report": Entry(report.parser, check_report),
     "import": Entry(import_runs.parser, lambda parsed: build(import_runs.ImportOptions, parsed["import"])),
+    "compress": Entry(compress.parser, lambda parsed: build(compress.CompressOptions, parsed["compress"])),
+    "decompress": Entry(decompress.parser, lambda parsed: build(decompress.DecompressOptions, parsed["decompress"])),
     "recover": Entry(recover.parser, lambda parsed: build(recover.RecoverOptions, parsed["recover"])),
 }
 

@@ -21,7 +21,19 @@ PACKAGE = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
 def test_the_entry_points_are_those_of_the_design() -> None:
-    expected = ["main", "train", "evaluate", "classifier", "surface", "sweep", "report", "import", "recover"]
+    expected = [
+        "main",
+        "train",
+        "evaluate",
+        "classifier",
+        "surface",
+        "sweep",
+        "report",
+        "import",
+        "compress",
+        "decompress",
+        "recover",
+    ]
     assert list(ENTRY_POINTS) == expected
 
 
@@ -53,7 +65,7 @@ class TestEntryPoint:
 
 
 def test_the_project_declares_what_people_reach_for_first() -> None:
-    assert len((ROOT / "MLproject").read_text().splitlines()) <= 90
+    assert len((ROOT / "MLproject").read_text().splitlines()) <= 110
     assert max(len(declared["parameters"]) for declared in ENTRY_POINTS.values()) <= 8
 
 

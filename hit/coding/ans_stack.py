@@ -3,7 +3,7 @@
 __all__ = ["AnsStack", "Symbols", "Words"]
 
 import math
-from typing import Self
+from typing import Any, Self
 
 import constriction
 import numpy as np
@@ -51,13 +51,13 @@ class AnsStack:
             own = symbols if part.places is None else symbols[part.places]
             if part.offsets is not None:
                 own = own - part.offsets
-            self._coder.encode_reverse(own, part.family, *part.parameters)
+            self._coder.encode_reverse(np.ascontiguousarray(own), part.family, *_dense(part.parameters))
 
     def pop(self, models: Models) -> Symbols:
         """n numbers, one of each of the models."""
         symbols = np.zeros(models.count, np.int32)
         for part in models.parts() if len(symbols) else ():
-            own = self._coder.decode(part.family, *part.parameters)
+            own = self._coder.decode(part.family, *_dense(part.parameters))
             if part.offsets is not None:
                 own = own + part.offsets
             symbols[slice(None) if part.places is None else part.places] = own
@@ -97,3 +97,8 @@ class AnsStack:
         except AssertionError:
             raise ValueError("a stack must hold what it was begun above and nothing else") from None
         return words
+
+
+def _dense(parameters: tuple[NDArray[Any], ...]) -> list[NDArray[Any]]:
+    """As they lie in memory: the coder takes no heed of strides."""
+    return [np.ascontiguousarray(one) for one in parameters]

@@ -99,9 +99,11 @@ class LosslessCodec(ChunkCodec):
 
     kind = "lossless"
     exact = True
+    usual_chains = 16
+    usual_steps = LatentGrid.steps
 
     def __init__(
-        self, model: HierarchicalVAE, shape: tuple[int, int, int], chains: int = 16, steps: int = LatentGrid.steps
+        self, model: HierarchicalVAE, shape: tuple[int, int, int], chains: int = usual_chains, steps: int = usual_steps
     ) -> None:
         self.shape = shape
         self.chains = chains

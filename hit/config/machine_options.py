@@ -8,6 +8,7 @@ __all__ = [
     "ExperimentOptions",
     "Extensions",
     "MachineOptions",
+    "NamedModel",
     "StateDir",
     "Threads",
     "WorkerOptions",
@@ -33,6 +34,13 @@ StateDir = Annotated[
     field_types.Text, Field(description="journals and checkpoints; empty: $HIT_STATE_DIR, else ./.hit")
 ]
 Workers = Annotated[field_types.Workers, Field(description=WORKERS_HELP)]
+NamedModel = Annotated[
+    field_types.Text,
+    Field(
+        description="models:/NAME@ALIAS, models:/NAME/VERSION, the run id of a trained model, or a folder in MLflow's "
+        "format"
+    ),
+]
 Experiment = Annotated[
     field_types.Text,
     StringConstraints(max_length=field_lengths.EXPERIMENT),

@@ -36,6 +36,8 @@ class Kind(StrEnum):
     EVALUATE = "evaluate"
     IMPORT = "import"
     RECOVER = "recover"
+    COMPRESS = "compress"
+    DECOMPRESS = "decompress"
 
 
 class LabelKind(StrEnum):

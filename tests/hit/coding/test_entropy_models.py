@@ -70,3 +70,12 @@ def test_a_pop_of_random_bits_is_no_number_that_its_gaussian_rules_out() -> None
     drawn = stack.pop(WindowedGaussians.of(mean, std, 512).row(0))
     assert np.abs(drawn).max() <= 8 * 8
     assert drawn.std() == pytest.approx(8, rel=0.02)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_a_table_is_read_whatever_its_layout_in_memory(order: str) -> None:
+    models, stack = Tables.of(np.asarray(_TABLES, order=order)).row(0), AnsStack()  # type: ignore[call-overload]
+    symbols = np.full(_N, 15, np.int32)
+    stack.push(symbols, models)
+    shares = models.frequencies[:, 15] / models.frequencies.sum(1)
+    assert stack.bits == pytest.approx(-np.log2(shares).sum(), rel=1e-3)
