@@ -3,6 +3,8 @@
 __all__ = [
     "CONFIG",
     "DEFAULT_EXPERIMENT",
+    "FILE_QUALITIES",
+    "LOSSY_STEPS",
     "PROBES",
     "REGRESSIONS",
     "SCHEMA_VERSION",
@@ -26,6 +28,8 @@ from hit.schema.metrics import described, error_of, is_metric, layer_metrics, me
 from hit.schema.names import (
     CONFIG,
     DEFAULT_EXPERIMENT,
+    FILE_QUALITIES,
+    LOSSY_STEPS,
     PROBES,
     REGRESSIONS,
     SCHEMA_VERSION,
