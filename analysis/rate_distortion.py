@@ -9,7 +9,7 @@ import pandas as pd
 
 from analysis.frame import finished, values
 from hit.coding.bjontegaard import RateDistortionCurve
-from hit.schema.names import FILE_QUALITIES, LOSSY_STEPS
+from hit.schema import FILE_QUALITIES, LOSSY_STEPS
 
 _FORMATS = {"jpeg": "JPEG", "webp": "WebP"}
 

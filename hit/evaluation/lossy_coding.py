@@ -16,7 +16,7 @@ from hit.evaluation.image_files import lossy_files, png_bits
 from hit.metrics import squared_error
 from hit.models import HierarchicalVAE
 from hit.randomness import generator
-from hit.schema.names import FILE_QUALITIES, LOSSY_STEPS
+from hit.schema import FILE_QUALITIES, LOSSY_STEPS
 
 #: Images that are coded, fewer where they are larger than 32×32 pixels: the search decodes each of them many times.
 _IMAGES = 100

@@ -13,7 +13,7 @@ from analysis.figures import common, pareto, style
 from analysis.figures.style import Theme
 from analysis.frame import one_dataset, require, values
 from analysis.rate_distortion import CodedPoints, coded_points, file_curves, png_bits
-from hit.errors import StoreError
+from hit.schema import LOSSY_STEPS
 
 #: Room beside the rightmost point of a run, as a share; files may go on beyond.
 _ROOM = 1.08
@@ -36,16 +36,15 @@ def rate_distortion(frame: pd.DataFrame, *, theme: Theme = "light") -> go.Figure
         StoreError: several data sets, or no finished run has measured bits.
     """
     dataset = one_dataset(frame)
-    points = coded_points(frame)
-    if not points:
-        raise StoreError("no finished run has bits of a lossy code")
-    rows = require(frame, f"test/lossy_bits_step_{points[0].step}", f"test/lossy_psnr_step_{points[0].step}")
+    finest = LOSSY_STEPS[0]
+    rows = require(frame, f"test/lossy_bits_step_{finest}", f"test/lossy_psnr_step_{finest}")
+    points = coded_points(rows)
     shades, axis = common.ratio_colors(rows)
     figure = common.blank(
         "Rate and distortion, measured", dataset, theme, x="bits per image", y=style.label("test/psnr"), colors=axis
     )
     figure.add_trace(_curves(points))
-    figure.add_traces(_files(frame))
+    figure.add_traces(_files(rows))
     bits = pd.concat([one.bits for one in points]).to_numpy()
     psnr = pd.concat([one.psnr for one in points]).to_numpy()
     figure.add_trace(_hull(bits, psnr, "hull of all codes", {"color": style.FRONT, "width": 2}))
@@ -57,12 +56,12 @@ def rate_distortion(frame: pd.DataFrame, *, theme: Theme = "light") -> go.Figure
         marker = {"color": shades[here], "coloraxis": "coloraxis", "symbol": "diamond-open", "size": 9}
         figure.add_trace(common.points(rows.loc[here], promised[here], kept[here], "R", marker, "test/psnr"))
     for one in points:
-        at = one.bits.index.intersection(rows.index)
+        at = one.bits.index
         names = (f"test/lossy_bits_step_{one.step}", f"test/lossy_psnr_step_{one.step}")
         marker = {"color": shades[at], "coloraxis": "coloraxis", "symbol": "circle", "size": 6}
-        figure.add_trace(common.points(rows.loc[at], one.bits[at], one.psnr[at], f"step {one.step}", marker, *names))
+        figure.add_trace(common.points(rows.loc[at], one.bits, one.psnr, f"step {one.step}", marker, *names))
     figure.add_traces([common.legend_entry("coded", "circle"), common.legend_entry("R, means", "diamond-open")])
-    lossless = png_bits(frame)
+    lossless = png_bits(rows)
     right = _ROOM * max(float(bits.max()), float(promised[here].max()) if len(here) else 0.0, lossless or 0.0)
     figure.update_xaxes(range=[0, right])
     low, high = min([psnr.min(), *kept[here]]), max([psnr.max(), *kept[here]])
