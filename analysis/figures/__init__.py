@@ -2,6 +2,7 @@
 
 from analysis.figures.against_rate import metric_against_rate
 from analysis.figures.beside_dedicated import surface_beside_dedicated
+from analysis.figures.coding import rate_distortion
 from analysis.figures.heatmap import beta_heatmap
 from analysis.figures.multiples import small_multiples
 from analysis.figures.parallel import parallel_coordinates
@@ -17,6 +18,7 @@ __all__ = [
     "logarithmic",
     "metric_against_rate",
     "parallel_coordinates",
+    "rate_distortion",
     "rate_profile",
     "rate_space",
     "rate_space_3d",

@@ -123,6 +123,7 @@ def galleries(
             [("test/rate", partial(figures.parallel_coordinates, frame))],
         ),
     ]
+    made.append(_coding(frame, pool))
     if histories is not None:
         made.insert(1, _paths(frame, histories, pool))
     return [one for one in made if one.pictures or one.notes]
@@ -139,6 +140,22 @@ def _paths(frame: pd.DataFrame, histories: Histories, pool: Pool) -> Gallery:
     except StoreError as error:
         pictures, notes = [], [f"No picture shows how runs moved: {error}."]
     return Gallery("How runs moved during training", text, "whole", pictures, notes)
+
+
+def _coding(frame: pd.DataFrame, pool: Pool) -> Gallery:
+    """Rate-distortion curves, where any finished run was coded; otherwise one line that says what measures them."""
+    name = f"test/lossy_bits_step_{schema.LOSSY_STEPS[0]}"
+    text = (
+        "A line is a run's lossy code at several steps, by the bytes that were written and the images that were read "
+        "from them. Diamonds stand at R and the PSNR of posterior means. The encoder looks for latents that are worth "
+        "their bits, which posteriors do not: so a code can be above its own diamond."
+    )
+    try:
+        pictures, notes = [_picture("rate-distortion", figures.rate_distortion(frame), one_dataset(frame), pool)], []
+    except StoreError:
+        measure = f"`{evaluate_command(frame, name)}` measures the bits of the lossy code."
+        pictures, notes = [], [] if fidelity(frame) != "test/psnr" or finished(frame).empty else [measure]
+    return Gallery("Images as bits, with loss", text if pictures else "", "whole", pictures, notes)
 
 
 def _calls(draw: Callable[[pd.DataFrame, str], go.Figure], frame: pd.DataFrame, names: Iterable[str]) -> list[Call]:

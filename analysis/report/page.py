@@ -85,6 +85,7 @@ def build(
             histories=histories,
             pictures=pictures,
             room=ROOM // len(found),
+            others=found,
         )
         for number, setting in enumerate(found, start=1)
     ]

@@ -13,6 +13,7 @@ from analysis.recommendation.recommender import Recommendation, recommend
 from analysis.report import tables
 from analysis.report.array_pool import Pool, embedded
 from analysis.report.bound_checks import Verdict, verdict
+from analysis.report.coding_table import CodingTable, coding_table
 from analysis.report.explorer import Explorer, data, explorer
 from analysis.report.galleries import Gallery, Histories, galleries
 from analysis.report.layer_shares import ShareTable, share_table
@@ -40,6 +41,7 @@ class Section:
         notes: sentences on what is missing.
         explorer: rate space, which a reader explores; None where it has too few runs.
         galleries: the other pictures.
+        coding: what the runs' lossy codes take beside others; None where none was measured.
         bounds: whether the bounds of theory were kept.
         heads: of the table of runs.
         pictured: how many runs have their pictures in the page; None where nobody looked for them.
@@ -58,6 +60,7 @@ class Section:
     notes: list[str]
     explorer: Explorer | None
     galleries: list[Gallery]
+    coding: CodingTable | None
     bounds: Verdict | None
     heads: list[Markup]
     pictured: int | None
@@ -75,6 +78,7 @@ def section(
     histories: Histories | None,
     pictures: Reader | None,
     room: int,
+    others: Sequence[Setting] = (),
 ) -> Section:
     """The section on one setting; see `analysis.report.build` for the arguments.
 
@@ -87,6 +91,7 @@ def section(
         histories: gives rates by epoch.
         pictures: reads a run's artifacts.
         room: bytes that small copies of pictures may take.
+        others: all settings, this one among them; codes of the same images are compared.
     """
     frame, done = setting.frame, finished(setting.frame)
     found, notes = _recommendations(frame, applications, min_psnr)
@@ -114,6 +119,7 @@ def section(
         notes=notes,
         explorer=shown,
         galleries=drawn,
+        coding=coding_table(setting, others),
         bounds=verdict(frame, base_url),
         heads=tables.run_heads(frame),
         pictured=None if pictures is None else len(small),

@@ -82,5 +82,5 @@ def _mean_difference(x: Floats, y: Floats, other_x: Floats, other_y: Floats) -> 
     low, high = max(x[0], other_x[0]), min(x[-1], other_x[-1])
     if not low < high:
         return None
-    areas = [float(PchipInterpolator(*curve).integrate(low, high)) for curve in ((x, y), (other_x, other_y))]
-    return (areas[1] - areas[0]) / (high - low)
+    area, other = (float(PchipInterpolator(*curve).integrate(low, high)) for curve in ((x, y), (other_x, other_y)))
+    return float((other - area) / (high - low))

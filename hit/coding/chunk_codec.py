@@ -1,6 +1,6 @@
 """What codes chunks of images, without loss or with: the contract, and the lossless one."""
 
-__all__ = ["ChunkCodec", "LosslessCodec", "chunk_size", "make_codec"]
+__all__ = ["Check", "ChunkCodec", "LosslessCodec", "chunk_size", "unchecked"]
 
 import math
 from abc import ABC, abstractmethod
@@ -146,21 +146,3 @@ def chunk_size(shape: tuple[int, ...]) -> int:
     (8192, 85)
     """
     return max(1, min(_MOST_IMAGES, _MOST_NUMBERS // math.prod(shape)))
-
-
-#: Codecs by the name that files have for them.
-_CODECS: dict[str, type[ChunkCodec]] = {LosslessCodec.kind: LosslessCodec}
-
-
-def make_codec(
-    kind: str, model: HierarchicalVAE, shape: tuple[int, int, int], settings: Mapping[str, Any]
-) -> ChunkCodec:
-    """The codec of a kind.
-
-    Raises:
-        DataError: an unknown kind, or settings that it never gives.
-        ConfigError: the model cannot be coded with.
-    """
-    if kind not in _CODECS:
-        raise DataError(f"kind of a coded file must be {' or '.join(_CODECS)}, got {shown(kind)}")
-    return _CODECS[kind].of(model, shape, settings)

@@ -91,9 +91,9 @@ def evaluate_model(
         groups: names of `hit.schema.metric_groups`: core (rates, distortion, PSNR), latents (information, accuracies
             and their bounds; it takes a minute for 10,000 images; of continuous labels R² and its bound, without labels
             principal components alone), generation (needs classes and `scorer`), inception (the FID, which takes a
-            download), coding (bits of images coded without loss, by discrete likelihoods), rate_distortion (bits and PSNR
-            of the lossy code), extensions (what extensions have registered). Core and latents are one pass over the
-            test set, so that latents bring core with them.
+            download), coding (bits of images coded without loss, by discrete likelihoods), rate_distortion (bits and
+            PSNR with loss), extensions (what extensions have registered). Core and latents are one pass over the test
+            set, so that latents bring core with them.
         scorer: the classifier that scores samples, trained on the same data, on the same device.
         fid: fresh; made here where it is absent and asked for.
         check: called between measurements; raises to stop.
@@ -127,10 +127,12 @@ def evaluate_model(
         metrics = metrics | measure_generation(model, dataset, scorer, check)
     if "inception" in groups and fid is not None:
         metrics = metrics | measure_inception(model, dataset, fid, check)
-    if "rate_distortion" in groups:
-        metrics = metrics | measure_lossy_coding(model, dataset, check)
     skipped: dict[str, str] = {}
-    for group, measure in (("coding", measure_coding), ("extensions", measure_extension_metrics)):
+    for group, measure in (
+        ("coding", measure_coding),
+        ("rate_distortion", measure_lossy_coding),
+        ("extensions", measure_extension_metrics),
+    ):
         if group in groups:
             own, fault = measure(model, dataset, check)
             metrics = metrics | own
@@ -154,8 +156,6 @@ def _assert_measurable(
         raise ConfigError(f"groups must not name generation for data without classes, got {shown(groups)}")
     if "generation" in groups and scorer is None:
         raise ConfigError("scorer must be a classifier of the data set where groups name generation, got None")
-    if "rate_distortion" in groups and dataset.form != "images":
-        raise ConfigError(f"groups must not name rate_distortion for vectors, got {shown(groups)}")
     if "inception" in groups:
         check_channels(dataset.image_shape[0])
     if betas is not None and len(betas) != model.layers:

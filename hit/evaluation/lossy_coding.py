@@ -16,9 +16,9 @@ from hit.evaluation.image_files import lossy_files, png_bits
 from hit.metrics import squared_error
 from hit.models import HierarchicalVAE
 from hit.randomness import generator
-from hit.schema.names import FILE_QUALITIES, LOSSY_STEPS
+from hit.schema import FILE_QUALITIES, LOSSY_STEPS
 
-#: Images that are coded, and fewer where they are larger than 32×32 pixels: the encoder's search decodes each many times.
+#: Images that are coded, fewer where they are larger than 32×32 pixels: the search decodes each of them many times.
 _IMAGES = 100
 _PIXELS = _IMAGES * 32 * 32
 _LEAST_IMAGES = 8
@@ -26,7 +26,7 @@ _LEAST_IMAGES = 8
 
 def measure_lossy_coding(
     model: HierarchicalVAE, dataset: Dataset, check: Callable[[], None] = lambda: None
-) -> dict[str, float]:
+) -> tuple[dict[str, float], str]:
     """The group `rate_distortion`, by schema names, of the first 100 test images (fewer of large ones).
 
     At every step the images are written by `LossyCodec` and read back from the bytes; bits are all that was written,
@@ -35,12 +35,17 @@ def measure_lossy_coding(
 
     Args:
         model: on the device of the data.
-        dataset: images; its test split is used.
-        check: called before every step; raises to stop.
+        dataset: its test split is used.
+        check: called between batches; raises to stop.
+
+    Returns:
+        The metrics, and, in one line, why there are none; '' where there are.
 
     Raises:
         Diverged: the model gives numbers that are not finite.
     """
+    if dataset.form != "images":
+        return {}, "PSNR and image files take images, and the data are vectors"
     room = max(_LEAST_IMAGES, min(_IMAGES, _PIXELS // math.prod(dataset.image_shape[1:])))
     images = dataset.test.head(room)
     x = model.prepare(images)
@@ -50,12 +55,12 @@ def measure_lossy_coding(
     for step in LOSSY_STEPS:
         check()
         codec = LossyCodec(model, dataset.image_shape, float(step))
-        data, costs = codec.encode_with_costs(images)
+        data, costs = codec.encode_with_costs(images, lambda _: check())
         decoded = codec.decode(data, len(images)).to(x.device)
         psnr = squared_error(x, decoded.float() / 255).psnr
         bits = 8 * len(data) / len(images)
         metrics[f"test/lossy_bits_step_{step}"] = bits
-        for layer, paid in enumerate(costs.latents.mean(0).tolist(), start=1):
+        for layer, paid in enumerate(costs.mean(0).tolist(), start=1):
             metrics[f"test/lossy_bits_z{layer}_step_{step}"] = paid
         if psnr is not None:
             metrics[f"test/lossy_psnr_step_{step}"] = psnr
@@ -66,7 +71,7 @@ def measure_lossy_coding(
             metrics["test/lossy_bits"] = needed
             metrics["test/lossy_excess_bits"] = needed - rate
     check()
-    return metrics | _image_files(model, x)
+    return metrics | _image_files(model, x), ""
 
 
 def _rate_and_psnr(model: HierarchicalVAE, x: Tensor) -> tuple[float, float | None]:

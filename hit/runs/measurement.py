@@ -45,8 +45,7 @@ from hit.ui.run_notes import run_note
 
 _LOG = logging.getLogger(__name__)
 
-#: Groups that rest on more than any model and its data: a network beside it, what others have written, a likelihood that
-#: can be coded.
+#: Groups that rest on more than any model and its data: networks, what others have written, likelihoods that can be coded.
 _NOT_ALWAYS = ("generation", "inception", "coding", "rate_distortion", "extensions")
 #: Why pictures are left out where the data are vectors.
 _NO_PICTURES = "the data are vectors; test/reconstruction_mse and features/reconstruction.csv take the place of PSNR"
@@ -230,7 +229,7 @@ def log_measurement(
     """
     run.metrics(measured.metrics, step=epochs, sync=True)
     run.tags(measured.tags | {Tag.BOUND_VIOLATIONS: violations({**(earlier or {}), **measured.metrics})})
-    run.untag(skipped_tag(group) for group in _NOT_ALWAYS if group in measured.groups)
+    run.untag(skipped_tag(group) for group in _NOT_ALWAYS if group in measured.groups - measured.skipped.keys())
     labels = dataset.test.labels
     if measured.features is not None:
         for path in save_features(measured.features, dataset.features, model.likelihood, run.folder):

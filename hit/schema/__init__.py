@@ -3,6 +3,8 @@
 __all__ = [
     "CONFIG",
     "DEFAULT_EXPERIMENT",
+    "FILE_QUALITIES",
+    "LOSSY_STEPS",
     "PROBES",
     "REGRESSIONS",
     "SCHEMA_VERSION",
@@ -28,6 +30,8 @@ from hit.schema.metrics import described, error_of, form_of, is_metric, layer_me
 from hit.schema.names import (
     CONFIG,
     DEFAULT_EXPERIMENT,
+    FILE_QUALITIES,
+    LOSSY_STEPS,
     PROBES,
     REGRESSIONS,
     SCHEMA_VERSION,

@@ -85,7 +85,7 @@ def _rate_distortion_metrics() -> list[Metric]:
         declared
         for step in LOSSY_STEPS
         for declared in (
-            _lossy(f"test/lossy_bits_step_{step}", "bits per image", "minimize", f"bits at a step of {step}"),
+            _lossy(f"test/lossy_bits_step_{step}", "bits per image", "minimize", f"bits with loss at a step of {step}"),
             _lossy(f"test/lossy_psnr_step_{step}", "dB", "maximize", f"PSNR at a step of {step}"),
             _lossy(
                 f"test/lossy_bits_z{{l}}_step_{step}", "bits per image", None, f"bits of z_{{l}} at a step of {step}"

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hit.coding.chunk_codec import ChunkCodec, LosslessCodec, chunk_size, make_codec, unchecked
+from hit.coding.chunk_codec import ChunkCodec, LosslessCodec, chunk_size, unchecked
+from hit.coding.codecs import make_codec
 from hit.coding.coded_file import Header, images_in, read_chunks, read_header, write_file
 from hit.coding.network_digest import networks_here
 from hit.errors import ConfigError, DataError, shown

@@ -1,12 +1,12 @@
 """A lossy code for any model: latents in steps that follow the posterior's width, under the prior, top-down."""
 
-__all__ = ["DecodedChunk", "LossyCodec"]
+__all__ = ["LossyCodec"]
 
 import copy
 import math
 import struct
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from typing import Any, Self, cast
 
 import numpy as np
 import torch
@@ -14,33 +14,25 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hit.coding.ans_stack import AnsStack, Symbols
+from hit.coding.chunk_codec import Check, ChunkCodec, unchecked
 from hit.coding.entropy_models import Gaussians, Models
 from hit.coding.lossy.latent_search import LatentSearch
 from hit.coding.lossy.step_table import CategoryTable, LayerTable, StepTable
 from hit.coding.top_down import reproducible, reproducible_copy, top_down
 from hit.distributions import DiagonalGaussian, LatentDistribution, VectorLikelihood
-from hit.errors import ConfigError, DataError, Diverged
+from hit.errors import ConfigError, DataError, Diverged, shown
 from hit.models import HierarchicalVAE
 
-_BATCH_PIXELS = 100 * 64 * 64
-_BATCH = 100
+#: Images whose z_L, then z_{L−1} … are sent together, so that decoding runs in batches: part of the format.
+_BATCH, _BATCH_PIXELS = 100, 100 * 64 * 64
 _LEAST_STEP, _MOST_STEP = 1 / 64, 1024.0
 _FARTHEST = 2**15
+#: A latent takes at most so many bytes, and a chunk so many beside.
+_LATENT_BYTES, _HEAD_BYTES = 4, 64
 _DAMAGED = "its latents are damaged"
 
 
-@dataclass(frozen=True)
-class LossyCosts:
-    """What images took, bits.
-
-    Attributes:
-        latents: of z_1 … z_L, batch × L.
-    """
-
-    latents: NDArray[np.float64]
-
-
-class LossyCodec:
+class LossyCodec(ChunkCodec):
     """Sends means of z_L … z_1 as whole numbers of steps from the prior's mean, each under p(z_l|z_{l+1}).
 
     A step is `step` posterior widths of its dimension (`StepTable`), so that all take part by what they are worth to
@@ -59,12 +51,13 @@ class LossyCodec:
     """
 
     kind = "lossy"
+    exact = False
 
     def __init__(self, model: HierarchicalVAE, shape: tuple[int, ...], step: float, iterations: int = 60) -> None:
         if not _LEAST_STEP <= step <= _MOST_STEP:
             raise ConfigError(f"step must be from 1/64 to {_MOST_STEP:g} posterior widths, got {step:g}")
+        self.shape = cast(tuple[int, int, int], shape)  # vectors have one number
         self.step = step
-        self._shape = shape
         self._coded = reproducible_copy(model)
         self._table = StepTable.of(self._coded, shape)
         searched = copy.deepcopy(model).eval().requires_grad_(False)
@@ -73,25 +66,30 @@ class LossyCodec:
         self._batch = max(1, min(_BATCH, _BATCH_PIXELS // math.prod(shape)))
 
     @property
-    def settings(self) -> dict[str, float]:
-        """What a decoder must know beside the model."""
+    def settings(self) -> dict[str, float | int | str]:
         return {"step": self.step}
 
-    def encode(self, images: Tensor) -> bytes:
-        """A chunk of images, uint8, N × C × H × W, or of vectors, N × D.
+    @classmethod
+    def of(cls, model: HierarchicalVAE, shape: tuple[int, ...], settings: Mapping[str, Any]) -> Self:
+        step = settings.get("step")
+        if isinstance(step, bool) or not isinstance(step, int | float) or not _LEAST_STEP <= step <= _MOST_STEP:
+            raise DataError(f"step must be from 1/64 to {_MOST_STEP:g}, got {shown(step)}")
+        return cls(model, shape, float(step))
 
-        Raises:
-            Diverged: the model gives numbers that are not finite.
-        """
-        return self.encode_with_costs(images)[0]
+    def most_bytes(self, count: int) -> int:
+        latents = sum(map(math.prod, self._coded.latent_shapes))
+        return count * _LATENT_BYTES * latents + 2 * len(self._coded.latent_shapes) + _HEAD_BYTES
 
-    def encode_with_costs(self, images: Tensor) -> tuple[bytes, LossyCosts]:
-        """The same, and what each layer of each image took: its model's −log2 P."""
+    def encode(self, images: Tensor, check: Check = unchecked) -> bytes:
+        return self.encode_with_costs(images, check)[0]
+
+    def encode_with_costs(self, images: Tensor, check: Check = unchecked) -> tuple[bytes, NDArray[np.float64]]:
+        """What `encode` gives, and the bits that z_1 … z_L of each image took, N × L."""
         device = next(self._searched.parameters()).device
-        batches = [
-            [k.cpu().numpy() for k in self._search(self._searched.prepare(part.to(device)))]
-            for part in images.split(self._batch)
-        ]
+        batches: list[list[Symbols]] = []
+        for part in images.split(self._batch):
+            check(self._batch * len(batches))
+            batches.append([k.cpu().numpy() for k in self._search(self._searched.prepare(part.to(device)))])
         reaches = [
             max((int(np.abs(batch[layer]).max(initial=0)) for batch in batches), default=0)
             for layer in range(self._coded.layers)
@@ -111,15 +109,9 @@ class LossyCodec:
             costs.append(paid)
         words = stack.words().astype("<u4").tobytes()
         header = self._table.digest + struct.pack(f"<{len(reaches)}H", *reaches)
-        latents = np.concatenate(costs[::-1]) if costs else np.zeros((0, len(reaches)))
-        return header + words, LossyCosts(latents)
+        return header + words, np.concatenate(costs[::-1]) if costs else np.zeros((0, len(reaches)))
 
-    def decode(self, payload: bytes, count: int) -> Tensor:
-        """The `count` images of a chunk, uint8, or vectors, float32.
-
-        Raises:
-            DataError: the payload is damaged, or the model's table is another one on this machine.
-        """
+    def decode(self, payload: bytes, count: int, check: Check = unchecked) -> Tensor:
         layers = self._coded.layers
         head = len(self._table.digest) + 2 * layers
         if len(payload) < head or (len(payload) - head) % 4:
@@ -131,12 +123,12 @@ class LossyCodec:
             raise DataError(_DAMAGED)
         try:
             stack = AnsStack(np.frombuffer(payload[head:], "<u4").astype(np.uint32))
-            decoded = list(self._decoded(stack, count, reaches))
+            decoded = list(self._decoded(stack, count, reaches, check))
         except (ValueError, Diverged):
             raise DataError(_DAMAGED) from None
         if len(stack.words()):
             raise DataError(_DAMAGED)
-        return torch.cat(decoded) if decoded else self._images(torch.zeros((0, *self._shape)))
+        return torch.cat(decoded) if decoded else self._images(torch.zeros((0, *self.shape)))
 
     def _models(self, ks: list[Symbols], reaches: list[int]) -> list[tuple[Symbols, Models]]:
         """What is pushed for a batch, index 0 for z_1."""
@@ -152,16 +144,15 @@ class LossyCodec:
             top_down(self._coded, len(ks[0]), choose)
         return [sent[layer] for layer in sorted(sent)]
 
-    def _decoded(self, stack: AnsStack, count: int, reaches: tuple[int, ...]) -> Iterator[Tensor]:
+    def _decoded(self, stack: AnsStack, count: int, reaches: tuple[int, ...], check: Check) -> Iterator[Tensor]:
         for first in range(0, count, self._batch):
+            check(first)
             batch = min(self._batch, count - first)
 
-            def choose(
-                layer: int, prior: LatentDistribution, _: LatentDistribution | None, batch: int = batch
-            ) -> Tensor:
+            def choose(layer: int, prior: LatentDistribution, _: LatentDistribution | None) -> Tensor:
                 table = self._table.layers[layer - 1]
                 models = self._entropy_model(table, prior, reaches[layer - 1])
-                k = np.stack([stack.pop(models.row(at)) for at in range(batch)])
+                k = np.stack([stack.pop(models.row(at)) for at in range(len(prior.mean))])
                 return self._latents(table, prior, k)
 
             with reproducible():

@@ -131,4 +131,5 @@ def _bits(k: Tensor, std: Tensor) -> Tensor:
     upper = ((0.5 - size) / std).clamp(-_FARTHEST, _FARTHEST)
     lower = ((-0.5 - size) / std).clamp(-_FARTHEST, _FARTHEST)
     mass = torch.special.ndtr(upper) - torch.special.ndtr(lower)
-    return -mass.clamp(min=_LEAST_MASS).log2()
+    bits: Tensor = -mass.clamp(min=_LEAST_MASS).log2()
+    return bits

@@ -121,7 +121,8 @@ def _posteriors(model: HierarchicalVAE, x: Tensor) -> dict[int, tuple[Tensor, ..
         if isinstance(posterior, Categorical):
             found[layer] = (posterior.mean,)
         else:
-            assert isinstance(posterior, DiagonalGaussian) and isinstance(prior, DiagonalGaussian)
+            assert isinstance(posterior, DiagonalGaussian)
+            assert isinstance(prior, DiagonalGaussian)
             shift = posterior.mean - prior.mean
             found[layer] = (posterior.std.square(), (shift / prior.std).square(), shift.square())
         return posterior.mean

@@ -25,8 +25,10 @@ def test_equal_shifts_are_what_they_are() -> None:
 def test_there_is_no_delta_without_points_in_common() -> None:
     few = RateDistortionCurve.of([(100, 31), (200, 35)])
     above = RateDistortionCurve(_ANCHOR.bits * 100, _ANCHOR.psnr + 50)
-    assert bd_rate(_ANCHOR, few) is None and bd_psnr(_ANCHOR, few) is None
-    assert bd_rate(_ANCHOR, above) is None and bd_psnr(_ANCHOR, above) is None
+    assert bd_rate(_ANCHOR, few) is None
+    assert bd_psnr(_ANCHOR, few) is None
+    assert bd_rate(_ANCHOR, above) is None
+    assert bd_psnr(_ANCHOR, above) is None
 
 
 def test_points_that_others_beat_are_left_out() -> None:
