@@ -45,7 +45,7 @@ from hit.ui.run_notes import run_note
 
 _LOG = logging.getLogger(__name__)
 
-#: Groups that rest on more than any model and its data: networks, what others have written, likelihoods that can be coded.
+#: Groups that not every run can have: they rest on networks, on what others have written, on a likelihood to be coded by.
 _NOT_ALWAYS = ("generation", "inception", "coding", "rate_distortion", "extensions")
 #: Why pictures are left out where the data are vectors.
 _NO_PICTURES = "the data are vectors; test/reconstruction_mse and features/reconstruction.csv take the place of PSNR"
