@@ -45,7 +45,7 @@ from hit.ui.run_notes import run_note
 
 _LOG = logging.getLogger(__name__)
 
-#: Groups that not every run can have: they rest on networks, on what others have written, on a likelihood to be coded by.
+#: Groups that not every run can have: they rest on networks, on what others have written, on what can be coded.
 _NOT_ALWAYS = ("generation", "inception", "coding", "rate_distortion", "extensions")
 #: Why pictures are left out where the data are vectors.
 _NO_PICTURES = "the data are vectors; test/reconstruction_mse and features/reconstruction.csv take the place of PSNR"
