@@ -14,6 +14,7 @@ from hit.errors import StoreError, nearest, shown
 from hit.schema.experiments import Experiment
 
 if TYPE_CHECKING:
+    from hit.store import Store
     from hit.store.incremental import HistoryReader
 
 #: Runs whose histories are held as points at once.
@@ -103,8 +104,15 @@ class Query:
         filters = {"where": self.where, "sweep": self.sweep}
         chosen = " and ".join(f"{name}={value!r}" for name, value in filters.items() if value)
         if chosen:
-            raise StoreError(f"no run of experiment {name!r} has {chosen}{hint_for_none(self.where)}")
+            near = _nearest_sweep(store, self.experiment, self.sweep) if self.sweep else ""
+            raise StoreError(f"no run of experiment {name!r} has {chosen}{near}{hint_for_none(self.where)}")
         raise StoreError(f"experiment {name!r} holds no runs: {make}")
+
+
+def _nearest_sweep(store: "Store", experiment: str | Experiment, sweep: str) -> str:
+    """The sweep that may be meant; '' where none is called nearly so."""
+    sweeps = store.runs(experiment, where=f"tags.`{schema.Tag.KIND}` = '{schema.Kind.SWEEP}'")
+    return nearest(sweep, [run.info.run_id for run in sweeps]).partition("; known")[0]
 
 
 def histories(

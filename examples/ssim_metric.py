@@ -10,7 +10,7 @@ from hit.evaluation.extension_metrics import MetricContext
 from hit.schema.metrics import EXTENSION_METRICS
 
 
-@EXTENSION_METRICS.register("test/ssim", label="SSIM of reconstructions", direction="maximize")
+@EXTENSION_METRICS.register("test/ssim", label="SSIM of reconstructions", direction="maximize", takes="images")
 def ssim(context: MetricContext) -> Tensor:
     similarity = structural_similarity_index_measure(context.reconstructions, context.images, data_range=1.0)
     assert isinstance(similarity, Tensor)

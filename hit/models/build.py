@@ -24,13 +24,13 @@ from hit.models.geometry.conv_z import ConvGeometry
 from hit.models.geometry.dense_z import DenseGeometry
 from hit.models.geometry.image_sizes import ImageSize, check_sides
 from hit.models.geometry.latent_geometry import Geometry
-from hit.models.geometry.vector_geometry import OneLayerVectorInference, VectorGeometry, check_vectors_fit, standardise
+from hit.models.geometry.vector_geometry import VectorGeometry, check_vectors_fit, standardise
 from hit.models.ghvae import GeneralisedInference
 from hit.models.hierarchy import HierarchicalVAE
 from hit.models.lvae import LadderInference
 from hit.models.memory_footprint import step_bytes, weight_bytes
 from hit.models.networks import DensePrior
-from hit.models.vae import OneLayerInference, one_layer_decoder
+from hit.models.vae import OneLayerInference, one_layer_decoder, one_layer_maps
 from hit.processes.memory import memory_is_told, memory_of
 
 #: Channels of colour images, whose pixels are no black and white ones.
@@ -172,12 +172,12 @@ def one_layer(
     outputs = likelihood.outputs(image_channels)
     if not sides:
         vectors = VectorGeometry(image_channels, config.channels, config.linear_z1)
-        inference = OneLayerVectorInference(vectors)
+        inference = OneLayerInference(vectors.z1_features(), vectors.z1_heads())
         return HierarchicalVAE(inference, [], vectors.decoder(outputs), likelihood, [vectors.z1_shape])
     size = ImageSize(*sides)
-    maps = OneLayerInference(image_channels, size, config.channels)
+    maps, shape = one_layer_maps(image_channels, size, config.channels)
     decoder = one_layer_decoder(size, config.channels, outputs, wide=config.likelihood == "mol")
-    return HierarchicalVAE(maps, [], decoder, likelihood, [maps.shape])
+    return HierarchicalVAE(maps, [], decoder, likelihood, [shape])
 
 
 def hierarchical(

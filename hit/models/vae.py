@@ -1,6 +1,6 @@
-"""One-layer VAE: z_1 alone, a small feature map, under a standard normal prior."""
+"""One-layer VAE: z_1 alone, a small feature map of images, under a standard normal prior."""
 
-__all__ = ["OneLayerInference", "one_layer_decoder"]
+__all__ = ["OneLayerInference", "one_layer_decoder", "one_layer_maps"]
 
 from torch import Tensor, nn
 
@@ -11,20 +11,17 @@ from hit.models.networks import Heads, cropped, down, flat5, image_layers, padde
 
 
 class OneLayerInference(Inference):
-    """q(z_1|x): down C→c, down c→c …, S in all, ReLU after each, twin heads conv 5/1/2.
+    """q(z_1|x): twin heads of features of x.
 
-    z_1 is a map S = ⌊2T/3⌋ halvings below the image (`ImageSize`): c × H/4 × W/4 of 28 to 64 pixels.
+    Args:
+        features: x → what it says of z_1.
+        heads: the same → q(z_1|x).
     """
 
-    def __init__(self, image_channels: int, size: ImageSize, channels: int) -> None:
+    def __init__(self, features: nn.Module, heads: nn.Module) -> None:
         super().__init__()
-        c = channels
-        count = size.z1_halvings
-        self.shape = (c, *size.map_sides(count, padded_for=count))
-        inputs = [image_channels, *(c for _ in range(count - 1))]
-        halvings = [layer for channels in inputs for layer in (down(channels, c), relu())]
-        self.features = nn.Sequential(*padded(size.padding(count)), *halvings)
-        self.heads = Heads(flat5(c, c), flat5(c, c), self.shape)
+        self.features = features
+        self.heads = heads
 
     def evidence(self, x: Tensor) -> tuple[Tensor | LatentDistribution, ...]:
         return (self.heads(self.features(x)),)
@@ -38,6 +35,19 @@ class OneLayerInference(Inference):
     ) -> LatentDistribution:
         assert isinstance(evidence, LatentDistribution)
         return evidence
+
+
+def one_layer_maps(image_channels: int, size: ImageSize, channels: int) -> tuple[OneLayerInference, tuple[int, ...]]:
+    """Of images: down C→c, down c→c …, S in all, ReLU after each, twin heads conv 5/1/2; and the shape of z_1.
+
+    z_1 is a map S = ⌊2T/3⌋ halvings below the image (`ImageSize`): c × H/4 × W/4 of 28 to 64 pixels.
+    """
+    c, count = channels, size.z1_halvings
+    shape = (c, *size.map_sides(count, padded_for=count))
+    inputs = [image_channels, *(c for _ in range(count - 1))]
+    halvings = [layer for above in inputs for layer in (down(above, c), relu())]
+    features = nn.Sequential(*padded(size.padding(count)), *halvings)
+    return OneLayerInference(features, Heads(flat5(c, c), flat5(c, c), shape)), shape
 
 
 def one_layer_decoder(size: ImageSize, channels: int, outputs: int, *, wide: bool) -> nn.Sequential:

@@ -1,5 +1,6 @@
 """The store for people: queries, again and again, and what models logged once an epoch."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -34,6 +35,10 @@ class FakeStore:
 
     def experiment(self, experiment: str | Experiment) -> Experiment:
         return Experiment(str(experiment), "1" if str(experiment) in self.experiments() else "")
+
+    def runs(self, experiment: Experiment, *, where: str) -> list[Any]:
+        assert "hit.kind" in where
+        return [SimpleNamespace(info=SimpleNamespace(run_id="a" * 32))]
 
     def experiments(self) -> list[str]:
         return ["Default", "hit"]
@@ -77,6 +82,11 @@ def test_an_experiment_that_is_not_there_is_named(store: type[FakeStore]) -> Non
 def test_a_filter_that_matches_nothing_is_named(store: type[FakeStore]) -> None:
     with pytest.raises(StoreError, match=r"no run of experiment 'hit' has where=.*seed = 9.* and sweep='abc'"):
         runs(where="metrics.seed = 9", sweep="abc")
+
+
+def test_a_misspelt_sweep_has_the_nearest_one(store: type[FakeStore]) -> None:
+    with pytest.raises(StoreError, match=rf"has sweep='a+b'; did you mean '{'a' * 32}'\?"):
+        runs(sweep="a" * 31 + "b")
 
 
 def test_a_misspelt_name_in_a_filter_is_told(store: type[FakeStore]) -> None:

@@ -1,10 +1,10 @@
 """Models of data that are vectors: the parts that GHVAE, LVAE and VAE are composed of, of linear blocks."""
 
-__all__ = ["MOST_Z1", "OneLayerVectorInference", "VectorGeometry", "check_vectors_fit", "standardise"]
+__all__ = ["MOST_Z1", "VectorGeometry", "check_vectors_fit", "standardise"]
 
 from collections.abc import Sequence
 
-from torch import Tensor, nn
+from torch import nn
 
 from hit.config import TrainConfig
 from hit.config.rates.rate_targets import check_targets
@@ -12,7 +12,6 @@ from hit.data import LabelledImages, Split
 from hit.distributions import LatentDistribution, Likelihood, VectorLikelihood
 from hit.errors import ConfigError
 from hit.models.geometry.latent_geometry import Geometry
-from hit.models.hierarchy import Inference
 from hit.models.networks import DensePrior, Heads, folded, linear, perceptron, relu, vector_heads
 from hit.models.posteriors import JointPosterior
 
@@ -93,28 +92,6 @@ class VectorGeometry(Geometry):
     def z1_heads(self) -> nn.Module:
         """Twin heads linear w→d_1."""
         return Heads(linear(self.flat, self.linear_z1), linear(self.flat, self.linear_z1), self.z1_shape)
-
-
-class OneLayerVectorInference(Inference):
-    """q(z_1|x) of the one-layer VAE: `z1_features`, then twin heads."""
-
-    def __init__(self, geometry: VectorGeometry) -> None:
-        super().__init__()
-        self.features = geometry.z1_features()
-        self.heads = geometry.z1_heads()
-
-    def evidence(self, x: Tensor) -> tuple[Tensor | LatentDistribution, ...]:
-        return (self.heads(self.features(x)),)
-
-    def posterior(
-        self,
-        layer: int,
-        evidence: Tensor | LatentDistribution,
-        above: Tensor | None,
-        prior: LatentDistribution | None,
-    ) -> LatentDistribution:
-        assert isinstance(evidence, LatentDistribution)
-        return evidence
 
 
 def check_vectors_fit(config: TrainConfig, features: int) -> None:

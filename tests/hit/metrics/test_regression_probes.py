@@ -69,6 +69,21 @@ def test_scale_and_place_of_labels_and_features_mean_nothing() -> None:
         assert moved[name].value == pytest.approx(found[name].value, abs=1e-6)
 
 
+def test_rates_bound_what_the_information_bounds_of_a_known_gaussian() -> None:
+    """y = ρ x + √(1−ρ²) n and z = x + σ m: R² of a line on z is ρ² / (1 + σ²), 1 − exp(−2 I(y; z)) exactly."""
+    rho, sigma = 0.8, 0.5
+    x, n, m = np.random.default_rng(5).normal(size=(3, 4000))
+    found = r_squared((x + sigma * m)[:, None], rho * x + math.sqrt(1 - rho**2) * n)["ridge"]
+    correlation = rho**2 / (1 + sigma**2)
+    information, rate = -0.5 * math.log(1 - correlation), 0.5 * math.log(1 + sigma**-2)  # I(y; z) and I(x; z)
+    assert found.error is not None
+    assert r_squared_bound(information, 1.0) == pytest.approx(correlation)
+    assert found.value == pytest.approx(correlation, abs=4 * found.error)
+    assert information < rate
+    assert found.value + 4 * found.error < r_squared_bound(rate, 1.0)
+    assert check_r_squared(found.value, found.error, rate, 1.0, 0.0).holds
+
+
 def test_bound_is_reached_by_a_gaussian_channel() -> None:
     for noise in (0.3, 1.0, 3.0):
         information = 0.5 * math.log(1 + noise**-2)
