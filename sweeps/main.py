@@ -1,4 +1,4 @@
-"""`python -m sweeps.main`: the whole story: a small sweep, every model evaluated, and the report on it."""
+"""`python -m sweeps.main`: the whole story: a small sweep, every model evaluated, the report on it, what it says."""
 
 __all__ = ["DEFAULTS", "main", "parser"]
 
@@ -41,7 +41,7 @@ def parser() -> Parser:
 
 
 def main(argv: list[str], stop: "StopRequest") -> None:
-    """Sweep, report, say where it is."""
+    """Sweep, report, say which regions to target and where it is."""
     parsed = parser().parse(argv)
 
     from sweeps.spec.request import SweepRequest
@@ -53,6 +53,8 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     print("loading", file=sys.stderr, flush=True)
 
     from analysis.publish import Selection, publish
+    from analysis.recommendation.applications import applications
+    from analysis.recommendation.text import summary_lines
     from hit.errors import StoreError
     from hit.store import Store
     from hit.ui.views import charts_line
@@ -68,6 +70,10 @@ def main(argv: list[str], stop: "StopRequest") -> None:
         mine = plan.driver.mine(Store().history(run.experiment))
         models = Selection.of(run.experiment, identities=set(mine["config_hash"]))
         path = publish(run, models, page.output)
+    try:
+        print(*summary_lines(models.frame, applications(request.choice.application)), sep="\n")
+    except StoreError as error:  # pictures need less
+        print(error)
     print(f"report: {path}")
     print(charts_line(run.uri, run.experiment_id), file=sys.stderr)
 

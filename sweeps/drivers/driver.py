@@ -80,6 +80,10 @@ class Driver(ABC):
         """How many of the wanted models the history holds running and not finished, whoever runs them."""
         return len(_with_status(self.mine(history), "RUNNING") - self.identities(history))
 
+    def further(self, history: pd.DataFrame) -> int:
+        """How many runs beside the wanted ones may still be begun, at most, where it has an end of its own."""
+        return 0
+
     def identities(self, history: pd.DataFrame) -> frozenset[str]:
         """Config hashes of the wanted models that are finished."""
         return _with_status(self.mine(history), "FINISHED")

@@ -27,6 +27,8 @@ _SEEDS = 3
 _VARIED = (Role.RATES, Role.ARCHITECTURE, Role.OBJECTIVE, Role.TRAINING)
 #: One further seed tells no gain, which compares two models.
 _FEWEST = 2
+#: The best model for an application, and the best with equal β.
+_LEADERS = 2
 #: Models before a search has a leader whose noise matters, and those that are the newest.
 _PLACES, _NEWEST = 10, 5
 
@@ -89,6 +91,13 @@ class FurtherSeeds(Driver):
 
     def finished(self, history: pd.DataFrame) -> int:
         return self._inner.finished(history)
+
+    def further(self, history: pd.DataFrame) -> int:
+        most = math.floor(self._share * (self._inner.wanted or 0))
+        if self._searches or most < _FEWEST:
+            return 0
+        most = min(most, _LEADERS * (_SEEDS - 1) * len(self._applications))
+        return max(0, most - len(self._trained(self.mine(history), "FINISHED", "RUNNING")))
 
     def propose(self, history: pd.DataFrame, n: int) -> list[Proposal]:
         if self._searches:

@@ -263,7 +263,7 @@ class _Sweep:
         total = min(self._result.wanted or math.inf, finished + running + ended + left)
         if self._result.wanted is not None:
             unfinished = self._result.wanted - finished - running - len(self._result.faults)
-            left = min(left, max(0, unfinished))
+            left = min(left, max(0, unfinished) + self._known.further)
         seconds = self._progress.seconds_left(left + self._active.runs_left, self._launcher.free + len(self._active))
         bound = self._setting.budget.seconds_left
         return Standing(

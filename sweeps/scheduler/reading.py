@@ -31,6 +31,7 @@ class Reading:
         finished: how many of the wanted models are finished.
         identities: config hashes of all models that are.
         best: the best value so far.
+        further: how many runs the driver may want beside these.
         situation: what the driver says.
     """
 
@@ -45,6 +46,7 @@ class Reading:
         self.finished = 0
         self.identities: set[str] = set()
         self.best: Best | None = None
+        self.further = 0
         self.situation = ""
 
     def read(self) -> None:
@@ -84,4 +86,5 @@ class Reading:
         self.finished = self._driver.finished(history)
         self.identities = set(history.loc[history["status"] == "FINISHED", "config_hash"])
         self.best = Best.of(self._driver.mine(history), self._setting.best)
+        self.further = self._driver.further(history)
         self.situation = self._driver.situation(history)

@@ -44,8 +44,10 @@ class TestGrid:
     def test_after_the_grid_a_quarter_of_its_models_at_most(self) -> None:
         lab = SeededLaboratory(SURFACE)
         asked = driver()
+        assert asked.further(lab.history) == 4, "which the time that is left counts"
         assert lab.run(asked, 100, at_once=2) == 20
         history = lab.history
+        assert asked.further(history) == 0
         assert (history["seed"][:16] == 0).all(), "the grid comes first"
         assert len(further(history)) == 4
         assert asked.finished(history) == asked.wanted == 16, "they are no cells of the grid"
@@ -183,6 +185,9 @@ class TestBayes:
         alike = self.runs([*improved, 19.99], [0] * 15 + [1])
         assert self.asked().propose(apart, 1)[0].config.seed > 0, "0.2 dB are less than a seed changes"
         assert self.asked().propose(alike, 1)[0].config.seed == 0
+
+    def test_a_search_counts_no_seeds_beforehand(self) -> None:
+        assert self.asked().further(self.runs([20.0])) == 0
 
     def test_not_before_ten_models(self) -> None:
         few = self.runs([20.0, *[10.0] * 8])
