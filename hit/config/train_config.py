@@ -112,7 +112,10 @@ class TrainConfig:
     ] = 3e-4
     schedule: Annotated[
         Literal["constant", "one_cycle", "cosine"],
-        Field(description="of the step size: constant, one_cycle (rises, then falls to 0) or cosine (falls to 0)"),
+        Field(
+            description="of the step size: constant (with target_rate_l of three layers or more, for the first half of "
+            "training), one_cycle (rises, then falls to 0) or cosine (falls to 0)"
+        ),
     ] = "constant"
     targets: Annotated[RateTargets, Field(description="rates to end with, for which β is moved from where it is")] = (
         RateTargets()

@@ -169,7 +169,7 @@ class ControlledBeta(BetaPolicy):
     def losses(self, outcome: Pass, betas: Tensor, step: int) -> Tensor:
         """D + Σ_l (β_l + pressure_l) R_l, with what holds the rates at their targets (`rate_controller.pressures`)."""
         rates = torch.stack([rate.detach().mean() for rate in outcome.rates])
-        return objective(outcome, betas + self._warmth * self.controller.pressures(rates).float())
+        return objective(outcome, betas + self._warmth * self.controller.pressures(rates, step).float())
 
     def after_step(self, rates: Tensor, step: int, images: int) -> None:
         self.controller.update(rates, step, images)
@@ -178,8 +178,10 @@ class ControlledBeta(BetaPolicy):
         if isinstance(model, SurfaceModel):
             raise ConfigError("rate targets must be those of one model, got a surface of models")
         betas = _named(self._betas())
-        sums = self.controller.plan.sums
-        self.controller.update_gaps(self._parts.log_gap(model, self._train, self._config.seed, sums))
+        plan = self.controller.plan
+        self.controller.update_gaps(
+            self._parts.log_gap(model, self._train, self._config.seed, plan.sums, shrunk=bool(plan.pressed.any()))
+        )
         return betas | self.controller.relative_errors(metrics)
 
     def tensors(self) -> dict[str, Tensor]:

@@ -1,6 +1,6 @@
 """What a rate controller controls: targets of layers, of groups of layers and of the total rate, as tensors."""
 
-__all__ = ["ControllerPlan", "controller_plan"]
+__all__ = ["ControllerPlan", "controller_plan", "presses"]
 
 import math
 from dataclasses import dataclass
@@ -44,6 +44,13 @@ class ControllerPlan:
     sums: Tensor
     moves: Tensor
     leads: Tensor
+
+
+def presses(config: TrainConfig) -> bool:
+    """Whether the loss holds rates at their targets: exact ones of layers or groups, with three layers or more."""
+    exact = any(target is not None and not target.upper for target in config.targets.layers)
+    exact |= any(not target.upper for _, target in config.targets.groups)
+    return exact and config.layers >= _MANY_LAYERS
 
 
 def controller_plan(config: TrainConfig, device: torch.device | str = "cpu") -> ControllerPlan:
