@@ -11,7 +11,7 @@ import pandas as pd
 from analysis.frame import column, finished, layers, values
 from hit.config import TrainConfig, flat_defaults
 from hit.config.field_roles import NEUTRAL, Role, is_option, role_of
-from hit.config.parts import MEANINGS, meaningless
+from hit.config.parts import meaningless
 from hit.errors import ConfigError
 
 #: What sweeps vary, and what decides no result.
@@ -115,10 +115,7 @@ def _facts(part: pd.DataFrame) -> dict[str, str]:
     for name, neutral in NEUTRAL.items():
         if neutral == 0 and facts[name] == "0":  # none, as in runs of older versions, which do not have the field
             facts[name] = ""
-    for name in meaningless(facts):
-        if facts[name]:
-            facts[name] = MEANINGS[name].otherwise or ""
-    return facts
+    return facts | dict.fromkeys(meaningless(facts), "")
 
 
 def _headline(facts: dict[str, str]) -> list[str]:

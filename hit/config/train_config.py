@@ -111,8 +111,11 @@ class TrainConfig:
         field_types.LearningRate, Field(description="step size of Adam, the peak of its schedule")
     ] = 3e-4
     schedule: Annotated[
-        Literal["constant", "one_cycle", "cosine"],
-        Field(description="of the step size: constant, one_cycle (rises, then falls to 0) or cosine (falls to 0)"),
+        Literal["constant", "one_cycle", "cosine", "cooldown"],
+        Field(
+            description="of the step size: constant, one_cycle (rises, then falls to 0), cosine (falls to 0) or cooldown "
+            "(constant, then falls to 0 in the second half)"
+        ),
     ] = "constant"
     precision: field_types.Precision = "float32"
     targets: Annotated[RateTargets, Field(description="rates to end with, for which β is moved from where it is")] = (

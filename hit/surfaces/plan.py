@@ -2,7 +2,6 @@
 
 __all__ = ["SURFACE_DEFAULTS", "SurfacePlan"]
 
-import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -49,7 +48,7 @@ class SurfacePlan:
     experiment: str | Experiment = DEFAULT_EXPERIMENT
 
     def __post_init__(self) -> None:
-        cells = math.prod(map(len, self.axes))
+        cells = self._grid.size
         if cells > _MOST_CELLS:
             raise ConfigError(f"grid must have at most {_MOST_CELLS} cells, each of which is measured, got {cells}")
         if not 0 < self.beta_low < self.beta_high:
@@ -66,22 +65,21 @@ class SurfacePlan:
     @property
     def axes(self) -> tuple[tuple[float, ...], ...]:
         """Values of β_1, …, β_L."""
-        texts = {axis_layer(name): text for name, text in self.grids.items()}
-        return BetaGrid.parse(texts, self.config.layers, (1.0,) * self.config.layers).axes
+        return self._grid.axes
 
     @property
     def cells(self) -> list[TrainConfig]:
         """The config that a model trained for one cell alone would have, cell by cell."""
-        grid = itertools.product(*self.axes)
-        return [replace(self.config, betas=betas) for betas in dict.fromkeys([*grid, *self.certified])]
+        cells = [*self._grid.product(), *self.certified]
+        return [replace(self.config, betas=betas) for betas in dict.fromkeys(cells)]
 
     @property
     def certified(self) -> list[tuple[float, ...]]:
         """β_1 … β_L of the dedicated models."""
         if self.certificate.strip() == "corners":
-            ends = [(min(axis), max(axis)) for axis in self.axes]
-            centre = tuple(float(f"{math.sqrt(low * high):.6g}") for low, high in ends)
-            return list(dict.fromkeys([*itertools.product(*ends), centre]))
+            ends = replace(self._grid, axes=tuple(tuple(dict.fromkeys((axis[0], axis[-1]))) for axis in self.axes))
+            centre = tuple(float(f"{math.sqrt(axis[0] * axis[-1]):.6g}") for axis in ends.axes)
+            return list(dict.fromkeys([*ends.product(), centre]))
         return [self._point(text) for text in self.certificate.split(",") if text.strip()]
 
     @property
@@ -134,7 +132,7 @@ class SurfacePlan:
         """
         config = TrainConfig.from_flat(saved["config"])
         # Older versions wrote down an axis of a second layer for models of one, too.
-        grids = {name: text for name, text in saved["grids"].items() if axis_layer(name) <= config.layers}
+        grids = {name: text for name, text in saved["grids"].items() if name != "grid_2" or config.layers > 1}
         return cls(**{**saved, "config": config, "grids": grids})
 
     def _check_range(self, name: str, beta: float) -> None:
@@ -155,6 +153,11 @@ class SurfacePlan:
                 f"got {shown(text.strip())}"
             )
         return point
+
+    @property
+    def _grid(self) -> BetaGrid:
+        texts = {axis_layer(name): text for name, text in self.grids.items()}
+        return BetaGrid.parse(texts, self.config.layers, (1.0,) * self.config.layers)
 
     @property
     def _neutral(self) -> TrainConfig:

@@ -170,7 +170,7 @@ class ControlledBeta(BetaPolicy):
     def losses(self, outcome: Pass, betas: Tensor, step: int) -> Tensor:
         """D + Σ_l (β_l + pressure_l) R_l, with what holds the rates at their targets (`rate_controller.pressures`)."""
         rates = torch.stack([rate.detach().mean() for rate in outcome.rates])
-        return objective(outcome, betas + self._warmth * self.controller.pressures(rates).float())
+        return objective(outcome, betas + self._warmth * self.controller.pressures(rates, step).float())
 
     def after_step(self, rates: Tensor, step: int, images: int) -> None:
         self.controller.update(rates, step, images)
@@ -178,8 +178,15 @@ class ControlledBeta(BetaPolicy):
     def end_epoch(self, model: HierarchicalVAE | SurfaceModel, metrics: Mapping[str, float]) -> dict[str, float]:
         if isinstance(model, SurfaceModel):
             raise ConfigError("rate targets must be those of one model, got a surface of models")
-        sums = self.controller.plan.sums
-        return self.learn_gaps(self.held_out.log_gap(model, self._train, self._config.seed, sums), metrics)
+        gaps = self.held_out.log_gap(
+            model, self._train, self._config.seed, self.controller.plan.sums, shrunk=self.shrinks_gaps
+        )
+        return self.learn_gaps(gaps, metrics)
+
+    @property
+    def shrinks_gaps(self) -> bool:
+        """Whether chance is taken off gaps above zero, too (`likely_log_gap`)."""
+        return bool(self.controller.plan.pressed.any())
 
     def learn_gaps(self, log_gaps: Tensor, metrics: Mapping[str, float]) -> dict[str, float]:
         """What `end_epoch` does where the gaps of held-out images are known (`HeldOut.log_gap`)."""

@@ -35,7 +35,9 @@ class HeldOut:
     seen: Tensor
 
     @torch.no_grad()
-    def log_gap(self, model: HierarchicalVAE, train: LabelledImages, seed: int, sums: Tensor) -> Tensor:
+    def log_gap(
+        self, model: HierarchicalVAE, train: LabelledImages, seed: int, sums: Tensor, *, shrunk: bool = False
+    ) -> Tensor:
         """log(R_unseen / R_seen) of K sums of R_1 … R_L, (K,), float64; zeros where nothing is held out.
 
         Not what chance makes of so few images: see `likely_log_gap`.
@@ -45,10 +47,12 @@ class HeldOut:
             train: the whole training set.
             seed: of the noise.
             sums: which rates are in which sum, ones and zeros, (K, L), float64.
+            shrunk: see `likely_log_gap`.
         """
         if not len(self.unseen):
             return torch.zeros(len(sums), dtype=torch.float64, device=train.device)
-        return likely_log_gap(*(_rates(model, train, indices, seed) @ sums.T for indices in (self.unseen, self.seen)))
+        unseen, seen = (_rates(model, train, indices, seed) @ sums.T for indices in (self.unseen, self.seen))
+        return likely_log_gap(unseen, seen, shrunk=shrunk)
 
 
 def hold_out(train: LabelledImages, seed: int) -> HeldOut:
@@ -61,7 +65,7 @@ def hold_out(train: LabelledImages, seed: int) -> HeldOut:
     return HeldOut(trained, unseen, trained[: 5 * count])
 
 
-def likely_log_gap(unseen: Tensor, seen: Tensor) -> Tensor:
+def likely_log_gap(unseen: Tensor, seen: Tensor, *, shrunk: bool = False) -> Tensor:
     """log of the ratio of two samples' means; one below zero shrunk to what chance leaves of it.
 
     Some images hold more than others, so that two samples differ also where a model treats them alike, and they stay
@@ -71,6 +75,7 @@ def likely_log_gap(unseen: Tensor, seen: Tensor) -> Tensor:
 
     Args:
         unseen, seen: rates an image, (N, K) and (M, K), float64.
+        shrunk: one above zero, too. Of many layers some gap is always far from its mean by chance.
 
     Returns:
         (K,), zero where a mean is.
@@ -81,8 +86,8 @@ def likely_log_gap(unseen: Tensor, seen: Tensor) -> Tensor:
     """
     gap = (unseen.mean(0) / seen.mean(0)).log()
     variance = sum(sample.var(0) / len(sample) / sample.mean(0) ** 2 for sample in (unseen, seen))
-    shrunk = gap * (1 - variance / gap**2).clamp_min(0.0)
-    return gap.where(gap > 0, shrunk).nan_to_num(0.0, 0.0, 0.0)
+    likely = gap * (1 - variance / gap**2).clamp_min(0.0)
+    return gap.where((gap > 0) & (not shrunk), likely).nan_to_num(0.0, 0.0, 0.0)
 
 
 def held_out_noise(seed: int, device: torch.device) -> torch.Generator:

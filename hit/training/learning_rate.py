@@ -11,6 +11,8 @@ from hit.config import TrainConfig
 #: One cycle, as torch's OneCycleLR by default: the share of steps that rise, and by how much it begins and ends lower.
 _RISE, _BEGIN, _END = 0.3, 25.0, 1e4
 _MOMENTUM_LOW, _MOMENTUM_HIGH = 0.85, 0.95
+#: The share of steps before a cooldown.
+_HELD = 0.5
 #: Adam's by default.
 _MOMENTUM = 0.9
 #: The share of steps in which a classifier's step size rises.
@@ -22,14 +24,20 @@ def step_size(schedule: str, peak: float, step: int, steps: int) -> float:
 
     - constant: the peak;
     - cosine: peak · (1 + cos(π step / steps)) / 2;
+    - cooldown: the peak for the first half of the steps, then down to 0 along a cosine;
     - one_cycle: from peak / 25 up to the peak over the first 30 % of the steps, then down to peak / 250,000, along
       cosines (https://arxiv.org/abs/1708.07120), as `torch.optim.lr_scheduler.OneCycleLR` does by default.
 
     >>> [step_size("cosine", 1.0, step, 4) for step in (0, 2)]
     [1.0, 0.5]
+    >>> [round(step_size("cooldown", 1.0, step, 8), 3) for step in (0, 4, 6, 7)]
+    [1.0, 1.0, 0.5, 0.146]
     """
     if schedule == "constant":
         return peak
+    if schedule == "cooldown":
+        held = round(_HELD * steps)
+        return peak if step <= held else step_size("cosine", peak, step - held, steps - held)
     if schedule == "cosine":
         return peak * (1 + math.cos(math.pi * step / steps)) / 2
     low, last = peak / _BEGIN, peak / _BEGIN / _END

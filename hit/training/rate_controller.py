@@ -47,8 +47,9 @@ ERROR_BOUND = 1.0
 #: Errors count as at least and at most this many nepers in what moves β for good. A rate that is too low may be that of
 #: a layer that has learned nothing yet, which no β mends at once; one that is too high follows β without delay.
 MOVE_DOWN, MOVE_UP = -0.1, 0.5
-#: What the weight of a rate in the loss differs by from β for a relative error of the batch of one neper.
-PRESSURE = 1.0
+#: What the weight of a rate in the loss differs by from β for a relative error of the batch of one neper; as which
+#: multiple of 1 + β at the end, to which it grows from this share of training on.
+PRESSURE, PRESSURE_AT_THE_END, PRESSING_FROM = 1.0, 6.0, 0.3
 #: What is left of the average gap between unseen and seen images after one epoch, and what one epoch's is bounded by.
 GAP_MEMORY, GAP_BOUND = 0.5, 0.5
 
@@ -163,21 +164,27 @@ def relative_errors(plan: ControllerPlan, state: ControllerState, rates: Tensor)
     return logs.clamp(-ERROR_BOUND, ERROR_BOUND).where(plan.controlled, 0.0)
 
 
-def pressures(plan: ControllerPlan, state: ControllerState, rates: Tensor) -> Tensor:
-    """What the weight of each R_l differs by from β_l in the loss of one batch, (L,): `PRESSURE` · its relative error.
+def pressures(plan: ControllerPlan, state: ControllerState, rates: Tensor, share: float | Tensor = 0.0) -> Tensor:
+    """What the weight of each R_l differs by from β_l in the loss of a batch, (L,): p_l times its relative error.
 
-    Near the target the loss has ½ · PRESSURE · target · (R / target − 1)² in addition: it is an augmented Lagrangian,
-    whose multipliers are the β. A layer that holds nothing has a weight below zero from the first step and wakes,
-    whatever the layers beside it do; β itself moves slowly, and in layers above others is too small to hold a rate that
-    swings. At the targets it is nothing, so that β are those of the model without targets. It is of exact targets
-    alone: below an upper bound nothing is asked for.
+    Near the target the loss has ½ · p_l · target · (R / target − 1)² in addition: it is an augmented
+    Lagrangian (https://doi.org/10.1007/BF00927673), whose multipliers are the β. A layer that holds nothing has a
+    weight below zero from the first step and wakes, whatever the layers beside it do; β itself moves slowly, and in
+    layers above others is too small to hold a rate that swings. p_l is 1 at first and 6 (1 + β_l) at the end, which
+    mends what β has not. At the targets it is nothing, so that β are those of the model without targets. It is of exact
+    targets alone: below an upper bound nothing is asked for.
 
     Args:
         plan: what is controlled.
         state: knows the gaps.
         rates: R_1 … R_L of the batch, mean nats per image, (L,).
+        share: of training that is over.
     """
-    return PRESSURE * plan.sums.T @ relative_errors(plan, state, rates).where(plan.pressed, 0.0)
+    grown = (torch.as_tensor(share, dtype=torch.float64) - PRESSING_FROM).clamp_min(0.0) / (1 - PRESSING_FROM)
+    errors = relative_errors(plan, state, rates).where(plan.pressed, 0.0)
+    stiffness = PRESSURE * (PRESSURE_AT_THE_END / PRESSURE) ** grown
+    weights: Tensor = stiffness * (1 + grown * log_betas(plan, state).exp()) * (plan.sums.T @ errors)
+    return weights
 
 
 def saturated(plan: ControllerPlan, state: ControllerState) -> tuple[float | None, ...]:
@@ -237,9 +244,9 @@ class RateController:
         gain = integral_gain(step, self._steps)
         self.state = next_state(self.plan, self.state, rates, now, images / self._config.batch_size, gain)
 
-    def pressures(self, rates: Tensor) -> Tensor:
-        """What the weights of R_1 … R_L differ by from β in the loss of a batch of these mean rates, (L,), float64."""
-        return pressures(self.plan, self.state, rates)
+    def pressures(self, rates: Tensor, step: int) -> Tensor:
+        """What the weights of R_1 … R_L differ by from β in the loss of a batch of these mean rates, (L,)."""
+        return pressures(self.plan, self.state, rates, step / self._steps)
 
     def update_gaps(self, log_gaps: Tensor) -> None:
         """Learn of log(R_unseen / R_seen) of every target's rate after an epoch, (K,); averaged over epochs."""

@@ -25,16 +25,15 @@ def point_name(config: TrainConfig) -> str:
     'R_1=30, R_2=10'
     >>> point_name(TrainConfig.from_flat({"max_rate": 50}))
     'R≤50, β=(1, 1)'
+    >>> point_name(TrainConfig.from_flat({"z_dims": "4,5", "target_rate_1": 30, "target_rate_2-3": 10}))
+    'R_1=30, R_2-3=10'
     """
     targets = config.targets
-    said = [
-        f"R_{layer}{one}" if layer else f"R{one}"
-        for layer, one in [*enumerate(targets.layers, start=1), (0, targets.total)]
-        if one is not None
-    ]
+    said = [f"R{end}{target}" for end, target in targets.named()]
+    exact = {layer for layer, one in enumerate(targets.layers, start=1) if one is not None and not one.upper}
+    exact |= {layer for group, one in targets.groups if not one.upper for layer in group.layers}
     usual = all(beta == 1 for beta in config.betas)
-    exact = len(targets.layers) == config.layers and all(one is not None and not one.upper for one in targets.layers)
-    if not (exact and usual):
+    if not (len(exact) == config.layers and usual):
         said.append(f"β=({', '.join(f'{beta:.3g}' for beta in config.betas)})")
     return ", ".join(said)
 

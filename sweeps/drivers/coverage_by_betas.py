@@ -63,7 +63,7 @@ class BetaCoverage(Driver):
         self._betas = betas
         self._digest = data_digest
         self._cells = RegionCells.cut(region, hole)
-        self._candidates = np.array(list(itertools.product(*betas.axes)))
+        self._candidates = np.array(list(betas.product()))
 
     @property
     def wanted(self) -> int | None:

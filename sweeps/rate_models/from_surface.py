@@ -2,9 +2,8 @@
 
 __all__ = ["SurfaceRates", "SurfaceSurrogate"]
 
-import itertools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -36,11 +35,12 @@ class SurfaceRates:
     def __init__(self, run_id: str, ask: Callable[[Floats], Floats], betas: BetaGrid) -> None:
         self.run_id = run_id
         self._ask = ask
-        knots = _KNOTS.get(sum(len(axis) > 1 for axis in betas.axes), _KNOTS_OTHERWISE)
+        self._free = [own[0] - 1 for own in betas.free]
+        count = _KNOTS.get(len(self._free), _KNOTS_OTHERWISE)
         self._axes = [
-            np.linspace(np.log(axis[0]), np.log(axis[-1]), knots if len(axis) > 1 else 1) for axis in betas.axes
+            np.linspace(np.log(axis[0]), np.log(axis[-1]), count if len(axis) > 1 else 1) for axis in betas.axes
         ]
-        self._free = [place for place, axis in enumerate(self._axes) if len(axis) > 1]
+        self._knots = replace(betas, axes=tuple(tuple(np.exp(axis).tolist()) for axis in self._axes))
         self._between: Callable[[Floats], Floats] | None = None
 
     def log_rates(self, betas: Floats) -> Floats:
@@ -57,7 +57,7 @@ class SurfaceRates:
 
     def _interpolator(self) -> Callable[[Floats], Floats]:
         """Asks the surface; from log β of the free axes to log(R_l + 0.1)."""
-        knots = np.exp(np.array(list(itertools.product(*self._axes))))
+        knots = np.array(list(self._knots.product()))
         values = np.log(self._ask(knots) + SOFT_FLOOR)
         if not self._free:
             return lambda places: np.repeat(values, len(places), axis=0)

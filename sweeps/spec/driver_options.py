@@ -160,10 +160,10 @@ class Choice:
         if driver == "grid":
             if options.over == "rates":
                 raise ConfigError("over must be betas for driver=grid, got 'rates'")
-            if len(grid) * len(seeds) > MOST_CELLS:
+            if grid.size * len(seeds) > MOST_CELLS:
                 raise ConfigError(
                     f"grid and seeds must make at most {MOST_CELLS} models, "
-                    f"got {len(grid)} cells and {len(seeds)} seeds"
+                    f"got {grid.size} cells and {len(seeds)} seeds"
                 )
             return cls(driver=driver, base=base, grid=grid, seeds=tuple(seeds), region=region, **further)
         if driver not in ("bayes", "coverage"):
@@ -188,10 +188,10 @@ class Choice:
             _check_positive(grid)
         if driver == "coverage":
             grid = grid if rates else candidate_grid(grid)
-            if len(grid) > MOST_CELLS:
+            if grid.size > MOST_CELLS:
                 raise ConfigError(
                     f"grid must have few axes of several values for driver=coverage and over=betas (at most "
-                    f"{MOST_CELLS} candidates), got {len(grid)} candidates"
+                    f"{MOST_CELLS} candidates), got {grid.size} candidates"
                 )
             own: dict[str, Any] = {
                 "grid": grid,

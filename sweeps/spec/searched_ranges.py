@@ -2,8 +2,11 @@
 
 __all__ = ["beta_dimensions", "candidate_grid", "target_dimensions"]
 
+from dataclasses import replace
+
 from hit.config.rates.beta_grid import BetaGrid, parse_axis
 from hit.config.rates.rate_region import RateRegion
+from hit.errors import ConfigError
 from sweeps.spec.search_space import Dimension
 
 #: Candidates along each axis of β, by how many axes there are.
@@ -13,18 +16,24 @@ _COVERAGE_POINTS_OTHERWISE = 9
 
 def candidate_grid(grid: BetaGrid) -> BetaGrid:
     """The candidates of a coverage: a finer grid between the same ends."""
-    free = sum(len(axis) > 1 for axis in grid.axes)
-    points = _COVERAGE_POINTS.get(free, _COVERAGE_POINTS_OTHERWISE)
-    return BetaGrid(
-        tuple(
-            parse_axis(f"grid_{layer}", f"{axis[0]!r}:{axis[-1]!r}:{points}") if len(axis) > 1 else axis
-            for layer, axis in enumerate(grid.axes, start=1)
-        )
+    points = _COVERAGE_POINTS.get(len(grid.free), _COVERAGE_POINTS_OTHERWISE)
+    axes = tuple(
+        parse_axis(f"grid_{layer}", f"{axis[0]!r}:{axis[-1]!r}:{points}") if len(axis) > 1 else axis
+        for layer, axis in enumerate(grid.axes, start=1)
     )
+    return replace(grid, axes=axes)
 
 
 def beta_dimensions(grid: BetaGrid) -> list[Dimension]:
-    """β of every layer whose axis has two ends."""
+    """β of every layer whose axis has two ends.
+
+    Raises:
+        ConfigError: an axis is of several layers.
+    """
+    if grid.tied:
+        raise ConfigError(
+            f"grid_{grid.tied[0]} must be of one layer, or have one value, where the driver varies every β by itself"
+        )
     return [
         Dimension(f"beta_{layer}", axis[0], axis[-1], log=True)
         for layer, axis in enumerate(grid.axes, start=1)

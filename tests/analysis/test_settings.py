@@ -62,6 +62,13 @@ def test_what_the_config_does_not_know_is_a_setting_of_its_own(grid: pd.DataFram
     assert [len(setting.frame) for setting in settings(grid)] == [23, 2]
 
 
+def test_what_a_model_does_not_read_is_not_told(grid: pd.DataFrame) -> None:
+    grid["model"], grid["latent"], grid["channels"] = "vae", "dense", 4
+    (found,) = settings(grid)
+    assert "channels" in found.details
+    assert "latent" not in found.details
+
+
 def test_no_runs_no_settings(grid: pd.DataFrame) -> None:
     assert settings(grid.iloc[:0]) == []
 

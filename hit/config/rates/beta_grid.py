@@ -1,14 +1,16 @@
-"""Grids of β, one axis a layer: `low:high:count`, `low:high:count:linear`, or values with commas."""
+"""Grids of β, one axis a layer or group of layers: `low:high:count`, `low:high:count:linear`, or values with commas."""
 
 __all__ = ["GRID_DEFAULTS", "GRID_HELP", "BetaGrid", "axis_layer", "grid_axes", "parse_axis", "subdivision_levels"]
 
 import itertools
 import math
+import re
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from hit.config.field_types import HIGHEST_BETA, LEAST_BETA, MOST_VALUES, whole_number
+from hit.config.rates.layer_groups import LayerGroup
 from hit.errors import ConfigError, shown
 
 #: Axes of a grid, flat: `grid_1` holds the values of β_1.
@@ -18,44 +20,66 @@ GRID_HELP = {
     "or values with commas; empty: 1 alone"
     for name in GRID_DEFAULTS
 }
+#: A flat name of one axis: of layer 1 (`grid_1`), or of layers 1 to 3 by one value (`grid_1-3`).
+_AXIS = re.compile(r"grid_([1-9][0-9]{0,3})(-[1-9][0-9]{0,3})?\Z")
 
 
 @dataclass(frozen=True)
 class BetaGrid:
-    """The product of one axis of β a layer.
+    """The product of one axis of β a layer, or a group of layers.
 
     Attributes:
         axes: values of β_1, …, β_L, each strictly increasing.
+        tied: groups of layers whose β are one, and whose axes are the same.
     """
 
     axes: tuple[tuple[float, ...], ...]
+    tied: tuple[LayerGroup, ...] = ()
 
     @classmethod
-    def parse(cls, texts: Mapping[int, str], layers: int, default: tuple[float, ...]) -> "BetaGrid":
-        """A grid from one text a layer: `low:high:count` (log-spaced) or values with commas.
+    def parse(cls, texts: Mapping[int | LayerGroup, str], layers: int, default: tuple[float, ...]) -> "BetaGrid":
+        """A grid from one text an axis: `low:high:count` (log-spaced) or values with commas.
 
         Args:
-            texts: layer → text; an empty text leaves the layer at its default.
+            texts: layer, or layers, → text; an empty text leaves them at their default.
             layers: L.
             default: β_l of layers without an axis.
 
         Raises:
-            ConfigError: a text is not an axis, or names a layer that the model does not have.
+            ConfigError: a text is not an axis, or names a layer that the model does not have or that has one already.
 
         >>> BetaGrid.parse({1: "0.1:10:3", 2: "1,2"}, layers=2, default=(1.0, 1.0)).axes
         ((0.1, 1.0, 10.0), (1.0, 2.0))
+        >>> list(BetaGrid.parse({LayerGroup(1, 2): "1,2"}, layers=3, default=(1.0, 1.0, 0.5)))
+        [(1.0, 1.0, 0.5), (2.0, 2.0, 0.5)]
         """
-        for layer, text in texts.items():
-            if text and layer > layers:
+        axes: list[tuple[float, ...]] = [(beta,) for beta in default]
+        named: dict[int, str] = {}
+        tied = []
+        for place, text in texts.items():
+            if not text:
+                continue
+            name, own = f"grid_{place}", _layers(place)
+            if own[-1] > layers:
                 raise ConfigError(
-                    f"grid_{layer} needs a model of {layer} layers or more, but L = {layers}, got {shown(text)}"
+                    f"{name} needs a model of {own[-1]} layers or more, but L = {layers}, got {shown(text)}"
                 )
-        return cls(
-            tuple(
-                parse_axis(f"grid_{layer}", texts[layer]) if texts.get(layer) else (default[layer - 1],)
-                for layer in range(1, layers + 1)
-            )
-        )
+            values = parse_axis(name, text)
+            for layer in own:
+                if layer in named:
+                    raise ConfigError(f"{name} must share no layer with {named[layer]}, got {shown(text)}")
+                named[layer], axes[layer - 1] = name, values
+            if isinstance(place, LayerGroup) and len(values) > 1:
+                tied.append(place)
+        return cls(tuple(axes), tuple(sorted(tied)))
+
+    @property
+    def free(self) -> list[range]:
+        """Of every axis of several values, the layers whose β it gives."""
+        inside = {layer for group in self.tied for layer in group.layers}
+        single = [range(layer, layer + 1) for layer in range(1, len(self.axes) + 1) if layer not in inside]
+        every = [*single, *(group.layers for group in self.tied)]
+        return sorted((own for own in every if len(self.axes[own[0] - 1]) > 1), key=lambda own: own[0])
 
     @property
     def lowest(self) -> float:
@@ -67,23 +91,41 @@ class BetaGrid:
         """Of all β."""
         return max(axis[-1] for axis in self.axes)
 
+    @property
+    def size(self) -> int:
+        """How many cells there are, however many."""
+        return math.prod(len(self.axes[own[0] - 1]) for own in self.free)
+
     def __len__(self) -> int:
-        return math.prod(map(len, self.axes))
+        return self.size
 
     def __iter__(self) -> Iterator[tuple[float, ...]]:
         """The cells (β_1, …, β_L) from coarse to fine: corners first, then what halves the gaps.
 
         However early one stops, what has been visited covers the whole plane evenly.
         """
-        levels = [subdivision_levels(len(axis)) for axis in self.axes]
-        cells = itertools.product(*(range(len(axis)) for axis in self.axes))
+        axes = [self.axes[own[0] - 1] for own in self.free]
+        levels = [subdivision_levels(len(axis)) for axis in axes]
+        cells = itertools.product(*(range(len(axis)) for axis in axes))
 
         def coarseness(cell: tuple[int, ...]) -> tuple[int, int]:
             own = [level[index] for level, index in zip(levels, cell, strict=True)]
-            return max(own), sum(own)
+            return max(own, default=0), sum(own)
 
         for cell in sorted(cells, key=coarseness):
-            yield tuple(axis[index] for axis, index in zip(self.axes, cell, strict=True))
+            yield self._cell([axis[index] for axis, index in zip(axes, cell, strict=True)])
+
+    def product(self) -> Iterator[tuple[float, ...]]:
+        """The cells in the order of their β, β_1 slowest."""
+        for values in itertools.product(*(self.axes[own[0] - 1] for own in self.free)):
+            yield self._cell(values)
+
+    def _cell(self, values: Sequence[float]) -> tuple[float, ...]:
+        """β_1 … β_L where the free axes have these values."""
+        betas = [axis[0] for axis in self.axes]
+        for own, value in zip(self.free, values, strict=True):
+            betas[own[0] - 1 : own[-1]] = [value] * len(own)
+        return tuple(betas)
 
 
 def parse_axis(name: str, text: str) -> tuple[float, ...]:
@@ -133,21 +175,29 @@ def grid_axes(typed: Mapping[str, str], layers: Collection[int]) -> dict[str, st
 
     >>> grid_axes({"grid_1": "1,2"}, layers=[1, 2]), grid_axes({}, layers=[1])
     ({'grid_1': '1,2', 'grid_2': '0.1:10:4'}, {'grid_1': '0.1:10:4', 'grid_2': ''})
+    >>> grid_axes({"grid_1-3": "1,2"}, layers=[1, 2, 3])
+    {'grid_1': '', 'grid_2': '', 'grid_1-3': '1,2'}
     """
-    return {name: text if axis_layer(name) in layers else "" for name, text in GRID_DEFAULTS.items()} | dict(typed)
+    named = {layer for name, text in typed.items() if text for layer in _layers(axis_layer(name))}
+    usual = set(layers) - named
+    axes = {name: text if axis_layer(name) in usual else "" for name, text in GRID_DEFAULTS.items()}
+    return axes | dict(typed)
 
 
-def axis_layer(name: str) -> int:
-    """The layer of an option: 'grid_2' → 2.
+def axis_layer(name: str) -> int | LayerGroup:
+    """The layer of an option, or its layers: 'grid_2' → 2, 'grid_1-3' → 1 to 3.
 
     Raises:
         ConfigError: it is not called so.
     """
-    beginning, _, text = name.partition("_")
-    layer = whole_number(text)
-    if beginning != "grid" or not layer:
-        raise ConfigError(f"unknown parameter {shown(name)}; known: grid_1, grid_2, one a layer")
-    return layer
+    match = _AXIS.match(name)
+    if not match:
+        raise ConfigError(f"unknown parameter {shown(name)}; known: grid_1, grid_2, one a layer, or grid_1-3")
+    return LayerGroup.parse(name, name, math.inf) if match[2] else int(match[1])
+
+
+def _layers(place: int | LayerGroup) -> range:
+    return place.layers if isinstance(place, LayerGroup) else range(place, place + 1)
 
 
 def subdivision_levels(count: int) -> list[int]:

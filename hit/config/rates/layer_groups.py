@@ -27,13 +27,13 @@ class LayerGroup:
     last: int
 
     @classmethod
-    def parse(cls, name: str, value: Any, layers: int) -> "LayerGroup":
+    def parse(cls, name: str, value: Any, layers: float) -> "LayerGroup":
         """The group that a flat name ends with.
 
         Args:
             name: such as `beta_1-3`.
             value: of it, for errors.
-            layers: L.
+            layers: L; infinite where it is not known.
 
         Raises:
             ConfigError: it does not go from a lower layer to a higher one, or beyond L.

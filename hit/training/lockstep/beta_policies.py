@@ -67,8 +67,12 @@ class StackedBeta(ABC):
         return torch.zeros(len(steps), len(self._configs), 0, dtype=torch.float64)
 
     @abstractmethod
-    def inputs(self) -> tuple[Tensor, ...]:
-        """What `losses` takes of every model, each M × anything."""
+    def inputs(self, numbers: Tensor) -> tuple[Tensor, ...]:
+        """What `losses` takes of every model, each M × anything.
+
+        Args:
+            numbers: the step's of `step_numbers`, M × anything.
+        """
 
     @abstractmethod
     def losses(self, outcome: Pass, *inputs: Tensor) -> Tensor:
@@ -76,7 +80,7 @@ class StackedBeta(ABC):
 
         Args:
             outcome: one pass of the batch.
-            inputs: the model's rows of `inputs()`.
+            inputs: the model's rows of `inputs`.
         """
 
     def after_step(self, rates: Tensor, numbers: Tensor, weight: float) -> None:  # noqa: B027 - most have no use for it
@@ -126,7 +130,7 @@ class StackedFixedBeta(StackedBeta):
         super().begin_epoch(epoch)
         self._betas.copy_(self._asked * self._warmth.to(self._asked.dtype)[:, None])
 
-    def inputs(self) -> tuple[Tensor, ...]:
+    def inputs(self, numbers: Tensor) -> tuple[Tensor, ...]:
         return (self._betas,)
 
     def losses(self, outcome: Pass, *inputs: Tensor) -> Tensor:
@@ -160,26 +164,29 @@ class StackedControlledBeta(StackedBeta):
 
     def step_numbers(self, steps: range, whole: int) -> Tensor:
         numbers = [
-            [self._strength_and_gain(index, step, whole) for index in range(len(self._configs))] for step in steps
+            [(*self._strength_and_gain(index, step, whole), step / whole) for index in range(len(self._configs))]
+            for step in steps
         ]
         return torch.tensor(numbers, dtype=torch.float64)
 
-    def inputs(self) -> tuple[Tensor, ...]:
-        return (self._warmth.float(), *self._plans, *self._states)
+    def inputs(self, numbers: Tensor) -> tuple[Tensor, ...]:
+        return (numbers[:, 2], self._warmth.float(), *self._plans, *self._states)
 
     def losses(self, outcome: Pass, *inputs: Tensor) -> Tensor:
-        warmth, plan, state = self._parted(*inputs)
+        share, warmth, plan, state = self._parted(*inputs)
         rates = torch.stack([rate.detach().mean() for rate in outcome.rates])
         betas = log_betas(plan, state).exp().float() * warmth
-        return objective(outcome, betas + warmth * pressures(plan, state, rates).float())
+        return objective(outcome, betas + warmth * pressures(plan, state, rates, share).float())
 
     def after_step(self, rates: Tensor, numbers: Tensor, weight: float) -> None:
         def following(rates: Tensor, numbers: Tensor, *inputs: Tensor) -> tuple[Tensor, ...]:
-            _, plan, state = self._parted(*inputs)
+            _, _, plan, state = self._parted(*inputs)
             after = next_state(plan, state, rates, numbers[0], weight, numbers[1])
             return tuple(getattr(after, name) for name in _STATE)
 
-        for own, after in zip(self._states, torch.func.vmap(following)(rates, numbers, *self.inputs()), strict=True):
+        for own, after in zip(
+            self._states, torch.func.vmap(following)(rates, numbers, *self.inputs(numbers)), strict=True
+        ):
             own.copy_(after)
 
     def end_epoch(self, layers: StackedLayers, train: Split, frozen: Sequence[bool]) -> None:
@@ -187,7 +194,9 @@ class StackedControlledBeta(StackedBeta):
             if not out:
                 policy.controller.state = ControllerState(*(value.clone() for value in own))
         seeds = [config.seed for config in self._configs]
-        self._log_gaps = log_gaps([policy.held_out for policy in self.policies], layers, train, seeds, self._sums)
+        parts = [policy.held_out for policy in self.policies]
+        shrunk = [policy.shrinks_gaps for policy in self.policies]
+        self._log_gaps = log_gaps(parts, layers, train, seeds, self._sums, shrunk)
 
     def told(self, index: int, model: HierarchicalVAE, metrics: Mapping[str, float]) -> dict[str, float]:
         further = self.policies[index].learn_gaps(self._log_gaps[index], metrics)
@@ -204,9 +213,9 @@ class StackedControlledBeta(StackedBeta):
         for own, name in zip(self._states, _STATE, strict=True):
             own[index].copy_(getattr(state, name))
 
-    def _parted(self, *inputs: Tensor) -> tuple[Tensor, ControllerPlan, ControllerState]:
-        warmth, *rest = inputs
-        return warmth, ControllerPlan(self._ends, *rest[: len(_PLAN)]), ControllerState(*rest[len(_PLAN) :])
+    def _parted(self, *inputs: Tensor) -> tuple[Tensor, Tensor, ControllerPlan, ControllerState]:
+        share, warmth, *rest = inputs
+        return share, warmth, ControllerPlan(self._ends, *rest[: len(_PLAN)]), ControllerState(*rest[len(_PLAN) :])
 
     def _strength_and_gain(self, index: int, step: int, whole: int) -> tuple[float, float]:
         config = self._configs[index]

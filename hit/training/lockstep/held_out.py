@@ -15,7 +15,12 @@ from hit.training.lockstep.stacked_layers import StackedLayers
 
 @torch.no_grad()
 def log_gaps(
-    parts: Sequence[HeldOut], layers: StackedLayers, train: Split, seeds: Sequence[int], sums: Tensor
+    parts: Sequence[HeldOut],
+    layers: StackedLayers,
+    train: Split,
+    seeds: Sequence[int],
+    sums: Tensor,
+    shrunk: Sequence[bool],
 ) -> Tensor:
     """log(R_unseen / R_seen) of K sums of R_1 … R_L of M models, M × K, float64 (`HeldOut.log_gap`).
 
@@ -25,6 +30,7 @@ def log_gaps(
         train: the whole training set.
         seeds: of each model's noise.
         sums: which rates are in which sum, M × K × L, float64.
+        shrunk: of each model, whether chance is taken off gaps above zero, too (`likely_log_gap`).
     """
     if not len(parts[0].unseen):
         return torch.zeros(sums.shape[:2], dtype=torch.float64, device=train.device)
@@ -32,7 +38,8 @@ def log_gaps(
         _rates(torch.stack([getattr(part, which) for part in parts]), layers, train, seeds) @ sums.mT
         for which in ("unseen", "seen")
     ]
-    return torch.stack([likely_log_gap(unseen, seen) for unseen, seen in zip(*samples, strict=True)])
+    gaps = [likely_log_gap(unseen, seen, shrunk=both) for unseen, seen, both in zip(*samples, shrunk, strict=True)]
+    return torch.stack(gaps)
 
 
 def _rates(places: Tensor, layers: StackedLayers, train: Split, seeds: Sequence[int]) -> Tensor:

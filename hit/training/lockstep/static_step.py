@@ -228,7 +228,7 @@ class StaticStep:
         batches = Batches(
             x.view(len(chosen), size, *x.shape[1:]),
             tuple(one[:, :size] for one in self._noise),
-            self._policy.inputs(),
+            self._policy.inputs(numbers[:, 2:]),
             self._policy.losses,
             self._configs[0].precision,
             self._temperature,

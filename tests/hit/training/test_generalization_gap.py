@@ -29,6 +29,14 @@ def test_of_a_gap_below_zero_chance_is_taken_off() -> None:
     assert after < before / 2
 
 
+def test_of_many_layers_chance_is_taken_off_above_zero_too() -> None:
+    apart = rates(1000, 10.2, 0), rates(5000, 10.0, 1)
+    plain, likely = (likely_log_gap(*apart, shrunk=shrunk).item() for shrunk in (False, True))
+    assert plain > 0
+    assert 0 <= likely < plain
+    assert likely_log_gap(rates(1000, 12.0, 0), rates(5000, 10.0, 1), shrunk=True).item() > 0.15
+
+
 def test_the_sign_of_a_gap_stays() -> None:
     assert likely_log_gap(rates(1000, 9.0, 0), rates(5000, 10.0, 1)).item() < -0.05
 

@@ -36,16 +36,20 @@ def test_the_curves_are_torchs(schedule: str, steps: int) -> None:
 
 def test_constant_is_constant_and_one_step_is_possible() -> None:
     assert [step_size("constant", 0.1, step, 10) for step in (0, 5, 9)] == [0.1] * 3
-    assert all(0 < step_size(schedule, 0.1, 0, 1) <= 0.1 for schedule in ("constant", "one_cycle", "cosine"))
+    assert all(
+        0 < step_size(schedule, 0.1, 0, 1) <= 0.1 for schedule in ("constant", "one_cycle", "cosine", "cooldown")
+    )
 
 
 def test_identity_is_that_of_before_at_constant() -> None:
     assert TrainConfig(schedule="constant").identity("d") == "160b1646906c0dae"
-    assert len({TrainConfig(schedule=name).identity("d") for name in ("constant", "one_cycle", "cosine")}) == 3
+    assert (
+        len({TrainConfig(schedule=name).identity("d") for name in ("constant", "one_cycle", "cosine", "cooldown")}) == 4
+    )
 
 
 @pytest.mark.parametrize("model", ["ghvae", "lvae", "vae"])
-@pytest.mark.parametrize("schedule", ["one_cycle", "cosine"])
+@pytest.mark.parametrize("schedule", ["one_cycle", "cosine", "cooldown"])
 def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path: Path, schedule: str, model: str) -> None:
     whole = data.load("digits")
     few = Dataset("few", Split(whole.train.images[:100], whole.train.labels[:100]), whole.test, whole.classes)

@@ -167,6 +167,8 @@ def test_the_loss_holds_exact_rates_at_their_targets() -> None:
     assert held.tolist() == pytest.approx([0, 0, math.log(0.5), math.log(0.5)])
     held = pressures(plan, initial_state(plan), torch.tensor([0.0, 0.0, 1e9, 0.0]))
     assert held.tolist() == pytest.approx([-1, 0, 1, 1]), "bounded, and nothing below an upper bound"
+    late = pressures(plan, initial_state(plan), torch.tensor([0.0, 0.0, 1e9, 0.0]), share=1.0)
+    assert late.tolist() == pytest.approx([-12, 0, 12, 12])
 
 
 def test_what_was_out_of_reach_for_long_is_let_go_at_once() -> None:
@@ -360,8 +362,30 @@ def test_a_resumed_run_with_targets_equals_an_uninterrupted_one(
     digits: Dataset, tmp_path: Path, flat: dict[str, object], stop_after: int
 ) -> None:
     """4 steps an epoch, the last one short."""
-    few = Dataset("few", Split(digits.train.images[:200], digits.train.labels[:200]), digits.test, digits.classes)
-    asked = config(**{"epochs": 4, "learning_rate": 3e-3, **flat})
+    assert_resumes(digits, tmp_path, config(**{"epochs": 4, "learning_rate": 3e-3, **flat}), 200, stop_after)
+
+
+@pytest.mark.parametrize(
+    "flat",
+    [
+        {"z_dims": "2,3,4,5", "target_rate_1": 6, "target_rate_2": 4, "target_rate_3-5": 4},
+        {"model": "deep", "model.latents": "1x1x2,2x2x2,4x4x1", "target_rate_1": 6, "max_rate_2-3": 0.5},
+    ],
+    ids=["dense", "maps"],
+)
+def test_so_does_one_of_many_layers_with_groups_and_images_held_out(
+    digits: Dataset, tmp_path: Path, flat: dict[str, object]
+) -> None:
+    """8 steps an epoch; the step size and what the loss presses with depend on the step."""
+    asked = config(epochs=3, learning_rate=3e-3, schedule="cooldown", **{"channels": 2, **flat})
+    controller = assert_resumes(digits, tmp_path, asked, 520, stop_after=13)
+    assert controller.state.gaps.any()
+
+
+def assert_resumes(digits: Dataset, tmp_path: Path, asked: TrainConfig, images: int, stop_after: int) -> RateController:
+    """A training of the first images that is stopped goes on to the same end to the last bit; its controller."""
+    part = Split(digits.train.images[:images], digits.train.labels[:images])
+    few = Dataset("few", part, digits.test, digits.classes)
     whole, fitted, epochs = train(few, asked)
     path = tmp_path / "checkpoint.safetensors"
     with pytest.raises(Interrupted):
@@ -374,6 +398,8 @@ def test_a_resumed_run_with_targets_equals_an_uninterrupted_one(
     for one, other in zip(epochs[-len(rest) :], rest, strict=True):
         assert one.metrics | {"train/seconds": 0} == other.metrics | {"train/seconds": 0}
     assert train(few, asked, path)[1].betas == fitted.betas, "what is evaluated after a kill is the same, too"
+    assert again.controller is not None
+    return again.controller
 
 
 def test_the_betas_of_a_ladder_move_once_it_is_warm(digits: Dataset) -> None:

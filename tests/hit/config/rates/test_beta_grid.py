@@ -4,7 +4,8 @@ from itertools import pairwise
 
 import pytest
 
-from hit.config.rates.beta_grid import BetaGrid, subdivision_levels
+from hit.config.rates.beta_grid import BetaGrid, axis_layer, grid_axes, subdivision_levels
+from hit.config.rates.layer_groups import LayerGroup
 from hit.errors import ConfigError
 
 
@@ -30,6 +31,28 @@ def test_an_axis_of_a_layer_that_is_not_there() -> None:
         BetaGrid.parse({3: "1,2"}, 2, (1.0, 1.0))
     with pytest.raises(ConfigError, match="grid_2 needs a model of 2 layers or more, but L = 1"):
         BetaGrid.parse({2: "1,2"}, 1, (1.0,))
+
+
+def test_one_axis_gives_beta_of_several_layers() -> None:
+    grid = BetaGrid.parse({1: "5", LayerGroup(2, 4): "0.1:10:3", 5: "1,2"}, 6, (1.0,) * 6)
+    cells = list(grid)
+    assert grid.size == len(set(cells)) == 6
+    assert all(cell[1] == cell[2] == cell[3] for cell in cells)
+    assert {cell[0] for cell in cells} == {5.0}
+    assert sorted(cells) == list(grid.product())
+    assert list(BetaGrid.parse({}, 2, (0.5, 2.0))) == [(0.5, 2.0)]
+
+
+def test_a_layer_has_one_axis_at_most() -> None:
+    assert grid_axes({"grid_2-3": "1,2"}, [1, 2, 3]) == {"grid_1": "0.1:10:4", "grid_2": "", "grid_2-3": "1,2"}
+    with pytest.raises(ConfigError, match="grid_2-3 must share no layer with grid_2, got '1,2'"):
+        BetaGrid.parse({2: "1,2", LayerGroup(2, 3): "1,2"}, 3, (1.0,) * 3)
+    with pytest.raises(ConfigError, match="grid_2-3 needs a model of 3 layers or more, but L = 2"):
+        BetaGrid.parse({LayerGroup(2, 3): "1,2"}, 2, (1.0,) * 2)
+    with pytest.raises(ConfigError, match="grid_3-2 must name layers from a lower one to a higher one"):
+        axis_layer("grid_3-2")
+    with pytest.raises(ConfigError, match="unknown parameter 'grid_0'; known: grid_1, grid_2, one a layer"):
+        axis_layer("grid_0")
 
 
 def test_every_cell_once() -> None:
