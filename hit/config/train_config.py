@@ -113,8 +113,8 @@ class TrainConfig:
     schedule: Annotated[
         Literal["constant", "one_cycle", "cosine", "cooldown"],
         Field(
-            description="of the step size: constant, one_cycle (rises, then falls to 0), cosine (falls to 0) or cooldown "
-            "(constant, then falls to 0 in the second half)"
+            description="of the step size: constant, one_cycle (rises, then falls to 0), cosine (falls to 0) or "
+            "cooldown (constant, then falls to 0 in the second half)"
         ),
     ] = "constant"
     precision: field_types.Precision = "float32"
