@@ -6,6 +6,7 @@ import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,8 +21,6 @@ from hit.training.loop import mixed_precision
 _LAYERS = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
 #: Models whose rates are computed at once: their images are more than those of a step.
 _AT_ONCE = 64
-#: What a model minimises of every image of a batch: of its pass, and of what its β policy has for it.
-Losses = Callable[..., Tensor]
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,8 @@ class Batches:
         x: prepared images, M × batch × example.
         noise: of every layer, M × batch × latent shape.
         inputs: what `losses` takes of every model beside its pass, M × anything.
-        losses: what a model minimises of every image, (batch,).
+        arguments: what a model is called with, of its images, its noise and its rows of `inputs`.
+        losses: what a model minimises of every image, (batch,), of its pass and its rows of `inputs`.
         precision: of the layers (`TrainConfig.precision`).
         temperature: of a categorical z_L, one number; None: there is none.
     """
@@ -40,7 +40,8 @@ class Batches:
     x: Tensor
     noise: tuple[Tensor, ...]
     inputs: tuple[Tensor, ...]
-    losses: Losses
+    arguments: Callable[..., tuple[Any, ...]]
+    losses: Callable[..., Tensor]
     precision: str
     temperature: Tensor | None = None
 
@@ -97,9 +98,11 @@ class OneByOne(StackedLayers):
         gradients, totals = [], []
         for index, model in enumerate(self.models):
             noise = tuple(one[index] for one in batches.noise)
+            inputs = [value[index] for value in batches.inputs]
             with mixed_precision(batches.precision, self.weights.device):
-                outcome = model(batches.x[index], noise, temperature=batches.temperature)
-            losses = batches.losses(outcome, *(value[index] for value in batches.inputs))
+                arguments = batches.arguments(batches.x[index], noise, *inputs)
+                outcome = model(*arguments, temperature=batches.temperature)
+            losses = batches.losses(outcome, *inputs)
             gradients.append(self._gradient(model, losses.mean()))
             totals.append(_totals(losses, outcome))
         return torch.stack(gradients), torch.stack(totals)
@@ -148,7 +151,7 @@ class _Vectorised(StackedLayers):
 
         def one(named: dict[str, Tensor], x: Tensor, noise: tuple[Tensor, ...], *inputs: Tensor) -> tuple[Tensor, ...]:
             outcome: Pass = torch.func.functional_call(
-                self._template, named, (x, noise), {"temperature": batches.temperature}
+                self._template, named, batches.arguments(x, noise, *inputs), {"temperature": batches.temperature}
             )
             losses = batches.losses(outcome, *inputs)
             return losses.mean(), _totals(losses, outcome)

@@ -18,6 +18,7 @@ from hit.errors import CheckpointError, Interrupted
 from hit.models import build_model
 from hit.models.surface_model import condition_on_betas
 from hit.training import fit, model_training
+from hit.training.beta_policies import FixedBeta
 from hit.training.checkpoints import save_state
 from hit.training.lockstep import LockstepTraining, Member
 from hit.training.lockstep.captured import CapturedStep, warmed_up
@@ -171,11 +172,24 @@ def test_fit_has_the_numbers_of_plain_steps(digits: Split, config: TrainConfig, 
 
 
 @pytest.mark.usefixtures("static")
+@pytest.mark.parametrize("config", [CONFIG, replace(CONFIG, model="lvae", epochs=6)])
+def test_a_surface_has_the_numbers_of_plain_steps(digits: Split, config: TrainConfig) -> None:
+    surfaces = [condition_on_betas(build_model(config, digits.shape)) for _ in range(2)]
+    epochs: list[Epoch] = []
+    fit(surfaces[0], digits, config, on_epoch=epochs.append)
+    plain = PlainTraining(surfaces[1], digits, config)
+    for epoch in epochs:
+        metrics = plain.run_epoch(epoch.number - 1, lambda: None, lambda: None)
+        del epoch.metrics["train/seconds"]
+        assert epoch.metrics == pytest.approx(metrics, rel=1e-9, abs=1e-9)
+
+
+@pytest.mark.usefixtures("static")
 def test_what_is_not_captured_says_why(digits: Split, caplog: pytest.LogCaptureFixture) -> None:
-    surface = condition_on_betas(build_model(CONFIG, digits.shape))
+    policy = FixedBeta(CONFIG)
     with caplog.at_level(logging.INFO):
-        assert isinstance(choose_training(surface, digits, CONFIG), PlainTraining)
-    assert "not as a CUDA graph: β are drawn for every image" in caplog.text
+        assert isinstance(choose_training(build_model(CONFIG, digits.shape), digits, CONFIG, policy), PlainTraining)
+    assert "not as a CUDA graph: β are weighed by a policy of the caller's" in caplog.text
 
 
 @pytest.mark.usefixtures("static")
