@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from hit import data
 from hit.config import TrainConfig
@@ -22,6 +23,7 @@ from hit.training.beta_policies import FixedBeta
 from hit.training.checkpoints import save_state
 from hit.training.lockstep import LockstepTraining, Member
 from hit.training.lockstep.captured import CapturedStep, warmed_up
+from hit.training.lockstep.stacked_layers import STRATEGIES
 from hit.training.loop import Epoch
 from hit.training.model_training import PlainTraining, choose_training
 
@@ -142,6 +144,38 @@ def test_warm_up_leaves_all_that_a_step_changes(digits: Split, config: TrainConf
             one.metrics["train/rate"] for one in other.run_epoch(epoch) if one
         ]
     assert all(torch.equal(value, other.state(1)[name]) for name, value in two.state(1).items())
+
+
+class Reads(TorchDispatchMode):
+    """Records operations that a capture refuses: what reads a number back, or brings one from the host."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = func.overloadpacket.__name__
+        if name in ("_local_scalar_dense", "nonzero", "is_nonzero", "equal", "masked_select", "lift_fresh"):
+            self.found.append(name)
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("own", [{"target_rate": 5.0}, {"model": "lvae", "likelihood": "mol", "precision": "bfloat16"}])
+def test_a_step_reads_nothing_back(digits: Split, strategy: str, own: dict[str, Any]) -> None:
+    config = TrainConfig.from_flat(CONFIG.to_flat() | own)
+    members = [Member(config, build_model(config, digits.shape)) for _ in range(2)]
+    block = LockstepTraining(members, digits, strategy=STRATEGIES[strategy])
+    take = block._step._replayed.take
+    reads = Reads()
+
+    def watched(size: int) -> None:
+        with reads:
+            take(size)
+
+    block._step._replayed.take = watched  # type: ignore[method-assign]
+    block.run_epoch(0)
+    assert reads.found == []
 
 
 @pytest.mark.usefixtures("static")
