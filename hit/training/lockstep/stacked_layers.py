@@ -120,6 +120,17 @@ class OneByOne(StackedLayers):
         return self.layout.row(dict(zip(trained, found, strict=True)) | still)
 
 
+class _Cast:
+    """Casts the input of a layer before it is called, where there is a lower precision to cast to."""
+
+    def __init__(self) -> None:
+        self.lower: torch.dtype | None = None
+
+    def __call__(self, layer: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        x, *rest = inputs
+        return (x if self.lower is None else x.to(self.lower), *rest)
+
+
 class _Vectorised(StackedLayers):
     """All models at once, by `torch.func.vmap` over one of them.
 
@@ -131,7 +142,7 @@ class _Vectorised(StackedLayers):
         layers = [name for name, one in self.models[0].named_modules() if isinstance(one, _LAYERS)]
         self._template = self.vectorisable(copy.deepcopy(self.models[0])).train()
         self._of_layers = {name for name in self.layout.shapes if name.rpartition(".")[0] in layers}
-        self._lower: torch.dtype | None = None
+        self._cast = _Cast()
         for name in layers:
             self._template.get_submodule(name).register_forward_pre_hook(self._cast)
         self._trained = {name: one.requires_grad for name, one in self.models[0].named_parameters()}
@@ -143,9 +154,9 @@ class _Vectorised(StackedLayers):
     def gradients(self, batches: Batches) -> tuple[Tensor, Tensor]:
         weights = self.weights.detach().requires_grad_()
         named = self.layout.views(weights)
-        self._lower = None if batches.precision == "float32" else torch.bfloat16
-        if self._lower is not None:
-            lower = self.layout.views(weights.to(self._lower))
+        self._cast.lower = None if batches.precision == "float32" else torch.bfloat16
+        if self._cast.lower is not None:
+            lower = self.layout.views(weights.to(self._cast.lower))
             named |= {name: lower[name] for name in self._of_layers}
         named = {name: value if self._trained[name] else value.detach() for name, value in named.items()}
 
@@ -162,17 +173,13 @@ class _Vectorised(StackedLayers):
 
     @torch.no_grad()
     def rates(self, x: Tensor, noise: tuple[Tensor, ...]) -> Tensor:
-        self._lower = None
+        self._cast.lower = None
 
         def one(named: dict[str, Tensor], x: Tensor, noise: tuple[Tensor, ...]) -> Tensor:
             outcome: Pass = torch.func.functional_call(self._template, named, (x, noise))
             return torch.stack(outcome.rates, 1)
 
         return torch.func.vmap(one, chunk_size=_AT_ONCE)(self.layout.views(self.weights), x, noise)
-
-    def _cast(self, layer: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        x, *rest = inputs
-        return (x if self._lower is None else x.to(self._lower), *rest)
 
 
 class GroupedConvolutions(_Vectorised):

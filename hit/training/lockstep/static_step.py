@@ -77,7 +77,7 @@ class StaticStep:
         ]
         relaxed = gumbel_temperature(configs[0], 0) is not None
         self._temperature = torch.ones((), device=device) if relaxed else None
-        self._replayed = (CapturedStep if captured else ReplayedStep)(self._take, self._changed())
+        self._replayed = (CapturedStep if captured else ReplayedStep)(self._changed())
 
     def run_epoch(
         self,
@@ -103,7 +103,7 @@ class StaticStep:
             check()
             size = self._size(step)
             self._draw(sources, size)
-            self._replayed.take(size)
+            self._replayed.take(self._take, size)
             after_step()
         return self._sums
 
@@ -120,7 +120,7 @@ class StaticStep:
         for step in range(steps + 1):
             self._cursor.zero_()
             self._draw(sources, self._batch_size)
-            self._replayed.take(self._batch_size)
+            self._replayed.take(self._take, self._batch_size)
             if step == 0:
                 _wait(device)
                 started = time.perf_counter()

@@ -1,6 +1,8 @@
 """Steps on tensors that stay: what captures them, what falls back, and that `fit` gets its numbers from them."""
 
+import gc
 import logging
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
@@ -97,9 +99,9 @@ class FakeGraph:
 def test_a_step_is_captured_once_a_size_and_replayed(monkeypatch: pytest.MonkeyPatch) -> None:
     count = torch.zeros(1)
     graphs = FakeGraphs(monkeypatch, [count])
-    step = CapturedStep(count.add_, [count])
+    step = CapturedStep([count])
     for size in (4, 4, 4, 2, 4, 2):
-        step.take(size)
+        step.take(count.add_, size)
     assert graphs.captured == [None, "pool"]
     assert graphs.replays == 6
     assert count == 0
@@ -110,10 +112,10 @@ def test_a_step_that_cannot_be_captured_is_taken_as_it_is(
 ) -> None:
     count = torch.zeros(1)
     graphs = FakeGraphs(monkeypatch, [count], refuses=True)
-    step = CapturedStep(count.add_, [count])
+    step = CapturedStep([count])
     with caplog.at_level(logging.WARNING):
         for size in (4, 4, 2):
-            step.take(size)
+            step.take(count.add_, size)
     assert count == 10
     assert graphs.streams == [graphs.usual]
     assert [record.message for record in caplog.records] == [
@@ -135,9 +137,9 @@ def test_warm_up_leaves_all_that_a_step_changes(digits: Split, config: TrainConf
         for _ in range(2)
     )
     static = two._step
-    static._replayed.take = lambda size: (  # type: ignore[method-assign]
-        warmed_up(static._take, size, static._replayed._state),
-        static._take(size),
+    static._replayed.take = lambda step, size: (  # type: ignore[method-assign]
+        warmed_up(step, size, static._replayed._state),
+        step(size),
     )
     for epoch in range(2):
         assert [one.metrics["train/rate"] for one in two.run_epoch(epoch) if one] == [
@@ -169,13 +171,28 @@ def test_a_step_reads_nothing_back(digits: Split, strategy: str, own: dict[str, 
     take = block._step._replayed.take
     reads = Reads()
 
-    def watched(size: int) -> None:
+    def watched(step: Any, size: int) -> None:
         with reads:
-            take(size)
+            take(step, size)
 
     block._step._replayed.take = watched  # type: ignore[method-assign]
     block.run_epoch(0)
     assert reads.found == []
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_block_that_is_dropped_leaves_its_memory_at_once(digits: Split, strategy: str) -> None:
+    """Nothing refers to itself in it: a graph's memory would wait for a collection."""
+    members = [Member(CONFIG, build_model(CONFIG, digits.shape)) for _ in range(2)]
+    block = LockstepTraining(members, digits, strategy=STRATEGIES[strategy])
+    block.run_epoch(0)
+    parts = [weakref.ref(part) for part in (block._step, block._layers, block._step._replayed)]
+    gc.disable()
+    try:
+        del block
+        assert [part() for part in parts] == [None] * 3
+    finally:
+        gc.enable()
 
 
 @pytest.mark.usefixtures("static")
