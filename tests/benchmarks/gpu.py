@@ -12,7 +12,7 @@ import logging
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -131,40 +131,47 @@ def block_of(config: TrainConfig, members: int, train: Split, strategy: str = "o
     return LockstepTraining([Member(one, copy.deepcopy(model)) for one in own], train, strategy=STRATEGIES[strategy])
 
 
-def differences(task: Task, train: Split) -> dict[str, float]:
-    """By how much numbers differ at most, relative, after two epochs, the last batch of which is short.
+def differences(task: Task, train: Split) -> dict[str, float | str]:
+    """By how much numbers differ at most, relative, after two epochs, the last batch of which is short; or an error.
 
     Captured steps against plain ones, and each way of stacking three models against each model alone, plain.
     """
     few = Split(train.images[: 3 * task.config.batch_size + task.config.batch_size // 2])
-    found = {}
+    found: dict[str, float | str] = {}
     for precision in (torch.float32, torch.float64):
         torch.set_default_dtype(precision)
-        config = replace(task.config, epochs=2)
         kinds = {"captured": ("one_by_one", 1)} | {name: (name, 3) for name in STRATEGIES}
         for kind, (strategy, members) in kinds.items():
-            block = block_of(config, members, few, strategy)
-            told = [block.run_epoch(epoch) for epoch in range(2)][-1]
-            worst = 0.0
-            for index, one in enumerate(told):
-                own = block.members[index].config
-                alone = build_model(config, few.shape).to(few.device).train()
-                plain = PlainTraining(alone, few, own)
-                metrics = [plain.run_epoch(epoch, _nothing, _nothing) for epoch in range(2)][-1]
-                assert one is not None
-                for name in ("train/objective", "train/distortion", "train/rate"):
-                    worst = max(worst, abs(one.metrics[name] / metrics[name] - 1))
-            found[f"{kind}, {str(precision).removeprefix('torch.')}"] = worst
+            name = f"{kind}, {str(precision).removeprefix('torch.')}"
+            try:
+                found[name] = difference(replace(task.config, epochs=2), few, strategy, members)
+            except RuntimeError as error:
+                found[name] = str(error).partition("\n")[0]
     torch.set_default_dtype(torch.float32)
     return found
 
 
+def difference(config: TrainConfig, train: Split, strategy: str, members: int) -> float:
+    """Of one way: the largest of all members and metrics."""
+    block = block_of(config, members, train, strategy)
+    told = [block.run_epoch(epoch) for epoch in range(config.epochs)][-1]
+    worst = 0.0
+    for member, one in zip(block.members, told, strict=True):
+        alone = build_model(config, train.shape).to(train.device).train()
+        plain = PlainTraining(alone, train, member.config)
+        metrics = [plain.run_epoch(epoch, _nothing, _nothing) for epoch in range(config.epochs)][-1]
+        assert one is not None
+        for name in ("train/objective", "train/distortion", "train/rate"):
+            worst = max(worst, abs(one.metrics[name] / metrics[name] - 1))
+    return worst
+
+
 def measure(task: Task, device: torch.device, record: Record, until: float) -> None:
     """All of one data set, the most telling numbers first; nothing is begun so that it would end after `until`."""
-    train = images(task, device, task.config.batch_size * (task.steps + 1))
+    train = images(task, device, task.config.batch_size * max(task.steps + 1, 4))
     start = f"{task.name}: "
     worst = differences(task, train)
-    record.add(f"{task.name}/differences", worst, f"{start}numbers differ by at most " + _listed(worst, ".1e"))
+    record.add(f"{task.name}/differences", worst, f"{start}numbers differ by at most " + _listed(worst))
 
     plain = plain_seconds(task, task.config, train)
     record.add(f"{task.name}/plain", 1 / plain, f"{start}plain, {plain * 1e3:.3f} ms a step, {1 / plain:.0f} steps/s")
@@ -242,8 +249,9 @@ def _nothing() -> None:
     pass
 
 
-def _listed(values: dict[str, object] | dict[str, float], form: str = "") -> str:
-    return ", ".join(f"{name} {value:{form}}" if form else f"{name} {value}" for name, value in values.items())
+def _listed(values: Mapping[str, object]) -> str:
+    told = {name: f"{value:.1e}" if isinstance(value, float) else str(value) for name, value in values.items()}
+    return ", ".join(f"{name} {value}" for name, value in told.items())
 
 
 if __name__ == "__main__":

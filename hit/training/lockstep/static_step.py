@@ -77,7 +77,7 @@ class StaticStep:
         ]
         relaxed = gumbel_temperature(configs[0], 0) is not None
         self._temperature = torch.ones((), device=device) if relaxed else None
-        self._replayed = (CapturedStep if captured else ReplayedStep)(self._take, self._changed())
+        self._replayed = (CapturedStep if captured else ReplayedStep)(self._changed())
 
     def run_epoch(
         self,
@@ -101,9 +101,9 @@ class StaticStep:
         ]
         for step in range(self.steps):
             check()
-            size = min(self._batch_size, self.images - step * self._batch_size)
+            size = self._size(step)
             self._draw(sources, size)
-            self._replayed.take(size)
+            self._replayed.take(self._take, size)
             after_step()
         return self._sums
 
@@ -120,7 +120,7 @@ class StaticStep:
         for step in range(steps + 1):
             self._cursor.zero_()
             self._draw(sources, self._batch_size)
-            self._replayed.take(self._batch_size)
+            self._replayed.take(self._take, self._batch_size)
             if step == 0:
                 _wait(device)
                 started = time.perf_counter()
@@ -177,6 +177,10 @@ class StaticStep:
             self._clip.usual[index] = extra["clip.usual"]
             self._clip.begun[index] = True
 
+    def _size(self, step: int) -> int:
+        """Of the batches of a step of an epoch."""
+        return min(self._batch_size, self.images - step * self._batch_size)
+
     def _changed(self) -> list[Tensor]:
         """All tensors that a step changes."""
         of_clip = [] if self._clip is None else [self._clip.usual, self._clip.begun]
@@ -191,7 +195,7 @@ class StaticStep:
         self._numbers.copy_(self._table(range(epoch * self.steps, (epoch + 1) * self.steps)))
         self._cursor.zero_()
         self._sums.zero_()
-        self._policy.begin_epoch(epoch)
+        self._policy.begin_epoch(epoch, [self._size(step) for step in range(self.steps)])
         if self._temperature is not None:
             self._temperature.fill_(gumbel_temperature(self._configs[0], epoch) or 1.0)
 
@@ -228,7 +232,8 @@ class StaticStep:
         batches = Batches(
             x.view(len(chosen), size, *x.shape[1:]),
             tuple(one[:, :size] for one in self._noise),
-            self._policy.inputs(numbers[:, 2:]),
+            self._policy.inputs(places, numbers[:, 2:]),
+            self._policy.arguments,
             self._policy.losses,
             self._configs[0].precision,
             self._temperature,

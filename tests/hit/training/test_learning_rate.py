@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,6 +15,8 @@ from hit.errors import Interrupted
 from hit.models import build_model
 from hit.training import fit
 from hit.training.learning_rate import apply_schedule, step_size
+
+SCHEDULES: tuple[Any, ...] = ("constant", "one_cycle", "cosine", "cooldown")
 
 
 @pytest.mark.parametrize("steps", [2, 3, 10, 37, 1000])
@@ -36,16 +39,12 @@ def test_the_curves_are_torchs(schedule: str, steps: int) -> None:
 
 def test_constant_is_constant_and_one_step_is_possible() -> None:
     assert [step_size("constant", 0.1, step, 10) for step in (0, 5, 9)] == [0.1] * 3
-    assert all(
-        0 < step_size(schedule, 0.1, 0, 1) <= 0.1 for schedule in ("constant", "one_cycle", "cosine", "cooldown")
-    )
+    assert all(0 < step_size(schedule, 0.1, 0, 1) <= 0.1 for schedule in SCHEDULES)
 
 
 def test_identity_is_that_of_before_at_constant() -> None:
     assert TrainConfig(schedule="constant").identity("d") == "160b1646906c0dae"
-    assert (
-        len({TrainConfig(schedule=name).identity("d") for name in ("constant", "one_cycle", "cosine", "cooldown")}) == 4
-    )
+    assert len({TrainConfig(schedule=name).identity("d") for name in SCHEDULES}) == 4
 
 
 @pytest.mark.parametrize("model", ["ghvae", "lvae", "vae"])
