@@ -23,6 +23,7 @@ from hit.runs.blocks.block_evaluation import measure_all, processes_beside
 from hit.runs.blocks.block_member import BlockMember, MemberRun
 from hit.runs.training_run import TrainingRun, begin_training, load_data
 from hit.training import FitResult, fit
+from hit.training.epoch_estimate import EpochEstimate
 from hit.training.lockstep import BlockChoice, LockstepTraining, choose_block
 from hit.training.loop import Epoch
 
@@ -185,8 +186,9 @@ class _Block:
         for index, run in enumerate(runs):
             if (state := run.state()) is not None and not self._go_on(run, partial(block.load_state, index, state)):
                 block.freeze(index)
+        estimate = EpochEstimate(runs[0].training.model, block.steps, until - runs[0].epochs)
         for epoch in range(runs[0].epochs, until):
-            for index, one in enumerate(block.run_epoch(epoch, self._stop.check)):
+            for index, one in enumerate(block.run_epoch(epoch, self._stop.check, estimate.after_step)):
                 if one is not None and not self._go_on(runs[index], partial(runs[index].told, one)):
                     block.freeze(index)
             self._keep(block, runs, epoch + 1)
