@@ -143,22 +143,19 @@ class _Block:
             epochs = min(run.epochs for run in behind)
             group = [run for run in behind if run.epochs == epochs][:most]
             ahead = [run.epochs for run in behind if run.epochs > epochs]
-            alone = len(behind) == 1 or self._choice is None
-            try:
-                if alone:
-                    self._go_on(group[0], partial(self._train_alone, group[0]))
-                else:
-                    self._train_together(group, min(ahead, default=group[0].member.config.epochs))
-            except (MemoryError, RuntimeError, OutOfMemory) as error:
-                short = error if isinstance(error, OutOfMemory) else as_refusal(error)
-                if not isinstance(short, OutOfMemory):
-                    raise
-                if len(group) == 1:
-                    self._end(group[0], short)
-                    continue
+            if len(behind) == 1:
+                self._go_on(group[0], partial(self._train_alone, group[0]))
+                continue
+            until = min(ahead, default=group[0].member.config.epochs)
+            short = _short_of_memory(partial(self._train_together, group, until))
+            if not short:
+                continue
+            _free_memory()
+            if len(group) == 1:
+                self._end(group[0], OutOfMemory(short))
+            else:
                 most = (len(group) + 1) // 2
                 _LOG.warning(f"{len(group)} models at once do not fit into memory: {most} at once from here on")
-                _free_memory()
 
     def _train_alone(self, run: MemberRun) -> None:
         training, config = run.training, run.as_member().config
@@ -264,6 +261,18 @@ class _Block:
 def _measured(run: MemberRun, layers_by: MeasureLayer) -> None:
     assert run.fitted is not None
     run.training.measure(run.fitted, layers_by)
+
+
+def _short_of_memory(work: Callable[[], None]) -> str:
+    """Do it; '' where memory sufficed, else what is lacking: the error itself would keep what it came from."""
+    try:
+        work()
+    except (MemoryError, RuntimeError, OutOfMemory) as error:
+        short = error if isinstance(error, OutOfMemory) else as_refusal(error)
+        if not isinstance(short, OutOfMemory):
+            raise
+        return str(short)
+    return ""
 
 
 def _own(error: BaseException) -> BaseException:
