@@ -7,6 +7,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -48,9 +49,8 @@ def choose_training(
         policy: says which β weigh the rates; None: `hit.training.beta_policies.choose_policy`.
     """
     if capturable(train.device):
-        why = _why_plain(model, train, policy)
+        why = _why_plain(train, policy)
         if why is None:
-            assert isinstance(model, HierarchicalVAE)
             assert isinstance(train, Split)
             return CapturedTraining(model, train, config)
         _LOG.info(f"steps are taken one kernel at a time, not as a CUDA graph: {why}")
@@ -162,8 +162,9 @@ class CapturedTraining(ModelTraining):
     On the CPU, where nothing is captured, it takes the same steps.
     """
 
-    def __init__(self, model: HierarchicalVAE, train: Split, config: TrainConfig) -> None:
-        self._block = LockstepTraining([Member(config, model)], train)
+    def __init__(self, model: HierarchicalVAE | SurfaceModel, train: Split, config: TrainConfig) -> None:
+        # A surface is trained as a model is, by a β policy of its own; blocks of many are of models.
+        self._block = LockstepTraining([Member(config, cast(HierarchicalVAE, model))], train)
         self.policy = self._block.policy(0)
         self.steps = self._block.steps
 
@@ -181,12 +182,10 @@ class CapturedTraining(ModelTraining):
         save_state(checkpoint, self._block.state(0), epoch=epoch, identity=identity)
 
 
-def _why_plain(model: HierarchicalVAE | SurfaceModel, train: LabelledImages, policy: BetaPolicy | None) -> str | None:
+def _why_plain(train: LabelledImages, policy: BetaPolicy | None) -> str | None:
     """Why steps cannot be captured; None where they may be."""
     if not isinstance(train, Split):
         return "images are streamed"
-    if isinstance(model, SurfaceModel):
-        return "β are drawn for every image"
     return None if policy is None else "β are weighed by a policy of the caller's"
 
 

@@ -1,10 +1,11 @@
 """Which β weigh the rates of many models at once: what `hit.training.beta_policies` is for one."""
 
-__all__ = ["StackedBeta", "StackedControlledBeta", "StackedFixedBeta", "stack_policies"]
+__all__ = ["StackedBeta", "StackedControlledBeta", "StackedFixedBeta", "StackedSampledBeta", "stack_policies"]
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,7 +13,8 @@ from torch import Tensor
 from hit.config import TrainConfig
 from hit.data import Split
 from hit.models import HierarchicalVAE, Pass
-from hit.training.beta_policies import BetaPolicy, ControlledBeta
+from hit.training.beta_policies import BetaPolicy, ControlledBeta, SampledBeta
+from hit.training.beta_sampling import loss_scale, ramp
 from hit.training.controller_plan import ControllerPlan
 from hit.training.learning_rate import step_size
 from hit.training.lockstep.held_out import log_gaps
@@ -49,8 +51,8 @@ class StackedBeta(ABC):
         """All that a step changes."""
         return ()
 
-    def begin_epoch(self, epoch: int) -> None:
-        """An epoch, counted from 0, begins."""
+    def begin_epoch(self, epoch: int, sizes: Sequence[int]) -> None:
+        """An epoch, counted from 0, begins, of batches of these sizes."""
         for policy in self.policies:
             policy.begin_epoch(epoch)
         self._warmth.copy_(
@@ -67,8 +69,23 @@ class StackedBeta(ABC):
         return torch.zeros(len(steps), len(self._configs), 0, dtype=torch.float64)
 
     @abstractmethod
-    def inputs(self) -> tuple[Tensor, ...]:
-        """What `losses` takes of every model, each M × anything."""
+    def inputs(self, places: Tensor, numbers: Tensor) -> tuple[Tensor, ...]:
+        """What `losses` takes of every model, each M × anything.
+
+        Args:
+            places: of the batches' images in the order of the epoch, (batch,).
+            numbers: the step's of `step_numbers`, M × anything.
+        """
+
+    def arguments(self, x: Tensor, noise: tuple[Tensor, ...], *inputs: Tensor) -> tuple[Any, ...]:
+        """What one model is called with.
+
+        Args:
+            x: prepared images of its batch.
+            noise: of every layer.
+            inputs: its rows of `inputs()`.
+        """
+        return x, noise
 
     @abstractmethod
     def losses(self, outcome: Pass, *inputs: Tensor) -> Tensor:
@@ -122,11 +139,11 @@ class StackedFixedBeta(StackedBeta):
         self._asked = torch.tensor([config.betas for config in configs], device=device)
         self._betas = self._asked.clone()
 
-    def begin_epoch(self, epoch: int) -> None:
-        super().begin_epoch(epoch)
+    def begin_epoch(self, epoch: int, sizes: Sequence[int]) -> None:
+        super().begin_epoch(epoch, sizes)
         self._betas.copy_(self._asked * self._warmth.to(self._asked.dtype)[:, None])
 
-    def inputs(self) -> tuple[Tensor, ...]:
+    def inputs(self, places: Tensor, numbers: Tensor) -> tuple[Tensor, ...]:
         return (self._betas,)
 
     def losses(self, outcome: Pass, *inputs: Tensor) -> Tensor:
@@ -164,7 +181,10 @@ class StackedControlledBeta(StackedBeta):
         ]
         return torch.tensor(numbers, dtype=torch.float64)
 
-    def inputs(self) -> tuple[Tensor, ...]:
+    def inputs(self, places: Tensor, numbers: Tensor) -> tuple[Tensor, ...]:
+        return self._known()
+
+    def _known(self) -> tuple[Tensor, ...]:
         return (self._warmth.float(), *self._plans, *self._states)
 
     def losses(self, outcome: Pass, *inputs: Tensor) -> Tensor:
@@ -179,7 +199,7 @@ class StackedControlledBeta(StackedBeta):
             after = next_state(plan, state, rates, numbers[0], weight, numbers[1])
             return tuple(getattr(after, name) for name in _STATE)
 
-        for own, after in zip(self._states, torch.func.vmap(following)(rates, numbers, *self.inputs()), strict=True):
+        for own, after in zip(self._states, torch.func.vmap(following)(rates, numbers, *self._known()), strict=True):
             own.copy_(after)
 
     def end_epoch(self, layers: StackedLayers, train: Split, frozen: Sequence[bool]) -> None:
@@ -215,6 +235,43 @@ class StackedControlledBeta(StackedBeta):
         return strength(step, begun, share, whole, config.learning_rate), integral_gain(step, whole)
 
 
+class StackedSampledBeta(StackedBeta):
+    """β drawn anew for every image of every batch, which each model is told of: surfaces."""
+
+    policies: tuple[SampledBeta, ...]
+
+    def __init__(
+        self, policies: Sequence[SampledBeta], configs: Sequence[TrainConfig], device: torch.device | str
+    ) -> None:
+        super().__init__(policies, configs, device)
+        self._betas = torch.zeros(0, device=device)
+
+    def begin_epoch(self, epoch: int, sizes: Sequence[int]) -> None:
+        super().begin_epoch(epoch, sizes)
+        steps = range(epoch * len(sizes), (epoch + 1) * len(sizes))
+        drawn = torch.stack(
+            [torch.cat([policy.betas(*one) for one in zip(sizes, steps, strict=True)]) for policy in self.policies]
+        )
+        if not len(self._betas):
+            self._betas = torch.empty_like(drawn)
+        self._betas.copy_(drawn)
+
+    def step_numbers(self, steps: range, whole: int) -> Tensor:
+        shares = torch.tensor([ramp(step, whole) for step in steps], dtype=torch.float64)
+        return shares[:, None, None].expand(-1, len(self._configs), 1)
+
+    def inputs(self, places: Tensor, numbers: Tensor) -> tuple[Tensor, ...]:
+        betas = self._betas.index_select(1, places)
+        return betas, (self._warmth * numbers[:, 0]).to(betas.dtype)
+
+    def arguments(self, x: Tensor, noise: tuple[Tensor, ...], *inputs: Tensor) -> tuple[Any, ...]:
+        return x, inputs[0], noise
+
+    def losses(self, outcome: Pass, *inputs: Tensor) -> Tensor:
+        betas, share = inputs
+        return objective(outcome, betas * share) / loss_scale(betas)
+
+
 #: Fields that are tensors.
 _PLAN = [entry.name for entry in fields(ControllerPlan) if entry.name != "ends"]
 _STATE = [entry.name for entry in fields(ControllerState)]
@@ -224,6 +281,10 @@ def stack_policies(
     policies: Sequence[BetaPolicy], configs: Sequence[TrainConfig], device: torch.device | str
 ) -> StackedBeta:
     """The policies of M models, all of one kind, as one."""
+    sampled = [policy for policy in policies if isinstance(policy, SampledBeta)]
+    if sampled:
+        assert len(sampled) == len(policies)
+        return StackedSampledBeta(sampled, configs, device)
     controlled = [policy for policy in policies if isinstance(policy, ControlledBeta)]
     if controlled:
         assert len(controlled) == len(policies)

@@ -20,18 +20,23 @@ SWITCH = "HIT_CUDA_GRAPHS"
 class ReplayedStep:
     """A step of each size of batch, taken as it is.
 
+    The step is no part of it: what takes steps holds this, and a graph's memory is to be free once that is dropped.
+
     Args:
-        step: takes one step on batches of so many images, on tensors that stay where they are.
         state: all tensors that a step changes.
     """
 
-    def __init__(self, step: Callable[[int], None], state: Sequence[Tensor]) -> None:
-        self._step = step
+    def __init__(self, state: Sequence[Tensor]) -> None:
         self._state = tuple(state)
 
-    def take(self, size: int) -> None:
-        """One step on batches of `size` images."""
-        self._step(size)
+    def take(self, step: Callable[[int], None], size: int) -> None:
+        """One step.
+
+        Args:
+            step: takes it on batches of so many images, on tensors that stay where they are; always the same.
+            size: of the batches.
+        """
+        step(size)
 
 
 class CapturedStep(ReplayedStep):
@@ -41,35 +46,35 @@ class CapturedStep(ReplayedStep):
     Where a step cannot be captured a line says why, and all further ones are taken as they are.
     """
 
-    def __init__(self, step: Callable[[int], None], state: Sequence[Tensor]) -> None:
-        super().__init__(step, state)
+    def __init__(self, state: Sequence[Tensor]) -> None:
+        super().__init__(state)
         self._graphs: dict[int, torch.cuda.CUDAGraph] = {}
         self._stream = torch.cuda.Stream(self._state[0].device)
         self._refused = False
 
-    def take(self, size: int) -> None:
+    def take(self, step: Callable[[int], None], size: int) -> None:
         if not self._refused and size not in self._graphs:
-            self._capture(size)
+            self._capture(step, size)
         if self._refused:
-            self._step(size)
+            step(size)
         else:
             self._graphs[size].replay()
 
-    def _capture(self, size: int) -> None:
+    def _capture(self, step: Callable[[int], None], size: int) -> None:
         with torch.cuda.device(self._stream.device):
-            self._capture_here(size)
+            self._capture_here(step, size)
 
-    def _capture_here(self, size: int) -> None:
+    def _capture_here(self, step: Callable[[int], None], size: int) -> None:
         current = torch.cuda.current_stream()
         pool = next(iter(self._graphs.values())).pool() if self._graphs else None
         graph = torch.cuda.CUDAGraph()
         try:
             self._stream.wait_stream(current)
             with torch.cuda.stream(self._stream):
-                warmed_up(self._step, size, self._state)
+                warmed_up(step, size, self._state)
             current.wait_stream(self._stream)
             with torch.cuda.graph(graph, pool=pool, stream=self._stream, capture_error_mode="thread_local"):
-                self._step(size)
+                step(size)
         except torch.cuda.OutOfMemoryError:
             raise
         except RuntimeError as error:

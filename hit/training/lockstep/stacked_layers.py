@@ -6,6 +6,7 @@ import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,8 +21,6 @@ from hit.training.loop import mixed_precision
 _LAYERS = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
 #: Models whose rates are computed at once: their images are more than those of a step.
 _AT_ONCE = 64
-#: What a model minimises of every image of a batch: of its pass, and of what its β policy has for it.
-Losses = Callable[..., Tensor]
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,8 @@ class Batches:
         x: prepared images, M × batch × example.
         noise: of every layer, M × batch × latent shape.
         inputs: what `losses` takes of every model beside its pass, M × anything.
-        losses: what a model minimises of every image, (batch,).
+        arguments: what a model is called with, of its images, its noise and its rows of `inputs`.
+        losses: what a model minimises of every image, (batch,), of its pass and its rows of `inputs`.
         precision: of the layers (`TrainConfig.precision`).
         temperature: of a categorical z_L, one number; None: there is none.
     """
@@ -40,7 +40,8 @@ class Batches:
     x: Tensor
     noise: tuple[Tensor, ...]
     inputs: tuple[Tensor, ...]
-    losses: Losses
+    arguments: Callable[..., tuple[Any, ...]]
+    losses: Callable[..., Tensor]
     precision: str
     temperature: Tensor | None = None
 
@@ -97,9 +98,11 @@ class OneByOne(StackedLayers):
         gradients, totals = [], []
         for index, model in enumerate(self.models):
             noise = tuple(one[index] for one in batches.noise)
+            inputs = [value[index] for value in batches.inputs]
             with mixed_precision(batches.precision, self.weights.device):
-                outcome = model(batches.x[index], noise, temperature=batches.temperature)
-            losses = batches.losses(outcome, *(value[index] for value in batches.inputs))
+                arguments = batches.arguments(batches.x[index], noise, *inputs)
+                outcome = model(*arguments, temperature=batches.temperature)
+            losses = batches.losses(outcome, *inputs)
             gradients.append(self._gradient(model, losses.mean()))
             totals.append(_totals(losses, outcome))
         return torch.stack(gradients), torch.stack(totals)
@@ -117,6 +120,17 @@ class OneByOne(StackedLayers):
         return self.layout.row(dict(zip(trained, found, strict=True)) | still)
 
 
+class _Cast:
+    """Casts the input of a layer before it is called, where there is a lower precision to cast to."""
+
+    def __init__(self) -> None:
+        self.lower: torch.dtype | None = None
+
+    def __call__(self, layer: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        x, *rest = inputs
+        return (x if self.lower is None else x.to(self.lower), *rest)
+
+
 class _Vectorised(StackedLayers):
     """All models at once, by `torch.func.vmap` over one of them.
 
@@ -128,7 +142,7 @@ class _Vectorised(StackedLayers):
         layers = [name for name, one in self.models[0].named_modules() if isinstance(one, _LAYERS)]
         self._template = self.vectorisable(copy.deepcopy(self.models[0])).train()
         self._of_layers = {name for name in self.layout.shapes if name.rpartition(".")[0] in layers}
-        self._lower: torch.dtype | None = None
+        self._cast = _Cast()
         for name in layers:
             self._template.get_submodule(name).register_forward_pre_hook(self._cast)
         self._trained = {name: one.requires_grad for name, one in self.models[0].named_parameters()}
@@ -140,15 +154,15 @@ class _Vectorised(StackedLayers):
     def gradients(self, batches: Batches) -> tuple[Tensor, Tensor]:
         weights = self.weights.detach().requires_grad_()
         named = self.layout.views(weights)
-        self._lower = None if batches.precision == "float32" else torch.bfloat16
-        if self._lower is not None:
-            lower = self.layout.views(weights.to(self._lower))
+        self._cast.lower = None if batches.precision == "float32" else torch.bfloat16
+        if self._cast.lower is not None:
+            lower = self.layout.views(weights.to(self._cast.lower))
             named |= {name: lower[name] for name in self._of_layers}
         named = {name: value if self._trained[name] else value.detach() for name, value in named.items()}
 
         def one(named: dict[str, Tensor], x: Tensor, noise: tuple[Tensor, ...], *inputs: Tensor) -> tuple[Tensor, ...]:
             outcome: Pass = torch.func.functional_call(
-                self._template, named, (x, noise), {"temperature": batches.temperature}
+                self._template, named, batches.arguments(x, noise, *inputs), {"temperature": batches.temperature}
             )
             losses = batches.losses(outcome, *inputs)
             return losses.mean(), _totals(losses, outcome)
@@ -159,17 +173,13 @@ class _Vectorised(StackedLayers):
 
     @torch.no_grad()
     def rates(self, x: Tensor, noise: tuple[Tensor, ...]) -> Tensor:
-        self._lower = None
+        self._cast.lower = None
 
         def one(named: dict[str, Tensor], x: Tensor, noise: tuple[Tensor, ...]) -> Tensor:
             outcome: Pass = torch.func.functional_call(self._template, named, (x, noise))
             return torch.stack(outcome.rates, 1)
 
         return torch.func.vmap(one, chunk_size=_AT_ONCE)(self.layout.views(self.weights), x, noise)
-
-    def _cast(self, layer: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        x, *rest = inputs
-        return (x if self._lower is None else x.to(self._lower), *rest)
 
 
 class GroupedConvolutions(_Vectorised):

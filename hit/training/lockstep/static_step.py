@@ -77,7 +77,7 @@ class StaticStep:
         ]
         relaxed = gumbel_temperature(configs[0], 0) is not None
         self._temperature = torch.ones((), device=device) if relaxed else None
-        self._replayed = (CapturedStep if captured else ReplayedStep)(self._take, self._changed())
+        self._replayed = (CapturedStep if captured else ReplayedStep)(self._changed())
 
     def run_epoch(
         self,
@@ -101,9 +101,9 @@ class StaticStep:
         ]
         for step in range(self.steps):
             check()
-            size = min(self._batch_size, self.images - step * self._batch_size)
+            size = self._size(step)
             self._draw(sources, size)
-            self._replayed.take(size)
+            self._replayed.take(self._take, size)
             after_step()
         return self._sums
 
@@ -120,7 +120,7 @@ class StaticStep:
         for step in range(steps + 1):
             self._cursor.zero_()
             self._draw(sources, self._batch_size)
-            self._replayed.take(self._batch_size)
+            self._replayed.take(self._take, self._batch_size)
             if step == 0:
                 _wait(device)
                 started = time.perf_counter()
@@ -133,18 +133,22 @@ class StaticStep:
 
     def state(self, index: int) -> dict[str, Tensor]:
         """A model's tensors by their names in a checkpoint, on the CPU."""
-        state = {f"model.{name}": value for name, value in self._models[index].state_dict().items()}
-        layout, adam = self._layers.layout, self._adam
-        moments = {"exp_avg": layout.views(adam.first[index]), "exp_avg_sq": layout.views(adam.second[index])}
-        if adam.steps[index] > 0:
-            for place, (name, parameter) in enumerate(self._models[index].named_parameters()):
+        layout, adam, model = self._layers.layout, self._adam, self._models[index]
+        rows = [rows[index].detach().to("cpu", copy=True) for rows in (self._layers.weights, adam.first, adam.second)]
+        weights, first, second = (layout.views(row) for row in rows)
+        state = {f"model.{name}": weights.get(name, value) for name, value in model.state_dict().items()}
+        steps = adam.steps[index].float()
+        if steps > 0:
+            for place, (name, parameter) in enumerate(model.named_parameters()):
                 if parameter.requires_grad:
-                    state[f"optimiser.{place}.step"] = adam.steps[index].float()
-                    state |= {f"optimiser.{place}.{key}": views[name] for key, views in moments.items()}
+                    moments = {"step": steps, "exp_avg": first[name], "exp_avg_sq": second[name]}
+                    state |= {f"optimiser.{place}.{key}": value for key, value in moments.items()}
         state |= {f"extra.{name}": value for name, value in self._policy.policies[index].tensors().items()}
         if self._clip is not None:
             state["extra.clip.usual"] = self._clip.usual[index]
-        return {name: value.detach().to("cpu", copy=True).contiguous() for name, value in state.items()}
+        return {
+            name: value.detach().cpu().clone(memory_format=torch.contiguous_format) for name, value in state.items()
+        }
 
     @torch.no_grad()
     def load_state(self, index: int, state: Mapping[str, Tensor]) -> None:
@@ -173,6 +177,10 @@ class StaticStep:
             self._clip.usual[index] = extra["clip.usual"]
             self._clip.begun[index] = True
 
+    def _size(self, step: int) -> int:
+        """Of the batches of a step of an epoch."""
+        return min(self._batch_size, self.images - step * self._batch_size)
+
     def _changed(self) -> list[Tensor]:
         """All tensors that a step changes."""
         of_clip = [] if self._clip is None else [self._clip.usual, self._clip.begun]
@@ -187,7 +195,7 @@ class StaticStep:
         self._numbers.copy_(self._table(range(epoch * self.steps, (epoch + 1) * self.steps)))
         self._cursor.zero_()
         self._sums.zero_()
-        self._policy.begin_epoch(epoch)
+        self._policy.begin_epoch(epoch, [self._size(step) for step in range(self.steps)])
         if self._temperature is not None:
             self._temperature.fill_(gumbel_temperature(self._configs[0], epoch) or 1.0)
 
@@ -224,7 +232,8 @@ class StaticStep:
         batches = Batches(
             x.view(len(chosen), size, *x.shape[1:]),
             tuple(one[:, :size] for one in self._noise),
-            self._policy.inputs(),
+            self._policy.inputs(places, numbers[:, 2:]),
+            self._policy.arguments,
             self._policy.losses,
             self._configs[0].precision,
             self._temperature,

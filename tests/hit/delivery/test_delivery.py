@@ -299,7 +299,7 @@ def test_the_runs_of_a_process_take_turns_at_the_store(tmp_path: Path, monkeypat
             asking -= 1
 
     monkeypatch.setattr(Delivery, "_try", send)
-    client = MlflowClient(f"sqlite:///{tmp_path}/store.db")
+    client = connect(new_database(tmp_path / "store.db"))
     deliveries = [Delivery(client, str(index), Journal(tmp_path / str(index))) for index in range(12)]
     for delivery in deliveries:
         delivery.start()

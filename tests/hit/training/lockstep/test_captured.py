@@ -1,6 +1,8 @@
 """Steps on tensors that stay: what captures them, what falls back, and that `fit` gets its numbers from them."""
 
+import gc
 import logging
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
@@ -10,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from hit import data
 from hit.config import TrainConfig
@@ -18,9 +21,11 @@ from hit.errors import CheckpointError, Interrupted
 from hit.models import build_model
 from hit.models.surface_model import condition_on_betas
 from hit.training import fit, model_training
+from hit.training.beta_policies import FixedBeta
 from hit.training.checkpoints import save_state
 from hit.training.lockstep import LockstepTraining, Member
 from hit.training.lockstep.captured import CapturedStep, warmed_up
+from hit.training.lockstep.stacked_layers import STRATEGIES
 from hit.training.loop import Epoch
 from hit.training.model_training import PlainTraining, choose_training
 
@@ -94,9 +99,9 @@ class FakeGraph:
 def test_a_step_is_captured_once_a_size_and_replayed(monkeypatch: pytest.MonkeyPatch) -> None:
     count = torch.zeros(1)
     graphs = FakeGraphs(monkeypatch, [count])
-    step = CapturedStep(count.add_, [count])
+    step = CapturedStep([count])
     for size in (4, 4, 4, 2, 4, 2):
-        step.take(size)
+        step.take(count.add_, size)
     assert graphs.captured == [None, "pool"]
     assert graphs.replays == 6
     assert count == 0
@@ -107,10 +112,10 @@ def test_a_step_that_cannot_be_captured_is_taken_as_it_is(
 ) -> None:
     count = torch.zeros(1)
     graphs = FakeGraphs(monkeypatch, [count], refuses=True)
-    step = CapturedStep(count.add_, [count])
+    step = CapturedStep([count])
     with caplog.at_level(logging.WARNING):
         for size in (4, 4, 2):
-            step.take(size)
+            step.take(count.add_, size)
     assert count == 10
     assert graphs.streams == [graphs.usual]
     assert [record.message for record in caplog.records] == [
@@ -132,15 +137,62 @@ def test_warm_up_leaves_all_that_a_step_changes(digits: Split, config: TrainConf
         for _ in range(2)
     )
     static = two._step
-    static._replayed.take = lambda size: (  # type: ignore[method-assign]
-        warmed_up(static._take, size, static._replayed._state),
-        static._take(size),
+    static._replayed.take = lambda step, size: (  # type: ignore[method-assign]
+        warmed_up(step, size, static._replayed._state),
+        step(size),
     )
     for epoch in range(2):
         assert [one.metrics["train/rate"] for one in two.run_epoch(epoch) if one] == [
             one.metrics["train/rate"] for one in other.run_epoch(epoch) if one
         ]
     assert all(torch.equal(value, other.state(1)[name]) for name, value in two.state(1).items())
+
+
+class Reads(TorchDispatchMode):
+    """Records operations that a capture refuses: what reads a number back, or brings one from the host."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = func.overloadpacket.__name__
+        if name in ("_local_scalar_dense", "nonzero", "is_nonzero", "equal", "masked_select", "lift_fresh"):
+            self.found.append(name)
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("own", [{"target_rate": 5.0}, {"model": "lvae", "likelihood": "mol", "precision": "bfloat16"}])
+def test_a_step_reads_nothing_back(digits: Split, strategy: str, own: dict[str, Any]) -> None:
+    config = TrainConfig.from_flat(CONFIG.to_flat() | own)
+    members = [Member(config, build_model(config, digits.shape)) for _ in range(2)]
+    block = LockstepTraining(members, digits, strategy=STRATEGIES[strategy])
+    take = block._step._replayed.take
+    reads = Reads()
+
+    def watched(step: Any, size: int) -> None:
+        with reads:
+            take(step, size)
+
+    block._step._replayed.take = watched  # type: ignore[method-assign]
+    block.run_epoch(0)
+    assert reads.found == []
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_block_that_is_dropped_leaves_its_memory_at_once(digits: Split, strategy: str) -> None:
+    """Nothing refers to itself in it: a graph's memory would wait for a collection."""
+    members = [Member(CONFIG, build_model(CONFIG, digits.shape)) for _ in range(2)]
+    block = LockstepTraining(members, digits, strategy=STRATEGIES[strategy])
+    block.run_epoch(0)
+    parts = [weakref.ref(part) for part in (block._step, block._layers, block._step._replayed)]
+    gc.disable()
+    try:
+        del block
+        assert [part() for part in parts] == [None] * 3
+    finally:
+        gc.enable()
 
 
 @pytest.mark.usefixtures("static")
@@ -171,11 +223,24 @@ def test_fit_has_the_numbers_of_plain_steps(digits: Split, config: TrainConfig, 
 
 
 @pytest.mark.usefixtures("static")
+@pytest.mark.parametrize("config", [CONFIG, replace(CONFIG, model="lvae", epochs=6)])
+def test_a_surface_has_the_numbers_of_plain_steps(digits: Split, config: TrainConfig) -> None:
+    surfaces = [condition_on_betas(build_model(config, digits.shape)) for _ in range(2)]
+    epochs: list[Epoch] = []
+    fit(surfaces[0], digits, config, on_epoch=epochs.append)
+    plain = PlainTraining(surfaces[1], digits, config)
+    for epoch in epochs:
+        metrics = plain.run_epoch(epoch.number - 1, lambda: None, lambda: None)
+        del epoch.metrics["train/seconds"]
+        assert epoch.metrics == pytest.approx(metrics, rel=1e-9, abs=1e-9)
+
+
+@pytest.mark.usefixtures("static")
 def test_what_is_not_captured_says_why(digits: Split, caplog: pytest.LogCaptureFixture) -> None:
-    surface = condition_on_betas(build_model(CONFIG, digits.shape))
+    policy = FixedBeta(CONFIG)
     with caplog.at_level(logging.INFO):
-        assert isinstance(choose_training(surface, digits, CONFIG), PlainTraining)
-    assert "not as a CUDA graph: β are drawn for every image" in caplog.text
+        assert isinstance(choose_training(build_model(CONFIG, digits.shape), digits, CONFIG, policy), PlainTraining)
+    assert "not as a CUDA graph: β are weighed by a policy of the caller's" in caplog.text
 
 
 @pytest.mark.usefixtures("static")
