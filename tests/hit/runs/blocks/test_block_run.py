@@ -29,7 +29,7 @@ from tests.stores import new_database
 pytestmark = pytest.mark.usefixtures("lines")
 
 #: Float32, whose sums are added up in another order.
-NEAR = 2e-3
+NEAR = 1e-4
 BASE = TrainConfig(
     channels=4, z_dims=(4,), metrics="core", batch_size=600, epochs=3, threads=1, learning_rate=3e-3, device="cpu"
 )
