@@ -29,7 +29,7 @@ from hit.processes.stop import SIGNALS, StopRequest, signals_held_back
 #: that has imported it and done nothing else: it is paid once a pool, and not again for a worker in the place of one
 #: that died.
 _PRELOADED = [
-    "hit.runs.training_run",
+    "hit.runs.blocks",
     "hit.runs.pruning",
     "mlflow.store.tracking.sqlalchemy_store",
     "sklearn.datasets",

@@ -23,6 +23,7 @@ from hit.runs.blocks.block_evaluation import measure_all, processes_beside
 from hit.runs.blocks.block_member import BlockMember, MemberRun
 from hit.runs.training_run import TrainingRun, begin_training, load_data
 from hit.training import FitResult, fit
+from hit.training.epoch_estimate import EpochEstimate
 from hit.training.lockstep import BlockChoice, LockstepTraining, choose_block
 from hit.training.loop import Epoch
 
@@ -142,22 +143,19 @@ class _Block:
             epochs = min(run.epochs for run in behind)
             group = [run for run in behind if run.epochs == epochs][:most]
             ahead = [run.epochs for run in behind if run.epochs > epochs]
-            alone = len(behind) == 1 or self._choice is None
-            try:
-                if alone:
-                    self._go_on(group[0], partial(self._train_alone, group[0]))
-                else:
-                    self._train_together(group, min(ahead, default=group[0].member.config.epochs))
-            except (MemoryError, RuntimeError, OutOfMemory) as error:
-                short = error if isinstance(error, OutOfMemory) else as_refusal(error)
-                if not isinstance(short, OutOfMemory):
-                    raise
-                if len(group) == 1:
-                    self._end(group[0], short)
-                    continue
+            if len(behind) == 1:
+                self._go_on(group[0], partial(self._train_alone, group[0]))
+                continue
+            until = min(ahead, default=group[0].member.config.epochs)
+            short = _short_of_memory(partial(self._train_together, group, until))
+            if not short:
+                continue
+            _free_memory()
+            if len(group) == 1:
+                self._end(group[0], OutOfMemory(short))
+            else:
                 most = (len(group) + 1) // 2
                 _LOG.warning(f"{len(group)} models at once do not fit into memory: {most} at once from here on")
-                _free_memory()
 
     def _train_alone(self, run: MemberRun) -> None:
         training, config = run.training, run.as_member().config
@@ -185,8 +183,9 @@ class _Block:
         for index, run in enumerate(runs):
             if (state := run.state()) is not None and not self._go_on(run, partial(block.load_state, index, state)):
                 block.freeze(index)
+        estimate = EpochEstimate(runs[0].training.model, block.steps, until - runs[0].epochs)
         for epoch in range(runs[0].epochs, until):
-            for index, one in enumerate(block.run_epoch(epoch, self._stop.check)):
+            for index, one in enumerate(block.run_epoch(epoch, self._stop.check, estimate.after_step)):
                 if one is not None and not self._go_on(runs[index], partial(runs[index].told, one)):
                     block.freeze(index)
             self._keep(block, runs, epoch + 1)
@@ -262,6 +261,18 @@ class _Block:
 def _measured(run: MemberRun, layers_by: MeasureLayer) -> None:
     assert run.fitted is not None
     run.training.measure(run.fitted, layers_by)
+
+
+def _short_of_memory(work: Callable[[], None]) -> str:
+    """Do it; '' where memory sufficed, else what is lacking: the error itself would keep what it came from."""
+    try:
+        work()
+    except (MemoryError, RuntimeError, OutOfMemory) as error:
+        short = error if isinstance(error, OutOfMemory) else as_refusal(error)
+        if not isinstance(short, OutOfMemory):
+            raise
+        return str(short)
+    return ""
 
 
 def _own(error: BaseException) -> BaseException:

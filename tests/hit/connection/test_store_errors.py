@@ -41,6 +41,7 @@ def refused_by_database(message: str) -> OperationalError:
         (answered(429), StoreAway),
         (refused_by_database("connection to server at 127.0.0.1 failed: Connection refused"), StoreAway),
         (refused_by_database("database is locked"), StoreAway),
+        (MlflowException("QueuePool limit of size 5 reached", error_code=ErrorCode.Value("BAD_REQUEST")), StoreAway),
         (ConnectionResetError("reset"), StoreAway),
         (answered(401), StoreRefused),
         (answered(403), StoreRefused),

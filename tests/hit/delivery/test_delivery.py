@@ -2,6 +2,7 @@
 
 import errno
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -284,3 +285,26 @@ def test_a_stop_ends_the_waiting(bench: Bench) -> None:
     bench.delivery.start()
     lacks = bench.delivery.finish(ENDING, Patience(60, stop))
     assert "delivered by the next command" in lacks
+
+
+def test_the_runs_of_a_process_take_turns_at_the_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asking, most, lock = 0, 0, threading.Lock()
+
+    def send(delivery: Delivery) -> None:
+        nonlocal asking, most
+        with lock:
+            asking += 1
+            most = max(most, asking)
+        time.sleep(0.01)
+        with lock:
+            asking -= 1
+
+    monkeypatch.setattr(Delivery, "_try", send)
+    client = connect(new_database(tmp_path / "store.db"))
+    deliveries = [Delivery(client, str(index), Journal(tmp_path / str(index))) for index in range(12)]
+    for delivery in deliveries:
+        delivery.start()
+    for delivery in deliveries:
+        assert delivery.finish(ENDING, Patience(0)), "the store has got nothing, and that is said"
+    assert not any(delivery.is_alive() for delivery in deliveries)
+    assert 1 <= most <= 4
