@@ -2,4 +2,4 @@
 
 __all__ = ["Transferred", "transfer_runs"]
 
-from hit.transfers.transfer import Transferred, transfer_runs
+from hit.transfers.run_transfer import Transferred, transfer_runs

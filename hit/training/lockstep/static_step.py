@@ -17,9 +17,9 @@ from hit.models import HierarchicalVAE
 from hit.randomness import generator
 from hit.training.learning_rate import momentum, step_size
 from hit.training.lockstep.adam import StackedAdam
-from hit.training.lockstep.beta_policies import StackedBeta
 from hit.training.lockstep.captured import CapturedStep, ReplayedStep
 from hit.training.lockstep.clipping import StackedClip
+from hit.training.lockstep.stacked_betas import StackedBeta
 from hit.training.lockstep.stacked_layers import Batches, StackedLayers
 from hit.training.loop import shuffled
 from hit.training.objective import gumbel_temperature

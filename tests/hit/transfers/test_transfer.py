@@ -18,7 +18,7 @@ from hit.processes.stop import StopRequest
 from hit.schema import Kind, Tag
 from hit.store import Store
 from hit.transfer import main
-from hit.transfers import run_ids, transfer, transfer_runs
+from hit.transfers import run_ids, run_transfer, transfer_runs
 from tests.stores import new_database
 
 pytestmark = pytest.mark.usefixtures("lines")
@@ -105,7 +105,7 @@ def test_a_second_time_nothing_is_done(
 ) -> None:
     moved(laptop.uri, team.uri)
     assert "3 of 4 runs changed" in capsys.readouterr().err
-    monkeypatch.setattr(transfer, "_complete", lambda *_: pytest.fail("it was there"))
+    monkeypatch.setattr(run_transfer, "_complete", lambda *_: pytest.fail("it was there"))
     moved(laptop.uri, team.uri)
     said = capsys.readouterr().err
     assert said.count("it is there already") == 3
@@ -135,7 +135,7 @@ def test_an_interrupted_one_goes_on(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(transfer, at, broken)
+        patch.setattr(run_transfer, at, broken)
         with pytest.raises(KeyboardInterrupt):
             moved(laptop.uri, team.uri)
     assert Store(team.uri).history("hit").empty, "what is not whole is no model"
