@@ -26,7 +26,9 @@ slow: $(VENV)/.dev ## the tests that train for minutes
 ui: $(VENV)/.run ## the MLflow UI on the store, at 127.0.0.1:5000
 	mlflow ui --backend-store-uri $(MLFLOW_TRACKING_URI) --host 127.0.0.1 --port $(PORT)
 
-bench: $(VENV)/.dev ## the benchmarks: they print, and assert nothing about time
+bench: $(VENV)/.dev ## the benchmarks: they print, and assert nothing about time; docs/benchmarks.md is what they recorded
+	python -m tests.benchmarks.record
+	python -m docs.make_benchmarks
 	pytest tests/benchmarks --benchmark-enable --benchmark-only -s
 
 lint: $(VENV)/.dev ## ruff, mypy, and the layers

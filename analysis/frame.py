@@ -78,11 +78,12 @@ def errors(frame: pd.DataFrame, name: str) -> pd.Series:
     They are the metric's own (`hit.schema.error_of`). Runs of versions that logged none have a binomial one of
     accuracies of latents, from the number of images that these rest on.
     """
-    known = values(frame, schema.error_of(name))
-    if _OF_PROBE.match(name):
-        binomial = accuracy_error(values(frame, name).clip(0, 1), images_scored(frame, name))
-        known = known.fillna(pd.Series(binomial, index=frame.index))
-    return known.where(values(frame, name).notna())
+    numbers = values(frame, name)
+    known = values(frame, schema.error_of(name)).where(numbers.notna())
+    if _OF_PROBE.match(name) and (known.isna() & numbers.notna()).any():
+        binomial = accuracy_error(numbers.clip(0, 1), images_scored(frame, name))
+        known = known.fillna(pd.Series(binomial, index=frame.index)).where(numbers.notna())
+    return known
 
 
 def images_scored(frame: pd.DataFrame, name: str) -> pd.Series:

@@ -10,7 +10,7 @@ import pytest
 import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 
-import hit.evaluation
+import hit.evaluation.evaluation
 import hit.evaluation.latents
 import hit.evaluation.samples
 from hit import data
@@ -25,8 +25,8 @@ from hit.training import fit
 
 #: Module, function and what it is for people.
 _PARTS = [
-    (hit.evaluation, "_pass_over_test_set", "pass over the test set"),
-    (hit.evaluation, "principal_components", "principal components"),
+    (hit.evaluation.evaluation, "_pass_over_test_set", "pass over the test set"),
+    (hit.evaluation.evaluation, "principal_components", "principal components"),
     (hit.evaluation.latents, "information_density", "mutual information, Monte Carlo"),
     (hit.evaluation.latents, "mixed_ksg", "mutual information, Mixed-KSG"),
     (hit.evaluation.latents, "accuracies", "probes"),
