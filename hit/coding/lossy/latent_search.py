@@ -1,6 +1,6 @@
 """The encoder's search for the latents on the grid that are worth their bits: rounding means is not the best."""
 
-__all__ = ["LatentSearch"]
+__all__ = ["LatentSearch", "bits_of_steps"]
 
 import math
 
@@ -121,11 +121,11 @@ class _Layer:
         place = (latent - prior.mean) / self._step * self.used
         k = place + (place.round() - place).detach()
         z = prior.mean + k * self._step
-        paid = _bits(k, self._spread * prior.std / self._step) * self.used
+        paid = bits_of_steps(k, self._spread * prior.std / self._step) * self.used
         return z, k.detach().flatten(1)[:, self.used.flatten()].int(), paid.flatten(1).sum(1)
 
 
-def _bits(k: Tensor, std: Tensor) -> Tensor:
+def bits_of_steps(k: Tensor, std: Tensor) -> Tensor:
     """−log2 of the mass of N(0, std²) from |k| − ½ to |k| + ½, taken on the side where the difference survives."""
     size = k.abs()
     upper = ((0.5 - size) / std).clamp(-_FARTHEST, _FARTHEST)
