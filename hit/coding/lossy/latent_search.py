@@ -53,6 +53,8 @@ class LatentSearch:
             numbers = sum(int(layer.used.sum()) for layer in self._layers if layer.used is not None)
             weight = numbers / (2 * math.log(2) * added)
             best = bits + weight * error
+        if not self._iterations:
+            return found
         moved = [torch.zeros_like(mean).requires_grad_(True) for mean in means]
         optimiser = torch.optim.Adam(moved, lr=_RATE)
         for iteration in range(self._iterations):
