@@ -44,14 +44,21 @@ class AnsStack:
         return made
 
     def push(self, symbols: Symbols, models: Models) -> None:
-        """Push n numbers, so that `pop` of the same models gives them in this order."""
+        """Push n numbers, so that `pop` of the same models gives them in this order.
+
+        Raises:
+            ValueError: a number that its distribution does not have.
+        """
         if not len(symbols):
             return
         for part in reversed(list(models.parts())):
             own = symbols if part.places is None else symbols[part.places]
             if part.offsets is not None:
                 own = own - part.offsets
-            self._coder.encode_reverse(np.ascontiguousarray(own), part.family, *_dense(part.parameters))
+            try:
+                self._coder.encode_reverse(np.ascontiguousarray(own), part.family, *_dense(part.parameters))
+            except KeyError:
+                raise ValueError("a number must be one that its distribution has") from None
 
     def pop(self, models: Models) -> Symbols:
         """n numbers, one of each of the models."""
@@ -63,6 +70,18 @@ class AnsStack:
             symbols[slice(None) if part.places is None else part.places] = own
         self._low_water = min(self._low_water, self.depth)
         return symbols
+
+    def mask(self, words: Words) -> None:
+        """Exclusive or of what is below the top word, as far down as `words` go; once more undoes it.
+
+        What was pushed by a model that fits badly is no random bits, and pops of it no draws; masked by random words
+        they are. The top word stays, whose size is that of the stack.
+        """
+        own = self.words()
+        count = min(len(words), len(own) - 1)
+        if count > 0:
+            own[-1 - count : -1] ^= words[len(words) - count :]
+            self._coder = _Coder(own)
 
     @property
     def bits(self) -> float:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from hit.coding.ans_stack import AnsStack, Words
 from hit.coding.bits_back import BitsBack, Costs, Samples
-from hit.errors import DataError
+from hit.errors import DataError, Diverged
 
 MOST_CHAINS = 1024
 _WORD_BYTES, _WORD_BITS = 4, 32
@@ -22,7 +22,7 @@ _WORD_BYTES, _WORD_BITS = 4, 32
 _MOST_SYMBOL_BITS = 24
 #: Words that a chain keeps beside those that it lends, and those that a borrower has more than the first chain took.
 _SPARE = 8
-_HEAD, _SPLIT = struct.Struct("<HH"), struct.Struct("<II")
+_HEAD, _SPLIT = struct.Struct("<HHI"), struct.Struct("<II")
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,8 @@ class LosslessChunks:
 
     A chain has to have bits for the latents of its first image, which others do not need: the first chain begins with
     random ones, and each other on words that were at the bottom of another's stack, as soon as that has enough. So
-    chains double, and a chunk of however many chains pays for the initial bits once.
+    chains double, and a chunk of however many chains pays for the initial bits once. Before each image a chain's bits
+    are masked by random ones, so that latents are draws of their posterior even where the model fits badly.
 
     Args:
         coder: of the images.
@@ -69,6 +70,8 @@ class LosslessChunks:
         self._coder = coder
         self._shape = shape
         self._chains = chains
+        numbers = sum(math.prod(latent) for latent in coder.model.latent_shapes)
+        self._ample = numbers * _MOST_SYMBOL_BITS // _WORD_BITS + _SPARE
 
     def encode(
         self, levels: Tensor, check: Callable[[int], None] = lambda done: None, *, measured: bool = False
@@ -91,6 +94,7 @@ class LosslessChunks:
         done = step = 0
         while done < len(levels):
             part = levels[done : done + len(stacks)]
+            _mask(stacks[: len(part)], step, reserve)
             if measured:
                 cost, sample = self._coder.push_measured(stacks[: len(part)], part)
                 samples.append(sample)
@@ -106,7 +110,7 @@ class LosslessChunks:
                 splits.append(_Split(step, lent))
                 for donor in range(more):
                     stacks.append(_lend(stacks, donor, lent))
-        payload = _packed(splits, [stack.words() for stack in stacks])
+        payload = _packed(reserve, splits, [stack.words() for stack in stacks])
         net = sum(float(part.total.sum()) for part in costs)
         return CodedChunk(payload, costs, samples, 8 * len(payload) - net)
 
@@ -116,15 +120,15 @@ class LosslessChunks:
         Raises:
             DataError: the payload is not what `encode` gave, or networks compute other digits here.
         """
-        splits, words = _unpacked(payload)
+        masked, splits, words = _unpacked(payload)
         batches, chains = self._batches(count, splits)
-        if chains != len(words):
+        if chains != len(words) or masked > self._ample:
             raise _damaged()
         try:
             stacks = [AnsStack(part) for part in words]
-            parts = list(self._popped(stacks, batches, splits, check))
+            parts = list(self._popped(stacks, batches, splits, masked, check))
             rest = stacks[0].beneath()
-        except ValueError:
+        except (ValueError, Diverged):
             raise _damaged() from None
         if not np.array_equal(rest, _random_words(len(rest))):
             raise _damaged()
@@ -150,7 +154,12 @@ class LosslessChunks:
         return min(chains, self._chains - chains)
 
     def _popped(
-        self, stacks: list[AnsStack], batches: list[int], splits: list[_Split], check: Callable[[int], None]
+        self,
+        stacks: list[AnsStack],
+        batches: list[int],
+        splits: list[_Split],
+        masked: int,
+        check: Callable[[int], None],
     ) -> Iterator[Tensor]:
         """The images of every batch, the last first; one stack is left."""
         waiting = list(splits)
@@ -161,27 +170,24 @@ class LosslessChunks:
         for step in range(len(batches), 0, -1):
             if waiting and waiting[-1].step == step:
                 _give_back(stacks, sizes[len(waiting) - 1], waiting.pop().words)
-            yield self._coder.pop(stacks[: batches[step - 1]], self._shape)
+            active = stacks[: batches[step - 1]]
+            yield self._coder.pop(active, self._shape)
+            _mask(active, step - 1, masked)
             done += batches[step - 1]
             check(done)
 
     def _first_need(self, image: Tensor) -> int:
         """Words that an image's latents take where the stack has nothing but random ones."""
-        numbers = sum(math.prod(shape) for shape in self._coder.model.latent_shapes)
-        ample = numbers * _MOST_SYMBOL_BITS // _WORD_BITS + _SPARE
-        stack = AnsStack.above(_random_words(ample))
+        stack = AnsStack.above(_random_words(self._ample))
         self._coder.push([stack], image)
-        return ample - stack.low_water + 1
+        return self._ample - stack.low_water + 1
 
 
 def _lend(stacks: list[AnsStack], donor: int, count: int) -> AnsStack:
-    """A new stack above the lowest words of another, which goes on without them.
-
-    These are what images were coded as, in which a model that fits badly leaves patterns: random bits hide them.
-    """
+    """A new stack above the lowest words of another, which goes on without them."""
     words = stacks[donor].words()
     stacks[donor] = AnsStack(words[count:])
-    return AnsStack.above(words[:count] ^ _random_words(count, len(stacks)))
+    return AnsStack.above(words[:count])
 
 
 def _give_back(stacks: list[AnsStack], before: int, count: int) -> None:
@@ -190,26 +196,33 @@ def _give_back(stacks: list[AnsStack], before: int, count: int) -> None:
         words = borrower.beneath()
         if len(words) != count:
             raise _damaged()
-        words ^= _random_words(count, before + donor)
         stacks[donor] = AnsStack(np.concatenate([words, stacks[donor].words()]))
     del stacks[before:]
 
 
-def _random_words(count: int, chain: int = 0) -> Words:
-    """Random bits that anyone can make again: the first `count` words of a chain's endless run, the first on top."""
-    digest = hashlib.shake_128(f"random bits of chain {chain}".encode()).digest(_WORD_BYTES * count)
+def _mask(stacks: list[AnsStack], step: int, count: int) -> None:
+    """Mask so many words of each stack, or undo it; before the first image there are none but random ones."""
+    for chain, stack in enumerate(stacks) if step else ():
+        stack.mask(_random_words(count, f"{step} {chain}"))
+
+
+def _random_words(count: int, purpose: str = "") -> Words:
+    """Random bits that anyone can make again, the first `count` words of an endless run; the first is the top one."""
+    digest = hashlib.shake_128(f"random bits {purpose}".encode()).digest(_WORD_BYTES * count)
     return np.frombuffer(digest, "<u4").astype(np.uint32)[::-1].copy()
 
 
-def _packed(splits: list[_Split], words: list[Words]) -> bytes:
-    head = _HEAD.pack(len(splits), len(words)) + b"".join(_SPLIT.pack(split.step, split.words) for split in splits)
+def _packed(masked: int, splits: list[_Split], words: list[Words]) -> bytes:
+    head = _HEAD.pack(len(splits), len(words), masked) + b"".join(
+        _SPLIT.pack(split.step, split.words) for split in splits
+    )
     lengths = np.array([len(part) for part in words], "<u4").tobytes()
     return head + lengths + np.concatenate(words).astype("<u4").tobytes()
 
 
-def _unpacked(payload: bytes) -> tuple[list[_Split], list[Words]]:
+def _unpacked(payload: bytes) -> tuple[int, list[_Split], list[Words]]:
     try:
-        count, chains = _HEAD.unpack_from(payload)
+        count, chains, masked = _HEAD.unpack_from(payload)
         splits = [_Split(*_SPLIT.unpack_from(payload, _HEAD.size + number * _SPLIT.size)) for number in range(count)]
         start = _HEAD.size + count * _SPLIT.size
         lengths = np.frombuffer(payload, "<u4", chains, start).astype(np.int64)
@@ -218,7 +231,7 @@ def _unpacked(payload: bytes) -> tuple[list[_Split], list[Words]]:
         raise _damaged() from None
     if lengths.sum() != len(words):
         raise _damaged()
-    return splits, np.split(words, lengths.cumsum()[:-1])
+    return masked, splits, np.split(words, lengths.cumsum()[:-1])
 
 
 def _damaged() -> DataError:

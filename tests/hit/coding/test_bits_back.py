@@ -63,8 +63,7 @@ def test_images_come_back_and_cost_what_densities_say(name: str) -> None:
 
 
 def test_chains_double_as_they_can_lend_and_pay_for_initial_bits_once() -> None:
-    one, levels, coded = _coded("grey mol", chains=1)
-    many, _, beside = _coded("grey mol", chains=4)
+    coded, beside = (_coded("grey mol", chains)[2] for chains in (1, 4))
     assert [len(part.total) for part in coded.costs] == [1] * COUNT
     assert [len(part.total) for part in beside.costs][:4] == [1, 2, 4, 4]
     assert beside.initial_bits - coded.initial_bits < 4 * 64 * 4
