@@ -13,7 +13,7 @@ from hit.coding.bjontegaard import RateDistortionCurve, bd_psnr, bd_rate
 
 @dataclass(frozen=True)
 class CodingTable:
-    """A row for everything that the hull of this setting's codes compares with.
+    """A row for everything that the front of this setting's codes compares with.
 
     Attributes:
         rows: its name, the bits that this setting takes more or less at equal PSNR, and the PSNR at equal bits.

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from hit.coding.bjontegaard import RateDistortionCurve
-from hit.coding.lossy import LossyCodec
+from hit.coding.lossy import LossyCodec, StepTable
 from hit.data import Dataset
 from hit.errors import Diverged
 from hit.evaluation.image_files import lossy_files, png_bits
@@ -52,9 +52,11 @@ def measure_lossy_coding(
     rate, psnr_of_means = _rate_and_psnr(model, x)
     metrics: dict[str, float] = {"test/lossy_images": float(len(images))}
     points = []
+    table: StepTable | None = None
     for step in LOSSY_STEPS:
         check()
-        codec = LossyCodec(model, dataset.image_shape, float(step))
+        codec = LossyCodec(model, dataset.image_shape, float(step), table=table)
+        table = codec.table
         data, costs = codec.encode_with_costs(images, lambda _: check())
         decoded = codec.decode(data, len(images)).to(x.device)
         psnr = squared_error(x, decoded.float() / 255).psnr

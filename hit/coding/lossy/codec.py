@@ -45,6 +45,10 @@ class LossyCodec(ChunkCodec):
         shape: of an image, (C, H, W), or of a vector, (D,).
         step: in posterior widths: 2 is fine, 16 coarse.
         iterations: of the encoder's search; 0 rounds the means, twenty times as fast.
+        table: of the model, where it is known; made here where it is absent.
+
+    Attributes:
+        table: of the model.
 
     Raises:
         ConfigError: a step outside 1/64 to 1024.
@@ -53,16 +57,23 @@ class LossyCodec(ChunkCodec):
     kind = "lossy"
     exact = False
 
-    def __init__(self, model: HierarchicalVAE, shape: tuple[int, ...], step: float, iterations: int = 60) -> None:
+    def __init__(
+        self,
+        model: HierarchicalVAE,
+        shape: tuple[int, ...],
+        step: float,
+        iterations: int = 60,
+        table: StepTable | None = None,
+    ) -> None:
         if not _LEAST_STEP <= step <= _MOST_STEP:
             raise ConfigError(f"step must be from 1/64 to {_MOST_STEP:g} posterior widths, got {step:g}")
         self.shape = cast(tuple[int, int, int], shape)  # vectors have one number
         self.step = step
         self._coded = reproducible_copy(model)
-        self._table = StepTable.of(self._coded, shape)
+        self.table = StepTable.of(self._coded, shape) if table is None else table
         searched = copy.deepcopy(model).eval().requires_grad_(False)
         self._searched = searched
-        self._search = LatentSearch(searched, self._table, step, iterations)
+        self._search = LatentSearch(searched, self.table, step, iterations)
         self._batch = max(1, min(_BATCH, _BATCH_PIXELS // math.prod(shape)))
 
     @property
@@ -108,17 +119,17 @@ class LossyCodec(ChunkCodec):
                     paid[at, layer] = stack.bits - before
             costs.append(paid)
         words = stack.words().astype("<u4").tobytes()
-        header = self._table.digest + struct.pack(f"<{len(reaches)}H", *reaches)
+        header = self.table.digest + struct.pack(f"<{len(reaches)}H", *reaches)
         return header + words, np.concatenate(costs[::-1]) if costs else np.zeros((0, len(reaches)))
 
     def decode(self, payload: bytes, count: int, check: Check = unchecked) -> Tensor:
         layers = self._coded.layers
-        head = len(self._table.digest) + 2 * layers
+        head = len(self.table.digest) + 2 * layers
         if len(payload) < head or (len(payload) - head) % 4:
             raise DataError(_DAMAGED)
-        if not payload.startswith(self._table.digest):
+        if not payload.startswith(self.table.digest):
             raise DataError("it was written with other steps, of another model or by a machine that computes others")
-        reaches = struct.unpack(f"<{layers}H", payload[len(self._table.digest) : head])
+        reaches = struct.unpack(f"<{layers}H", payload[len(self.table.digest) : head])
         if max(reaches) > _FARTHEST:
             raise DataError(_DAMAGED)
         try:
@@ -135,7 +146,7 @@ class LossyCodec(ChunkCodec):
         sent: dict[int, tuple[Symbols, Models]] = {}
 
         def choose(layer: int, prior: LatentDistribution, _: LatentDistribution | None) -> Tensor:
-            table, k = self._table.layers[layer - 1], ks[layer - 1]
+            table, k = self.table.layers[layer - 1], ks[layer - 1]
             k = k if isinstance(table, CategoryTable) else np.clip(k, -reaches[layer - 1], reaches[layer - 1])
             sent[layer] = k, self._entropy_model(table, prior, reaches[layer - 1])
             return self._latents(table, prior, k)
@@ -150,7 +161,7 @@ class LossyCodec(ChunkCodec):
             batch = min(self._batch, count - first)
 
             def choose(layer: int, prior: LatentDistribution, _: LatentDistribution | None) -> Tensor:
-                table = self._table.layers[layer - 1]
+                table = self.table.layers[layer - 1]
                 models = self._entropy_model(table, prior, reaches[layer - 1])
                 k = np.stack([stack.pop(models.row(at)) for at in range(len(prior.mean))])
                 return self._latents(table, prior, k)

@@ -1,6 +1,6 @@
 """The encoder's search for the latents on the grid that are worth their bits: rounding means is not the best."""
 
-__all__ = ["LatentSearch"]
+__all__ = ["LatentSearch", "bits_of_steps"]
 
 import math
 
@@ -53,6 +53,8 @@ class LatentSearch:
             numbers = sum(int(layer.used.sum()) for layer in self._layers if layer.used is not None)
             weight = numbers / (2 * math.log(2) * added)
             best = bits + weight * error
+        if not self._iterations:
+            return found
         moved = [torch.zeros_like(mean).requires_grad_(True) for mean in means]
         optimiser = torch.optim.Adam(moved, lr=_RATE)
         for iteration in range(self._iterations):
@@ -121,11 +123,11 @@ class _Layer:
         place = (latent - prior.mean) / self._step * self.used
         k = place + (place.round() - place).detach()
         z = prior.mean + k * self._step
-        paid = _bits(k, self._spread * prior.std / self._step) * self.used
+        paid = bits_of_steps(k, self._spread * prior.std / self._step) * self.used
         return z, k.detach().flatten(1)[:, self.used.flatten()].int(), paid.flatten(1).sum(1)
 
 
-def _bits(k: Tensor, std: Tensor) -> Tensor:
+def bits_of_steps(k: Tensor, std: Tensor) -> Tensor:
     """−log2 of the mass of N(0, std²) from |k| − ½ to |k| + ½, taken on the side where the difference survives."""
     size = k.abs()
     upper = ((0.5 - size) / std).clamp(-_FARTHEST, _FARTHEST)
