@@ -2,5 +2,5 @@
 
 __all__ = ["LossyCodec", "StepTable"]
 
-from hit.coding.lossy.codec import LossyCodec
+from hit.coding.lossy.lossy_codec import LossyCodec
 from hit.coding.lossy.step_table import StepTable

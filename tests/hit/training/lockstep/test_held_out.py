@@ -24,7 +24,9 @@ def test_gaps_are_those_that_each_has_alone(strategy: str) -> None:
     assert len(parts[0].unseen) == 60
     sums = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
     layers = STRATEGIES[strategy](models)
-    found = log_gaps(parts, layers, digits, seeds, torch.stack([sums, sums]))
-    for gaps, part, model, seed in zip(found, parts, models, seeds, strict=True):
-        torch.testing.assert_close(gaps, part.log_gap(model, digits, seed, sums), rtol=1e-9, atol=1e-9)
+    shrunk = (False, True)
+    found = log_gaps(parts, layers, digits, seeds, torch.stack([sums, sums]), shrunk)
+    for gaps, part, model, seed, both in zip(found, parts, models, seeds, shrunk, strict=True):
+        alone = part.log_gap(model, digits, seed, sums, shrunk=both)
+        torch.testing.assert_close(gaps, alone, rtol=1e-9, atol=1e-9)
     assert found.abs().max() > 0
