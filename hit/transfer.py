@@ -5,13 +5,15 @@ __all__ = ["TransferOptions", "main", "parser"]
 import contextlib
 import os
 import sys
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from hit.cli import Parser, entry_point
 from hit.config.field_types import Text, Where
+from hit.config.machine_options import MachineOptions, StateDir
 from hit.config.options import build
 from hit.schema import DEFAULT_EXPERIMENT, Kind
 
@@ -33,11 +35,19 @@ class TransferOptions:
     into: Annotated[Text, Field(description="experiment of the target; empty: of the same name")] = ""
     where: Annotated[Where, Field(description="an MLflow filter on the runs; empty: all")] = ""
     dry_run: Annotated[bool, Field(description="only tell what would be done, run by run")] = False
+    state_dir: StateDir = MachineOptions.state_dir
+
+
+class _StoresFirst(Parser):
+    """FROM TO at the beginning stand for two options."""
+
+    def parse(self, argv: Sequence[str]) -> dict[str, dict[str, Any]]:
+        return super().parse(_named(argv))
 
 
 def parser() -> Parser:
     """The options of the command."""
-    options = Parser(
+    options = _StoresFirst(
         "hit.transfer",
         "Bring runs of one store into another; FROM TO are short for --source FROM --target TO. "
         "What is there already is left alone, so that it can be begun again at any time.",
@@ -48,14 +58,14 @@ def parser() -> Parser:
 
 def main(argv: list[str], stop: "StopRequest") -> None:
     """Parse the options, transfer run by run, say what became of each."""
-    options = build(TransferOptions, parser().parse(_named(argv))["transfer"])
+    options = build(TransferOptions, parser().parse(argv)["transfer"])
 
     from hit.config import TrainConfig
     from hit.delivery.local_state import state_folder
     from hit.tracking import RunWriter
 
     project_run = os.environ.get("MLFLOW_RUN_ID")
-    folder = state_folder(TrainConfig())
+    folder = state_folder(TrainConfig(state_dir=options.state_dir))
     own_run = (
         RunWriter.take_over(project_run, kind=Kind.TRANSFER, name="transfer", state_dir=folder, stop=stop)
         if project_run
@@ -111,7 +121,7 @@ def _transfer(options: TransferOptions, stop: "StopRequest") -> None:
         raise StoreError(f"{failed} of {count} runs could not be transferred; the reasons stand above")
 
 
-def _named(argv: list[str]) -> list[str]:
+def _named(argv: Sequence[str]) -> list[str]:
     """The command line with FROM and TO as options.
 
     >>> _named(["a.db", "http://team", "--dry_run", "true"])
@@ -122,7 +132,7 @@ def _named(argv: list[str]) -> list[str]:
         if word.startswith("-"):
             break
         named += [name, word]
-    return named + argv[len(named) // 2 :]
+    return [*named, *argv[len(named) // 2 :]]
 
 
 if __name__ == "__main__":

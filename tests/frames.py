@@ -11,7 +11,7 @@ from PIL import Image
 
 from hit.config import TrainConfig
 from hit.metrics.bounds import accuracy_bound
-from hit.schema import PROBES, SCHEMA_VERSION
+from hit.schema import FILE_QUALITIES, LOSSY_STEPS, PROBES, SCHEMA_VERSION
 
 CLASSES = 10
 ENTROPY = math.log(CLASSES)
@@ -140,3 +140,20 @@ def drawing(run_id: str, artifact: str) -> bytes:
     out = io.BytesIO()
     Image.fromarray(grid.astype(np.uint8).repeat(2, 0).repeat(2, 1)).save(out, "PNG")
     return out.getvalue()
+
+
+def with_coding(frame: pd.DataFrame, share: float = 1.0) -> pd.DataFrame:
+    """The runs with bits that fall with the step, `share` of what they would be."""
+    frame = frame.copy()
+    bits = share * frame["test/rate"] / math.log(2)
+    for step in LOSSY_STEPS:
+        frame[f"test/lossy_bits_step_{step}"] = bits * (2 / step) ** 0.5
+        frame[f"test/lossy_psnr_step_{step}"] = 14 + 4 * np.log10(bits / share) - step / 4
+    for quality in FILE_QUALITIES:
+        for name, times in (("jpeg", 12.0), ("webp", 8.0)):
+            frame[f"test/{name}_bits_quality_{quality}"] = times * (5 + quality)
+            frame[f"test/{name}_psnr_quality_{quality}"] = 15 + 3 * math.log10(1 + quality)
+    frame["test/png_bits"] = 300.0
+    frame["test/lossy_images"] = 100.0
+    frame["test/lossy_excess_bits"] = -10.0
+    return frame

@@ -6,6 +6,7 @@ import ast
 import hashlib
 import inspect
 import sys
+import tokenize
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -74,7 +75,7 @@ def source_of(part: Any, module: str = "") -> Source | None:
         return Source.of_files(Path(file).name if module in ("__main__", "__mp_main__") else module, Path(file))
     try:  # a notebook's cell
         text = inspect.getsource(part)
-    except (OSError, TypeError):
+    except (OSError, TypeError, SyntaxError, tokenize.TokenError):  # none, or one that has changed since
         code = getattr(part, "__code__", None)
         text = f"{getattr(part, '__qualname__', type(part))} {getattr(code, 'co_code', b'')!r}"
     return Source(module or "python", hashlib.sha256(text.encode()).hexdigest()[:16])

@@ -47,12 +47,10 @@ ERROR_BOUND = 1.0
 #: Errors count as at least and at most this many nepers in what moves β for good. A rate that is too low may be that of
 #: a layer that has learned nothing yet, which no β mends at once; one that is too high follows β without delay.
 MOVE_DOWN, MOVE_UP = -0.1, 0.5
-#: What the weight of a rate in the loss differs by from β for a relative error of the batch of one neper; as which
-#: multiple of 1 + β at the end, to which it grows from this share of training on.
+#: What a rate's weight in the loss differs by from β for an error of one neper; as times 1 + β at the end; grown since.
 PRESSURE, PRESSURE_AT_THE_END, PRESSING_FROM = 1.0, 6.0, 0.3
 #: What is left of the average gap between unseen and seen images after one epoch, and what one epoch's is bounded by.
 GAP_MEMORY, GAP_BOUND = 0.5, 0.5
-
 #: Of the state's names in checkpoints. They are read by every later version: neither it nor the fields' names change.
 _PREFIX = "steering."
 
@@ -167,12 +165,10 @@ def relative_errors(plan: ControllerPlan, state: ControllerState, rates: Tensor)
 def pressures(plan: ControllerPlan, state: ControllerState, rates: Tensor, share: float | Tensor = 0.0) -> Tensor:
     """What the weight of each R_l differs by from β_l in the loss of a batch, (L,): p_l times its relative error.
 
-    Near the target the loss has ½ · p_l · target · (R / target − 1)² in addition: it is an augmented
-    Lagrangian (https://doi.org/10.1007/BF00927673), whose multipliers are the β. A layer that holds nothing has a
-    weight below zero from the first step and wakes, whatever the layers beside it do; β itself moves slowly, and in
-    layers above others is too small to hold a rate that swings. p_l is 1 at first and 6 (1 + β_l) at the end, which
-    mends what β has not. At the targets it is nothing, so that β are those of the model without targets. It is of exact
-    targets alone: below an upper bound nothing is asked for.
+    Near the target the loss has ½ · p_l · target · (R / target − 1)² in addition: it is an augmented Lagrangian
+    (https://doi.org/10.1007/BF00927673), whose multipliers are the β. A layer that holds nothing has a weight below
+    zero from the first step and wakes; β itself moves slowly, and in layers above others is too small to hold a rate
+    that swings. p_l is 1 at first and 6 (1 + β_l) at the end. At the targets, and below upper bounds, it is nothing.
 
     Args:
         plan: what is controlled.

@@ -18,7 +18,7 @@ from hit.data import load
 from hit.runs.training_run import train_run
 from tests.browser.chromium import executable
 from tests.commands import ROOT
-from tests.frames import grid_frame, paths, with_samples
+from tests.frames import grid_frame, paths, with_coding, with_samples
 from tests.markdown import PAGES, Block, blocks
 from tests.stores import new_database
 
@@ -79,7 +79,9 @@ def test_every_block_of_python_runs(store: str, tmp_path: Path, monkeypatch: pyt
 
 @pytest.mark.parametrize("call", CALLS)
 def test_every_call_of_the_table_of_figures_draws(call: str) -> None:
-    cells, dedicated = with_samples(grid_frame(4)), with_samples(grid_frame(2, seeds=1, batch_size=64))
+    cells, dedicated = (
+        with_coding(with_samples(one)) for one in (grid_frame(4), grid_frame(2, seeds=1, batch_size=64))
+    )
     frame = pd.concat([cells.assign(amortised="b" * 32), dedicated], ignore_index=True)
     names = {name: getattr(figures, name) for name in figures.__all__} | {"recommend": recommend}
     assert isinstance(eval(call, names | {"frame": frame, "histories": paths}), go.Figure)

@@ -12,30 +12,13 @@ from analysis.rate_distortion import coded_points, file_curves, front
 from analysis.report.coding_table import coding_table
 from analysis.settings import Setting, settings
 from hit.errors import StoreError
-from hit.schema import FILE_QUALITIES, LOSSY_STEPS
-from tests.frames import grid_frame
-
-
-def coded(frame: pd.DataFrame, share: float = 1.0) -> pd.DataFrame:
-    """The runs with bits that fall with the step, `share` of what they would be."""
-    frame = frame.copy()
-    bits = share * frame["test/rate"] / math.log(2)
-    for step in LOSSY_STEPS:
-        frame[f"test/lossy_bits_step_{step}"] = bits * (2 / step) ** 0.5
-        frame[f"test/lossy_psnr_step_{step}"] = 14 + 4 * np.log10(bits / share) - step / 4
-    for quality in FILE_QUALITIES:
-        for name, times in (("jpeg", 12.0), ("webp", 8.0)):
-            frame[f"test/{name}_bits_quality_{quality}"] = times * (5 + quality)
-            frame[f"test/{name}_psnr_quality_{quality}"] = 15 + 3 * math.log10(1 + quality)
-    frame["test/png_bits"] = 300.0
-    frame["test/lossy_images"] = 100.0
-    frame["test/lossy_excess_bits"] = -10.0
-    return frame
+from hit.schema import LOSSY_STEPS
+from tests.frames import grid_frame, with_coding
 
 
 @pytest.fixture(scope="module")
 def frame() -> pd.DataFrame:
-    one = coded(grid_frame(3))
+    one = with_coding(grid_frame(3))
     one.index = pd.RangeIndex(5, 5 + len(one))  # as a part of a larger frame is numbered
     return one
 
@@ -66,7 +49,7 @@ def test_the_hull_lies_above_every_point_and_files_stand_beside(frame: pd.DataFr
 
 
 def test_settings_on_the_same_images_compare_by_bjontegaard_deltas(frame: pd.DataFrame) -> None:
-    lvae = coded(grid_frame(3, model="lvae"), share=1.25)
+    lvae = with_coding(grid_frame(3, model="lvae"), share=1.25)
     others = settings(pd.concat([frame, lvae], ignore_index=True))
     one = next(setting for setting in others if "LVAE" not in setting.title)
     made = coding_table(one, others)

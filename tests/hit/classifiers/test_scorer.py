@@ -284,7 +284,7 @@ class TestStore:
             raise Interrupted(signal.SIGTERM)
 
         with monkeypatch.context() as patch:
-            patch.setattr("hit.runs.measurement._log_pictures", stop)
+            patch.setattr("hit.runs.measurement.log_pictures", stop)
             with pytest.raises(Interrupted):
                 train_run(config, uri=uri)
         (run,) = Store(uri).runs("hit")

@@ -84,11 +84,14 @@ def test_a_sweep_gives_the_id_of_its_run(shell: Shell) -> None:
 
 
 def test_the_whole_story_gives_its_report(shell: Shell) -> None:
-    """It used to say on stdout, too, where the charts are."""
+    """And what it says; it used to say on stdout, too, where the charts are."""
     words = [*ONE_EPOCH, "--grid_1", "1", "--grid_2", "1", "--launcher", "inline", "--experiment", "story"]
     out, err = shell.run("main", *words)
-    assert out == f"report: {shell.folder / 'report.html'}\n"
+    *advice, page = out.splitlines()
+    assert page == f"report: {shell.folder / 'report.html'}"
+    assert any(line.startswith("  reconstruction: target R_1") for line in advice)
     assert "charts" in err
+    assert "charts" not in out
 
 
 def test_evaluating_gives_nothing(shell: Shell) -> None:

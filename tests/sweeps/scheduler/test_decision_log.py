@@ -126,6 +126,6 @@ class TestTold:
         frame = pd.DataFrame(
             {"run_id": ["a", "b", "c"], "status": ["FINISHED", "FINISHED", "KILLED"], "test/psnr": [1.0, 2.0, 3.0]}
         )
-        assert Best.of(frame, "test/psnr") == Best("test/psnr", 2.0, "b")
+        assert Best.of(frame, "test/psnr") == Best("test/psnr", 2.0, "b", "images")
         assert Best.of(frame.assign(**{"test/rate": 1.0}), "test/rate") is None, "no end of a rate is better"
         assert Best.of(frame, "test/elbo") is None
