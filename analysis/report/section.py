@@ -17,6 +17,7 @@ from analysis.report.coding_table import CodingTable, coding_table
 from analysis.report.explorer import Explorer, data, explorer
 from analysis.report.galleries import Gallery, Histories, galleries
 from analysis.report.layer_shares import ShareTable, share_table
+from analysis.report.lossless_table import LosslessTable, lossless_table
 from analysis.report.replication import Replication, replication
 from analysis.report.thumbnails import PICTURES, Reader, chosen, thumbnails
 from analysis.settings import Setting
@@ -41,6 +42,7 @@ class Section:
         notes: sentences on what is missing.
         explorer: rate space, which a reader explores; None where it has too few runs.
         galleries: the other pictures.
+        lossless: bits of every layer without loss beside its rate; None where none was measured.
         coding: what the runs' lossy codes take beside others; None where none was measured.
         bounds: whether the bounds of theory were kept.
         heads: of the table of runs.
@@ -60,6 +62,7 @@ class Section:
     notes: list[str]
     explorer: Explorer | None
     galleries: list[Gallery]
+    lossless: LosslessTable | None
     coding: CodingTable | None
     bounds: Verdict | None
     heads: list[Markup]
@@ -119,6 +122,7 @@ def section(
         notes=notes,
         explorer=shown,
         galleries=drawn,
+        lossless=lossless_table(frame),
         coding=coding_table(setting, others),
         bounds=verdict(frame, base_url),
         heads=tables.run_heads(frame),

@@ -79,6 +79,7 @@ def _speed(run_id: str, root: str, count: int, chains: str) -> None:
     model = load_named(run_id).model.cpu()
     coder = BitsBack(reproducible_copy(model))
     levels = coder.pixels.levels(model.prepare(dataset.test.head(count)))
+    count = len(levels)
     print(f"\n{count} images of {dataset.name}, images a second and core")
     print(f"{'chains':>8}{'encode':>10}{'decode':>10}{'bits an image, initial ones and all':>40}")
     with reproducible():

@@ -155,6 +155,30 @@ class TestAnotherFile:
         with pytest.raises(DataError):
             small.decode(_with_header(data, change))
 
+    @pytest.mark.parametrize("big", [2**31, 2**62, 10**30])
+    def test_with_sizes_that_no_image_has(self, small: Codec, data: bytes, big: int) -> None:
+        """Numbers of any size in the header, and its length: refused before memory is set aside."""
+        for changes in (
+            {"shape": [1, 28, big]},
+            {"settings": {"chains": big, "steps": 64}},
+            {"settings": {"chains": 16, "steps": big}},
+            {"kind": "lossy", "settings": {"step": big}},
+        ):
+            hostile = _with_header(data, lambda header, changes=changes: header.update(changes))  # type: ignore[misc]
+            with pytest.raises(DataError):
+                small.decode(hostile)
+        with pytest.raises(DataError, match="header is damaged"):
+            small.decode(data[: _MAGIC + 2] + struct.pack("<I", min(big, 2**32 - 1)) + data[_MAGIC + _START :])
+
+    def test_of_the_other_endian(self, small: Codec, data: bytes) -> None:
+        swapped = data[:_MAGIC] + struct.pack(">HI", *struct.unpack_from("<HI", data, _MAGIC)) + data[_MAGIC + _START :]
+        with pytest.raises(DataError, match="of format 256"):
+            small.decode(swapped)
+        first = _chunk_start(data)
+        head = struct.pack(">IIII", *struct.unpack_from("<IIII", data, first))
+        with pytest.raises(DataError, match="cannot be as large as it says"):
+            small.decode(data[:first] + head + data[first + _CHUNK :])
+
     def test_that_asks_for_more_memory_than_images_can_take(self, small: Codec, data: bytes) -> None:
         first = _chunk_start(data)
         for count, length in ((2**31, 100), (1, 2**31)):
@@ -192,13 +216,27 @@ def fuzz(made: Codec, data: bytes, images: np.ndarray, tries: int, seed: int) ->
     return refused
 
 
-def test_mutated_files_are_refused(small: Codec, data: bytes, images: np.ndarray) -> None:
+@pytest.fixture(scope="module")
+def lossy(images: np.ndarray) -> tuple[Codec, bytes, np.ndarray]:
+    """A codec with loss, a file of it, and what is read from that."""
+    made = codec(build_model(SMALL, GREY), shape=GREY, step=0.5)
+    data = made.encode(images)
+    return made, data, made.decode(data)
+
+
+def test_mutated_files_are_refused(
+    small: Codec, data: bytes, images: np.ndarray, lossy: tuple[Codec, bytes, np.ndarray]
+) -> None:
     assert fuzz(small, data, images, tries=60, seed=0) >= 55
+    assert fuzz(*lossy, tries=60, seed=0) >= 55
 
 
 @pytest.mark.slow
-def test_many_mutated_files_are_refused(small: Codec, data: bytes, images: np.ndarray) -> None:
+def test_many_mutated_files_are_refused(
+    small: Codec, data: bytes, images: np.ndarray, lossy: tuple[Codec, bytes, np.ndarray]
+) -> None:
     assert fuzz(small, data, images, tries=2000, seed=1) >= 1900
+    assert fuzz(*lossy, tries=2000, seed=1) >= 1900
 
 
 def _chunk_start(data: bytes) -> int:
