@@ -1,4 +1,4 @@
-# make demo | test | ui | bench | lint: each sets up what it needs, once.
+# make demo | test | ui | docs | bench | lint: each sets up what it needs, once.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
 VENV ?= .venv
@@ -8,7 +8,7 @@ PORT ?= 5000
 export MLFLOW_TRACKING_URI
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help demo test slow ui bench lint format clean
+.PHONY: help demo test slow ui docs bench lint format clean
 .DEFAULT_GOAL := help
 
 help: ## what there is
@@ -30,6 +30,10 @@ bench: $(VENV)/.dev ## the benchmarks: they print, and assert nothing about time
 	python -m tests.benchmarks.record
 	python -m docs.make_benchmarks
 	pytest tests/benchmarks --benchmark-enable --benchmark-only -s
+
+docs: $(VENV)/.dev ## the documentation as a site, build/site/index.html, with its tutorial executed (minutes)
+	HIT_DOCS_EXECUTE=1 PLOTLY_RENDERER=notebook python -m sphinx -W --keep-going -q -c docs -b html -d build/doctrees . build/site
+	@echo "open build/site/index.html"
 
 lint: $(VENV)/.dev ## ruff, mypy, and the layers
 	ruff check .

@@ -32,7 +32,7 @@ class LockstepTraining:
     another. Everything is kept on one device, and read once an epoch.
 
     Args:
-        members: with equal `block_key`s; their models are trained in place, and are not to be moved.
+        members: with equal the same `block_key`; their models are trained in place, and are not to be moved.
         train: images in memory, on the device of the models.
         strategy: how stacked layers are computed; None: one after the other.
         captured: whether steps are captured as CUDA graphs; None: where the device is one of CUDA.

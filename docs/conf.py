@@ -1,0 +1,41 @@
+"""The documentation site, which Sphinx makes of the pages as they are: `make docs`.
+
+The source is the whole project, so that a link leads to the same place on the site and in the repository; the pages are
+README, CONTRIBUTING, CHANGELOG and what lies in docs. Notebooks are executed where `HIT_DOCS_EXECUTE` is 1.
+"""
+
+import os
+
+import hit
+
+project = "HIT"
+author = "the HIT contributors"
+release = version = hit.__version__
+
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+root_doc = "docs/index"
+include_patterns = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/**"]
+exclude_patterns = [".*", "build", "mlruns", "tests", "hit", "sweeps", "analysis", "docs/site", "**/.*"]
+
+myst_enable_extensions = ["html_image"]
+myst_heading_anchors = 4
+nb_execution_mode = "force" if os.environ.get("HIT_DOCS_EXECUTE") == "1" else "off"
+nb_execution_excludepatterns = ["docs/walkthrough.ipynb"]  # reads a store that is there
+nb_execution_timeout = 900
+nb_execution_raise_on_error = True
+
+default_role = "code"  # of single backticks in docstrings
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+autodoc_class_signature = "separated"
+python_use_unqualified_type_names = True
+suppress_warnings = ["misc.highlighting_failure"]
+
+html_theme = "furo"
+html_title = f"HIT {release}"
+html_static_path = ["site/static"]
+html_extra_path = ["site/root"]
+html_css_files = ["site.css"]
+html_copy_source = False
+html_show_sourcelink = False
+html_theme_options = {"navigation_with_keys": True}
