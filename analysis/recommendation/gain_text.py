@@ -89,7 +89,10 @@ def _basis(found: Recommendation, gain: Gain) -> str:
         return f"; {found.seeds.told}, so that more seeds of both are needed"
     if gain.betas == gain.equal_betas:
         return ""
-    return "; no two runs at both differ in their seed alone, so that the interval rests on runs at near β"
+    return (
+        "; no two runs at both differ in their seed alone, so that the interval rests on runs at near β, and is too "
+        "high where the luck of a run exceeds the gain"
+    )
 
 
 def _unit(found: Recommendation) -> str:

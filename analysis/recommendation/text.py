@@ -15,6 +15,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from analysis.bounds import chance
 from analysis.frame import data_form, finished, images_scored, rate_name
 from analysis.number_format import margin, number, span
 from analysis.recommendation.applications import Application
@@ -88,6 +89,9 @@ def region_sentences(found: Recommendation) -> list[str]:
             f"This region is open: it is {found.estimate.share:.0%} of what lies between the runs, so that they hardly "
             "say where to look."
         )
+    if _is_made_of_latents(found):
+        what = "balance" if found.application.objectives else "sum"
+        sentences.append(f"Whether it is more than chance is not told: a {what} of metrics has no level of chance.")
     if not found.seeds.differ:
         sentences.append(f"For other seeds this is a guess: {found.seeds.told}.")
     return sentences
@@ -141,6 +145,13 @@ def _target(found: Recommendation) -> str:
     if found.is_constant:
         return f"no region to target {asked}"
     return f"target {', '.join(region_sides(found))} {rate_unit(found)} {asked}; {_held(found)}"
+
+
+def _is_made_of_latents(found: Recommendation) -> bool:
+    """Whether metrics that have a level of chance alone are weighed or traded off."""
+    asked = found.application
+    names = [*(name for name, _ in asked.weights), *(one.name for one in asked.objectives)]
+    return any(chance(found.ranked, name) is not None for name in names)
 
 
 def _held(found: Recommendation) -> str:

@@ -4,12 +4,17 @@
 and three with equal β so many of the seeds of `tests/data/digits_seeds.csv` instead, drawn at random; it asks for the
 gain of each pair. It prints the share of intervals of 90 % that hold the difference between the means of the seeds that
 were not drawn, their width, and how far off the estimate is; with one seed, that of the surface, there is no interval.
+
+`alone` is the share as it is, `held` that of intervals with the error of the mean of the others in them, too: this mean
+is of n' seeds, an interval's of n, so that they differ by sqrt(1 + n / n') times what the interval is made for. With
+5 and 5 seeds, intervals that hold the gain in 90 % of cases hold that mean in 75 %.
 """
 
 __all__ = ["main"]
 
 import argparse
 import itertools
+import math
 import warnings
 
 import numpy as np
@@ -32,7 +37,7 @@ def replay(asked: Application, replicates: int, draws: int) -> dict[str, float]:
     seeds["test/rate"] = seeds["test/rate_1"] + seeds["test/rate_2"]
     equal = [cell for cell in CELLS if cell[0] == cell[1]]
     free = [cell for cell in CELLS if cell[0] != cell[1]]
-    held, widths, off = [], [], []
+    held, alone, widths, off = [], [], [], []
     for draw in range(draws):
         chosen = surface["run_id"] == ""
         for cell in CELLS:
@@ -48,10 +53,14 @@ def replay(asked: Application, replicates: int, draws: int) -> dict[str, float]:
             measured = score.sign * (_mean(rest[_at(rest, one)], score) - _mean(rest[_at(rest, other)], score))
             off.append(abs(found.value - measured))
             if found.low is not None and found.high is not None:
-                held.append(found.low <= measured <= found.high)
+                others = min(int(_at(rest, cell).sum()) for cell in (one, other))
+                margin = (found.high - found.low) / 2
+                alone.append(off[-1] <= margin)
+                held.append(off[-1] <= margin * math.sqrt(1 + replicates / others))
                 widths.append(found.high - found.low)
     return {
         "held": float(np.mean(held)) if held else np.nan,
+        "alone": float(np.mean(alone)) if alone else np.nan,
         "width": float(np.median(widths)) if widths else np.nan,
         "off": float(np.median(off)),
     }
@@ -73,7 +82,7 @@ def main() -> None:
     parser.add_argument("--seeds", default="1,2,3,5")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
-    print(f"{'':28}{'seeds':>6}{'held':>12}{'width':>12}{'off':>12}")
+    print(f"{'':28}{'seeds':>6}{'held':>12}{'alone':>12}{'width':>12}{'off':>12}")
     for name in APPLICATIONS:
         for count in map(int, options.seeds.split(",")):
             row = replay(application(name), count, options.draws)

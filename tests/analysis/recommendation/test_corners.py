@@ -112,6 +112,14 @@ def test_a_balance_of_three_metrics_tells_no_probability(grid: pd.DataFrame) -> 
     assert found.hedge == "no error known"
 
 
+@pytest.mark.parametrize("target", ["test/psnr:1,{accuracy}:2", "pareto:{accuracy},test/rate=min"])
+def test_a_combination_with_an_accuracy_has_no_level_of_chance(grid: pd.DataFrame, target: str) -> None:
+    accuracy = "test/accuracy_svm_rbf_z2_sampled"
+    said = "of metrics has no level of chance."
+    assert said in told(grid, target.format(accuracy=accuracy))
+    assert said not in told(grid, "test/psnr:1,test/rate:-1")
+
+
 def test_seeds_of_the_best_model_that_break_a_constraint_are_told(make_frame: MakeFrame) -> None:
     frame = make_frame(3, seeds=3)
     found = recommend(frame, "compression")
