@@ -37,7 +37,8 @@ Processor time, one thread, before and after in turn, on a busy machine.
   back it takes 2.7 ns. A step takes 0.94 of the time for binary images, 0.98 for colour (medians of 8 pairs), the
   objectives equal to 3e-8.
 - **Core metrics of a test set**: reconstructions from means are made without their rates and distortion, and the
-  entropy of the test set is computed once a process.
+  entropy of the test set is computed once a process: 0.91 instead of 1.24 s for 10,000 binary images of 28 × 28 and 16
+  channels (softplus is part of it), rates and distortion equal to 1e-9.
 - **A cell of a surface** on the digits, core metrics and its run: 204 instead of 273 to 287 ms (25 cells). Plain
   layers are copied without the heads that they are made of, PNG files are compressed in half of the time and not once
   more for the UI, a run's params, metrics and tags go in one request, and no store is opened for a classifier that no
