@@ -4,10 +4,10 @@ __all__ = ["RateDistortionCurve", "bd_psnr", "bd_rate"]
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import PchipInterpolator
 
 Floats = NDArray[np.float64]
 
@@ -46,7 +46,7 @@ class RateDistortionCurve:
         """
         if len(self.bits) < 2 or not self.psnr[0] <= psnr <= self.psnr[-1]:
             return None
-        return float(np.exp(PchipInterpolator(self.psnr, np.log(self.bits))(psnr)))
+        return float(np.exp(_pchip(self.psnr, np.log(self.bits))(psnr)))
 
 
 def bd_rate(anchor: RateDistortionCurve, other: RateDistortionCurve) -> float | None:
@@ -82,5 +82,11 @@ def _mean_difference(x: Floats, y: Floats, other_x: Floats, other_y: Floats) -> 
     low, high = max(x[0], other_x[0]), min(x[-1], other_x[-1])
     if not low < high:
         return None
-    area, other = (float(PchipInterpolator(*curve).integrate(low, high)) for curve in ((x, y), (other_x, other_y)))
+    area, other = (float(_pchip(*curve).integrate(low, high)) for curve in ((x, y), (other_x, other_y)))
     return float((other - area) / (high - low))
+
+
+def _pchip(x: Floats, y: Floats) -> Any:
+    from scipy.interpolate import PchipInterpolator  # takes a while to import, and most commands need none
+
+    return PchipInterpolator(x, y)

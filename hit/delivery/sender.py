@@ -3,10 +3,11 @@
 __all__ = ["Refused", "batch_of", "send"]
 
 import json
+import shutil
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
@@ -99,17 +100,11 @@ def _log_batch(target: _Target, records: list[Record]) -> None:
     metrics = [Metric(r["key"], r["value"], r["time"], r["step"]) for r in records if r["kind"] == "metric"]
     params = [Param(r["key"], r["value"]) for r in records if r["kind"] == "param"]
     tags = [RunTag(r["key"], r["value"]) for r in records if r["kind"] == "tag"]
-    if metrics:
-        target.ask(item, target.client.log_batch, metrics=metrics)
-    for some_params in _chunks(params):
-        target.ask(item, target.client.log_batch, params=some_params)
-    for some_tags in _chunks(tags):
-        target.ask(item, target.client.log_batch, tags=some_tags)
-
-
-def _chunks(items: list[Any]) -> Iterator[list[Any]]:
-    for start in range(0, len(items), _PARAMS_A_BATCH):
-        yield items[start : start + _PARAMS_A_BATCH]
+    for start in range(0, max(len(params), len(tags), 1), _PARAMS_A_BATCH):
+        some = slice(start, start + _PARAMS_A_BATCH)
+        target.ask(
+            item, target.client.log_batch, metrics=metrics if start == 0 else [], params=params[some], tags=tags[some]
+        )
 
 
 def _one_by_one(tell: Callable[[_Target, Record], None]) -> Callable[[_Target, list[Record]], Refused]:
@@ -183,8 +178,8 @@ def _send_image(target: _Target, record: Record) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         whole, small = Path(scratch, f"{stem}.png"), Path(scratch, f"{stem}+compressed.webp")
         try:
+            shutil.copyfile(path, whole)
             with Image.open(path) as image:
-                image.save(whole)
                 scale = _SMALL_IMAGE / max(image.size)
                 width, height = (max(1, int(side * scale)) for side in image.size)
                 image.resize((width, height)).save(small)

@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hit.distributions.softplus import softplus
+
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
 
@@ -64,7 +66,7 @@ class Bernoulli(Likelihood):
         return (images > 127).to(torch.get_default_dtype()) if self.discrete else super().prepare(images)
 
     def log_prob(self, x: Tensor, output: Tensor) -> Tensor:
-        return (x * output - F.softplus(output)).flatten(1).sum(1)
+        return (x * output - softplus(output)).flatten(1).sum(1)
 
     def mean(self, output: Tensor) -> Tensor:
         return output.sigmoid()

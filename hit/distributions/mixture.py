@@ -5,10 +5,10 @@ __all__ = ["MixtureOfLogistics"]
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from hit.distributions.likelihoods import Likelihood
+from hit.distributions.softplus import softplus
 
 _COMPONENTS = 10
 #: Channels whose couplings stand beside their means, as in PixelCNN++.
@@ -164,8 +164,8 @@ def _log_bin(x: Tensor, centred: Tensor, log_scales: Tensor) -> Tensor:
     inverse = (-log_scales).exp()
     lowest, highest = x < -1 + _HALF, x > 1 - _HALF
     a, b = (centred + _HALF) * inverse, (centred - _HALF) * inverse
-    below_a = F.softplus(-a).masked_fill(highest, 0)
-    above_b = F.softplus(b).masked_fill(lowest, 0)
+    below_a = softplus(-a).masked_fill(highest, 0)
+    above_b = softplus(b).masked_fill(lowest, 0)
     share = (-torch.expm1(-2 * _HALF * inverse)).log().masked_fill(lowest | highest, 0)
     return share - below_a - above_b
 
@@ -173,6 +173,6 @@ def _log_bin(x: Tensor, centred: Tensor, log_scales: Tensor) -> Tensor:
 def _cut_off_mean(m: Tensor, scale: Tensor) -> Tensor:
     """E[clip(X, −1, 1)] of a logistic X: −1 + s (softplus((m + 1)/s) − softplus((m − 1)/s)), within [−1, 1]."""
     width, lower = 2 / scale, (m - 1) / scale
-    narrow = F.softplus((m + 1) / scale) - F.softplus(lower)
+    narrow = softplus((m + 1) / scale) - softplus(lower)
     wide = (lower.sigmoid() * width.clamp(max=1).expm1()).log1p()  # the same where the difference would cancel
     return (scale * torch.where(width < 1, wide, narrow) - 1).clamp(-1, 1)

@@ -26,6 +26,8 @@ _BETWEEN = 0.5
 #: Channels of an image that are drawn, where they are neither grey nor colour.
 _MOST_CHANNELS = 8
 _IN_ONE = (1, 3)
+#: Of PNG files, zlib's: a tenth larger than by default, in half of the time.
+_COMPRESSION, _FILTERED = 4, 1
 #: Test images that are drawn with their reconstructions.
 PICTURED = 30
 #: A traversal: dimensions of a vector or pairs of draws of a map, values of each, and how far a dimension is moved.
@@ -116,7 +118,7 @@ def save_grid(grid: Tensor, path: str | Path, scale: int = 2) -> Path:
     scale = scale if grid.shape[-1] <= _WIDE_PIXELS else 1
     path.parent.mkdir(parents=True, exist_ok=True)
     levels = grid.repeat_interleave(scale, 1).repeat_interleave(scale, 2).mul(255).add(0.5).to("cpu", torch.uint8)
-    Image.fromarray(levels.permute(1, 2, 0).numpy()).save(path)
+    Image.fromarray(levels.permute(1, 2, 0).numpy()).save(path, compress_level=_COMPRESSION, compress_type=_FILTERED)
     return path
 
 

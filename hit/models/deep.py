@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from hit.config import TrainConfig
 from hit.config.latent_maps import DeepOptions, LatentMap
 from hit.distributions import DiagonalGaussian, LatentDistribution, Likelihood
+from hit.distributions.softplus import softplus
 from hit.errors import ConfigError
 from hit.models.hierarchy import HierarchicalVAE, Inference, TopDownState
 from hit.models.networks import conv, upconv
@@ -206,7 +207,7 @@ class _Crop(nn.Module):
 def _gaussian(h: Tensor) -> DiagonalGaussian:
     """Of a head's output: one half is the mean, softplus of the other the standard deviation, 1 where it is 0."""
     mean, scale = h.chunk(2, 1)
-    return DiagonalGaussian(mean, F.softplus(scale + _ONE))
+    return DiagonalGaussian(mean, softplus(scale + _ONE))
 
 
 def _flat(shape: LatentMap) -> bool:

@@ -20,6 +20,8 @@ class GeneralisedInference(Inference):
         top: family of z_L.
     """
 
+    reads_priors = False
+
     def __init__(
         self, geometry: Geometry, dims: Sequence[int], top: type[LatentDistribution] = DiagonalGaussian
     ) -> None:

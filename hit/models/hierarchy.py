@@ -1,10 +1,11 @@
 """What all models share: one pass of images down the hierarchy, and what it costs in every layer."""
 
-__all__ = ["HierarchicalVAE", "Inference", "Pass", "TopDownState"]
+__all__ = ["HierarchicalVAE", "Inference", "MeanPass", "Pass", "TopDownState"]
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -33,8 +34,27 @@ class Pass:
     priors: tuple[LatentDistribution, ...]
 
 
+@dataclass(frozen=True)
+class MeanPass:
+    """A pass by posterior means, without what it costs. Tuples run over the layers: index 0 is z_1.
+
+    Attributes:
+        latents: posterior means, each batch × latent shape.
+        output: what the decoder's last layer gives of them.
+    """
+
+    latents: tuple[Tensor, ...]
+    output: Tensor
+
+
 class Inference(nn.Module, ABC):
-    """q(z_L|x) Π q(z_l|z_{l+1}, x): what the images say of every layer, met by what comes from above."""
+    """q(z_L|x) Π q(z_l|z_{l+1}, x): what the images say of every layer, met by what comes from above.
+
+    Attributes:
+        reads_priors: whether `posterior` looks at its prior.
+    """
+
+    reads_priors: ClassVar[bool] = True
 
     @abstractmethod
     def evidence(self, x: Tensor) -> tuple[Tensor | LatentDistribution, ...]:
@@ -179,6 +199,29 @@ class HierarchicalVAE(nn.Module):
             priors=tuple(reversed(priors)),
         )
 
+    def mean_pass(self, x: Tensor, given: Pass, evidence: Sequence[Tensor | LatentDistribution]) -> MeanPass:
+        """Latents and output of `forward(x, sample=False)`, in less time: neither rates nor distortion are computed.
+
+        Args:
+            x: prepared images.
+            given: another pass of the same images, which has q(z_L|x).
+            evidence: that both share.
+        """
+        if type(self).forward is not HierarchicalVAE.forward:  # of an extension
+            outcome = self(x, sample=False, evidence=evidence)
+            return MeanPass(outcome.latents, outcome.output)
+        above: Tensor | None = None
+        latents: list[Tensor] = []
+        posterior = given.posteriors[-1]
+        for layer in range(self.layers, 0, -1):
+            if above is not None:
+                reads = self.inference.reads_priors
+                prior = _as_precise(self.priors[layer - 1](above), x) if reads else None
+                posterior = _as_precise(self.inference.posterior(layer, evidence[layer - 1], above, prior), x)
+            latents.append(posterior.mean)
+            above = self.below(layer, above, posterior.mean)
+        return MeanPass(tuple(reversed(latents)), self.decoder(above).to(x.dtype))
+
     def generate(self, noise: Sequence[Tensor]) -> Tensor:
         """Mean images E[x|z_1] (batch × C × H × W) of samples drawn from the prior with this noise."""
         return self.descend(lambda layer, prior: prior.sample(noise[layer - 1]), noise[-1].shape[0])
@@ -205,7 +248,7 @@ class HierarchicalVAE(nn.Module):
             above = self.below(layer, above, z)
         return self.likelihood.mean(self.decoder(above))
 
-    def reconstruct(self, outcome: Pass) -> Tensor:
+    def reconstruct(self, outcome: Pass | MeanPass) -> Tensor:
         """Mean images E[x|z_1] of a pass, shaped like x."""
         return self.likelihood.mean(outcome.output)
 

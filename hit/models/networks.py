@@ -29,6 +29,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hit.distributions import Categorical, DiagonalGaussian, LatentDistribution
+from hit.distributions.softplus import softplus
 from hit.models.transposed import TransposedConvolution
 
 #: Channels before the output of a GHVAE's mixture of logistics.
@@ -112,9 +113,7 @@ class Heads(nn.Module):
 
     def forward(self, h: Tensor) -> DiagonalGaussian:
         batch = h.shape[0]
-        return DiagonalGaussian(
-            self.mean(h).view(batch, *self.shape), F.softplus(self.scale(h)).view(batch, *self.shape)
-        )
+        return DiagonalGaussian(self.mean(h).view(batch, *self.shape), softplus(self.scale(h)).view(batch, *self.shape))
 
 
 class SplitHeads(nn.Module):
@@ -132,7 +131,7 @@ class SplitHeads(nn.Module):
 
     def forward(self, h: Tensor) -> DiagonalGaussian:
         mean, scale = self.layer(h).chunk(2, 1)
-        std = F.softplus(scale)
+        std = softplus(scale)
         return DiagonalGaussian(mean, std.sqrt() if self.root else std)
 
 

@@ -135,13 +135,19 @@ def evaluator_fingerprint(
 
 
 @memory_is_told
-def find_scorers(groups: Collection[str], dataset: Dataset, store: Store) -> Scorers:
-    """What these groups need: the newest good classifier of the store, asked for once, and the Inception network."""
+def find_scorers(groups: Collection[str], dataset: Dataset, store: Store | str) -> Scorers:
+    """What these groups need: the newest good classifier of the store, asked for once, and the Inception network.
+
+    Args:
+        groups: names.
+        dataset: that the classifier has to know.
+        store: or its address; it is asked only where a group needs a classifier.
+    """
     classifier = inception = None
     missing = {group: why for group, why in left_out(groups, dataset).items() if group in _NOT_ALWAYS}
     if "generation" in groups and "generation" not in missing:
         try:
-            classifier = find_scorer(store, dataset)
+            classifier = find_scorer(Store(store) if isinstance(store, str) else store, dataset)
         except UserError as error:
             missing["generation"] = str(error)
     if "inception" in groups and "inception" not in missing:
@@ -263,7 +269,7 @@ def measure_run(
         Interrupted, RunDeleted, TakenOver: as `RunWriter.check`.
     """
     groups = parse_groups(config.metrics) | {"core"}
-    scorers = find_scorers(groups, dataset, Store(run.uri))
+    scorers = find_scorers(groups, dataset, run.uri)
     measured = measure(model, dataset, config, betas or config.betas, groups, scorers, run.check, layers_by)
     log_measurement(run, measured, config.epochs, model, dataset)
     run.note = partial(run_note, config, measured.metrics)

@@ -94,6 +94,7 @@ def _check_rates(model: HierarchicalVAE, x: Tensor, label: str) -> None:
 def _check_means(model: HierarchicalVAE, x: Tensor, label: str) -> None:
     with torch.no_grad():
         one, again = model(x, sample=False), model(x, _noise(model, len(x)), sample=False)
+        short = model.mean_pass(x, model(x, _noise(model, len(x))), model.inference.evidence(x))
     for layer, (z, posterior, other) in enumerate(
         zip(one.latents, one.posteriors, again.latents, strict=True), start=1
     ):
@@ -102,6 +103,11 @@ def _check_means(model: HierarchicalVAE, x: Tensor, label: str) -> None:
             label,
             f"take the posterior mean for z_{layer} where nothing is drawn, whatever the noise: draw nothing by itself",
         )
+    must(
+        all(map(torch.allclose, (*short.latents, short.output), (*one.latents, one.output))),
+        label,
+        "give the same means without rates: let `reads_priors` of its inference say whether posteriors look at priors",
+    )
 
 
 def _check_examples(model: HierarchicalVAE, x: Tensor, label: str) -> None:

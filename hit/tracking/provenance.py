@@ -21,6 +21,7 @@ from hit.schema import Tag
 _PACKAGES = ("mlflow", "torch", "torchvision", "scikit-learn", "numpy", "scipy", "pandas", "optuna", "plotly")
 
 
+@cache
 def packages() -> str:
     """Versions of Python and of what decides results, as JSON."""
     versions = {"python": platform.python_version()}

@@ -25,7 +25,7 @@ from scipy.stats import qmc
 
 from analysis.recommendation.objectives import Objective, non_dominated
 from analysis.recommendation.reach import thinned
-from hit.runs.pruning import quiet_optuna
+from hit.runs.optuna_pruners import quiet_optuna
 from sweeps.spec.driver_options import Sampler
 from sweeps.spec.search_space import Dimension
 

@@ -10,7 +10,8 @@ from hit.config import TrainConfig
 from hit.config.early_stopping import EarlyStopping, PrunerRule
 from hit.config.rates.rate_region import RateBound
 from hit.errors import ConfigError, EndedEarly
-from hit.runs.pruning import PrunerStopper, Trace, early_stopper, prunes
+from hit.runs.optuna_pruners import prunes
+from hit.runs.pruning import PrunerStopper, Trace, early_stopper
 from hit.runs.training_run import train_run
 from hit.schema import Tag
 from hit.store import Store

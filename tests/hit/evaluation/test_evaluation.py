@@ -4,12 +4,15 @@ import math
 from typing import Any
 
 import pytest
+import torch
 
 from hit import data
 from hit.config import TrainConfig
-from hit.data import Dataset
+from hit.data import Dataset, Split
+from hit.distributions import Bernoulli
 from hit.errors import ConfigError
 from hit.evaluation import evaluate_model
+from hit.evaluation.image_entropy import ImageEntropy
 from hit.models import HierarchicalVAE, build_model
 from hit.schema import error_of, is_metric
 
@@ -69,3 +72,16 @@ def test_data_on_another_device_are_told(digits: Dataset) -> None:
     elsewhere = build_model(TrainConfig(channels=4), digits.image_shape).to("meta")
     with pytest.raises(ConfigError, match="dataset must be on the model's device, meta, got one on cpu"):
         evaluate_model(elsewhere, digits)
+
+
+def test_the_entropy_of_a_test_set_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    split = Split(torch.zeros(6, 1, 4, 4, dtype=torch.uint8))
+    monkeypatch.setattr("hit.evaluation.image_entropy.entropy", lambda labels: asked.append(len(labels)) or 1.5)
+    x, rounded, grey = torch.rand(6, 1, 4, 4), Bernoulli(), Bernoulli(rounds=False)
+    for likelihood, nats in ((rounded, 1.5), (rounded, 1.5), (grey, None)):
+        told = ImageEntropy(split, likelihood)
+        told.add(x[:4])
+        told.add(x[4:])
+        assert told.nats == nats
+    assert asked == [6]
