@@ -42,7 +42,9 @@ MAPS = {4: "1x1x8,2x2x4,4x4x4,8x8x2", 6: "1x1x8,1x1x8,2x2x4,4x4x4,4x4x4,8x8x2"}
 
 def missed(dataset: Dataset, targets: tuple[int, ...], flat: dict[str, object]) -> tuple[list[float], float]:
     """Relative errors of the test set's rates of a model with these targets, and its distortion."""
-    form = {"model": "deep", "model.latents": MAPS[len(targets)]} if "model" in flat else {"z_dims": Z_DIMS[len(targets)]}
+    form = (
+        {"model": "deep", "model.latents": MAPS[len(targets)]} if "model" in flat else {"z_dims": Z_DIMS[len(targets)]}
+    )
     asked = {f"target_rate_{layer}": nats for layer, nats in enumerate(targets, start=1)}
     config = TrainConfig.from_flat(flat | form | asked)
     found, _ = train(dataset, config)

@@ -32,7 +32,11 @@ _KINDS = {
     "categories": {"posterior": "gumbel_softmax", "z_dims": "4,3"},
     "mixture": {"model": "lvae", "likelihood": "mol", "epochs": 1},
     "three layers": {"z_dims": "3,3", "epochs": 3},
-    "deep": {"model": "deep", "likelihood": "bernoulli", "model.latents": "1x1x2,4x4x1"},
+    "deep": {
+        "model": "deep",
+        "likelihood": "bernoulli",
+        "model.latents": "1x1x2,4x4x1",
+    },  # of two epochs the first warms up
 }
 
 
