@@ -28,7 +28,6 @@ __all__ = [
     "Sigma",
     "Text",
     "Threads",
-    "Warmup",
     "Where",
     "Workers",
     "clauses",
@@ -92,13 +91,6 @@ LearningRate = Annotated[float, Field(gt=0, le=1e12)]
 Precision = Annotated[
     Literal["float32", "bfloat16"],
     Field(description="of layers in training: float32 or bfloat16 (autocast; weights, rates and losses stay float32)"),
-]
-Warmup = Annotated[
-    bool,
-    Field(
-        description="lvae: raise all β from 0 over the first fifth of the epochs; deep, with fixed β: over the first "
-        "half, β of upper layers begin lower"
-    ),
 ]
 Crop = Annotated[int, Field(ge=0, le=4096)]
 Threads = Annotated[int, Field(ge=0, le=MOST_THREADS)]

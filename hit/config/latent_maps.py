@@ -94,6 +94,15 @@ class DeepOptions:
             "sets L"
         ),
     ] = _USUAL_MAPS
+    start_ratio: Annotated[
+        float,
+        Field(
+            gt=0,
+            le=1,
+            description="with fixed β, what β_l is multiplied by at first beside β_{l−1}, up to 1 in half of the "
+            "epochs; below 1 upper layers hold more",
+        ),
+    ] = 1.0
 
     @property
     def maps(self) -> tuple[LatentMap, ...]:

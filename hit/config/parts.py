@@ -25,7 +25,7 @@ import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, fields
 from operator import attrgetter
-from typing import Any, Literal
+from typing import Any
 
 import pydantic
 from pydantic.dataclasses import is_pydantic_dataclass
@@ -143,12 +143,9 @@ class ModelPart(Part):
 
     Attributes:
         layers: L, or how it follows from the options; None: 1 + the length of `z_dims` where it reads them, else 1.
-        warms: where it reads `warmup`, which β begin lower: `all`, or those of the `upper` layers the higher they are
-            (`hit.training.objective.warmup_factors`).
     """
 
     layers: Callable[[Any], int] | int | None = None
-    warms: Literal["all", "upper"] = "all"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -217,9 +214,8 @@ MODELS.register(
     "hit.models.deep:deep",
     help="maps of latents at several resolutions",
     options=DeepOptions,
-    reads={"channels", "warmup"},
+    reads={"channels"},
     layers=attrgetter("layers"),
-    warms="upper",
 )
 
 _OF_DATA = "hit.data.named"

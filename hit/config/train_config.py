@@ -104,7 +104,7 @@ class TrainConfig:
         1.0,
         1.0,
     )
-    warmup: field_types.Warmup = True
+    warmup: Annotated[bool, Field(description="lvae: raise all β from 0 over the first fifth of the epochs")] = True
     epochs: Annotated[field_types.Epochs, Field(description="passes over the training set")] = 10
     batch_size: Annotated[field_types.BatchSize, Field(description="images a step")] = 256
     learning_rate: Annotated[

@@ -7,10 +7,11 @@ import math
 from torch import Tensor
 
 from hit.config import TrainConfig
+from hit.config.latent_maps import DeepOptions
 from hit.models.hierarchy import Pass
 
-#: Of a deep model: what β_l begins with beside β_{l−1}, and the share of the epochs after which it has its own.
-_LAYER_RATIO, _LAYER_SHARE = 0.1, 0.5
+#: The share of the epochs after which the layers of a deep model have their own β.
+_LAYER_SHARE = 0.5
 
 
 def objective(outcome: Pass, betas: Tensor) -> Tensor:
@@ -35,7 +36,7 @@ def warmup_factor(config: TrainConfig, epoch: int) -> float:
     The research code's warm-up of LVAE (https://arxiv.org/abs/2302.04855); 1 for other models and without warm-up.
     """
     length = config.epochs // 5
-    if not _warms(config, "all") or length == 0:
+    if "warmup" not in config.model_part.reads or not config.warmup or length == 0:
         return 1.0
     return min(1.0, epoch / length)
 
@@ -43,16 +44,16 @@ def warmup_factor(config: TrainConfig, epoch: int) -> float:
 def warmup_factors(config: TrainConfig, epoch: int) -> tuple[float, ...]:
     """What β_1, …, β_L of a fixed β are multiplied by in `epoch` (counted from 0).
 
-    Of a ladder VAE all by one number (`warmup_factor`). Of a deep model β_l by 0.1^((l − 1) (1 − t)), where t rises
+    Of a ladder VAE all by one number (`warmup_factor`). Of a deep model β_l by r^((l − 1) (1 − t)), where r is its `start_ratio` and t rises
     from 0 to 1 over the first half of the epochs: all layers see all that lies above them, the objective hardly tells
     which of them holds what they can all hold, and the largest map learns soonest. So the upper layers are given a
     start, and keep what they have learned that is worth its rate.
     """
     length = int(config.epochs * _LAYER_SHARE)
-    if not _warms(config, "upper") or length == 0:
+    if not isinstance(config.model_options, DeepOptions) or length == 0:
         return (warmup_factor(config, epoch),) * config.layers
     left = max(0.0, 1 - epoch / length)
-    return tuple(_LAYER_RATIO ** (layer * left) for layer in range(config.layers))
+    return tuple(config.model_options.start_ratio ** (layer * left) for layer in range(config.layers))
 
 
 def gumbel_temperature(config: TrainConfig, epoch: int) -> float | None:
@@ -61,8 +62,3 @@ def gumbel_temperature(config: TrainConfig, epoch: int) -> float | None:
     That of the research code (https://arxiv.org/abs/2302.04855); None for other posteriors.
     """
     return max(0.4, math.exp(-0.007 * epoch)) if config.posterior == "gumbel_softmax" else None
-
-
-def _warms(config: TrainConfig, which: str) -> bool:
-    """Whether these β are warmed up."""
-    return config.warmup and "warmup" in config.model_part.reads and config.model_part.warms == which

@@ -24,7 +24,7 @@ from tests.benchmarks.rate_targets import train_on
 MODELS: dict[str, dict[str, object]] = {
     "ghvae": {"model": "ghvae", "channels": 16},
     "deep": {"model": "deep", "channels": 32},
-    "deep warmup=false": {"model": "deep", "channels": 32, "warmup": False},
+    "deep model.start_ratio=0.1": {"model": "deep", "channels": 32, "model.start_ratio": 0.1},
 }
 #: Of binary images, and of colours.
 LIKELIHOODS: tuple[dict[str, object], ...] = (

@@ -136,14 +136,15 @@ def test_warm_up_raises_beta_over_the_first_fifth() -> None:
 
 
 def test_upper_layers_of_a_deep_model_begin_with_lower_betas() -> None:
-    config = TrainConfig.from_flat({"model": "deep", "model.latents": "1x1x2,2x2x2,4x4x1", "epochs": 8, "beta_2": 3})
+    config = TrainConfig.from_flat(
+        {"model": "deep", "model.latents": "1x1x2,2x2x2,4x4x1", "model.start_ratio": 0.1, "epochs": 8, "beta_2": 3}
+    )
     policy, factors = FixedBeta(config), []
     for epoch in (0, 2, 4, 7):
         policy.begin_epoch(epoch)
         factors.append(policy.betas(1, 0))
     expected = torch.tensor([[1, 0.3, 0.01], [1, 3 / 10**0.5, 0.1], [1, 3, 1], [1, 3, 1]])
     torch.testing.assert_close(torch.stack(factors), expected)
-    assert warmup_factors(replace(config, warmup=False), 0) == (1, 1, 1)
     assert warmup_factors(replace(config, epochs=1), 0) == (1, 1, 1), "half of an epoch is none"
     assert warmup_factor(config, 0) == 1, "a controller of its rates, or a surface, moves them from the first step"
 

@@ -36,7 +36,7 @@ _KINDS = {
         "model": "deep",
         "likelihood": "bernoulli",
         "model.latents": "1x1x2,4x4x1",
-    },  # of two epochs the first warms up
+    },
 }
 
 
