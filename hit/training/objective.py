@@ -44,10 +44,10 @@ def warmup_factor(config: TrainConfig, epoch: int) -> float:
 def warmup_factors(config: TrainConfig, epoch: int) -> tuple[float, ...]:
     """What β_1, …, β_L of a fixed β are multiplied by in `epoch` (counted from 0).
 
-    Of a ladder VAE all by one number (`warmup_factor`). Of a deep model β_l by r^((l − 1) (1 − t)), where r is its `start_ratio` and t rises
-    from 0 to 1 over the first half of the epochs: all layers see all that lies above them, the objective hardly tells
-    which of them holds what they can all hold, and the largest map learns soonest. So the upper layers are given a
-    start, and keep what they have learned that is worth its rate.
+    Of a ladder VAE all by one number (`warmup_factor`). Of a deep model β_l by r^((l − 1) (1 − t)), where r is its
+    `start_ratio` and t rises from 0 to 1 over the first half of the epochs. All layers see all that lies above them,
+    so that the objective hardly tells which of them holds what they can all hold, and the largest map learns soonest:
+    where r < 1 the upper layers are given a start, and keep what they have learned that is worth its rate.
     """
     length = int(config.epochs * _LAYER_SHARE)
     if not isinstance(config.model_options, DeepOptions) or length == 0:
