@@ -36,6 +36,7 @@ _KINDS = {
         "model": "deep",
         "likelihood": "bernoulli",
         "model.latents": "1x1x2,4x4x1",
+        "model.start_ratio": 0.1,
     },
 }
 
