@@ -1,4 +1,4 @@
-"""The options of a deep model: the maps of its latents, `1x1x16,4x4x8,8x8x4,16x16x2`, from the top down."""
+"""The options of a deep model: the maps of its latents, `1x1x16,2x2x16,4x4x8,8x8x4`, from the top down."""
 
 __all__ = ["MOST_MAPS", "DeepOptions", "LatentMap", "parse_maps"]
 
@@ -18,7 +18,7 @@ from hit.errors import shown
 FEWEST_MAPS, MOST_MAPS = 2, 16
 #: Side and channels of one map.
 _MOST_SIDE, _MOST_CHANNELS = 256, 16_384
-_USUAL_MAPS = "1x1x16,4x4x8,8x8x4,16x16x2"
+_USUAL_MAPS = "1x1x16,2x2x16,4x4x8,8x8x4"
 _TIMES = re.compile(r"[x×]")
 
 
@@ -94,6 +94,15 @@ class DeepOptions:
             "sets L"
         ),
     ] = _USUAL_MAPS
+    start_ratio: Annotated[
+        float,
+        Field(
+            gt=0,
+            le=1,
+            description="with fixed β, what β_l is multiplied by at first beside β_{l−1}, up to 1 in half of the "
+            "epochs; below 1 upper layers hold more",
+        ),
+    ] = 1.0
 
     @property
     def maps(self) -> tuple[LatentMap, ...]:

@@ -25,6 +25,7 @@ from filelock import Timeout
 
 from hit.commands import extensions_option, program
 from hit.config import TrainConfig, machine_fields
+from hit.config.latent_maps import DeepOptions
 from hit.delivery.local_state import lock_run, run_folder, state_folder, unlock_run
 from hit.errors import CheckpointError, Claimed, ConfigError, StoreAway, StoreError
 from hit.extensions.discovery import loaded_lines
@@ -203,6 +204,8 @@ def _why_not_longer(config: TrainConfig, finished: bool) -> str:
         return f"with schedule={config.schedule} every epoch depends on how many there are"
     if config.targets:
         return "with rate targets every epoch depends on how many there are"
+    if isinstance(config.model_options, DeepOptions) and config.model_options.start_ratio < 1:
+        return "with model.start_ratio the first epochs depend on how many there are"
     if "warmup" in config.model_part.reads and config.warmup:
         return "with warmup the first epochs depend on how many there are"
     return ""

@@ -17,7 +17,7 @@ from hit.models.surface_model import SurfaceModel
 from hit.randomness import generator
 from hit.training.beta_sampling import draw_betas, loss_scale, ramp, range_share
 from hit.training.generalization_gap import hold_out
-from hit.training.objective import objective, warmup_factor
+from hit.training.objective import objective, warmup_factor, warmup_factors
 from hit.training.rate_controller import RateController
 
 
@@ -116,7 +116,7 @@ class FixedBeta(BetaPolicy):
         return self._config.betas
 
     def begin_epoch(self, epoch: int) -> None:
-        self._betas = self._asked * warmup_factor(self._config, epoch)
+        self._betas = self._asked * self._asked.new_tensor(warmup_factors(self._config, epoch))
 
     def betas(self, images: int, step: int) -> Tensor:
         return self._betas

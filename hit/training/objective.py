@@ -1,13 +1,17 @@
 """The Lagrangian D + Σ_l β_l R_l, and what changes with the epoch: β and the temperature of a categorical z_L."""
 
-__all__ = ["gumbel_temperature", "objective", "warmup_factor"]
+__all__ = ["gumbel_temperature", "objective", "warmup_factor", "warmup_factors"]
 
 import math
 
 from torch import Tensor
 
 from hit.config import TrainConfig
+from hit.config.latent_maps import DeepOptions
 from hit.models.hierarchy import Pass
+
+#: The share of the epochs after which the layers of a deep model have their own β.
+_LAYER_SHARE = 0.5
 
 
 def objective(outcome: Pass, betas: Tensor) -> Tensor:
@@ -35,6 +39,21 @@ def warmup_factor(config: TrainConfig, epoch: int) -> float:
     if "warmup" not in config.model_part.reads or not config.warmup or length == 0:
         return 1.0
     return min(1.0, epoch / length)
+
+
+def warmup_factors(config: TrainConfig, epoch: int) -> tuple[float, ...]:
+    """What β_1, …, β_L of a fixed β are multiplied by in `epoch` (counted from 0).
+
+    Of a ladder VAE all by one number (`warmup_factor`). Of a deep model β_l by r^((l − 1) (1 − t)), where r is its
+    `start_ratio` and t rises from 0 to 1 over the first half of the epochs. All layers see all that lies above them,
+    so that the objective hardly tells which of them holds what they can all hold, and the largest map learns soonest:
+    where r < 1 the upper layers are given a start, and keep what they have learned that is worth its rate.
+    """
+    length = int(config.epochs * _LAYER_SHARE)
+    if not isinstance(config.model_options, DeepOptions) or length == 0:
+        return (warmup_factor(config, epoch),) * config.layers
+    left = max(0.0, 1 - epoch / length)
+    return tuple(config.model_options.start_ratio ** (layer * left) for layer in range(config.layers))
 
 
 def gumbel_temperature(config: TrainConfig, epoch: int) -> float | None:

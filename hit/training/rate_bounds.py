@@ -9,7 +9,7 @@ from itertools import pairwise
 from hit.config import TrainConfig
 from hit.config.rates.rate_region import RateBound
 from hit.errors import EndedEarly
-from hit.training.objective import warmup_factor
+from hit.training.objective import warmup_factors
 
 #: The pace of a rate is that of so many epochs.
 _WINDOW = 5
@@ -45,7 +45,7 @@ class RateBoundStopper:
         Raises:
             EndedEarly: "outside the region: …".
         """
-        if warmup_factor(self._config, epoch - 1) < 1:
+        if min(warmup_factors(self._config, epoch - 1)) < 1:
             return
         self._seen.append(metrics)
         if len(self._seen) <= _WINDOW:

@@ -8,6 +8,7 @@ __all__ = ["main"]
 import argparse
 import statistics
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 import torch
@@ -37,10 +38,11 @@ def train(dataset: Dataset, config: TrainConfig) -> tuple[dict[str, float], tupl
 
 
 def train_on(
-    model: HierarchicalVAE, dataset: Dataset, config: TrainConfig
+    model: HierarchicalVAE, dataset: Dataset, config: TrainConfig, after: Callable[[], None] = lambda: None
 ) -> tuple[dict[str, float], tuple[float, ...]]:
-    """The same of a model as it is."""
+    """The same of a model as it is; `after` is called between training and measuring."""
     fitted = fit(model, dataset.train, config)
+    after()
     return evaluate_model(model, dataset, fitted.betas).metrics, fitted.betas
 
 

@@ -19,7 +19,7 @@ from hit.training.controller_plan import ControllerPlan
 from hit.training.learning_rate import step_size
 from hit.training.lockstep.held_out import log_gaps
 from hit.training.lockstep.stacked_layers import StackedLayers
-from hit.training.objective import objective, warmup_factor
+from hit.training.objective import objective, warmup_factor, warmup_factors
 from hit.training.rate_controller import (
     ControllerState,
     integral_gain,
@@ -141,7 +141,8 @@ class StackedFixedBeta(StackedBeta):
 
     def begin_epoch(self, epoch: int, sizes: Sequence[int]) -> None:
         super().begin_epoch(epoch, sizes)
-        self._betas.copy_(self._asked * self._warmth.to(self._asked.dtype)[:, None])
+        factors = [warmup_factors(config, epoch) for config in self._configs]
+        self._betas.copy_(self._asked * self._asked.new_tensor(factors))
 
     def inputs(self, places: Tensor, numbers: Tensor) -> tuple[Tensor, ...]:
         return (self._betas,)

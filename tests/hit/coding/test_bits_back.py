@@ -15,11 +15,12 @@ from hit.models import build_model
 
 GREY, COLOUR = (1, 28, 28), (3, 32, 32)
 SMALL = TrainConfig(channels=2, z_dims=(5,))
+_MAPS = "1x1x16,4x4x8,8x8x4,16x16x2"
 CONFIGS = {
     "ghvae": (SMALL, GREY),
     "vae": (replace(SMALL, model="vae", betas=(1.0,)), GREY),
     "lvae of 3 layers": (replace(SMALL, model="lvae", z_dims=(3, 5), betas=(1.0,) * 3), GREY),
-    "deep": (TrainConfig(model="deep", channels=2, betas=(1.0,) * 4), GREY),
+    "deep": (TrainConfig.from_flat({"model": "deep", "channels": 2, "model.latents": _MAPS}), GREY),
     "gumbel": (replace(SMALL, posterior="gumbel_softmax"), GREY),
     "grey mol": (replace(SMALL, likelihood="mol"), GREY),
     "colour mol": (replace(SMALL, likelihood="mol"), COLOUR),

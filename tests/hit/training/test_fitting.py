@@ -14,9 +14,10 @@ from hit.evaluation import evaluate_model
 from hit.models import HierarchicalVAE, build_model
 from hit.randomness import generator
 from hit.training import fit
+from hit.training.beta_policies import FixedBeta
 from hit.training.checkpoints import load_weights, save_weights
 from hit.training.loop import Epoch
-from hit.training.objective import gumbel_temperature, warmup_factor
+from hit.training.objective import gumbel_temperature, warmup_factor, warmup_factors
 from tests import trainings
 from tests.trainings import same_weights, without_time
 
@@ -131,6 +132,21 @@ def test_warm_up_raises_beta_over_the_first_fifth() -> None:
     assert warmup_factor(replace(config, warmup=False), 0) == 1
     assert warmup_factor(TrainConfig(model="ghvae", epochs=20), 0) == 1
     assert warmup_factor(TrainConfig(model="lvae", epochs=4), 0) == 1, "a fifth of 4 epochs is none"
+    assert warmup_factors(config, 1) == (0.25, 0.25)
+
+
+def test_upper_layers_of_a_deep_model_begin_with_lower_betas() -> None:
+    config = TrainConfig.from_flat(
+        {"model": "deep", "model.latents": "1x1x2,2x2x2,4x4x1", "model.start_ratio": 0.1, "epochs": 8, "beta_2": 3}
+    )
+    policy, factors = FixedBeta(config), []
+    for epoch in (0, 2, 4, 7):
+        policy.begin_epoch(epoch)
+        factors.append(policy.betas(1, 0))
+    expected = torch.tensor([[1, 0.3, 0.01], [1, 3 / 10**0.5, 0.1], [1, 3, 1], [1, 3, 1]])
+    torch.testing.assert_close(torch.stack(factors), expected)
+    assert warmup_factors(replace(config, epochs=1), 0) == (1, 1, 1), "half of an epoch is none"
+    assert warmup_factor(config, 0) == 1, "a controller of its rates, or a surface, moves them from the first step"
 
 
 def test_the_temperature_falls_with_the_epoch(digits: Dataset) -> None:

@@ -32,7 +32,12 @@ _KINDS = {
     "categories": {"posterior": "gumbel_softmax", "z_dims": "4,3"},
     "mixture": {"model": "lvae", "likelihood": "mol", "epochs": 1},
     "three layers": {"z_dims": "3,3", "epochs": 3},
-    "deep": {"model": "deep", "likelihood": "bernoulli", "model.latents": "1x1x2,4x4x1"},
+    "deep": {
+        "model": "deep",
+        "likelihood": "bernoulli",
+        "model.latents": "1x1x2,4x4x1",
+        "model.start_ratio": 0.1,
+    },
 }
 
 
