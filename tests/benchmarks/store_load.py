@@ -17,6 +17,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 from multiprocessing.queues import Queue
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import psutil
@@ -90,10 +91,15 @@ def _write(client: MlflowClient, run_id: str, first: float, seconds: float, told
         told.backlog = max(told.backlog, int(seconds) - sent)
 
 
-def _process(uri: str, run_ids: list[str], begins: float, seconds: float, answers: "Queue[Told]") -> None:
+def _process(uri: str, count: int, seconds: float, together: Barrier, answers: "Queue[Told]") -> None:
     client, told, lock = connect(uri), Told(), threading.Lock()
+    home = experiment_id(client, "load")
+    tags = {str(key): str(value) for key, value in ({Tag.KIND: Kind.TRAIN} | ownership_tags()).items()}
+    run_ids = [str(client.create_run(home, tags=tags).info.run_id) for _ in range(count)]
+    together.wait()
+    begins = time.time()
     writers = [
-        threading.Thread(target=_write, args=(client, run_id, begins + at / len(run_ids), seconds, told, lock))
+        threading.Thread(target=_write, args=(client, run_id, begins + at / count, seconds, told, lock))
         for at, run_id in enumerate(run_ids)
     ]
     for writer in writers:
@@ -104,23 +110,18 @@ def _process(uri: str, run_ids: list[str], begins: float, seconds: float, answer
 
 
 def _measure(uri: str, count: int, seconds: float, processes_of: dict[str, list[psutil.Process]]) -> str:
-    client = connect(uri)
-    home = experiment_id(client, "load")
-    tags = {str(key): str(value) for key, value in ({Tag.KIND: Kind.TRAIN} | ownership_tags()).items()}
-    run_ids = [str(client.create_run(home, tags=tags).info.run_id) for _ in range(count)]
-    apart = multiprocessing.get_context("spawn")
+    apart = multiprocessing.get_context("fork")  # this process has no connection and no thread
     answers: Queue[Told] = apart.Queue()
-    shares = [run_ids[at::_PROCESSES] for at in range(_PROCESSES)]
-    begins = time.time() + 15.0
-    crowd = [apart.Process(target=_process, args=(uri, share, begins, seconds, answers)) for share in shares]
+    together = apart.Barrier(_PROCESSES + 1)
+    shares = [len(range(at, count, _PROCESSES)) for at in range(_PROCESSES)]
+    crowd = [apart.Process(target=_process, args=(uri, share, seconds, together, answers)) for share in shares]
     for one in crowd:
         one.start()
-    time.sleep(max(0.0, begins - time.time()))
+    processes_of = processes_of | {"writers": [psutil.Process(one.pid) for one in crowd]}
+    together.wait()
     before = {name: _cpu(some) for name, some in processes_of.items()}
-    own = _cpu([psutil.Process(one.pid) for one in crowd])
     time.sleep(seconds)
     busy = {name: (_cpu(some) - before[name]) / seconds for name, some in processes_of.items()}
-    busy["writers"] = (_cpu([psutil.Process(one.pid) for one in crowd if one.is_alive()]) - own) / seconds
     parts = [answers.get() for _ in crowd]
     for one in crowd:
         one.join()
@@ -133,6 +134,13 @@ def _measure(uri: str, count: int, seconds: float, processes_of: dict[str, list[
         f" failed {sum(part.failures for part in parts)}; cores: "
         + ", ".join(f"{name} {max(0.0, share):.2f}" for name, share in busy.items())
     )
+
+
+def _apart(uri: str) -> None:
+    """Make MLflow's tables, in a process of its own: this one keeps no connection, to be forked."""
+    maker = multiprocessing.get_context("fork").Process(target=connect, args=(uri,))
+    maker.start()
+    maker.join()
 
 
 def _cpu(processes: list[psutil.Process]) -> float:
@@ -189,7 +197,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, postgres() as database:
         database.tell("CREATE DATABASE team", "CREATE DATABASE accounts")
         uri = f"{database.address}/team"
-        connect(uri)
+        _apart(uri)
         of_database = [one for one in psutil.process_iter() if _is_postmaster(one, database)]
         print("PostgreSQL itself", flush=True)
         for count in asked.writers:
