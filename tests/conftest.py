@@ -20,6 +20,9 @@ for _variable in THREAD_VARIABLES:
 import torch  # noqa: E402
 from mlflow.tracking._tracking_service import utils as tracking_service  # noqa: E402
 
+from tests.backends import Backend, Backends  # noqa: E402
+from tests.postgres import Postgres  # noqa: E402
+
 torch.set_num_threads(1)
 
 #: Files that take longest, longest first: of several processes, each with whole files, one would end long after the
@@ -85,6 +88,31 @@ def _no_store_of_the_process() -> Iterator[None]:
     yield
     left, tracking_service._tracking_uri = tracking_service._tracking_uri, None
     assert left is None, f"a test of this file leaves MLflow's store set: {left}"
+
+
+@pytest.fixture(scope="session")
+def backends(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backends]:
+    """The stores that teams use; nothing is started before a test asks for it."""
+    found = Backends(tmp_path_factory.mktemp("backends"))
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def backend(
+    request: pytest.FixtureRequest, backends: Backends, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Backend:
+    """An empty store: an SQLite file, or what `ON_EVERY_BACKEND` says."""
+    found = backends.backend(getattr(request, "param", "sqlite"), tmp_path)
+    for name, value in (found.environment or {}).items():
+        monkeypatch.setenv(name, value)
+    return found
+
+
+@pytest.fixture(scope="session")
+def postgresql(backends: Backends) -> Postgres:
+    """A PostgreSQL, for databases of a test's own."""
+    return backends.postgresql
 
 
 @pytest.fixture

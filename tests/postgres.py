@@ -8,10 +8,11 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sql
 
 PASSWORD = "sesame"
 
@@ -25,9 +26,31 @@ def _program(name: str) -> str:
     return program
 
 
+class Postgres:
+    """A PostgreSQL that runs.
+
+    Attributes:
+        address: without the database's name: user `postgres`, password `PASSWORD`, at 127.0.0.1.
+    """
+
+    def __init__(self, address: str, restart: Callable[[str], None]) -> None:
+        self.address, self._restart = address, restart
+
+    def restart(self, mode: str) -> None:
+        """Stop it and start it: `fast` ends all connections in order, `immediate` as a crash does."""
+        self._restart(mode)
+
+    def tell(self, *statements: str, database: str = "postgres") -> None:
+        """Let it do something as its superuser."""
+        engine = sql.create_engine(f"{self.address}/{database}", isolation_level="AUTOCOMMIT", poolclass=sql.NullPool)
+        with engine.connect() as connection:
+            for statement in statements:
+                connection.execute(sql.text(statement))
+
+
 @contextlib.contextmanager
-def postgres() -> Iterator[str]:
-    """Its address, without the database's name: user `postgres`, password `PASSWORD`, at 127.0.0.1."""
+def postgres() -> Iterator[Postgres]:
+    """One of our own, until the block ends."""
     if importlib.util.find_spec("psycopg") is None:
         pytest.skip("needs psycopg: pip install -e '.[postgres]'")
     initdb, control = _program("initdb"), _program("pg_ctl")
@@ -50,8 +73,10 @@ def postgres() -> Iterator[str]:
 
     call(initdb, "-D", data, "-A", "scram-sha-256", "-U", "postgres", f"--pwfile={folder}/password", "--no-sync")
     try:
-        call(control, "-D", data, "-w", "-l", f"{folder}/log", "-o", f"-p {port} -k {folder} -F", "start")
-        yield f"postgresql://postgres:{PASSWORD}@127.0.0.1:{port}"
+        options = ("-D", data, "-w", "-l", f"{folder}/log", "-o", f"-p {port} -k {folder} -F")
+        call(control, *options, "start")
+        address = f"postgresql://postgres:{PASSWORD}@127.0.0.1:{port}"
+        yield Postgres(address, lambda mode: call(control, *options, "-m", mode, "restart"))
     finally:
         with contextlib.suppress(subprocess.SubprocessError):
             call(control, "-D", data, "-w", "-m", "immediate", "stop")

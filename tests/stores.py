@@ -15,13 +15,26 @@ from pathlib import Path
 from hit.connection import connect
 from hit.tracking import RunWriter
 
+#: Name and password of the account that may do everything, of a server that asks for accounts.
+ADMIN = ("admin", "open-sesame-1")
+
 
 class Server:
-    """`mlflow server`, with its UI, on a free port of 127.0.0.1, over an SQLite file in `folder` or another store."""
+    """`mlflow server`, with its UI, on a free port of 127.0.0.1, over an SQLite file in `folder` or another store.
 
-    def __init__(self, folder: Path, store: str = "") -> None:
+    Args:
+        folder: its log, its artifacts, and what else it keeps.
+        store: address of the database behind it.
+        accounts: address of the database of its accounts, which it then asks for (HTTP's basic authentication): `ADMIN`
+            may do everything, everybody else reads alone what is not their own.
+        workers: its processes.
+    """
+
+    def __init__(self, folder: Path, store: str = "", accounts: str = "", workers: int = 1) -> None:
         self._folder = folder
         self._store = store or f"sqlite:///{folder}/server.db"
+        self._accounts = accounts
+        self._workers = workers
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self._port = free.getsockname()[1]
@@ -31,18 +44,28 @@ class Server:
     def uri(self) -> str:
         return f"http://127.0.0.1:{self._port}"
 
+    @property
+    def pid(self) -> int:
+        """Of the process that the others are below."""
+        assert self._process is not None
+        return self._process.pid
+
     def start(self) -> None:
         self._folder.mkdir(exist_ok=True)
         command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(self._port)]
-        command += ["--backend-store-uri", self._store, "--workers", "1"]
-        command += ["--artifacts-destination", str(self._folder / "artifacts")]
+        command += ["--workers", str(self._workers), "--artifacts-destination", str(self._folder / "artifacts")]
+        own = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+        own["MLFLOW_BACKEND_STORE_URI"] = self._store  # not in its command line, which everybody may read
+        if self._accounts:
+            command += ["--app-name", "basic-auth"]
+            own |= self._write_accounts()
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 command,
                 stdout=log,
                 stderr=log,
                 cwd=self._folder,
-                env=clean_environment(MLFLOW_DISABLE_TELEMETRY="true", MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false"),
+                env=clean_environment(**own),
                 start_new_session=True,
             )
         deadline = time.monotonic() + 300
@@ -61,6 +84,19 @@ class Server:
             os.killpg(self._process.pid, 9)
             self._process.wait()
             self._process = None
+
+    def _write_accounts(self) -> dict[str, str]:
+        """What says who may do what; the environment of a server that reads it."""
+        settings = self._folder / "accounts.ini"
+        lines = ["[mlflow]", "default_permission = READ", f"database_uri = {self._accounts.replace('%', '%%')}"]
+        # Else each request pays for PBKDF2, a fifth of a second.
+        lines += [f"admin_username = {ADMIN[0]}", "auth_cache_ttl_seconds = 60"]
+        settings.write_text("\n".join(lines))
+        return {
+            "MLFLOW_AUTH_CONFIG_PATH": str(settings),
+            "MLFLOW_AUTH_ADMIN_PASSWORD": ADMIN[1],
+            "MLFLOW_FLASK_SERVER_SECRET_KEY": "of tests",
+        }
 
 
 def new_database(path: Path) -> str:

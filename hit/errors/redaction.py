@@ -36,7 +36,8 @@ _BEFORE_HOST = re.compile(
 _ONE_SLASH = re.compile(r"\b((?:https?|postgresql|mysql|mssql)(?:\+\w+)?:/)(?!/)[^\s'\"]*@(?=[\w\[])")
 _HEADER = re.compile(r"\b(Bearer|Basic)\s+[^\s'\",;]+", re.IGNORECASE)
 _QUERY = re.compile(
-    r"\b((?:[\w-]*(?:password|passwd|secret|token|signature|credential)|sig|pwd)=)[^\s&'\",;]+", re.IGNORECASE
+    r"\b((?:[\w-]*(?:password|passwd|secret|token|signature|credential)|sig|pwd)=)(?:'[^']*'|[^\s&'\",;]+)",
+    re.IGNORECASE,
 )
 
 

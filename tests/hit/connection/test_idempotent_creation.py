@@ -19,13 +19,13 @@ from hit.serving import model_registry
 from hit.store import Store
 from hit.tracking import RunWriter
 from hit.tracking.reservation import reserve_run
-from tests.stores import new_database
+from tests.backends import ON_EVERY_BACKEND, Backend
 
 
 @pytest.fixture
-def uri(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+def uri(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setattr(idempotent_creation, "_FIRST_WAIT_SECONDS", 0.0)
-    return new_database(tmp_path / "store.db")
+    return backend.uri
 
 
 def lose_answers(monkeypatch: pytest.MonkeyPatch, name: str, times: int, *, applied: bool = True) -> list[str]:
@@ -63,18 +63,21 @@ def test_a_run_whose_making_was_not_answered_is_one_run(
     assert os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] == "2"
 
 
+@ON_EVERY_BACKEND
 def test_so_is_a_reserved_one(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     lose_answers(monkeypatch, "create_run", 1)
     run_id = reserve_run(Store(uri), "hit", "a run", {"model": "vae"}, {Tag.CONFIG_HASH: "a"})
     assert [run.info.run_id for run in all_runs(uri)] == [run_id]
 
 
+@ON_EVERY_BACKEND
 def test_so_is_an_experiment(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     lose_answers(monkeypatch, "create_experiment", 1)
     client = connect(uri)
     assert experiment_id(client, "hit") == client.get_experiment_by_name("hit").experiment_id
 
 
+@ON_EVERY_BACKEND
 def test_an_empty_answer_is_a_lost_one(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     real = MlflowClient.create_run
     empty = [SimpleNamespace(info=SimpleNamespace(run_id=""))]

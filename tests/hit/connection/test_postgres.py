@@ -2,10 +2,9 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-import sqlalchemy as sql
 
 from analysis.query import runs
 from hit.connection import connect
@@ -14,7 +13,7 @@ from hit.schema import Kind, Tag
 from hit.store import Store
 from hit.tracking import RunWriter
 from tests.commands import PATIENCE_SECONDS, ROOT
-from tests.postgres import PASSWORD, postgres
+from tests.postgres import PASSWORD, Postgres
 from tests.stores import clean_environment
 
 FIRST = """
@@ -26,36 +25,21 @@ create_run(client, experiment_id(client, "crowd"), name="one of many", tags={})
 """
 
 
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    with postgres() as address:
-        yield address
-
-
-def make_database(address: str, *statements: str) -> None:
-    engine = sql.create_engine(f"{address}/postgres", isolation_level="AUTOCOMMIT", poolclass=sql.NullPool)
-    with engine.connect() as connection:
-        for statement in statements:
-            connection.execute(sql.text(statement))
-
-
-def test_eight_meet_at_a_new_database(address: str) -> None:
-    make_database(address, "CREATE DATABASE crowd")
-    uri, environment = f"{address}/crowd", clean_environment(PYTHONPATH=f"{ROOT}:{':'.join(sys.path)}")
+def test_eight_meet_at_a_new_database(postgresql: Postgres) -> None:
+    postgresql.tell("CREATE DATABASE crowd")
+    uri, environment = f"{postgresql.address}/crowd", clean_environment(PYTHONPATH=f"{ROOT}:{':'.join(sys.path)}")
     crowd = [subprocess.Popen([sys.executable, "-c", FIRST, uri], env=environment) for _ in range(8)]
     assert [process.wait(PATIENCE_SECONDS) for process in crowd] == [0] * 8
     assert sorted(Store(uri).experiments()) == ["Default", "crowd"]
     assert len(list(Store(uri).runs("crowd", kind=None))) == 8
 
 
-def test_who_may_read_alone_reads(address: str, tmp_path: pytest.TempPathFactory) -> None:
-    make_database(address, "CREATE DATABASE shared", "CREATE ROLE reader LOGIN PASSWORD 'r'")
-    uri = f"{address}/shared"
+def test_who_may_read_alone_reads(postgresql: Postgres, tmp_path: Path) -> None:
+    postgresql.tell("CREATE DATABASE shared", "CREATE ROLE reader LOGIN PASSWORD 'r'")
+    uri = f"{postgresql.address}/shared"
     client = connect(uri)
     client.create_run(client.create_experiment("hit"), tags={Tag.KIND: Kind.TRAIN})
-    engine = sql.create_engine(uri, isolation_level="AUTOCOMMIT", poolclass=sql.NullPool)
-    with engine.connect() as connection:
-        connection.execute(sql.text("GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader"))
+    postgresql.tell("GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader", database="shared")
     theirs = uri.replace(f"postgres:{PASSWORD}@", "reader:r@")
     assert len(runs(tracking_uri=theirs)) == 1
     with pytest.raises(StoreRefused, match="permission denied for table"):
@@ -69,9 +53,9 @@ def test_who_may_read_alone_reads(address: str, tmp_path: pytest.TempPathFactory
         ("postgres:sesame@HOST/none", 'database "none" does not exist'),
     ],
 )
-def test_one_that_refuses_is_told(address: str, place: str, said: str) -> None:
+def test_one_that_refuses_is_told(postgresql: Postgres, place: str, said: str) -> None:
     with pytest.raises(StoreRefused, match=said) as error:
-        connect(f"postgresql://{place.replace('HOST', address.rpartition('@')[2])}")
+        connect(f"postgresql://{place.replace('HOST', postgresql.address.rpartition('@')[2])}")
     assert PASSWORD not in str(error.value)
     assert "hunter2" not in str(error.value)
 

@@ -18,14 +18,14 @@ from hit.schema import Kind, Tag
 from hit.store import Store
 from hit.store.run_liveness import is_lost
 from hit.tracking import RunWriter
+from tests.backends import ON_EVERY_BACKEND, Backend
 from tests.commands import PATIENCE_SECONDS
-from tests.stores import leaving, new_database
+from tests.stores import leaving
 
 
 @pytest.fixture
-def uri(tmp_path: Path) -> str:
-    new_database(tmp_path / "store.db")
-    return f"sqlite:///{tmp_path}/store.db"
+def uri(backend: Backend) -> str:
+    return backend.uri
 
 
 @pytest.fixture
@@ -60,6 +60,7 @@ def elsewhere(client: MlflowClient, run_id: str) -> None:
 class TestTakenForLost:
     """A process that was suspended for more than ten minutes, and goes on."""
 
+    @ON_EVERY_BACKEND
     def test_takes_its_run_back(self, uri: str, tmp_path: Path) -> None:
         client = connect(uri)
         with writer(uri, tmp_path / "state") as run:
@@ -80,6 +81,7 @@ class TestTakenForLost:
         stored = client.get_run(run.run_id)
         assert (stored.info.status, stored.data.tags.get(Tag.STATUS_REASON)) == ("FINISHED", None)
 
+    @ON_EVERY_BACKEND
     def test_leaves_it_to_who_has_taken_it_over(self, uri: str, tmp_path: Path) -> None:
         client = connect(uri)
         run = writer(uri, tmp_path / "state").__enter__()
@@ -104,6 +106,7 @@ def test_a_heartbeat_that_is_not_answered_says_why(uri: str, monkeypatch: pytest
 
 
 class TestDeleted:
+    @ON_EVERY_BACKEND
     def test_its_process_hears_of_it(self, uri: str, tmp_path: Path) -> None:
         client = connect(uri)
         run = writer(uri, tmp_path / "state").__enter__()
@@ -113,6 +116,7 @@ class TestDeleted:
         assert f"mlflow runs restore --run-id {run.run_id}" in str(error)
         assert client.get_run(run.run_id).info.lifecycle_stage == "deleted"
 
+    @ON_EVERY_BACKEND
     def test_with_its_experiment(self, uri: str, tmp_path: Path) -> None:
         client = connect(uri)
         run = writer(uri, tmp_path / "state").__enter__()

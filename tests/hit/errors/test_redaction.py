@@ -24,6 +24,11 @@ from hit.errors.redaction import redact, redact_logs, redact_tracebacks
         "Authorization: Basic SECRET",
         "https://bucket/x?X-Amz-Signature=SECRET&a=b",
         "password=SECRET host=h",
+        "postgresql://hit:SECRET@db:5432/runs?sslmode=require",
+        "postgresql://hit:S%40CRET@SECRET@db/runs",
+        "postgresql://db/runs?user=hit&password=SECRET",
+        "Authorization: Basic aGl0OlNFQ1JFVA==SECRET",
+        "connection failed: password='SECRET' dbname='runs'",
     ],
 )
 def test_no_secret_is_left(text: str) -> None:

@@ -21,13 +21,14 @@ from hit.recovery.undelivered import deliver_undelivered
 from hit.schema import Kind, Tag
 from hit.schema.endings import ending
 from hit.tracking import RunWriter
+from tests.backends import ON_EVERY_BACKEND, Backend
 from tests.commands import wait_until
-from tests.stores import Server, leaving, new_database
+from tests.stores import Server, leaving
 
 
 @pytest.fixture
-def uri(tmp_path: Path) -> str:
-    return new_database(tmp_path / "store.db")
+def uri(backend: Backend) -> str:
+    return backend.uri
 
 
 @pytest.fixture
@@ -46,6 +47,7 @@ def history(uri: str, run_id: str, key: str) -> list[tuple[int, float]]:
     return sorted((metric.step, metric.value) for metric in MlflowClient(uri).get_metric_history(run_id, key))
 
 
+@ON_EVERY_BACKEND
 def test_a_run_says_everything_and_leaves_nothing_behind(uri: str, tmp_path: Path) -> None:
     with writer(uri, tmp_path / "state") as run:
         run.params({"channels": 16, "model": "ghvae"})
@@ -68,6 +70,7 @@ def test_a_run_says_everything_and_leaves_nothing_behind(uri: str, tmp_path: Pat
     assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
 
 
+@ON_EVERY_BACKEND
 @pytest.mark.parametrize(
     ("error", "status", "reason"),
     [
@@ -89,6 +92,7 @@ def test_how_the_block_ends_is_how_the_run_ends(
     assert stored.data.metrics == {"train/rate_1": 1.5}, "what was measured is kept"
 
 
+@ON_EVERY_BACKEND
 def test_pictures_are_there_for_the_image_grid_and_the_note_tells_how_it_ended(uri: str, tmp_path: Path) -> None:
     with contextlib.suppress(Diverged), writer(uri, tmp_path / "state") as run:
         run.note = lambda status, reason: f"**{status}**: {reason}"
@@ -115,6 +119,7 @@ def test_pictures_that_a_resumed_run_makes_again_stand_there_once(uri: str, tmp_
     assert len(MlflowClient(uri).list_artifacts(run_id, "images")) == 2, "the picture and its small copy"
 
 
+@ON_EVERY_BACKEND
 def test_a_run_that_somebody_deletes_ends_at_its_next_epoch(uri: str, tmp_path: Path) -> None:
     run = writer(uri, tmp_path / "state").__enter__()
     run.metrics({"train/rate_1": 0.0}, step=0)
@@ -132,6 +137,7 @@ def test_a_run_that_somebody_deletes_ends_at_its_next_epoch(uri: str, tmp_path: 
     assert run.folder.exists()
 
 
+@ON_EVERY_BACKEND
 def test_params_that_mlflow_run_logged_as_typed_are_left_alone(uri: str, tmp_path: Path) -> None:
     """`mlflow run -P beta_1=1e-3` logs the string "1e-3"; MLflow refuses our 0.001 for the same key."""
     client = connect(uri)
@@ -220,6 +226,7 @@ def test_two_processes_do_not_write_one_run(uri: str, tmp_path: Path) -> None:
         writer(uri, tmp_path / "state", run_id=run.run_id).__enter__()
 
 
+@ON_EVERY_BACKEND
 def test_a_run_that_does_not_exist(uri: str, tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="cannot be taken over"):
         writer(uri, tmp_path / "state", run_id="0" * 32).__enter__()
@@ -251,6 +258,7 @@ def test_a_writer_that_is_never_entered_leaves_no_run(uri: str, tmp_path: Path) 
     assert MlflowClient(uri).get_experiment_by_name("hit") is None
 
 
+@ON_EVERY_BACKEND
 def test_a_run_that_is_amended_stays_what_it_is(uri: str, tmp_path: Path) -> None:
     state = tmp_path / "state"
     with pytest.raises(Diverged), writer(uri, state) as run:

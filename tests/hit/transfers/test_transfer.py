@@ -19,6 +19,7 @@ from hit.schema import Kind, Tag
 from hit.store import Store
 from hit.transfer import main
 from hit.transfers import run_ids, run_transfer, transfer_runs
+from tests.backends import ON_SERVERS, Backend
 from tests.stores import new_database
 
 pytestmark = pytest.mark.usefixtures("lines")
@@ -60,10 +61,8 @@ def laptop(tmp_path: Path) -> Laptop:
 
 
 @pytest.fixture
-def team(tmp_path: Path) -> SimpleNamespace:
-    (tmp_path / "team").mkdir()
-    uri = new_database(tmp_path / "team" / "store.db")
-    return SimpleNamespace(uri=uri, client=connect(uri))
+def team(backend: Backend) -> SimpleNamespace:
+    return SimpleNamespace(uri=backend.uri, client=connect(backend.uri))
 
 
 def moved(source: str, target: str, *words: str) -> None:
@@ -180,6 +179,33 @@ def test_of_two_at_once_one_run_stays(laptop: Laptop, team: SimpleNamespace) -> 
     assert second.make(run).info.run_id in {one.info.run_id for one in Store(team.uri).runs("hit", kind=None)}
     assert len(list(Store(team.uri).runs("hit", kind=None))) == 1
     assert first.info.experiment_id == home
+
+
+@ON_SERVERS
+def test_a_store_from_a_machine_without_network_merges_into_the_teams(
+    laptop: Laptop, team: SimpleNamespace, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Twice, and with what came since; a second laptop's runs stand beside the first one's."""
+    moved(laptop.uri, team.uri, "--dry_run", "true")
+    assert Store(team.uri).history("hit").empty
+    moved(laptop.uri, team.uri, "--where", "attributes.run_name = 'model'")
+    moved(laptop.uri, team.uri)
+    moved(laptop.uri, team.uri)
+    assert "0 of 4 runs changed" in capsys.readouterr().err
+    laptop.client.log_metric(laptop.model, "train/loss", 0.5, timestamp=5000, step=3)
+    laptop.client.log_text(laptop.model, "better weights", "model/weights.txt")
+    other = Laptop(tmp_path / "other")
+    moved(laptop.uri, team.uri)
+    moved(other.uri, team.uri)
+    found = {run.data.tags[Tag.TRANSFERRED_FROM]: run for run in Store(team.uri).runs("hit", kind=None)}
+    assert set(found) == {one for here in (laptop, other) for one in (here.sweep, here.model, here.failed)}
+    keeps_ids = team.uri.startswith("postgresql")
+    assert all((old == run.info.run_id) == keeps_ids for old, run in found.items())
+    there = as_it_is(team.client, found[laptop.model].info.run_id, tmp_path / "b")
+    here = as_it_is(laptop.client, laptop.model, tmp_path / "a")
+    assert {**there, "tags": None} == {**here, "tags": None}
+    assert (there["weights"], len(there["history"])) == ("better weights", 4)
+    assert found[other.model].data.tags[Tag.SWEEP] == found[other.sweep].info.run_id
 
 
 def test_a_dry_run_writes_nothing(laptop: Laptop, team: SimpleNamespace, capsys: pytest.CaptureFixture[str]) -> None:

@@ -22,7 +22,8 @@ from sweeps.scheduler.context import SweepResult, SweepSetting
 from sweeps.scheduler.loop import run_sweep
 from sweeps.spec.definition import definition_hash
 from sweeps.spec.request import SweepRequest
-from tests.sweeps.scheduler.test_loop import DIGEST, Bench, PaperLauncher
+from tests.paper_launcher import PaperLauncher
+from tests.sweeps.scheduler.test_loop import DIGEST, Bench
 
 pytestmark = pytest.mark.usefixtures("lines")
 

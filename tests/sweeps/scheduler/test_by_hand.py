@@ -10,8 +10,9 @@ from hit.errors.run_outcomes import RunOutcome
 from hit.processes.attempts import Outcome
 from hit.schema import Tag
 from sweeps.launchers import Training
+from tests.paper_launcher import PaperLauncher
 from tests.stores import new_database
-from tests.sweeps.scheduler.test_loop import Bench, PaperLauncher
+from tests.sweeps.scheduler.test_loop import Bench
 
 pytestmark = pytest.mark.usefixtures("lines")
 

@@ -15,7 +15,8 @@ from hit.tracking import RunWriter
 from sweeps.launchers import Training
 from sweeps.scheduler.decision_log import Decisions
 from sweeps.scheduler.progress import Best
-from tests.sweeps.scheduler.test_loop import Bench, PaperLauncher
+from tests.paper_launcher import PaperLauncher
+from tests.sweeps.scheduler.test_loop import Bench
 
 pytestmark = pytest.mark.usefixtures("lines")
 

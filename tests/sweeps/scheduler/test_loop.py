@@ -2,7 +2,6 @@
 
 import getpass
 import signal
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -26,62 +25,20 @@ from sweeps.scheduler.active_runs import ActiveRun, ActiveRuns
 from sweeps.scheduler.budget import Budget
 from sweeps.scheduler.context import SweepResult, SweepSetting
 from sweeps.scheduler.loop import run_sweep
-from tests.stores import new_database
+from tests.backends import ON_EVERY_BACKEND, Backend
+from tests.paper_launcher import PaperLauncher
 
 DIGEST = "0123"
 BASE = TrainConfig(channels=4, z_dims=(5,), metrics="core", epochs=4)
 GRID = BetaGrid(((0.1, 1.0), (0.1, 1.0)))
 
 
-class PaperLauncher(Launcher):
-    """Says that it trains. A run that `ends` gives no other outcome for finishes, with an ELBO of −10 · β_1."""
-
-    def __init__(self, store: Store, workers: int = 2, ends: Callable[[Training, int], str] | None = None) -> None:
-        self._store = store
-        self._workers = workers
-        self._ends = ends or (lambda training, time: "finished")
-        self._under_way: list[Training] = []
-        self.submitted: list[Training] = []
-        self.stopped = False
-
-    @property
-    def free(self) -> int:
-        return self._workers - len(self._under_way)
-
-    def submit(self, training: Training) -> None:
-        assert self.free > 0
-        self._under_way.append(training)
-        self.submitted.append(training)
-
-    def outcomes(self, timeout: float) -> Iterator[Outcome]:
-        for training in list(self._under_way):
-            state = self._ends(training, sum(one.identity == training.identity for one in self.submitted))
-            if state == "running":
-                continue
-            if state.startswith("epoch"):
-                yield Outcome(training.job(), "progress", "training", int(state.split()[1]))
-                state = "lost"
-            self._under_way.remove(training)
-            if state == "finished":
-                self._store.client.log_metric(training.run_id, "test/elbo", -10 * training.config.betas[0])
-                self._store.client.set_terminated(training.run_id)
-            yield Outcome(training.job(), RunOutcome(state), f"it {state}")
-
-    def stop(self, hurried: Callable[[], bool] = lambda: False) -> list[Outcome]:
-        self.stopped = True
-        ended = [
-            Outcome(training.job(), RunOutcome.INTERRUPTED, "stopped by signal 15") for training in self._under_way
-        ]
-        self._under_way = []
-        return ended
-
-
 class Bench:
     """A store and the sweep over it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, uri: str = "") -> None:
         self.folder = folder
-        self.uri = f"sqlite:///{folder}/store.db"
+        self.uri = uri or f"sqlite:///{folder}/store.db"
         self.store = Store(self.uri)
         self.driver = GridDriver(BASE, GRID, (0,), DIGEST)
         self.definition: dict[str, object] = {"driver": "grid", "seeds": "", "batch_size": 256, "epochs": 4}
@@ -107,11 +64,11 @@ class Bench:
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Bench:
-    new_database(tmp_path / "store.db")
-    return Bench(tmp_path)
+def bench(tmp_path: Path, backend: Backend) -> Bench:
+    return Bench(tmp_path, backend.uri)
 
 
+@ON_EVERY_BACKEND
 def test_every_cell_once_as_a_child_with_its_config(bench: Bench) -> None:
     result = bench.sweep(PaperLauncher(bench.store))
     models = bench.models()
@@ -148,6 +105,7 @@ class TestBudget:
 
 
 class TestDeaths:
+    @ON_EVERY_BACKEND
     def test_a_lost_run_goes_on_under_its_id(self, bench: Bench) -> None:
         def dies_once(training: Training, time: int) -> str:
             bench.checkpoint(training.run_id)
@@ -204,6 +162,7 @@ class TestDeaths:
 
 
 class TestClaims:
+    @ON_EVERY_BACKEND
     def test_a_model_that_another_sweep_trains_is_left_to_it(self, bench: Bench) -> None:
         proposal = bench.proposal()
         before = bench.store.history("hit")
@@ -252,6 +211,7 @@ class TestClaims:
         lock.release()
         assert bench.active_runs().begin(active.proposal, history).training.run_id == active.training.run_id
 
+    @ON_EVERY_BACKEND
     def test_a_run_that_goes_on_is_running_before_anything_trains_it(self, bench: Bench) -> None:
         active, history = self.interrupted(bench)
         bench.active_runs().begin(active.proposal, history)
@@ -274,6 +234,7 @@ class TestClaims:
             pass
         assert list(bench.models()["status"]) == ["FINISHED"]
 
+    @ON_EVERY_BACKEND
     def test_an_interrupted_run_leaves_its_model_to_one_begun_since(self, bench: Bench) -> None:
         active, history = self.interrupted(bench)
         elsewhere = ActiveRuns(bench.store, "another sweep", "hit", bench.folder / "another machine", DIGEST)
@@ -291,6 +252,7 @@ class TestClaims:
         bench.checkpoint(active.training.run_id)
         return active, bench.store.history("hit")
 
+    @ON_EVERY_BACKEND
     def test_runs_that_nothing_trains_are_ended(self, bench: Bench) -> None:
         active_runs = bench.active_runs()
         kept = active_runs.begin(bench.proposal(), bench.store.history("hit"))
@@ -315,6 +277,7 @@ def test_no_more_is_asked_of_the_driver_than_there_is_room_for(bench: Bench) -> 
 
 
 class TestStopping:
+    @ON_EVERY_BACKEND
     def test_the_children_end_as_killed_and_the_sweep_says_so(self, bench: Bench) -> None:
         stop = StopRequest()
 
