@@ -49,7 +49,17 @@ GRID = BetaGrid(((0.1, 1.0), (1.0,)))
 needs_ray = pytest.mark.skipif(
     importlib.util.find_spec("ray") is None, reason="needs the extra ray: pip install -e '.[ray]'"
 )
-LAUNCHERS = ["inline", "pool", "lockstep", "project", pytest.param("ray", marks=needs_ray)]
+needs_submitit = pytest.mark.skipif(
+    importlib.util.find_spec("submitit") is None, reason="needs the extra slurm: pip install -e '.[slurm]'"
+)
+LAUNCHERS = [
+    "inline",
+    "pool",
+    "lockstep",
+    "project",
+    pytest.param("ray", marks=needs_ray),
+    pytest.param("slurm", marks=needs_submitit),
+]
 
 
 @dataclass
@@ -81,6 +91,10 @@ class Place:
                 return LockstepLauncher(1)
             case "project":
                 return ProjectLauncher(workers, "local", self.folder / "state")
+            case "slurm":
+                return build_launcher(
+                    RunningOptions(launcher="slurm", slurm_executor="local"), workers, self.folder / "state"
+                )
         from sweeps.launchers.ray_cluster import RayLauncher
 
         return RayLauncher(workers, cpus=0.5)
