@@ -9,7 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from hit.errors import ConfigError, Unavailable, nearest
+from hit.errors import ConfigError, Unavailable, nearest, shown
 from sweeps.launchers.slurm.job_folder import JobFolder
 from sweeps.launchers.slurm.job_queues import JobQueue, SlurmQueue, queue_of
 from sweeps.spec.launch_options import RunningOptions
@@ -75,7 +75,8 @@ def _test(queue: SlurmQueue, options: RunningOptions) -> None:
             raise Unavailable(f"SLURM must answer within {_ANSWER_SECONDS:g} s, got nothing from sbatch") from None
     if said.returncode == 0:
         return
-    errors = [line.partition("error: ")[2] or line for line in said.stderr.splitlines() if line.strip()] or ["nothing"]
+    lines = [line for line in said.stderr.splitlines() if line.strip() and not line.startswith("Try ")] or ["nothing"]
+    errors = [line.partition("error: ")[2] or line for line in lines]
     reason = errors[-1].removeprefix("allocation failure: ").removeprefix("Batch job submission failed: ")
     whole = " ".join(errors).lower()
     if "partition" in whole and options.slurm_partition and "invalid" in whole:
@@ -87,7 +88,7 @@ def _test(queue: SlurmQueue, options: RunningOptions) -> None:
     for word, option in _OPTIONS.items():
         value = getattr(options, option)
         if word in whole and value:
-            raise ConfigError(f"{option} must be one that SLURM takes, got {value!r}: {reason}")
+            raise ConfigError(f"{option} must be what SLURM takes, got {shown(value)}: {reason}")
     raise ConfigError(f"SLURM must take the jobs as they are asked for (slurm_…, cpus_per_run, gpus_per_run): {reason}")
 
 

@@ -29,6 +29,8 @@ _LOG = logging.getLogger(__name__)
 _ROOT = Path(__file__).resolve().parent.parent.parent.parent
 _POLL_SECONDS = 0.2
 _SECONDS_BETWEEN_TRIES = 30.0
+#: While jobs are being stopped, they are looked for more often.
+_STOPPING_SECONDS = 1.0
 #: A job is gone when it was looked for so often in a row in vain: what it has said last may come late.
 _LOOKS_IN_VAIN = 2
 #: Of the job that submits, and misleading in another one.
@@ -118,7 +120,7 @@ class SlurmLauncher(Launcher):
                     ended.append(outcome)
             time.sleep(_POLL_SECONDS)
         while patience.left() > 0 and self._ids & (self._queue.present() or set()):  # what has ended is shutting down
-            time.sleep(_POLL_SECONDS)
+            time.sleep(min(_STOPPING_SECONDS, self._queue.seconds_between_looks))
         for job in self._jobs:
             ended += [Outcome(one.job(), RunOutcome.LOST, "its job did not stop") for one in job.trainings.values()]
         for folder in self._folders if not self._jobs else ():
@@ -163,10 +165,11 @@ class SlurmLauncher(Launcher):
         """What jobs have said, and which of them are gone.
 
         Args:
-            interrupted: takes identity → why, of models that were interrupted; their job may be queued again.
+            interrupted: takes identity → why, of models that were interrupted; None: their jobs are queued again.
         """
         told = [outcome for job in self._jobs for outcome in self._heard(job, interrupted)]
-        if time.monotonic() - self._looked_at >= self._queue.seconds_between_looks:
+        pause = self._queue.seconds_between_looks
+        if time.monotonic() - self._looked_at >= (pause if interrupted is None else min(pause, _STOPPING_SECONDS)):
             self._looked_at = time.monotonic()
             present = self._queue.present()
             for job in self._jobs if present is not None else ():
