@@ -45,7 +45,7 @@ def launcher(place: Place, **given: object) -> Launcher:
     return build_launcher(options(**given), 1, place.folder / "state")
 
 
-def long_run(place: Place, epochs: int = 400) -> Training:
+def long_run(place: Place, epochs: int = 12) -> Training:
     return place.training(replace(place.base, epochs=epochs, batch_size=64))
 
 
@@ -83,7 +83,7 @@ def test_preempted_and_told_of_its_limit_a_run_goes_on_under_its_id(cluster: Slu
     run = place.store.run(training.run_id)
     assert run.info.status == "FINISHED"
     steps = Counter(point.step for point in place.store.histories([training.run_id], ["train/objective"]))
-    assert set(steps) == set(range(1, 401))
+    assert set(steps) == set(range(1, 13))
     assert set(steps.values()) == {1}, "no step is logged twice"
     assert not list((place.folder / "state" / "slurm").iterdir())
     assert not (place.folder / "state" / "runs" / training.run_id).exists()
