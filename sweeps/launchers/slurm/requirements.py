@@ -20,10 +20,12 @@ _ANSWER_SECONDS = 60.0
 _KEPT_SECONDS = 7 * 86400.0
 #: Word in what sbatch says of a job → the option that it is about.
 _OPTIONS = {
-    "partition": "slurm_partition",
     "account": "slurm_account",
     "time limit": "slurm_time",
     "memory": "slurm_mem",
+    "processors": "cpus_per_run",
+    "generic resource": "gpus_per_run",
+    "unrecognized option": "slurm_options",
 }
 
 

@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from multiprocessing import forkserver
 from pathlib import Path
@@ -114,10 +114,21 @@ class Place:
         return Training(identity, config, run_id, "hit", "none", self.uri)
 
 
+@pytest.fixture(scope="module")
+def _ray() -> Iterator[None]:
+    """One Ray of this machine for all tests: to begin it takes seconds."""
+    ray = pytest.importorskip("ray")
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, configure_logging=False)
+    yield
+    ray.shutdown()
+
+
 @pytest.fixture(params=LAUNCHERS)
 def place(tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Place:
     for name in ("MLFLOW_RUN_ID", "MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "HIT_STATE_DIR"):
         monkeypatch.delenv(name, raising=False)
+    if request.param == "ray":
+        request.getfixturevalue("_ray")
     new_database(tmp_path / "store.db")
     return Place(tmp_path, request.param)
 
