@@ -53,28 +53,28 @@ def minutes_of(text: str) -> float:
 
 def _time(text: str) -> str:
     if not _TIME.fullmatch(text) or minutes_of(text) <= 0:
-        raise ValueError("must be minutes, hours:minutes:seconds or days-hours")
+        raise ValueError("minutes, hours:minutes:seconds or days-hours")
     return text
 
 
 def _memory(text: str) -> str:
     if text and not _MEMORY.fullmatch(text):
-        raise ValueError("must be a whole number of megabytes, or with K, M, G or T")
+        raise ValueError("a whole number of megabytes, or with K, M, G or T")
     return text
 
 
 def _names(text: str) -> str:
     if not _NAMES.fullmatch(text):
-        raise ValueError("must be names as SLURM has them, with commas")
+        raise ValueError("names as SLURM has them, with commas")
     return text
 
 
 def _parameters(text: str) -> str:
     for word in text.split():
         if not _PARAMETER.fullmatch(word):
-            raise ValueError("must be parameters of sbatch as name=value, with spaces between them")
+            raise ValueError("parameters of sbatch as name=value, with spaces between them")
         if word.partition("=")[0] in _OURS:
-            raise ValueError(f"must leave {word.partition('=')[0]} to the launcher")
+            raise ValueError(f"without {word.partition('=')[0]}, which the launcher sets")
     return text
 
 

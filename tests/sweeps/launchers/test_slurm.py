@@ -190,7 +190,8 @@ def test_what_a_job_is_to_train_is_written_whole(tmp_path: Path) -> None:
     assert len(folder.owners(0, "b")) == 1, "who has submitted it is this process, too"
     folder.say(0, Said("b", "progress", "training", 1))
     assert folder.vain_starts(0, "b") == 0
-    (tmp_path / "job-0.said.jsonl").open("a").write('{"identity": "b", "state": "made up"}\n{"half')
+    with (tmp_path / "job-0.said.jsonl").open("a") as said:
+        said.write('{"identity": "b", "state": "made up"}\n{"half')
     assert len(folder.reader(0).news()) == 4
 
 
@@ -207,7 +208,7 @@ class TestMistakes:
             ({"slurm_time": "soon"}, "slurm_time must be minutes, hours:minutes:seconds or days-hours, got 'soon'"),
             ({"slurm_mem": "4 apples"}, "slurm_mem must be a whole number of megabytes"),
             ({"slurm_options": "$(rm -rf)"}, "slurm_options must be parameters of sbatch as name=value"),
-            ({"slurm_options": "array=0-9"}, "slurm_options must leave array to the launcher"),
+            ({"slurm_options": "array=0-9"}, "slurm_options must be without array, which the launcher sets"),
         ],
     )
     def test_options(self, given: dict[str, object], says: str) -> None:
