@@ -73,7 +73,7 @@ class Sweep:
         base = request.base
         running = request.running
         rules = EarlyStopping.parse(running.early_stopping, base.layers, request.choosing.region)
-        check_launcher(running)
+        check_launcher(running, state_folder(base))
         options, experiment = request.options, chosen_experiment(request.options.experiment)
         device = select_device(base.device)
         dataset = load_once(base.dataset, base.data_root, select_device("cpu"), base.crop, base.label)

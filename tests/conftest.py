@@ -32,6 +32,7 @@ _LONGEST = (
     "tests/browser/test_report_pictures.py",
     "tests/sweeps/test_sweep.py",
     "tests/sweeps/launchers/test_launchers.py",
+    "tests/sweeps/launchers/test_slurm.py",
     "tests/browser/test_report.py",
     "tests/hit/test_stream_commands.py",
     "tests/analysis/report/test_page.py",

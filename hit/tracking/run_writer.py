@@ -25,6 +25,7 @@ from hit.schema import DEFAULT_EXPERIMENT, Kind, Tag, field_lengths
 from hit.schema.endings import END_TAGS, Ending, ending
 from hit.schema.experiments import Experiment
 from hit.schema.field_lengths import shortened
+from hit.tracking.journal_completion import complete_journal
 from hit.tracking.run_log import RunLog
 from hit.tracking.run_start import AmendedRun, NewRun, Note, ResumedRun, RunStart
 from hit.ui.views import prepare_page
@@ -206,7 +207,9 @@ class RunWriter(RunLog):
             prepare_page(self._client, run.info.experiment_id)
         self.experiment_id: str = run.info.experiment_id
         RunDescription.of(self._client, run, start.kind(run)).save(self.folder)
-        delivery = Delivery(self._client, self.run_id, Journal(self.folder), heartbeat=start.is_owner)
+        journal = Journal(self.folder)
+        complete_journal(journal, self._uri, self.run_id)
+        delivery = Delivery(self._client, self.run_id, journal, heartbeat=start.is_owner)
         known_params = run.data.params if start.run_id else ()
         super().__init__(delivery, self.folder, known_params, run.info.start_time)
         delivery.start()

@@ -1,9 +1,12 @@
 """From a launcher's name to the launcher."""
 
-__all__ = ["build_launcher", "check_launcher", "inline", "lockstep", "pool", "project", "ray"]
+__all__ = ["build_launcher", "check_launcher", "inline", "lockstep", "pool", "project", "ray", "slurm"]
 
+from dataclasses import fields
 from pathlib import Path
 
+from hit.config import TrainConfig
+from hit.delivery.local_state import state_folder
 from hit.errors import ConfigError, shown
 from sweeps.launchers.inline import InlineLauncher
 from sweeps.launchers.launcher import Launcher
@@ -12,19 +15,31 @@ from sweeps.launchers.pool import PoolLauncher
 from sweeps.launchers.project import ProjectLauncher
 from sweeps.spec.launch_options import RunningOptions
 from sweeps.spec.parts import LAUNCHERS
+from sweeps.spec.slurm_options import SlurmOptions
 
 
-def check_launcher(options: RunningOptions) -> None:
+def check_launcher(options: RunningOptions, folder: Path | None = None) -> None:
     """Find out what can be wrong before anything is begun: Ray that is not installed, a cluster that does not answer.
 
+    Args:
+        options: which launcher, and what it takes.
+        folder: of journals and checkpoints; None: the usual one.
+
     Raises:
-        ConfigError: an option is of another launcher.
-        Unavailable: Ray is not installed, or does not answer.
+        ConfigError: an option is of another launcher, or SLURM does not take it.
+        Unavailable: Ray or SLURM is not here, or does not answer.
     """
     if options.ray_address and options.launcher != "ray":
         raise ConfigError(f"ray_address must be empty unless launcher=ray, got {shown(options.ray_address)}")
     if options.block and options.launcher not in ("auto", "lockstep"):
         raise ConfigError(f"block must be 0 unless launcher=lockstep, got {options.block}")
+    for own in fields(SlurmOptions):
+        if (value := getattr(options, own.name)) != own.default and options.launcher != "slurm":
+            raise ConfigError(f"{own.name} must be {own.default!r} unless launcher=slurm, got {value!r}")
+    if options.launcher == "slurm":
+        from sweeps.launchers.slurm.requirements import check_slurm
+
+        check_slurm(options, folder or state_folder(TrainConfig()))
     if options.launcher == "ray":
         from sweeps.launchers.ray_cluster import check_ray
 
@@ -36,7 +51,7 @@ def build_launcher(options: RunningOptions, workers: int, folder: Path, threads:
 
     Args:
         options: which, and what it takes.
-        workers: models at once; of Ray at most so many, as CPUs and GPUs allow.
+        workers: models at once; of Ray at most so many, as CPUs and GPUs allow; of SLURM jobs at once.
         folder: of this machine's journals and checkpoints.
         threads: CPU threads of each on this machine; 0 divides them.
 
@@ -74,3 +89,10 @@ def ray(options: RunningOptions, workers: int, folder: Path, threads: int) -> La
     from sweeps.launchers.ray_cluster import RayLauncher
 
     return RayLauncher(workers, options.ray_address, options.cpus_per_run, options.gpus_per_run)
+
+
+def slurm(options: RunningOptions, workers: int, folder: Path, threads: int) -> Launcher:
+    """`launcher=slurm`."""
+    from sweeps.launchers.slurm.slurm_launcher import SlurmLauncher
+
+    return SlurmLauncher(workers, options, folder)

@@ -13,6 +13,8 @@ from sweeps.spec.launch_options import RunningOptions
 
 #: Models that a driver which decides by those before is asked for at once: as many as a pool would have.
 _OF_A_SEARCH = 8
+#: Jobs of SLURM at once, waiting or running.
+_JOBS = 16
 #: Environment variable with the GPUs that a process may use.
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 
@@ -41,13 +43,16 @@ def settle_launcher(
 
 
 def worker_processes(options: RunningOptions, base: TrainConfig, asked: int) -> int:
-    """Processes that train: as many as asked for; of lockstep else one a GPU that may be used, and of others one a CPU.
+    """Processes that train: as many as asked for; else of lockstep one a GPU that may be used, of SLURM so many jobs as
+    hardly any cluster refuses, and of others one a CPU.
 
     Args:
         options: with a launcher.
         base: config of the models.
         asked: as typed; 0: nobody has said.
     """
+    if options.launcher == "slurm":
+        return asked or _JOBS
     if options.launcher != "lockstep" or asked:
         return worker_count(asked)
     return max(1, len(visible_gpus(base.device)))

@@ -3,6 +3,7 @@
 __all__ = ["ActiveRun", "ActiveRuns", "last_line"]
 
 import contextlib
+import math
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -10,10 +11,13 @@ from pathlib import Path
 
 import pandas as pd
 from filelock import Timeout
+from mlflow.exceptions import MlflowException
 
+from hit.connection.store_errors import translated
+from hit.delivery.delivery import HEARTBEAT_SECONDS
 from hit.delivery.journal import JOURNAL
 from hit.delivery.local_state import lock_run, run_folder
-from hit.errors import Claimed, RunGone
+from hit.errors import Claimed, RunGone, StoreAway
 from hit.errors.run_outcomes import FINAL, RunOutcome
 from hit.processes.attempts import Outcome
 from hit.processes.identity import process_identity
@@ -44,6 +48,7 @@ class ActiveRun:
         reserved: whether its run was made for it, and does not go on from before.
         began: `time.monotonic()` when it was begun.
         epoch: epochs done, as far as the launcher told.
+        heard: whether the launcher has told of it: whoever trains it says that it is alive.
     """
 
     proposal: Proposal
@@ -51,6 +56,7 @@ class ActiveRun:
     reserved: bool
     began: float = field(default_factory=time.monotonic)
     epoch: int = 0
+    heard: bool = False
 
     def doing(self, outcome: Outcome) -> str:
         """What a launcher tells of it, for people."""
@@ -91,6 +97,7 @@ class ActiveRuns:
         self._ended_badly: set[str] = set()
         self._finished: set[str] = set()
         self._under_way: dict[str, ActiveRun] = {}
+        self._kept_at = -math.inf
 
     def __len__(self) -> int:
         return len(self._under_way)
@@ -165,6 +172,7 @@ class ActiveRuns:
             StoreError: the store refuses, or does not answer (`StoreAway`): to be told again.
         """
         active = self._under_way[outcome.job.identity]
+        active.heard = True
         if outcome.state == "progress":
             if outcome.epoch > active.epoch:
                 self._deaths.pop(outcome.job.identity, None)
@@ -185,6 +193,23 @@ class ActiveRuns:
             self._finished.add(outcome.job.identity)
         del self._under_way[outcome.job.identity]
         return active
+
+    def keep_alive(self) -> None:
+        """Say of runs that wait in a queue that they are alive: another machine does not see their process.
+
+        Raises:
+            StoreAway: the store does not answer.
+        """
+        if time.monotonic() - self._kept_at < HEARTBEAT_SECONDS * 4:
+            return
+        self._kept_at = time.monotonic()
+        for active in self._under_way.values():
+            if not active.heard and self._kept_at - active.began > HEARTBEAT_SECONDS:
+                try:
+                    self._store.client.set_tag(active.training.run_id, Tag.HEARTBEAT, str(int(time.time())))
+                except MlflowException as error:
+                    if isinstance(fault := translated(error), StoreAway):
+                        raise fault from None
 
     def withdraw(self, active: ActiveRun) -> None:
         """Take back what was begun and not launched.

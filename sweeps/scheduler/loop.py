@@ -189,6 +189,7 @@ class _Sweep:
     def _listen(self) -> None:
         ended = False
         doing = ""
+        self._patiently(self._active.keep_alive)
         for outcome in self._launcher.outcomes(timeout=0.5):
             active = self._patiently(partial(self._active.update, outcome))
             doing = active.doing(outcome)

@@ -10,10 +10,11 @@ from pydantic.dataclasses import dataclass
 from hit.config.early_stopping import EARLY_STOPPING_HELP
 from hit.config.field_types import Text
 from sweeps.spec.parts import LAUNCHERS
+from sweeps.spec.slurm_options import SlurmOptions
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
-class RunningOptions:
+class RunningOptions(SlurmOptions):
     """Where the models of a sweep are trained, and what ends it or one of its runs."""
 
     hours: Annotated[
@@ -27,7 +28,7 @@ class RunningOptions:
         AfterValidator(LAUNCHERS.check),
         Field(
             description="where runs are trained: pool (processes), lockstep (many at once in a process, one a GPU), "
-            "inline (this one), project (mlflow run), ray; auto: lockstep for a grid on a GPU, else pool"
+            "inline (this one), project (mlflow run), ray, slurm; auto: lockstep for a grid on a GPU, else pool"
         ),
     ] = "auto"
     block: Annotated[
@@ -46,12 +47,15 @@ class RunningOptions:
         Text, Field(description="of launcher=ray: the cluster, host:port or ray://host:port; empty: this machine")
     ] = ""
     cpus_per_run: Annotated[
-        float, Field(gt=0, le=4096, allow_inf_nan=False, description="of launcher=ray: CPUs that a run takes")
+        float, Field(gt=0, le=4096, allow_inf_nan=False, description="of launcher=ray and slurm: CPUs that a run takes")
     ] = 1.0
     gpus_per_run: Annotated[
         float,
         Field(
-            ge=0, le=1024, allow_inf_nan=False, description="of launcher=ray: GPUs that a run takes, or a share of one"
+            ge=0,
+            le=1024,
+            allow_inf_nan=False,
+            description="of launcher=ray and slurm: GPUs that a run takes; of ray also a share of one",
         ),
     ] = 0.0
     early_stopping: Annotated[

@@ -42,3 +42,4 @@ LAUNCHERS.register("lockstep", "sweeps.launchers.build:lockstep", help="together
 LAUNCHERS.register("inline", "sweeps.launchers.build:inline", help="this one")
 LAUNCHERS.register("project", "sweeps.launchers.build:project", help="mlflow run")
 LAUNCHERS.register("ray", "sweeps.launchers.build:ray", help="Ray")
+LAUNCHERS.register("slurm", "sweeps.launchers.build:slurm", help="SLURM")

@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from multiprocessing import forkserver
 from pathlib import Path
@@ -49,7 +49,17 @@ GRID = BetaGrid(((0.1, 1.0), (1.0,)))
 needs_ray = pytest.mark.skipif(
     importlib.util.find_spec("ray") is None, reason="needs the extra ray: pip install -e '.[ray]'"
 )
-LAUNCHERS = ["inline", "pool", "lockstep", "project", pytest.param("ray", marks=needs_ray)]
+needs_submitit = pytest.mark.skipif(
+    importlib.util.find_spec("submitit") is None, reason="needs the extra slurm: pip install -e '.[slurm]'"
+)
+LAUNCHERS = [
+    "inline",
+    "pool",
+    "lockstep",
+    "project",
+    pytest.param("ray", marks=needs_ray),
+    pytest.param("slurm", marks=needs_submitit),
+]
 
 
 @dataclass
@@ -81,6 +91,10 @@ class Place:
                 return LockstepLauncher(1)
             case "project":
                 return ProjectLauncher(workers, "local", self.folder / "state")
+            case "slurm":
+                return build_launcher(
+                    RunningOptions(launcher="slurm", slurm_executor="local"), workers, self.folder / "state"
+                )
         from sweeps.launchers.ray_cluster import RayLauncher
 
         return RayLauncher(workers, cpus=0.5)
@@ -100,10 +114,21 @@ class Place:
         return Training(identity, config, run_id, "hit", "none", self.uri)
 
 
+@pytest.fixture(scope="module")
+def _ray() -> Iterator[None]:
+    """One Ray of this machine for all tests: to begin it takes seconds."""
+    ray = pytest.importorskip("ray")
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, configure_logging=False)
+    yield
+    ray.shutdown()
+
+
 @pytest.fixture(params=LAUNCHERS)
 def place(tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Place:
     for name in ("MLFLOW_RUN_ID", "MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "HIT_STATE_DIR"):
         monkeypatch.delenv(name, raising=False)
+    if request.param == "ray":
+        request.getfixturevalue("_ray")
     new_database(tmp_path / "store.db")
     return Place(tmp_path, request.param)
 
