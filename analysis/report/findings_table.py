@@ -32,7 +32,7 @@ class FindingRow:
         command: makes the runs that would tell; "" where these do.
     """
 
-    name: str
+    name: Markup
     statement: Markup
     verdict: str
     shade: str
@@ -54,7 +54,7 @@ def findings_table(frame: pd.DataFrame, found: Sequence[Recommendation], base_ur
     place = {str(run_id): at for at, run_id in enumerate(frame["run_id"])}
     return [
         FindingRow(
-            name=one.name,
+            name=_markup(one.name),
             statement=_markup(one.statement),
             verdict=str(one.outcome),
             shade=_SHADES[one.outcome],

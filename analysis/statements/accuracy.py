@@ -45,7 +45,7 @@ def accuracy(frame: pd.DataFrame) -> Finding:
         few = f"It takes {_FEWEST} finished runs of different R_{count}."
         return Finding.untold(_NAME, statement, few, grid_command(frame, count))
     drawn = Resamples.of(rows)
-    follows = drawn.statistic(
+    follows = drawn.correlated(
         f"ρ of the {what} with R_{count}", rank_correlation(values(rows, name).to_numpy(float), rate)
     )
     slack, broken = _slack(rows, count, kind)

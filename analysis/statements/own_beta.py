@@ -39,7 +39,7 @@ def own_beta(frame: pd.DataFrame) -> Finding:
         return Finding.untold(_NAME, _STATEMENT, few, grid_command(frame, count))
     drawn = Resamples.of(rows)
     falls = [
-        drawn.statistic(f"−ρ of R_{layer + 1} with β_{layer + 1}", partial_correlation(-rates[:, layer], logs, layer))
+        drawn.correlated(f"−ρ of R_{layer + 1} with β_{layer + 1}", partial_correlation(-rates[:, layer], logs, layer))
         for layer in range(count)
     ]
     return Finding.by(

@@ -44,7 +44,7 @@ def reconstruction(frame: pd.DataFrame) -> Finding:
         few = f"It takes {_FEWEST} finished runs of different rates."
         return Finding.untold(_NAME, _STATEMENT, few, grid_command(frame, count))
     drawn, metric = Resamples.of(rows), schema.metric(name)
-    follows = drawn.statistic(f"ρ of {metric.label} with R", rank_correlation(score, rate))
+    follows = drawn.correlated(f"ρ of {metric.label} with R", rank_correlation(score, rate))
     shares = drawn.statistic(f"share of the spread of {metric.label} that is left at equal R", _left(score, rate))
     spread = drawn.statistic(f"spread of {metric.label} at equal R", spread_at_equal(score, rate), metric.unit)
     return Finding.by(

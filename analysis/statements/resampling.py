@@ -8,12 +8,14 @@ seeds differ: their interval is over β alone.
 
 __all__ = ["LEVEL", "Resamples", "correlation", "partial_correlation", "rank_correlation", "slopes", "weighted_ranks"]
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy.stats import norm
 
 from analysis.frame import group_names, values
 from analysis.recommendation.gain import Seeds
@@ -28,6 +30,7 @@ _DRAWS = 400
 _DEFINED = 0.9
 #: Added to variances of 1: a correlation may be perfect.
 _RIDGE = 1e-9
+_NEAR_ONE = 1 - 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,13 +56,31 @@ class Resamples:
         seeds = pd.factorize(values(rows, "seed").fillna(-1.0))[0]
         return cls(weights * _counts(seeds, draws, chance), "over β and seeds")
 
-    def statistic(self, name: str, of: Callable[[Floats], Floats], unit: str = "") -> Statistic:
+    def correlated(self, name: str, of: Callable[[Floats], Floats]) -> Statistic:
+        """A correlation, with an interval by the spread of its Fisher transform artanh(ρ) over the draws.
+
+        Quantiles of the draws themselves lie too low near 1, since draws hold runs several times.
+        """
+
+        def transformed(weights: Floats) -> Floats:
+            return np.asarray(np.arctanh(np.clip(of(weights), -_NEAR_ONE, _NEAR_ONE)))
+
+        found = self.statistic(name, transformed, normal=True)
+        if found.low is None or found.high is None:
+            return Statistic(name, math.tanh(found.value))
+        return Statistic(name, math.tanh(found.value), math.tanh(found.low), math.tanh(found.high))
+
+    def statistic(
+        self, name: str, of: Callable[[Floats], Floats], unit: str = "", *, normal: bool = False
+    ) -> Statistic:
         """A statistic of all runs, with its interval.
 
         Args:
             name: for people.
             of: its values for weights of shape (draws, runs).
             unit: of the statistic.
+            normal: whether the interval is that of a normal distribution with the spread of the draws, instead of
+                their quantiles.
         """
         with np.errstate(invalid="ignore", divide="ignore"):
             value = float(of(np.ones((1, self.weights.shape[1])))[0])
@@ -67,6 +88,9 @@ class Resamples:
         known = drawn[np.isfinite(drawn)]
         if not np.isfinite(value) or len(known) < _DEFINED * len(drawn):
             return Statistic(name, value, unit=unit)
+        if normal:
+            half = float(norm.ppf((1 + LEVEL) / 2) * known.std())
+            return Statistic(name, value, value - half, value + half, unit)
         low, high = map(float, np.quantile(known, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]))
         return Statistic(name, value, min(low, value), max(high, value), unit)
 

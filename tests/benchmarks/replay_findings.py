@@ -1,11 +1,11 @@
 """Findings replayed: how often their intervals hold what a very large store says, and what they tell where it is false.
 
-`python -m tests.benchmarks.replay_findings` draws stores of two-layer models at random: cells of log-uniform β, with one
-to three seeds each; rates, PSNR, accuracies and inception scores follow known curves, with the luck of a run, of a seed
-(common to its runs) and of a β (what the curve leaves out). The truth of a statistic is its value over 6,000 cells of
-60 seeds in all. It prints the share of intervals of 90 % that hold the truth, their median width, and the shares of
+`python -m tests.benchmarks.replay_findings` draws stores of two-layer models at random: cells of log-uniform β, with
+one to three seeds each; rates, PSNR, accuracies and inception scores follow known curves, with the luck of a run, of a
+seed (common to its runs) and of a β (what the curve leaves out). The truth of a statistic is its value over 6,000 cells
+of 60 seeds in all. It prints the share of intervals of 90 % that hold the truth, their median width, and the shares of
 verdicts: `true` is a store in which statements hold, `false` one in which R_2 ignores β_2, the scores ignore rates, or
-samples are best at many nats. `python -m tests.benchmarks.replay_findings --draws 200` takes a minute and a half.
+samples are best at many nats. It takes a minute of CPU time.
 """
 
 __all__ = ["main"]
