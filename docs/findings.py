@@ -66,7 +66,7 @@ SCALES = {
     "small": Scale(
         5, 15, 8, "corners", ("0.1,1,5", "0.1,1,5"), "0,1,2",
         "Surfaces had 15 epochs and a grid of 5 × 5, models 8 epochs (the paper: a model a cell, 21 × 21, hundreds of "
-        "epochs on colour): rates and scores are those of models that still learn, and those of strong β may have collapsed.",
+        "epochs on colour): models still learn, and those of strong β may have collapsed.",
     ),
     "full": Scale(
         11, 40, 20, _CERTIFICATE, ("0.1,0.5,1,5", "0.1,1,5"), "0,1,2",
