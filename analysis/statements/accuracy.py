@@ -21,6 +21,8 @@ _NAME = "accuracy and R_L"
 #: Spearman's ρ below which an accuracy does not follow.
 _FOLLOWS = 0.5
 _FEWEST = 8
+#: Nats between the least and the largest R_L, below which accuracies differ by chance.
+_SPAN = 0.5
 
 
 def accuracy(frame: pd.DataFrame) -> Finding:
@@ -44,6 +46,9 @@ def accuracy(frame: pd.DataFrame) -> Finding:
     if len(np.unique(rate)) < _FEWEST:
         few = f"It takes {_FEWEST} finished runs of different R_{count}."
         return Finding.untold(_NAME, statement, few, grid_command(frame, count))
+    if np.ptp(rate) < _SPAN:
+        alike = f"R_{count} of all runs lies within {_SPAN:g} nats, as where z_{count} has collapsed."
+        return Finding.untold(_NAME, statement, alike, grid_command(frame, count))
     drawn = Resamples.of(rows)
     follows = drawn.correlated(
         f"ρ of the {what} with R_{count}", rank_correlation(values(rows, name).to_numpy(float), rate)

@@ -93,6 +93,9 @@ def test_what_few_runs_or_missing_metrics_cannot_tell_comes_with_a_command(make_
     assert "python -m hit.evaluate" in accuracy(bare).command
     assert "python -m hit.evaluate" in reconstruction(bare).command
     assert sampling(bare).command.startswith("python -m hit.classify --dataset binary_mnist && python -m hit.evaluate")
+    collapsed = make_frame(5)
+    collapsed["test/rate_2"] /= 100
+    assert "has collapsed" in accuracy(collapsed).reason
     equal = make_frame(25)
     equal = equal[np.isclose(equal["beta_1"], equal["beta_2"])]
     assert own_beta(equal).outcome is Outcome.CANNOT_BE_TOLD, "β that rise together"
