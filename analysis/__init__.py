@@ -8,7 +8,7 @@ Each name is imported when it is asked for: `import analysis` alone loads neithe
 >>> analysis.figures.rate_space(frame, "test/psnr").show()  # doctest: +SKIP
 """
 
-__all__ = ["Query", "figures", "histories", "recommend", "replicates", "runs"]
+__all__ = ["Query", "figures", "findings", "histories", "recommend", "replicates", "runs"]
 
 import sys
 from importlib import import_module
@@ -20,11 +20,13 @@ if TYPE_CHECKING:
     from analysis.frame import replicates
     from analysis.query import Query, histories, runs
     from analysis.recommendation.recommender import recommend
+    from analysis.statements.findings import findings
 
 #: Public name → the module that has it; `figures` is one itself.
 _HOMES = {
     "Query": "analysis.query",
     "figures": "analysis.figures",
+    "findings": "analysis.statements.findings",
     "histories": "analysis.query",
     "recommend": "analysis.recommendation.recommender",
     "replicates": "analysis.frame",

@@ -40,6 +40,9 @@ class ReportOptions(ExperimentOptions):
     register: Annotated[
         bool, Field(description="whether to put the recommended models into MLflow's model registry")
     ] = False
+    findings: Annotated[
+        bool, Field(description="whether to print what the runs say about the paper's statements, and write no page")
+    ] = False
     state_dir: StateDir = MachineOptions.state_dir
 
 
@@ -53,6 +56,9 @@ def parser() -> Parser:
 def main(argv: list[str], stop: "StopRequest") -> None:
     """Parse the options, write the page, log it with its run, say where it is."""
     options = build(ReportOptions, parser().parse(argv)["report"])
+    if options.findings:
+        _print_findings(options)
+        return
     output_file(options.output)
 
     from analysis.recommendation.applications import applications
@@ -105,6 +111,21 @@ def main(argv: list[str], stop: "StopRequest") -> None:
             print(
                 f"{'registered' if model.new else 'known'}: {model.uri} (version {model.version}, run {model.run_id})"
             )
+
+
+def _print_findings(options: ReportOptions) -> None:
+    """Text alone: no page, and no run in the store."""
+    from analysis.query import runs
+    from analysis.statements.findings import findings, lines
+    from analysis.suggested_commands import train_commands
+    from hit.connection import chosen_experiment
+    from hit.errors import StoreError
+
+    experiment = chosen_experiment(options.experiment)
+    found = findings(runs(experiment, options.where, sweep=options.sweep or None))
+    if not found:
+        raise StoreError(f"no run has finished: {train_commands(str(experiment))}")
+    print(*lines(found), sep="\n")
 
 
 if __name__ == "__main__":

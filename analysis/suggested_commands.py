@@ -6,6 +6,7 @@ __all__ = [
     "classify_command",
     "evaluate_command",
     "experiment_of",
+    "grid_command",
     "search_command",
     "seeds_command",
     "surface_command",
@@ -80,6 +81,19 @@ def search_command(frame: pd.DataFrame, constraints: str) -> str:
         f'{program("sweeps")} --driver bayes --constraints "{constraints}" --budget {_SEARCH_BUDGET}'
         f"{_setting(frame)}{_alike(frame)}"
     )
+
+
+def grid_command(frame: pd.DataFrame, layers: int = 0) -> str:
+    """The sweep over a grid of β, with three seeds, of models like these.
+
+    Args:
+        frame: runs like which it trains.
+        layers: how many layers have a β of their own; 2 of models of one layer, where they are to be shared among two.
+    """
+    own = 1 if _common(frame, "model") == "vae" else layers
+    grid = "".join(f" --grid_{layer} 0.1:10:5" for layer in range(1, max(layers, own) + 1))
+    like = _alike(frame, but=("model", "z_dims") if layers > own else ())
+    return f"{program('sweeps')} --seeds {','.join(map(str, range(ENOUGH_SEEDS)))}{grid}{like}{_setting(frame)}"
 
 
 def seeds_command(frame: pd.DataFrame, run: pd.Series, known: Collection[int]) -> str:

@@ -15,6 +15,7 @@ from analysis.report.array_pool import Pool, embedded
 from analysis.report.bound_checks import Verdict, verdict
 from analysis.report.coding_table import CodingTable, coding_table
 from analysis.report.explorer import Explorer, data, explorer
+from analysis.report.findings_table import FindingRow, findings_table
 from analysis.report.galleries import Gallery, Histories, galleries
 from analysis.report.layer_shares import ShareTable, share_table
 from analysis.report.lossless_table import LosslessTable, lossless_table
@@ -45,6 +46,7 @@ class Section:
         lossless: bits of every layer without loss beside its rate; None where none was measured.
         coding: what the runs' lossy codes take beside others; None where none was measured.
         bounds: whether the bounds of theory were kept.
+        findings: what the runs say about the paper's statements; none of fewer runs than pictures take.
         heads: of the table of runs.
         pictured: how many runs have their pictures in the page; None where nobody looked for them.
         data: JSON for the scripts: the runs as columns, and the arrays of all figures.
@@ -65,6 +67,7 @@ class Section:
     lossless: LosslessTable | None
     coding: CodingTable | None
     bounds: Verdict | None
+    findings: list[FindingRow]
     heads: list[Markup]
     pictured: int | None
     data: Markup
@@ -125,6 +128,7 @@ def section(
         lossless=lossless_table(frame),
         coding=coding_table(setting, others),
         bounds=verdict(frame, base_url),
+        findings=findings_table(frame, found, base_url) if enough else [],
         heads=tables.run_heads(frame),
         pictured=None if pictures is None else len(small),
         data=embedded(facts),

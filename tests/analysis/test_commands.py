@@ -42,5 +42,8 @@ def test_a_report_is_a_run_and_a_mistake_is_none(commands: Commands) -> None:
     assert "reconstruction: target R_1" in report.stdout
     assert "generation: no finished run has sample/inception_score" in report.stdout
     assert "<!doctype html>" in (commands.folder / "page.html").read_text()[:40].lower()
+    findings = commands.run("analysis", "--findings", "true", PYTHONIOENCODING="ascii")
+    assert findings.returncode == 0, findings.stderr
+    assert findings.stdout.count("cannot be told: ") == 7
     (made,) = commands.statuses().keys() - before.keys()
     assert [found.path for found in commands.client.list_artifacts(made, "report")] == ["report/page.html"]

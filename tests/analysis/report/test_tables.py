@@ -77,8 +77,8 @@ def test_the_table_of_runs_has_a_column_for_each_number(grid: pd.DataFrame) -> N
     named = [column["name"] for column in section["table"]]
     assert named[:5] == ["beta_1", "beta_2", "seed", "test/rate_1", "test/rate_2"]
     heads = [attributes for tag, attributes in page.elements if tag == "th"]
-    recommended, seeds = 7 + 4, 4 + 4  # columns, and one a row
-    assert len(heads) == recommended + seeds + 3 + len(named), "of recommendations, of seeds and of runs"
+    recommended, seeds, findings = 7 + 4, 4 + 4, 4 + 7  # columns, and one a row
+    assert len(heads) == recommended + seeds + findings + 3 + len(named), "and those of runs"
 
 
 @pytest.mark.usefixtures("bare")

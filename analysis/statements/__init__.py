@@ -1,0 +1,1 @@
+"""The paper's statements, each a query over the runs with a verdict."""

@@ -1,0 +1,38 @@
+"""What no run may exceed: by how much each run keeps a bound, and which exceed it by more than chance."""
+
+__all__ = ["beyond_chance", "least_and_median"]
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import norm
+
+from analysis.statements.finding import Statistic
+from analysis.statements.resampling import Floats, Resamples, weighted_ranks
+
+#: How often any of all runs may be told to exceed a bound where none does.
+_SIZE = 0.05
+
+
+def beyond_chance(slack: Floats, error: Floats) -> npt.NDArray[np.bool_]:
+    """Which runs exceed their bound by more than the luckiest of so many would (Bonferroni's inequality).
+
+    Args:
+        slack: bound minus what was measured, N; NaN where it is not known.
+        error: its standard error, N; 0 where none is known.
+    """
+    known = np.isfinite(slack)
+    limit = float(norm.isf(_SIZE / max(int(known.sum()), 1)))
+    return np.asarray(known & (slack < -limit * np.nan_to_num(error) - 1e-9))
+
+
+def least_and_median(slack: Floats, drawn: Resamples, unit: str) -> tuple[Statistic, Statistic]:
+    """The least slack of all runs, and the median with its interval."""
+    known = np.isfinite(slack)
+    filled = np.where(known, slack, 0.0)
+
+    def median(weights: Floats) -> Floats:
+        ranks = np.where(known, weighted_ranks(filled, np.where(known, weights, 0.0)), np.inf)
+        nearest = np.abs(ranks - 0.5).argmin(1)
+        return np.asarray(filled[nearest])
+
+    return Statistic("least slack", float(slack[known].min()), unit=unit), drawn.statistic("median slack", median, unit)
