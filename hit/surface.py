@@ -20,6 +20,7 @@ from hit.config.machine_options import WORKERS_HELP, WorkerOptions, Workers
 from hit.config.options import build
 from hit.config.rates.beta_grid import GRID_DEFAULTS, GRID_HELP, grid_axes
 from hit.config.rates.rate_targets import RateTargets
+from hit.dataset_files import check_files
 from hit.errors import ConfigError, shown
 from hit.schema import Kind
 from hit.surfaces.plan import SURFACE_DEFAULTS, SurfacePlan
@@ -78,6 +79,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     asked = TrainConfig.from_flat({"state_dir": flat.get("state_dir", "")} if options.resume else flat)
     rates = _rates(parsed["rates"], options)
     dataset_kind(asked.dataset, asked.crop, asked.label)
+    check_files(asked.dataset, asked.data_root)
 
     from tqdm import tqdm
 
