@@ -18,6 +18,8 @@ from hit.errors import ConfigError
 _OPEN = frozenset({Role.MACHINE, Role.RATES, Role.SEED})
 _FIELDS = [name for name in flat_defaults() if role_of(name) not in _OPEN]
 _HEADLINE = ("dataset", "model", "likelihood")
+#: Models whose names are abbreviations of the field's; all others are told as they are registered.
+_SPELLINGS = {name: name.upper() for name in ("vae", "lvae", "ghvae")}
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +121,8 @@ def _facts(part: pd.DataFrame) -> dict[str, str]:
 
 
 def _headline(facts: dict[str, str]) -> list[str]:
-    return [facts["dataset"], facts["model"].upper(), facts["likelihood"]]
+    model = facts["model"]
+    return [facts["dataset"], _SPELLINGS.get(model, model), facts["likelihood"]]
 
 
 def _text(value: object) -> str:

@@ -19,6 +19,7 @@ from hit.config.dataset_kind import dataset_kind
 from hit.config.field_types import BatchSize, Crop, LearningRate, Seed, Text
 from hit.config.machine_options import MachineOptions
 from hit.config.options import CROP_HELP, build
+from hit.dataset_files import check_files
 from hit.schema import Kind
 
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     """Parse the options, train, print the scores and the run's id."""
     options = build(ClassifyOptions, parser().parse(argv)["classifier"])
     dataset_kind(options.dataset, options.crop)
+    check_files(options.dataset, options.data_root)
 
     from tqdm import tqdm
 

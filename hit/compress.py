@@ -2,8 +2,6 @@
 
 __all__ = ["CompressOptions", "main", "parser"]
 
-import contextlib
-import os
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,10 +9,10 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from hit.cli import Parser, entry_point
+from hit.config.coding_options import CodingOptions
 from hit.config.field_types import Text
-from hit.config.machine_options import Extensions, MachineOptions, NamedModel, StateDir
+from hit.config.machine_options import NamedModel
 from hit.config.options import build
-from hit.config.paths import given_path
 from hit.schema import Kind
 
 if TYPE_CHECKING:
@@ -22,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))
-class CompressOptions:
+class CompressOptions(CodingOptions):
     """By which model, what, and where to."""
 
     model: NamedModel = ""
@@ -39,8 +37,6 @@ class CompressOptions:
         int,
         Field(ge=1, le=1024, description="without loss: images that pass through the networks at once"),
     ] = 16
-    extensions: Extensions = MachineOptions.extensions
-    state_dir: StateDir = MachineOptions.state_dir
 
 
 def parser() -> Parser:
@@ -53,28 +49,18 @@ def parser() -> Parser:
 def main(argv: list[str], stop: "StopRequest") -> None:
     """Parse the options, write the file, say what an image takes on stderr, print the file's path."""
     options = build(CompressOptions, parser().parse(argv)["compress"])
+    source, target = options.files()
 
     from tqdm import tqdm
 
     from hit.config import TrainConfig
     from hit.data.image_files import open_images, whole_file
     from hit.delivery.local_state import state_folder
-    from hit.errors import ConfigError
     from hit.serving.codec import codec
-    from hit.tracking import RunWriter
+    from hit.tracking.project_run import project_run
 
-    for name in ("model", "input", "output"):
-        if not getattr(options, name):
-            raise ConfigError(f"{name} must be given, got nothing")
-    source, target = given_path("input", options.input), given_path("output", options.output)
-    project_run = os.environ.get("MLFLOW_RUN_ID")
     folder = state_folder(TrainConfig(state_dir=options.state_dir))
-    own_run = (
-        RunWriter.take_over(project_run, kind=Kind.COMPRESS, name="compress", state_dir=folder, stop=stop)
-        if project_run
-        else contextlib.nullcontext()
-    )
-    with own_run:
+    with project_run(Kind.COMPRESS, state_dir=folder, stop=stop):
         made = codec(options.model, step=options.step or None, chains=options.chains)
         images = open_images(source, made.header.shape)
         with (

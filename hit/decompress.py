@@ -2,8 +2,6 @@
 
 __all__ = ["DecompressOptions", "main", "parser"]
 
-import contextlib
-import os
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,10 +9,10 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from hit.cli import Parser, entry_point
+from hit.config.coding_options import CodingOptions
 from hit.config.field_types import Text
-from hit.config.machine_options import Extensions, MachineOptions, NamedModel, StateDir
+from hit.config.machine_options import NamedModel
 from hit.config.options import build
-from hit.config.paths import given_path
 from hit.schema import Kind
 
 if TYPE_CHECKING:
@@ -22,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
-class DecompressOptions:
+class DecompressOptions(CodingOptions):
     """By which model, that of the file, what, and where to."""
 
     model: NamedModel = ""
@@ -30,8 +28,6 @@ class DecompressOptions:
     output: Annotated[
         Text, Field(description="an .npz file, or a folder that is not there yet, which takes a PNG file an image")
     ] = ""
-    extensions: Extensions = MachineOptions.extensions
-    state_dir: StateDir = MachineOptions.state_dir
 
 
 def parser() -> Parser:
@@ -44,28 +40,19 @@ def parser() -> Parser:
 def main(argv: list[str], stop: "StopRequest") -> None:
     """Parse the options, write the images, print where they are."""
     options = build(DecompressOptions, parser().parse(argv)["decompress"])
+    source, target = options.files()
 
     from tqdm import tqdm
 
     from hit.config import TrainConfig
     from hit.data.image_files import image_writer
     from hit.delivery.local_state import state_folder
-    from hit.errors import ConfigError, DataError
+    from hit.errors import DataError
     from hit.serving.codec import codec_of_file
-    from hit.tracking import RunWriter
+    from hit.tracking.project_run import project_run
 
-    for name in ("model", "input", "output"):
-        if not getattr(options, name):
-            raise ConfigError(f"{name} must be given, got nothing")
-    source, target = given_path("input", options.input), given_path("output", options.output)
-    project_run = os.environ.get("MLFLOW_RUN_ID")
     folder = state_folder(TrainConfig(state_dir=options.state_dir))
-    own_run = (
-        RunWriter.take_over(project_run, kind=Kind.DECOMPRESS, name="decompress", state_dir=folder, stop=stop)
-        if project_run
-        else contextlib.nullcontext()
-    )
-    with own_run:
+    with project_run(Kind.DECOMPRESS, state_dir=folder, stop=stop):
         try:
             file = source.open("rb")
         except OSError as error:

@@ -2,8 +2,6 @@
 
 __all__ = ["EvaluateOptions", "main", "parser"]
 
-import contextlib
-import os
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -52,19 +50,13 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     from hit.recovery import recover
     from hit.runs.evaluation_run import candidates, evaluate_runs
     from hit.store import Store
-    from hit.tracking import RunWriter
+    from hit.tracking.project_run import project_run
 
     folder = state_folder(TrainConfig(state_dir=options.state_dir))
     experiment = chosen_experiment(options.experiment)
     recover(folder, experiment)
     store = Store()
-    project_run = os.environ.get("MLFLOW_RUN_ID")
-    own_run = (
-        RunWriter.take_over(project_run, kind=Kind.EVALUATE, name="evaluate", state_dir=folder, stop=stop)
-        if project_run
-        else contextlib.nullcontext()
-    )
-    with own_run:
+    with project_run(Kind.EVALUATE, state_dir=folder, stop=stop):
         asked = candidates(
             store,
             experiment,

@@ -3,7 +3,6 @@
 __all__ = ["RecoverOptions", "main", "parser"]
 
 import contextlib
-import os
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -63,19 +62,13 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     from hit.recovery import end_lost_here
     from hit.recovery.incomplete_runs import adopted, choose, delivered, dropped, find_incomplete
     from hit.recovery.undelivered import find_local_runs
-    from hit.tracking import RunWriter
+    from hit.tracking.project_run import project_run, project_run_id
 
     asked = {"deliver": options.deliver, "adopt": options.adopt, "drop": options.drop}
     folder = state_folder(TrainConfig(state_dir=options.state_dir))
     if options.state_dir and not folder.is_dir():
         raise ConfigError(f"state_dir must be a folder that is there, got {shown(options.state_dir)}")
-    project_run = os.environ.get("MLFLOW_RUN_ID")
-    own_run = (
-        RunWriter.take_over(project_run, kind=Kind.RECOVER, name="recover", state_dir=folder, stop=stop)
-        if project_run
-        else contextlib.nullcontext()
-    )
-    with own_run:
+    with project_run(Kind.RECOVER, state_dir=folder, stop=stop):
         client, silent = None, StoreError()
         try:
             client = connect()
@@ -85,7 +78,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
             with contextlib.suppress(StoreRefused):  # a store that we may not write to can be read all the same
                 for run in end_lost_here(find_local_runs(folder), client):
                     print(_ended(run), file=sys.stderr)
-        found = [one for one in find_incomplete(folder, client) if one.run_id != project_run]
+        found = [one for one in find_incomplete(folder, client) if one.run_id != project_run_id()]
         if not any(asked.values()):
             for one in found:
                 print(one)

@@ -2,12 +2,10 @@
 
 __all__ = ["RATES", "SurfaceOptions", "main", "parser"]
 
-import contextlib
 import os
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import ConfigDict, Field
@@ -22,6 +20,7 @@ from hit.config.machine_options import WORKERS_HELP, WorkerOptions, Workers
 from hit.config.options import build
 from hit.config.rates.beta_grid import GRID_DEFAULTS, GRID_HELP, grid_axes
 from hit.config.rates.rate_targets import RateTargets
+from hit.dataset_files import check_files
 from hit.errors import ConfigError, shown
 from hit.schema import Kind
 from hit.surfaces.plan import SURFACE_DEFAULTS, SurfacePlan
@@ -80,6 +79,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     asked = TrainConfig.from_flat({"state_dir": flat.get("state_dir", "")} if options.resume else flat)
     rates = _rates(parsed["rates"], options)
     dataset_kind(asked.dataset, asked.crop, asked.label)
+    check_files(asked.dataset, asked.data_root)
 
     from tqdm import tqdm
 
@@ -94,6 +94,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     from hit.store import Store
     from hit.surfaces.resuming import assert_same_as_finished, resume_plan
     from hit.surfaces.surface_run import read_surface, surface_run
+    from hit.tracking.project_run import project_run
     from hit.ui.run_names import command_name
 
     workers = worker_count(options.workers)
@@ -128,7 +129,8 @@ def main(argv: list[str], stop: "StopRequest") -> None:
 
         if options.surface:
             run_id = options.surface
-            with _reading(run_id, state_folder(asked), stop):
+            name = f"cells of surface {run_id[:8]}"
+            with project_run(Kind.EVALUATE, name=name, state_dir=folder, stop=stop):
                 plan, children = read_surface(
                     run_id,
                     grids=parsed["grid"],
@@ -175,18 +177,6 @@ def main(argv: list[str], stop: "StopRequest") -> None:
         if name.startswith("certificate/"):
             print(f"{metric(name).axis}: {value:+.2%}", file=sys.stderr)
     print(cells["run_id"].iloc[0] if rates else run_id)
-
-
-def _reading(surface: str, folder: Path, stop: "StopRequest") -> contextlib.AbstractContextManager[object]:
-    """The run that `mlflow run` has made for the reading, if it has: it says what was read, and how that ended."""
-    from hit.tracking import RunWriter
-
-    run_id = os.environ.get("MLFLOW_RUN_ID")
-    if not run_id:
-        return contextlib.nullcontext()
-    return RunWriter.take_over(
-        run_id, kind=Kind.EVALUATE, name=f"cells of surface {surface[:8]}", state_dir=folder, stop=stop
-    )
 
 
 def _rates(texts: Mapping[str, str], options: SurfaceOptions) -> dict[int, float]:

@@ -17,6 +17,7 @@ from hit.config.field_types import RunId, Text
 from hit.config.machine_options import ExperimentOptions
 from hit.config.options import build
 from hit.config.rates.rate_targets import TARGET_LAYERED
+from hit.dataset_files import check_files
 from hit.schema import Kind
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     if not options.resume:
         EarlyStopping.parse(options.early_stopping, asked.layers)
     dataset_kind(asked.dataset, asked.crop, asked.label)
+    check_files(asked.dataset, asked.data_root)
 
     from tqdm import tqdm
 

@@ -2,8 +2,6 @@
 
 __all__ = ["TransferOptions", "main", "parser"]
 
-import contextlib
-import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
@@ -62,16 +60,10 @@ def main(argv: list[str], stop: "StopRequest") -> None:
 
     from hit.config import TrainConfig
     from hit.delivery.local_state import state_folder
-    from hit.tracking import RunWriter
+    from hit.tracking.project_run import project_run
 
-    project_run = os.environ.get("MLFLOW_RUN_ID")
     folder = state_folder(TrainConfig(state_dir=options.state_dir))
-    own_run = (
-        RunWriter.take_over(project_run, kind=Kind.TRANSFER, name="transfer", state_dir=folder, stop=stop)
-        if project_run
-        else contextlib.nullcontext()
-    )
-    with own_run:
+    with project_run(Kind.TRANSFER, state_dir=folder, stop=stop):
         _transfer(options, stop)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from hit.cli import Parser, entry_point
 from hit.config.dataset_kind import dataset_kind
+from hit.dataset_files import check_files
 from hit.schema import Kind
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
 
     request = SweepRequest.parse(parsed)
     dataset_kind(request.base.dataset, request.base.crop, request.base.label)
+    check_files(request.base.dataset, request.base.data_root)
 
     from hit.errors import StoreError
     from hit.ui.views import charts_line

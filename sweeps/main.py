@@ -13,6 +13,7 @@ from hit.cli import Parser, entry_point
 from hit.config.dataset_kind import dataset_kind
 from hit.config.field_types import Text
 from hit.config.options import build, output_file
+from hit.dataset_files import check_files
 from hit.schema import Kind
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
 
     request = SweepRequest.parse(parsed)
     dataset_kind(request.base.dataset, request.base.crop, request.base.label)
+    check_files(request.base.dataset, request.base.data_root)
     page = build(PageOptions, parsed["report"])
     output_file(page.output)
     print("loading", file=sys.stderr, flush=True)

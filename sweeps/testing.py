@@ -108,15 +108,14 @@ def check_launcher(name: str, **options: Any) -> None:
         folder = Path(scratch)
         try:
             running = build(RunningOptions, {"launcher": name, **options})
-            launcher = build_launcher(running, 1, folder, 1)
+            with build_launcher(running, 1, folder, 1) as launcher:
+                must(launcher.free > 0, label, "have room for a model at first", launcher.free)
+                found = [_train(launcher, folder, seed, label) for seed in (0, 1)]
+                must(found[0] != found[1], label, "train the model that it is given")
+                missing = _train(launcher, folder / "missing", 0, label, dataset="no such data")
+                must(missing is None, label, "tell of a model that cannot be trained as failed")
         except ConfigError as error:
             raise ContractBroken(str(error)) from error
-        with launcher:
-            must(launcher.free > 0, label, "have room for a model at first", launcher.free)
-            found = [_train(launcher, folder, seed, label) for seed in (0, 1)]
-            must(found[0] != found[1], label, "train the model that it is given")
-            missing = _train(launcher, folder / "missing", 0, label, dataset="no such data")
-            must(missing is None, label, "tell of a model that cannot be trained as failed")
         ours = build_launcher(build(RunningOptions, {"launcher": "inline"}), 1, folder, 1)
         with ours:
             expected = _train(ours, folder / "ours", 0, label)

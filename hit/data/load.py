@@ -15,7 +15,7 @@ from hit.data.folders.folder import read_folder
 from hit.data.named import DataRequest
 from hit.data.npz import read_npz
 from hit.data.tables import read_table
-from hit.data.torchvision_sets.download import DataRoot
+from hit.dataset_files import DataRoot
 from hit.errors import DataError, shown
 from hit.schema import LabelKind
 

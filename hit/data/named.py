@@ -2,20 +2,16 @@
 
 __all__ = ["DataRequest", "digits", "imagenet", "torchvision_set"]
 
-import os
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
 from hit.data.dataset import Dataset, Split
 from hit.data.digits import read_digits
 from hit.data.folders.folder import CROP, read_folder
-from hit.data.torchvision_sets.download import DataRoot, ensure
+from hit.data.torchvision_sets.download import ensure
 from hit.data.torchvision_sets.sources import SOURCES
-from hit.errors import DataError
-
-_IMAGENET_FILES = ("train", "val")
+from hit.dataset_files import DataRoot, imagenet_folder
 
 
 @dataclass(frozen=True)
@@ -52,20 +48,8 @@ def torchvision_set(request: DataRequest) -> Dataset:
 
 def imagenet(request: DataRequest) -> Dataset:
     """Streamed from `<root>/imagenet`."""
-    train, test, classes = read_folder(_imagenet(request.root), request.crop or CROP, request.workers)
+    train, test, classes = read_folder(imagenet_folder(request.root), request.crop or CROP, request.workers)
     return Dataset(request.name, train, test, classes)
-
-
-def _imagenet(root: DataRoot) -> Path:
-    folder = root.path / "imagenet"
-    for part in _IMAGENET_FILES:
-        if not os.path.isdir(folder / part):
-            raise DataError(
-                f"{folder / part} must be a folder that holds a folder of images for each class, and is missing; "
-                "ImageNet cannot be downloaded by itself (ask for it at https://image-net.org): unpack it "
-                f"there, or set data_root or $HIT_DATA, now {root}"
-            )
-    return folder
 
 
 def _binarise(split: Split) -> Split:

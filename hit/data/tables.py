@@ -111,7 +111,8 @@ def _check_names(names: list[str]) -> None:
                 "table? leave it out)"
             )
         if name in names[: position - 1]:
-            raise DataError(f"every column must have a name of its own, but several are called {shown(name)}")
+            hint = "; has the file no line of names?" if _NUMBER.fullmatch(name) else ""
+            raise DataError(f"every column must have a name of its own, but several are called {shown(name)}{hint}")
 
 
 def _label_column(names: list[str], label: str) -> str | None:

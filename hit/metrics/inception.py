@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from hit.data.network import patient
+from hit.dataset_files.network import patient
 from hit.errors import ConfigError, Unavailable
 
 #: Names the weights: those of the original FID, as torch-fidelity publishes them.

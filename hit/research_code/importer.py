@@ -16,7 +16,7 @@ from torch import Tensor
 from hit.config import TrainConfig, machine_fields
 from hit.config.paths import given_path
 from hit.data import Dataset
-from hit.data.torchvision_sets.download import DataRoot
+from hit.dataset_files import DataRoot
 from hit.errors import CheckpointError, ConfigError, DataError, Diverged, OutOfMemory, shown
 from hit.errors.run_outcomes import RunOutcome
 from hit.models import HierarchicalVAE, build_model

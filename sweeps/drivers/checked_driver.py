@@ -7,8 +7,9 @@ from typing import Any, TypeVar
 
 import pandas as pd
 
-from hit.errors import ConfigError, EndsWork, shown
+from hit.errors import ConfigError, shown
 from sweeps.drivers.driver import Driver, Proposal
+from sweeps.spec.answers import answering
 
 AnswerT = TypeVar("AnswerT")
 
@@ -66,10 +67,5 @@ class CheckedDriver(Driver):
         return self._asked(self._inner.identities, history)
 
     def _asked(self, method: Callable[..., AnswerT], *arguments: Any) -> AnswerT:
-        try:
+        with answering(self._label, method.__name__):
             return method(*arguments)
-        except EndsWork:
-            raise
-        except Exception as error:
-            said = f"{type(error).__name__}: {error}".partition("\n")[0]
-            raise ConfigError(f"{self._label} must answer `{method.__name__}` without an error, got {said}") from error

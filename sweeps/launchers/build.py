@@ -8,6 +8,7 @@ from pathlib import Path
 from hit.config import TrainConfig
 from hit.delivery.local_state import state_folder
 from hit.errors import ConfigError, shown
+from sweeps.launchers.checked_launcher import CheckedLauncher
 from sweeps.launchers.inline import InlineLauncher
 from sweeps.launchers.launcher import Launcher
 from sweeps.launchers.lockstep import MOST, LockstepLauncher
@@ -61,7 +62,7 @@ def build_launcher(options: RunningOptions, workers: int, folder: Path, threads:
     launcher = LAUNCHERS.get(options.launcher)(options, workers, folder, threads)
     if not isinstance(launcher, Launcher):
         raise ConfigError(f"launcher {options.launcher!r} must be built as a Launcher, got {shown(launcher)}")
-    return launcher
+    return launcher if LAUNCHERS.source(options.launcher) is None else CheckedLauncher(launcher, options.launcher)
 
 
 def pool(options: RunningOptions, workers: int, folder: Path, threads: int) -> Launcher:

@@ -6,7 +6,8 @@ import contextlib
 import math
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
@@ -17,7 +18,7 @@ from hit.connection.store_errors import translated
 from hit.delivery.delivery import HEARTBEAT_SECONDS
 from hit.delivery.journal import JOURNAL
 from hit.delivery.local_state import lock_run, run_folder
-from hit.errors import Claimed, RunGone, StoreAway
+from hit.errors import Claimed, RunGone, StoreAway, StoreError
 from hit.errors.run_outcomes import FINAL, RunOutcome
 from hit.processes.attempts import Outcome
 from hit.processes.identity import process_identity
@@ -31,6 +32,7 @@ from sweeps.drivers.driver import Proposal
 from sweeps.launchers import Training
 
 _SPENT = "interrupted: the budget is spent"
+_UNTOLD = "its launcher was stopped without a word of it"
 #: A run is given up when its worker died so often without an epoch finished in between.
 _DEATHS_IN_A_ROW = 5
 
@@ -210,6 +212,21 @@ class ActiveRuns:
                 except MlflowException as error:
                     if isinstance(fault := translated(error), StoreAway):
                         raise fault from None
+
+    def end(self, stop: Callable[[], list[Outcome]]) -> None:
+        """End what is under way by what stops its launcher; a run of which that tells nothing is interrupted."""
+        told: list[Outcome] = []
+        try:
+            told = stop()
+        finally:
+            heard = {outcome.job.identity for outcome in told}
+            untold = [active for identity, active in self._under_way.items() if identity not in heard]
+            told = told + [Outcome(one.training.job(), RunOutcome.INTERRUPTED, _UNTOLD) for one in untold]
+            for outcome in told:
+                if outcome.state == RunOutcome.LOST:  # a worker that was asked to stop while it was still being started
+                    outcome = replace(outcome, state=RunOutcome.INTERRUPTED, text="stopped before its training began")
+                with contextlib.suppress(StoreError):  # whoever reads the store next finds that it is lost
+                    self.update(outcome)
 
     def withdraw(self, active: ActiveRun) -> None:
         """Take back what was begun and not launched.

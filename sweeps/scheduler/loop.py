@@ -53,7 +53,7 @@ def run_sweep(
     Args:
         driver: decides what to run.
         sweep: the sweep's own run.
-        launcher: where the models are trained; stopped in the end, whatever happens.
+        launcher: where the models are trained; entered here, and stopped in the end, whatever happens.
         setting: experiment, budget and the like.
         stop: SIGTERM and Ctrl-C end the children cleanly.
         definition: what the sweep is, for its note.
@@ -63,10 +63,8 @@ def run_sweep(
         RunGone: somebody has deleted the experiment, or the sweep's own run; the children ended as KILLED.
         Interrupted: `stop` was requested; the children ended as KILLED.
     """
-    try:
+    with launcher:
         return _Sweep(driver, sweep, launcher, setting, stop, definition or {}).run()
-    finally:
-        launcher.stop()
 
 
 class _Sweep:
@@ -220,11 +218,7 @@ class _Sweep:
 
     def _end_children(self) -> None:
         """Stop what still runs, and leave behind how the sweep stands."""
-        for outcome in self._launcher.stop(lambda: self._stop.hurried):
-            if outcome.state == RunOutcome.LOST:  # a worker that was asked to stop while it was still being started
-                outcome = replace(outcome, state=RunOutcome.INTERRUPTED, text="stopped before its training began")
-            with contextlib.suppress(StoreError):  # whoever reads the store next finds that it is lost
-                self._active.update(outcome)
+        self._active.end(partial(self._launcher.stop, lambda: self._stop.hurried))
         with contextlib.suppress(StoreError):
             self._known.look()
             self._take_in()

@@ -38,6 +38,12 @@ def test_what_decides_a_result_parts_settings(make_frame: MakeFrame, other: dict
     assert second.title == title
 
 
+def test_a_model_of_an_extension_is_called_as_it_is_registered(grid: pd.DataFrame) -> None:
+    grid["model"] = "residual"
+    (found,) = settings(grid)
+    assert found.title == "binary_mnist · residual · bernoulli"
+
+
 def test_another_version_of_the_data_is_another_setting(grid: pd.DataFrame) -> None:
     grid.loc[20:, "data_digest"] = "newer"
     assert [len(setting.frame) for setting in settings(grid)] == [20, 5]

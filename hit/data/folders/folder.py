@@ -76,7 +76,10 @@ def _streamed(listing: Listing) -> Sides | None:
     width, height = size = image_size(paths[0])
     if max(size) <= LARGEST_IN_MEMORY:
         return None
-    if max(size) > CROP or min(size) == CROP:
+    if max(size) > CROP:
+        _LOG.info("%s is larger than %d×%d pixels: images are crops of %d×%d", paths[0], *[CROP] * 4)
+        return CROP
+    if min(size) == CROP:
         return CROP
     if (other := next((path for path in paths if image_size(path) != size), None)) is not None:
         _LOG.info("%s is not of %d×%d pixels, as others are: images are crops of %d×%d", other, *size, CROP, CROP)

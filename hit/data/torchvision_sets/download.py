@@ -1,6 +1,6 @@
-"""Getting torchvision's data sets: where they are looked for, and a download that leaves all or nothing."""
+"""Getting torchvision's data sets: a download that leaves all or nothing."""
 
-__all__ = ["DataRoot", "ensure"]
+__all__ = ["ensure"]
 
 import contextlib
 import http.client
@@ -12,45 +12,21 @@ import sys
 import tarfile
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock
 
-from hit.config.paths import given_path
 from hit.data.error_text import reason
-from hit.data.network import patient, reach
 from hit.data.torchvision_sets.sources import Source, is_intact
-from hit.errors import DataError
+from hit.dataset_files import DataRoot
+from hit.dataset_files.network import patient, reach
+from hit.dataset_files.presence import check_folder, not_obtainable
 
 _LOG = logging.getLogger(__name__)
 _PATIENCE = 10.0  # seconds without a byte
 
 #: What torchvision, urllib and the unpackers raise.
 _FAILURES = (OSError, RuntimeError, ValueError, EOFError, http.client.HTTPException, tarfile.TarError, zlib.error)
-
-
-@dataclass(frozen=True)
-class DataRoot:
-    """The folder of torchvision's data sets, and who named it."""
-
-    path: Path
-    origin: str
-
-    @classmethod
-    def find(cls, root: str) -> "DataRoot":
-        """`root`, else $HIT_DATA, else ./data.
-
-        Raises:
-            ConfigError: a path that cannot be reached.
-        """
-        for path, origin in ((root, "data_root"), (os.environ.get("HIT_DATA", ""), "$HIT_DATA")):
-            if path.strip():
-                return cls(given_path(origin, path.strip()), origin)
-        return cls(Path("data"), "the default")
-
-    def __str__(self) -> str:
-        return f"{self.path} ({self.origin})"
 
 
 def ensure(source: Source, root: DataRoot) -> None:
@@ -63,8 +39,7 @@ def ensure(source: Source, root: DataRoot) -> None:
     Raises:
         DataError: the root is no folder, or a file is missing and cannot be downloaded.
     """
-    if root.path.exists() and not root.path.is_dir():
-        raise DataError(f"data_root must be a folder, got the file {root}")
+    check_folder(root)
     missing = _missing(source, root.path)
     if not missing:
         return
@@ -75,10 +50,7 @@ def ensure(source: Source, root: DataRoot) -> None:
                 _LOG.info("downloading %s and what belongs to it to %s", missing[0], root)
                 _download(source, root.path)
     except _FAILURES as error:
-        raise DataError(
-            f"{missing[0]} is not in {root} and cannot be downloaded: {reason(error)}; put it there, "
-            "or set data_root or $HIT_DATA to the folder that has it"
-        ) from error
+        raise not_obtainable(missing[0], root, reason(error)) from error
 
 
 def _missing(source: Source, root: Path) -> list[str]:

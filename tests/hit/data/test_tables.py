@@ -86,6 +86,7 @@ def test_true_and_false_are_numbers_and_whole_floats_are_classes(tmp_path: Path)
         ("a;b;label\n1;2;0\n", "must have commas between its columns, got ';'"),
         (",a,label\n0,1,0\n1,2,1\n", "every column must have a name, and column 1 has none (an index"),
         ("a,a,label\n1,2,0\n2,3,1\n", "every column must have a name of its own, but several are called 'a'"),
+        ("0,0,a\n1,2,b\n", "several are called '0'; has the file no line of names?"),
         ("", "must begin with a line that names its columns, got an empty one"),
         ("a,b,label\n", "must have rows below the names of its columns, got none"),
         ("a,label\n1,é\n".encode("latin1"), "must be text in UTF-8"),

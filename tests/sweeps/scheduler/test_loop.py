@@ -10,7 +10,7 @@ from mlflow.exceptions import MlflowException
 
 from hit.config import TrainConfig
 from hit.config.rates.beta_grid import BetaGrid
-from hit.errors import Claimed, Interrupted, StoreAway, StoreError
+from hit.errors import Claimed, ConfigError, Interrupted, StoreAway, StoreError
 from hit.errors.run_outcomes import RunOutcome
 from hit.processes.attempts import Outcome
 from hit.processes.stop import StopRequest
@@ -296,6 +296,19 @@ class TestStopping:
         again = bench.sweep(PaperLauncher(bench.store))
         assert dict(again.counts) == {"finished": 4}
         assert len(bench.models()) == 4, "interrupted runs went on under their ids"
+
+    @pytest.mark.parametrize("method", ["submit", "stop"])
+    def test_no_run_stays_running_where_its_launcher_fails(self, bench: Bench, method: str) -> None:
+        def fail(*given: object) -> None:
+            raise ConfigError("launcher 'mine' must answer without an error")
+
+        launcher = PaperLauncher(bench.store)
+        setattr(launcher, method, fail)
+        with pytest.raises(ConfigError, match="launcher 'mine'"):
+            bench.sweep(launcher, Budget(runs=1))
+        assert "RUNNING" not in set(bench.models()["status"])
+        (sweep,) = bench.store.runs("hit", kind=Kind.SWEEP)
+        assert (sweep.info.status, sweep.data.tags[Tag.ENDED]) == ("FAILED", "failed")
 
     def test_runs_of_another_schema_are_not_misread(self, bench: Bench) -> None:
         active = bench.active_runs().begin(bench.proposal(), bench.store.history("hit"))

@@ -222,6 +222,11 @@ class TestWhenStreamed:
         caplog.set_level(logging.INFO, "hit")
         assert load(str(tmp_path), workers=0).image_shape == (3, 256, 256), "of several sizes: crops"
         assert caplog.messages == [f"{odd} is not of 130×90 pixels, as others are: images are crops of 256×256"]
+        caplog.clear()
+        first = tmp_path / "a" / "00.png"
+        Image.fromarray(noise(0, 260, 90)).save(first)
+        assert load(str(tmp_path), workers=0).image_shape == (3, 256, 256), "larger ones: crops"
+        assert caplog.messages == [f"{first} is larger than 256×256 pixels: images are crops of 256×256"]
 
     def test_exif_turns_sizes_too(self, tmp_path: Path) -> None:
         exif = Image.Exif()

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from hit.data.dataset import Split
-from hit.data.torchvision_sets.download import DataRoot, ensure
+from hit.data.torchvision_sets.download import ensure
 from hit.data.torchvision_sets.sources import Source
+from hit.dataset_files import DataRoot
 from hit.errors import DataError
 
 
