@@ -1,6 +1,6 @@
 """The runs that a sweep has under way: how one is begun, so that nobody else begins it, and how it ends."""
 
-__all__ = ["ActiveRun", "ActiveRuns", "last_line"]
+__all__ = ["ActiveRun", "ActiveRuns"]
 
 import contextlib
 import math
@@ -30,6 +30,7 @@ from hit.tracking.reservation import release_run, reserve_run, retake_run, settl
 from hit.ui.run_names import point_name, run_name
 from sweeps.drivers.driver import Proposal
 from sweeps.launchers import Training
+from sweeps.scheduler.progress import last_line
 
 _SPENT = "interrupted: the budget is spent"
 _UNTOLD = "its launcher was stopped without a word of it"
@@ -291,11 +292,6 @@ class ActiveRuns:
             retake_run(self._store, self._experiment, identity, run_id)
         finally:
             lock.release()
-
-
-def last_line(text: str) -> str:
-    """What a traceback, or a message, comes to."""
-    return text.strip().rpartition("\n")[2]
 
 
 def _epochs_logged(rows: pd.DataFrame) -> list[bool]:

@@ -23,11 +23,11 @@ from hit.tracking import RunWriter
 from hit.ui.run_names import point_name
 from sweeps.drivers.driver import Driver, Proposal, with_pending
 from sweeps.launchers import Launcher
-from sweeps.scheduler.active_runs import ActiveRun, ActiveRuns, last_line
+from sweeps.scheduler.active_runs import ActiveRun, ActiveRuns
 from sweeps.scheduler.context import SweepResult, SweepSetting
 from sweeps.scheduler.decision_log import Decisions
 from sweeps.scheduler.note import SweepNote
-from sweeps.scheduler.progress import Standing, SweepProgress
+from sweeps.scheduler.progress import Standing, SweepProgress, last_line
 from sweeps.scheduler.reading import Reading
 from sweeps.scheduler.waiting import SECONDS_BETWEEN_QUESTIONS, wait_for_store
 

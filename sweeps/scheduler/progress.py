@@ -1,6 +1,6 @@
 """How a sweep fares, for people: a line on the terminal, plain lines without one, and a note in the UI."""
 
-__all__ = ["Best", "Standing", "SweepProgress", "seconds_text"]
+__all__ = ["Best", "Standing", "SweepProgress", "last_line", "seconds_text"]
 
 import logging
 import math
@@ -159,3 +159,8 @@ def seconds_text(seconds: float) -> str:
 def _short(standing: Standing) -> str:
     """The bar has the counts of finished runs already."""
     return str(standing).partition("finished, ")[2]
+
+
+def last_line(text: str) -> str:
+    """What a traceback, or a message, comes to."""
+    return text.strip().rpartition("\n")[2]
