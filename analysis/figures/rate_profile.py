@@ -152,6 +152,7 @@ def _add_shares(figure: go.Figure, shares: tuple[LayerShare, ...], colors: list[
             hovertemplate="%{text}<extra></extra>",
             name="share of the optimum",
             showlegend=False,
+            cliponaxis=False,
             xaxis="x2",
             yaxis="y2",
         )

@@ -21,6 +21,7 @@ __all__ = [
     "margin",
     "markup",
     "number",
+    "plain",
     "short",
     "span",
     "template",
@@ -95,10 +96,11 @@ _PAPER: dict[Theme, dict[str, str]] = {
         "text": "#e4e8ec",
         "note": "#a2abb5",
         "grid": "#303840",
-        "edge": "rgba(10,13,16,.7)",
+        "edge": "rgba(228,232,236,.45)",
         "veil": "rgba(30,36,43,.8)",
     },
 }
+_LOWERED = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 _FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', 'DejaVu Sans', sans-serif"
 
 
@@ -222,6 +224,15 @@ def markup(text: str) -> str:
     """
     subscripted = re.sub(r"(?<=[A-Za-zβ])_([0-9]+|l)\b", r"<sub>\1</sub>", inert(text))
     return re.sub(r"\blog10\b", "log<sub>10</sub>", subscripted)
+
+
+def plain(text: str) -> str:
+    """A label with its subscripts as characters, where no markup is possible.
+
+    >>> plain("R_12 [nats]"), plain("log10 β_1")
+    ('R₁₂ [nats]', 'log₁₀ β₁')
+    """
+    return re.sub(r"(?<=[A-Za-zβ])_([0-9]+)\b|(?<=\blog)(10)\b", lambda at: (at[1] or at[2]).translate(_LOWERED), text)
 
 
 def error_bars(errors: pd.Series) -> dict[str, Any] | None:

@@ -164,6 +164,7 @@ def _environment() -> jinja2.Environment:
     environment.filters |= {
         "code": _code,
         "runs": tables.runs,
+        "plain": style.plain,
         "sentence": tables.sentence,
         "best_run": tables.best_run_sentence,
     }

@@ -17,6 +17,7 @@ from hit.models.geometry.image_sizes import LARGEST_SIDE, SMALLEST_SIDE, ImageSi
 from hit.models.surface_model import condition_on_betas, fold
 from hit.training.checkpoints import load_weights, save_weights
 from hit.training.objective import objective
+from tests.benchmarks.image_size_costs import COLUMNS
 from tests.commands import ROOT
 
 SIDES = st.integers(SMALLEST_SIDE, LARGEST_SIDE)
@@ -167,16 +168,6 @@ def test_any_size_comes_back(height: int, width: int, channels: int, kind: dict[
     assert tuple(z.shape[1:] for z in outcome.latents) == model.latent_shapes
 
 
-#: Columns of the tables of docs/reference/image-sizes.md.
-COLUMNS = [
-    {"latent": "dense"},
-    {"latent": "conv"},
-    {"model": "lvae", "latent": "dense"},
-    {"model": "lvae", "latent": "conv"},
-    {"model": "vae"},
-]
-
-
 def test_the_page_says_what_is_built() -> None:
     page = (ROOT / "docs" / "reference" / "image-sizes.md").read_text()
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in page.splitlines()]
@@ -185,7 +176,8 @@ def test_the_page_says_what_is_built() -> None:
     for name, *told in of_sizes:
         height, width = map(int, name.split(" × "))
         models = [
-            _outline(TrainConfig.from_flat({"likelihood": "gaussian", **kind}), (3, height, width)) for kind in COLUMNS
+            _outline(TrainConfig.from_flat({"likelihood": "gaussian", **kind}), (3, height, width))
+            for kind in COLUMNS.values()
         ]
         if "·" in told[0]:
             counts = [sum(parameter.numel() for parameter in model.parameters()) for model in models]
