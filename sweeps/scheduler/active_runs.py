@@ -296,6 +296,4 @@ class ActiveRuns:
 
 def _epochs_logged(rows: pd.DataFrame) -> list[bool]:
     """Whether each run has finished an epoch."""
-    if "train/objective" not in rows:
-        return [False] * len(rows)
-    return list(rows["train/objective"].notna())
+    return list(rows.get("train/objective", pd.Series(index=rows.index, dtype=float)).notna())
