@@ -20,8 +20,9 @@ import torch
 from scipy.io import savemat
 from torchvision import datasets
 
-from hit.data import load, network
+from hit.data import load
 from hit.data.torchvision_sets import download
+from hit.dataset_files import network
 from hit.errors import DataError
 
 NOWHERE = "http://127.0.0.1:9/"  # the discard port: refuses at once
