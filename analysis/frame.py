@@ -1,6 +1,7 @@
 """Rows and columns of a frame of runs, one row a model; plain sentences where something is missing."""
 
 __all__ = [
+    "NotMeasurable",
     "column",
     "data_form",
     "errors",
@@ -42,6 +43,10 @@ _LABELS = {
     schema.LabelKind.CLASSES: "labels that are classes",
 }
 _COLUMN_OF = {tag: name for name, tag in schema.TAG_COLUMNS.items()}
+
+
+class NotMeasurable(StoreError):
+    """No run of these data can have a metric: it takes others."""
 
 
 def finished(frame: pd.DataFrame) -> pd.DataFrame:
@@ -121,6 +126,7 @@ def require(frame: pd.DataFrame, *names: str) -> pd.DataFrame:
     Scores of different evaluators are not compared: the evaluator of most runs is kept.
 
     Raises:
+        NotMeasurable: the data are not what a metric takes.
         StoreError: a name is neither declared nor in the frame, or no finished run has it; says what to run.
     """
     rows = finished(frame)
@@ -135,12 +141,12 @@ def require(frame: pd.DataFrame, *names: str) -> pd.DataFrame:
             raise StoreError(f"no finished run has {name}, which a person has logged")
         form, takes = data_form(rows), schema.described(name).takes
         if measured.empty and takes is not None and form not in (None, takes):
-            raise StoreError(
+            raise NotMeasurable(
                 f"no run can have {name} ({schema.metric(name).label}): it takes {takes}, and the data are {form}"
             )
         kind, labels = label_kind(rows), schema.described(name).labels
         if measured.empty and labels is not None and kind not in (None, labels):
-            raise StoreError(
+            raise NotMeasurable(
                 f"no run can have {name} ({schema.metric(name).label}): it takes {_LABELS[labels]}, and the data have "
                 f"{_LABELS[kind]}"
             )

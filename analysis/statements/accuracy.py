@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.bounds import classes, information_bound
-from analysis.frame import errors, finished, label_kind, layers, rate_name, require, values
+from analysis.frame import NotMeasurable, errors, finished, label_kind, layers, rate_name, require, values
 from analysis.statements.bounded import beyond_chance, least_and_median
 from analysis.statements.finding import Finding, Outcome, told_by
 from analysis.statements.resampling import Floats, Resamples, rank_correlation
@@ -39,6 +39,8 @@ def accuracy(frame: pd.DataFrame) -> Finding:
     statement = f"The {what} on samples of z_{count} follows R_{count}, and is bounded by it."
     try:
         rows = require(frame, name, rate_name(count))
+    except NotMeasurable as never:
+        return Finding.not_measurable(_NAME, statement, never)
     except StoreError:
         command = evaluate_command(frame, name) if len(finished(frame)) else grid_command(frame, count)
         return Finding.untold(_NAME, statement, f"No finished run has it: {schema.metric(name).label}.", command)

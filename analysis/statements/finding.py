@@ -8,6 +8,7 @@ from enum import StrEnum
 
 import pandas as pd
 
+from analysis.frame import NotMeasurable
 from analysis.number_format import number, span
 
 
@@ -97,6 +98,11 @@ class Finding:
     def untold(cls, name: str, statement: str, reason: str, command: str) -> "Finding":
         """One that these runs cannot tell, and the command that makes those that would."""
         return cls(name, statement, Outcome.CANNOT_BE_TOLD, reason, command=command)
+
+    @classmethod
+    def not_measurable(cls, name: str, statement: str, error: NotMeasurable) -> "Finding":
+        """One that no run of these data can tell, and no command that makes such runs."""
+        return cls.untold(name, statement, f"{str(error)[:1].upper()}{str(error)[1:]}.", "")
 
 
 def told_by(statistics: Sequence[Statistic], threshold: float) -> Outcome:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.bounds import information_bound
-from analysis.frame import errors, finished, layers, rate_name, require, values
+from analysis.frame import NotMeasurable, errors, finished, layers, rate_name, require, values
 from analysis.statements.bounded import beyond_chance, least_and_median
 from analysis.statements.finding import Finding, Outcome
 from analysis.statements.resampling import Resamples
@@ -28,6 +28,8 @@ def information(frame: pd.DataFrame) -> Finding:
     statement = f"I(y; z_{count}) is at most the smaller one of R_{count} and H(y)."
     try:
         rows = require(frame, name, rate_name(count), "test/label_entropy")
+    except NotMeasurable as never:
+        return Finding.not_measurable(_NAME, statement, never)
     except StoreError:
         command = evaluate_command(frame, name) if len(finished(frame)) else grid_command(frame, count)
         return Finding.untold(_NAME, statement, f"No finished run has I(y; z_{count}) and H(y).", command)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from analysis.frame import finished, layers, rate_name, require, values
+from analysis.frame import NotMeasurable, finished, layers, rate_name, require, values
 from analysis.number_format import number
 from analysis.statements.finding import Finding, Statistic, told_by
 from analysis.statements.resampling import Floats, Resamples, weighted_ranks
@@ -34,6 +34,8 @@ def sampling(frame: pd.DataFrame) -> Finding:
     count = layers(frame)
     try:
         rows = require(frame, _METRICS[0], "test/rate", rate_name(1))
+    except NotMeasurable as never:
+        return Finding.not_measurable(_NAME, _STATEMENT, never)
     except StoreError:
         command = grid_command(frame, count)
         if len(finished(frame)):

@@ -170,7 +170,7 @@ def test_the_command_line_takes_options_and_tells_of_them(capsys: pytest.Capture
         parser.parse(["--help"])
     assert "residual: residual blocks (default: 3)" in " ".join(capsys.readouterr().out.split())
     assert "residual blocks" in describe("model.depth")
-    assert set(option_helps()) == {"model.depth", "model.gated", "model.maps", "model.latents"}
+    assert set(option_helps()) == {"model.depth", "model.gated", "model.maps", "model.latents", "model.start_ratio"}
 
 
 @pytest.mark.parametrize(
