@@ -29,14 +29,16 @@ class ImageEntropy:
     """
 
     def __init__(self, split: LabelledImages, likelihood: Likelihood) -> None:
-        self._needed = likelihood.discrete
+        self._discrete = likelihood.discrete
         self._digests: list[int] = []
         self._key = (type(likelihood), likelihood.discrete) if type(likelihood) in _OURS else None
         self._known = _KNOWN.setdefault(split, {})
+        #: Decided once: another thread may come to know it while the images of this pass are told.
+        self._collects = self._discrete and self._key not in self._known
 
     def add(self, x: Tensor) -> None:
         """Further images, prepared, batch × C × H × W."""
-        if self._needed and self._key not in self._known:
+        if self._collects:
             self._digests += [int.from_bytes(blake2b(image.numpy(), digest_size=7).digest()) for image in x.cpu()]
 
     @property
@@ -48,4 +50,4 @@ class ImageEntropy:
             if self._key is None:
                 return found
             self._known[self._key] = found
-        return self._known.get(self._key) if self._needed else None
+        return self._known.get(self._key) if self._discrete else None
