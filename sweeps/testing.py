@@ -133,6 +133,11 @@ def _train(launcher: Launcher, folder: Path, seed: int, label: str, **fields: An
     identity = config.identity(_DIGEST)
     tags = {str(Tag.CONFIG_HASH): identity, str(Tag.SWEEP): "none"}
     run_id = reserve_run(store, "hit", "checked", config.to_flat(), tags)
+    waited = 0.0
+    while not launcher.free and waited < _SECONDS:
+        list(launcher.outcomes(1.0))
+        waited += 1.0
+    must(launcher.free > 0, label, "have room for a model again once the last one has ended", launcher.free)
     launcher.submit(Training(identity, config, run_id, "hit", "none", f"sqlite:///{folder}/store.db"))
     waited = 0.0
     while waited < _SECONDS:

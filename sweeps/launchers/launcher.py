@@ -70,7 +70,10 @@ class Launcher(ABC):
     @property
     @abstractmethod
     def free(self) -> int:
-        """How many more models it would take now."""
+        """How many more models it would take now.
+
+        It may be 0 for a moment after the last model has ended: `outcomes` is asked until it is not.
+        """
 
     @abstractmethod
     def submit(self, training: Training) -> None:

@@ -2,6 +2,7 @@
 
 import getpass
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -80,6 +81,28 @@ def test_every_cell_once_as_a_child_with_its_config(bench: Bench) -> None:
     assert set(models["data_digest"]) == {DIGEST}
     runs = list(bench.store.runs("hit"))
     assert {run.data.tags[Tag.USER] for run in runs} == {run.info.user_id for run in runs} == {getpass.getuser()}
+
+
+class TardyLauncher(PaperLauncher):
+    """Is free again only once it was asked for outcomes after its last model's end, as a process that cleans up is."""
+
+    tidy = True
+
+    @property
+    def free(self) -> int:
+        return super().free if self.tidy else 0
+
+    def outcomes(self, timeout: float) -> Iterator[Outcome]:
+        under_way = bool(self._under_way)
+        yield from super().outcomes(timeout)
+        self.tidy = not under_way
+
+
+@pytest.mark.timeout(60)
+def test_a_launcher_that_is_busy_after_its_last_model_is_heard_until_it_is_free(bench: Bench) -> None:
+    launcher = TardyLauncher(bench.store, workers=1)
+    result = bench.sweep(launcher)
+    assert (result.finished, len(launcher.submitted)) == (4, 4)
 
 
 class TestBudget:
