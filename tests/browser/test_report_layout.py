@@ -165,11 +165,17 @@ def test_a_brush_on_a_parallel_axis_selects_everywhere(open_tab: OpenTab, report
     assert tab.errors == []
 
 
+@pytest.fixture(scope="module")
+def sampled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report on nine runs with scores of samples: as many parallel axes as there can be."""
+    return write(with_samples(grid_frame(3)), tmp_path_factory.mktemp("sampled") / "report.html")
+
+
 @pytest.mark.parametrize("width", [360, 900, 1280])
 def test_titles_of_parallel_axes_are_apart_from_each_other_and_from_ticks(
-    open_tab: OpenTab, tmp_path: Path, width: int
+    open_tab: OpenTab, sampled: Path, width: int
 ) -> None:
-    tab = opened(open_tab, write(with_samples(grid_frame(3)), tmp_path / "report.html"), width=width)
+    tab = opened(open_tab, sampled, width=width)
     to_parallel(tab)
     boxes = f"[...document.querySelectorAll('{PARALLEL} %s')].map((one) => one.getBoundingClientRect().toJSON())"
     titles, ticks = (tab.page.evaluate(boxes % part) for part in ("button", "text"))
