@@ -62,7 +62,10 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long files first, where several processes share the tests."""
+    """Slow tests may take their time. Long files first, where several processes share the tests."""
+    for item in items:
+        if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(1500))
     if "PYTEST_XDIST_WORKER" in os.environ:
         rank = {name: at for at, name in enumerate(_LONGEST)}
         items.sort(key=lambda item: rank.get(item.location[0], len(rank)))

@@ -173,7 +173,6 @@ def ours() -> set[int]:
     return found
 
 
-@pytest.mark.timeout(1500)
 class TestLauncher:
     def test_the_same_sweep_gives_the_same_runs(self, place: Place, expected: pd.DataFrame) -> None:
         result = place.sweep(place.launcher(workers=2))
