@@ -21,7 +21,7 @@ from hit.tracking.claims import assert_claim
 from sweeps.drivers.grid import GridDriver
 from tests.benchmarks.chaos import chaos
 from tests.commands import PATIENCE_SECONDS, SMALL, Commands, alive, descendants, wait_until
-from tests.stores import leaving
+from tests.stores import leaving, new_database
 
 BASE = TrainConfig(channels=4, z_dims=(5,))
 
@@ -131,7 +131,7 @@ class TestClaims:
                 kind=Kind.TRAIN,
                 name="model",
                 state_dir=tmp_path,
-                uri=f"sqlite:///{tmp_path}/store.db",
+                uri=new_database(tmp_path / "store.db"),
                 tags={Tag.CONFIG_HASH: "abc"},
             )
             writers.append(writer)
