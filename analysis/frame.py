@@ -69,8 +69,10 @@ def column(frame: pd.DataFrame, name: str) -> pd.Series:
 
 def values(frame: pd.DataFrame, name: str) -> pd.Series:
     """The column `name` as floats; what is missing or not finite is NaN."""
-    numbers = pd.to_numeric(column(frame, name), errors="coerce").astype(float)
-    return numbers.where(np.isfinite(numbers))
+    found = column(frame, name)
+    numbers = found if found.dtype == np.float64 else pd.to_numeric(found, errors="coerce").astype(float)
+    known = np.isfinite(numbers.to_numpy())
+    return numbers.copy() if known.all() else numbers.where(known)
 
 
 def errors(frame: pd.DataFrame, name: str) -> pd.Series:

@@ -1,9 +1,12 @@
 """The settings of the tests' process, and where they find data that the project does not carry."""
 
+import gc
 import os
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,24 +31,30 @@ torch.set_num_threads(1)
 #: Files that take longest, longest first: of several processes, each with whole files, one would end long after the
 #: others if it began with one of these last.
 _LONGEST = (
-    "tests/hit/test_commands.py",
-    "tests/browser/test_report_pictures.py",
-    "tests/sweeps/test_sweep.py",
     "tests/sweeps/launchers/test_launchers.py",
-    "tests/sweeps/launchers/test_slurm.py",
+    "tests/browser/test_report_pictures.py",
+    "tests/hit/test_commands.py",
+    "tests/sweeps/test_sweep.py",
     "tests/browser/test_report.py",
-    "tests/hit/test_stream_commands.py",
-    "tests/analysis/report/test_page.py",
-    "tests/hit/cli/test_console.py",
     "tests/browser/test_mlflow_ui.py",
+    "tests/sweeps/launchers/test_slurm.py",
+    "tests/analysis/test_walkthrough.py",
     "tests/browser/test_report_layout.py",
     "tests/analysis/test_documented_commands.py",
-    "tests/analysis/test_walkthrough.py",
-    "tests/analysis/test_commands.py",
     "tests/analysis/test_register.py",
+    "tests/analysis/report/test_page.py",
+    "tests/browser/test_report_layers.py",
+    "tests/hit/cli/test_console.py",
+    "tests/test_examples.py",
+    "tests/test_docs.py",
+    "tests/sweeps/test_vector_runs.py",
     "tests/analysis/recommendation/test_optimum.py",
     "tests/hit/training/test_rate_controller.py",
+    "tests/hit/training/test_fitting.py",
+    "tests/hit/test_stream_commands.py",
 )
+#: Tests on a PostgreSQL or a tracking server (`tests.backends`), by what their ids hold.
+_ON_A_SERVER = re.compile(r"[\[-](http|postgresql)[-\]]")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -54,11 +63,39 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.loadscopereorder = False
 
 
+def pytest_collection_finish() -> None:
+    """Let no collection of garbage look through all that was imported: hundreds of thousands of objects, each time."""
+    gc.collect()
+    gc.freeze()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long files first, where several processes share the tests."""
+    """Slow tests may take their time. Long files first, where several processes share the tests."""
+    for item in items:
+        if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(1500))
     if "PYTEST_XDIST_WORKER" in os.environ:
-        rank = {name: at for at, name in enumerate(_LONGEST)}
-        items.sort(key=lambda item: rank.get(item.location[0], len(rank)))
+        rank = {name: at for at, name in enumerate(["servers", *_LONGEST])}
+        items.sort(key=lambda item: rank.get(_share(item.nodeid), len(rank)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Of several processes, each with whole files, one has all tests on servers: these are started once."""
+    if config.getoption("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class OneProcessForServers(LoadFileScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            return _share(nodeid)
+
+    return OneProcessForServers(config, log)
+
+
+def _share(nodeid: str) -> str:
+    """What one process takes as a whole: the tests on servers, or else those of a file."""
+    return "servers" if _ON_A_SERVER.search(nodeid) else nodeid.partition("::")[0]
 
 
 def _folder(variable: str, what: str) -> Path:

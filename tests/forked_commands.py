@@ -7,6 +7,7 @@ process that is forked.
 
 import atexit
 import contextlib
+import gc
 import importlib
 import json
 import os
@@ -151,6 +152,7 @@ def _serve() -> dict[str, Any]:
     """Fork for every line that asks for a command, until nobody asks any more; what a fork has to do."""
     for name in _IMPORTED:
         importlib.import_module(name)
+    gc.freeze()  # else each fork copies the pages of all of this when it collects garbage: seconds at its end
     answers = os.dup(1)
     os.dup2(2, 1)
     assert threading.active_count() == 1, "a process with threads cannot be forked"

@@ -52,6 +52,8 @@ class Server:
 
     def start(self) -> None:
         self._folder.mkdir(exist_ok=True)
+        if self._store == f"sqlite:///{self._folder}/server.db":
+            new_database(self._folder / "server.db")
         command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(self._port)]
         command += ["--workers", str(self._workers), "--artifacts-destination", str(self._folder / "artifacts")]
         own = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
@@ -68,7 +70,7 @@ class Server:
                 env=clean_environment(**own),
                 start_new_session=True,
             )
-        deadline = time.monotonic() + 300
+        deadline = time.monotonic() + 240
         while True:
             try:
                 with urllib.request.urlopen(f"{self.uri}/health", timeout=2) as answer:

@@ -20,6 +20,7 @@ from hit.processes.stop import StopRequest
 from hit.schema import Tag
 from hit.store import Store
 from hit.testing import check_dataset, check_driver, check_likelihood, check_metric, check_model
+from tests.stores import new_database
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 ALL = ",".join(map(str, sorted(EXAMPLES.glob("*.py"))))
@@ -35,7 +36,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     with pytest.MonkeyPatch.context() as patch, temporary():
         for name in ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID"):
             patch.delenv(name, raising=False)
-        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/store.db")
+        patch.setenv("MLFLOW_TRACKING_URI", new_database(folder / "store.db"))
         patch.setenv("HIT_STATE_DIR", str(folder / "state"))
         patch.setenv(discovery.VARIABLE, "")
         patch.chdir(folder)
@@ -87,7 +88,7 @@ def test_it_is_measured_again(store: Store, trained: str, run: Ran, capsys: pyte
 
 @pytest.fixture(scope="module")
 def swept(store: Store, trained: str) -> int:
-    words = ["--driver", "random", "--budget", "3", "--launcher", "pool", "--workers", "2", "--further_seeds", "0"]
+    words = ["--driver", "random", "--budget", "2", "--launcher", "pool", "--workers", "1", "--further_seeds", "0"]
     sweeps.__main__.main([*MODEL, *words, "--extensions", ALL], StopRequest())
     return len(store.history("hit"))
 

@@ -2,8 +2,6 @@
 
 import os
 import re
-import subprocess
-import sys
 from html.parser import HTMLParser
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,7 +9,8 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from tests.commands import ROOT
+from tests.commands import PATIENCE_SECONDS, ROOT
+from tests.forked_commands import run_forked
 
 _NEEDED = ("sphinx", "furo", "myst_nb")
 _MISSING = [name for name in _NEEDED if find_spec(name) is None]
@@ -40,9 +39,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip(f"needs {', '.join(_MISSING)}: pip install -e '.[docs]'")
     folder = tmp_path_factory.mktemp("site")
     environment = {name: value for name, value in os.environ.items() if name != "HIT_DOCS_EXECUTE"}
-    command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-c", "docs", "-b", "html"]
-    command += ["-d", str(folder / "doctrees"), ".", str(folder / "html")]
-    built = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    words = ["sphinx", "-q", "-W", "--keep-going", "-c", "docs", "-b", "html", "-d", str(folder / "doctrees")]
+    words += [".", str(folder / "html")]
+    built = run_forked(words, cwd=ROOT, env=environment, timeout=PATIENCE_SECONDS)
     assert built.returncode == 0, built.stderr[-3000:]
     return folder / "html"
 

@@ -67,7 +67,7 @@ def small(commands: Commands, dataset: str, **fields: Any) -> TrainConfig:
 def bare(commands: Commands) -> tuple[pd.DataFrame, str]:
     """The runs of a sweep over a folder of images without labels, and what it said."""
     options = ["--channels", "4", "--z_dims", "5", "--epochs", "1", "--batch_size", "16", "--further_seeds", "0"]
-    grid = ["--grid_1", "0.1,1,10", "--grid_2", "1", "--workers", "1"]
+    grid = ["--grid_1", "0.1,1,10", "--grid_2", "1", "--launcher", "inline"]
     done = commands.run("sweeps", "--dataset", str(commands.folder / "photos"), *options, *grid)
     assert done.returncode == 0, done.stderr
     frame = Store(commands.uri).history("hit", where=f"params.dataset = '{commands.folder / 'photos'}'")

@@ -24,7 +24,7 @@ def test_notebooks_are_stored_without_outputs(path: Path) -> None:
 def test_the_walkthrough_runs(tmp_path: Path) -> None:
     commands = Commands(tmp_path)
     small = [*SMALL, "--epochs", "1", "--learning_rate", "3e-3", "--grid_1", "0.1:10:4", "--grid_2", "0.1:10:3"]
-    small += ["--further_seeds", "0"]
+    small += ["--further_seeds", "0", "--launcher", "inline"]
     swept = commands.run("sweeps", *small)
     assert swept.returncode == 0, swept.stderr
     notebook = nbformat.read(NOTEBOOK, as_version=4)

@@ -44,7 +44,8 @@ def site(tmp_path_factory: pytest.TempPathFactory, browser: Any) -> Iterator[Sit
     folder = tmp_path_factory.mktemp("ui")
     commands = Commands(folder)
     swept = commands.run(
-        "sweeps", *SMALL, "--metrics", "core,latents", "--epochs", "1", "--workers", "2", "--further_seeds", "0"
+        *("sweeps", *SMALL, "--metrics", "core,latents", "--epochs", "1", "--launcher", "inline"),
+        *("--further_seeds", "0"),
     )
     assert swept.returncode == 0, swept.stderr[-2000:]
     sweep = swept.stdout.strip().splitlines()[-1]

@@ -103,8 +103,7 @@ def test_what_is_selected_stays_so_in_another_plane(
     assert tab.errors == []
 
 
-@pytest.mark.parametrize(("width", "dark"), [(1280, False), (360, True)])
-@pytest.mark.parametrize("layers", [3, 6])
+@pytest.mark.parametrize(("layers", "width", "dark"), [(3, 1280, False), (6, 360, True)])
 def test_all_rates_are_bars_that_are_pointed_at(
     open_tab: OpenTab, reports: dict[int, Path], layers: int, width: int, dark: bool
 ) -> None:

@@ -1,6 +1,7 @@
 """Where things are in the report: the map first, no empty width, a panel that comes along, and axes that fit."""
 
 import itertools
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pandas as pd
 import pytest
 
 from analysis.report import write
+from tests.commands import PATIENCE_SECONDS
 from tests.frames import drawing, grid_frame, paths, with_samples
 
 OpenTab = Callable[..., Any]
@@ -48,18 +50,16 @@ def to_parallel(tab: Any) -> None:
     """Bring parallel coordinates into the window; pictures above them grow when they are drawn."""
     drawn = f"document.querySelector('{PARALLEL}') !== null"
     inside = f"document.querySelector('{PARALLEL}').getBoundingClientRect().bottom <= innerHeight"
-    for _ in range(100):
-        if tab.page.evaluate(drawn):
-            break
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not tab.page.evaluate(drawn):
+        assert time.monotonic() < deadline, "parallel coordinates are not drawn"
         tab.page.locator('.plot[data-name="test-rate"]').last.scroll_into_view_if_needed()
         tab.page.mouse.wheel(0, 200)  # they lie below it
-        tab.page.wait_for_timeout(300)
-    for _ in range(100):
-        if tab.page.evaluate(inside):
-            break
+        tab.page.wait_for_timeout(100)
+    while not tab.page.evaluate(inside):
+        assert time.monotonic() < deadline, "parallel coordinates do not come into the window"
         tab.page.evaluate(f"document.querySelector('{PARALLEL}').scrollIntoView({{block: 'center'}})")
-        tab.page.wait_for_timeout(300)
-    assert tab.page.evaluate(inside)
+        tab.page.wait_for_timeout(100)
 
 
 def selected(tab: Any) -> set[str]:
@@ -165,11 +165,17 @@ def test_a_brush_on_a_parallel_axis_selects_everywhere(open_tab: OpenTab, report
     assert tab.errors == []
 
 
+@pytest.fixture(scope="module")
+def sampled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report on nine runs with scores of samples: as many parallel axes as there can be."""
+    return write(with_samples(grid_frame(3)), tmp_path_factory.mktemp("sampled") / "report.html")
+
+
 @pytest.mark.parametrize("width", [360, 900, 1280])
 def test_titles_of_parallel_axes_are_apart_from_each_other_and_from_ticks(
-    open_tab: OpenTab, tmp_path: Path, width: int
+    open_tab: OpenTab, sampled: Path, width: int
 ) -> None:
-    tab = opened(open_tab, write(with_samples(grid_frame(3)), tmp_path / "report.html"), width=width)
+    tab = opened(open_tab, sampled, width=width)
     to_parallel(tab)
     boxes = f"[...document.querySelectorAll('{PARALLEL} %s')].map((one) => one.getBoundingClientRect().toJSON())"
     titles, ticks = (tab.page.evaluate(boxes % part) for part in ("button", "text"))

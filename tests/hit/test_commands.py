@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -93,11 +91,21 @@ def test_ctrl_c_under_mlflow_run_ends_as_killed(commands: Commands) -> None:
     assert commands.client.get_run(run_id).data.tags[Tag.STATUS_REASON] == "stopped by signal 2"
 
 
-def test_mlflow_run_hands_on_what_is_not_declared(commands: Commands) -> None:
-    """And a number may be typed as people do."""
-    words = projects(["--epochs", "1", *SMALL], beta_1="1e-3", beta_2="0.5")
+@pytest.fixture(scope="module")
+def project_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Commands, str]:
+    """What `mlflow run` has trained, by numbers as people type them and with empty options; its store and its id."""
+    commands = Commands(tmp_path_factory.mktemp("project"))
+    options = ["--epochs", "1", *SMALL, "--target_rate_1", "", "--init_from", "", "--data_root", ""]
+    words = projects(options, beta_1="1e-3", beta_2="0.5")
     result = commands.run("run", str(ROOT), "-e", "train", "--env-manager", "local", *words)
     assert result.returncode == 0, result.stderr
+    (run_id,) = commands.statuses()
+    return commands, run_id
+
+
+def test_mlflow_run_hands_on_what_is_not_declared(project_run: tuple[Commands, str]) -> None:
+    """And a number may be typed as people do."""
+    commands, _ = project_run
     assert commands.run("hit.train", *SMALL, "--epochs", "1", "--beta_1", "0.001", "--beta_2", "0.5").returncode == 0
     history = Store(commands.uri).history("hit", where="metrics.beta_1 = 0.001")
     assert list(history["status"]) == ["FINISHED", "FINISHED"]
@@ -106,40 +114,42 @@ def test_mlflow_run_hands_on_what_is_not_declared(commands: Commands) -> None:
     assert history["config_hash"].nunique() == 1
 
 
-def test_what_mlflow_run_has_trained_can_be_measured_and_gone_on_from(commands: Commands) -> None:
-    words = projects(["--epochs", "1", *SMALL, "--target_rate_1", "", "--init_from", "", "--data_root", ""])
-    result = commands.run("run", str(ROOT), "-e", "train", "--env-manager", "local", *words)
-    assert result.returncode == 0, result.stderr
-    (run_id,) = commands.statuses()
+def test_what_mlflow_run_has_trained_can_be_measured_and_gone_on_from(project_run: tuple[Commands, str]) -> None:
+    commands, run_id = project_run
     assert commands.client.get_run(run_id).data.params["target_rate_1"] == "''", "MLflow quotes what it logs"
-    (row,) = Store(commands.uri).history("hit").itertuples()
-    assert (row.init_from, row.data_root) == ("", "")
+    row = Store(commands.uri).history("hit").set_index("run_id").loc[run_id]
+    assert (row["init_from"], row["data_root"]) == ("", "")
     measured = commands.run("hit.evaluate", "--run_id", run_id, "--again", "true", "--metrics", "core")
     assert measured.returncode == 0, measured.stderr
     registered = commands.run("analysis", "--application", "reconstruction", "--register", "true")
     assert registered.returncode == 0, registered.stderr
-    warm = commands.run("hit.train", *SMALL, "--epochs", "1", "--beta_1", "0.5", "--init_from", run_id)
+    warm = commands.run("hit.train", *SMALL, "--epochs", "1", "--beta_1", "0.7", "--init_from", run_id)
     assert warm.returncode == 0, warm.stderr
 
 
 def test_a_mistake_through_mlflow_run_fails_the_run_with_the_reason(commands: Commands) -> None:
-    """In a parameter that the MLproject declares, in one that it does not, and in a name."""
+    """In a parameter that the MLproject declares, in one that it does not, and in a name; `mlflow run` itself once."""
     reasons = {
         "beta_1=-1": "beta_1 must be greater than or equal to 0, got '-1'",
         "beta_2=abc": "beta_2 must be a number, got 'abc'",
         "lerning_rate=1": "unknown option '--lerning_rate'; did you mean 'learning_rate'?",
     }
-    Store(commands.uri)  # MLflow's own clients cannot make one together, nor an experiment
-    commands.client.create_experiment("hit")
-    processes = [
-        commands.start("run", str(ROOT), "-e", "train", "--env-manager", "local", "-P", given) for given in reasons
-    ]
-    assert all(process.wait(PATIENCE_SECONDS) != 0 for process in processes)
+    given, *others = reasons
+    failed = commands.run("run", str(ROOT), "-e", "train", "--env-manager", "local", "-P", given)
+    assert failed.returncode != 0
+    said = failed.stderr
+    (home,) = {commands.client.get_run(run_id).info.experiment_id for run_id in commands.statuses()}
+    for given in others:
+        name, _, value = given.partition("=")
+        begun = commands.client.create_run(home)  # as `mlflow run` does
+        failed = commands.run("hit.train", f"--{name}", value, MLFLOW_RUN_ID=begun.info.run_id)
+        assert failed.returncode == 2
+        said += failed.stderr
     runs = [commands.client.get_run(run_id) for run_id in commands.statuses()]
+    assert len(runs) == len(reasons)
     assert {run.info.status for run in runs} == {"FAILED"}
     assert {run.data.tags[Tag.STATUS_REASON] for run in runs} == set(reasons.values())
     assert {(run.data.tags[Tag.KIND], run.info.run_name) for run in runs} == {("train", "train (not begun)")}
-    said = (commands.folder / "said.log").read_text()
     assert all(f"error: {reason}" in said for reason in reasons.values())
 
 
@@ -154,22 +164,10 @@ def test_divergence_is_failed_with_a_reason(commands: Commands) -> None:
     assert "not finite" in tags[Tag.STATUS_REASON]
 
 
-CROWD = """
-import sys
-from hit.connection import connect, experiment_id
-client = connect(sys.argv[1])
-client.create_run(experiment_id(client, "crowd"))
-"""
-
-
-PLAIN = "import sys, mlflow; mlflow.MlflowClient(sys.argv[1]).search_experiments()"
-
-
 def test_a_crowd_meets_at_a_new_store(commands: Commands) -> None:
     (commands.folder / "store.db").unlink()
-    scripts = [PLAIN] + [CROWD] * 6  # MLflow's own client knows no lock, and may fail
-    plain, *crowd = (
-        subprocess.Popen([sys.executable, "-c", script, commands.uri], env=commands.environment) for script in scripts
+    plain, *crowd = (  # MLflow's own client knows no lock, and may fail
+        commands.start("tests.first_use", client, commands.uri) for client in ("mlflow", *["hit"] * 6)
     )
     assert [process.wait(PATIENCE_SECONDS) for process in crowd] == [0] * 6
     plain.wait(PATIENCE_SECONDS)

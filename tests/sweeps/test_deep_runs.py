@@ -16,6 +16,7 @@ from hit.store import Store
 from hit.surface import main as surface
 from hit.train import main as train
 from sweeps.__main__ import main as sweep
+from tests.stores import new_database
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*Any type hint is inferred:UserWarning")
 
@@ -44,7 +45,7 @@ class Place:
 def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     """Sweeps by two drivers, and a run with targets."""
     folder = tmp_path_factory.mktemp("deep")
-    place = Place(folder, f"sqlite:///{folder}/store.db")
+    place = Place(folder, new_database(folder / "store.db"))
     digits = load_digits()
     images = np.round(digits.images * 255 / 16).astype(np.uint8)
     train_count, test_count = IMAGES

@@ -21,7 +21,7 @@ from hit.tracking.claims import assert_claim
 from sweeps.drivers.grid import GridDriver
 from tests.benchmarks.chaos import chaos
 from tests.commands import PATIENCE_SECONDS, SMALL, Commands, alive, descendants, wait_until
-from tests.stores import leaving
+from tests.stores import leaving, new_database
 
 BASE = TrainConfig(channels=4, z_dims=(5,))
 
@@ -59,7 +59,10 @@ class TestDriver:
         assert self.identities(everything) == []
 
 
-WORDS = ["sweeps", *SMALL, "--epochs", "12", "--grid_1", "0.1,10", "--grid_2", "0.1,10", "--workers", "2"]
+GRID = ["sweeps", *SMALL, "--grid_1", "0.1,10", "--grid_2", "0.1,10"]
+WORDS = [*GRID, "--epochs", "12", "--workers", "2"]
+#: Where it matters nothing who trains: a pool imports everything again, in its own processes.
+INLINE = [*GRID, "--launcher", "inline"]
 
 
 @pytest.fixture
@@ -100,7 +103,7 @@ def test_a_sweep_survives_a_dead_worker_and_its_own_death(commands: Commands) ->
 
 
 def test_two_sweeps_at_once_train_every_cell_once(commands: Commands) -> None:
-    crowd = [commands.start(*WORDS, "--epochs", "6", "--workers", "1") for _ in range(2)]
+    crowd = [commands.start(*INLINE, "--epochs", "3") for _ in range(2)]
     ended = [sweep.wait(PATIENCE_SECONDS) for sweep in crowd]
     assert ended == [0, 0], (commands.folder / "said.log").read_text()[-2000:]
     models = Store(commands.uri).history("hit")
@@ -128,7 +131,7 @@ class TestClaims:
                 kind=Kind.TRAIN,
                 name="model",
                 state_dir=tmp_path,
-                uri=f"sqlite:///{tmp_path}/store.db",
+                uri=new_database(tmp_path / "store.db"),
                 tags={Tag.CONFIG_HASH: "abc"},
             )
             writers.append(writer)
@@ -173,7 +176,7 @@ def test_sigterm_ends_the_children_cleanly(commands: Commands) -> None:
 
 
 def test_one_diverging_cell_does_not_stop_the_others(commands: Commands) -> None:
-    result = commands.run("sweeps", *SMALL, "--epochs", "2", "--grid_1", "1,1e38", "--grid_2", "1", "--workers", "1")
+    result = commands.run(*INLINE, "--epochs", "2", "--grid_1", "1,1e38", "--grid_2", "1")
     assert result.returncode == 0, result.stderr
     assert "1 of 2 cells are finished" in result.stderr
     assert "diverged" in result.stderr

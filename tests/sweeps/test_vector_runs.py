@@ -21,6 +21,7 @@ from hit.store import Store
 from hit.surface import main as surface
 from hit.train import main as train
 from sweeps.__main__ import main as sweep
+from tests.stores import new_database
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*Any type hint is inferred:UserWarning")
 
@@ -66,7 +67,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     folder = tmp_path_factory.mktemp("vectors")
     names = {"target": "kind", "od280/od315_of_diluted_wines": "od280, diluted"}
     load_wine(as_frame=True).frame.rename(columns=names).to_csv(folder / "wine.csv", index=False)
-    place = Place(folder, f"sqlite:///{folder}/store.db")
+    place = Place(folder, new_database(folder / "store.db"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", place.uri)
         patch.chdir(folder)

@@ -82,7 +82,8 @@ def test_strings_of_the_store_are_inert(grid: pd.DataFrame) -> None:
     }
     grid = grid.assign(**texts)
     source, title = f"{HOSTILE} in the source", f"{HOSTILE} in the title"
-    page = Page(build(grid, base_url="https://mlflow.example", source=source, title=title))
+    told = {"base_url": "https://mlflow.example", "source": source, "title": title}
+    page = Page(build(grid, applications=["density"], **told))
     assert page.count("img") == 0
     assert page.count("script") == len(page.figures) + 2 * len(page.sections) + 3
     assert page.attributes("onerror") == []
@@ -90,23 +91,27 @@ def test_strings_of_the_store_are_inert(grid: pd.DataFrame) -> None:
         assert text in page.text
 
 
+@pytest.mark.usefixtures("bare")
 def test_runs_link_to_their_page_in_mlflow(grid: pd.DataFrame) -> None:
-    page = Page(build(grid, base_url="https://mlflow.example/"))
+    page = Page(build(grid, applications=["density"], base_url="https://mlflow.example/"))
     run = recommend(grid, "density").run["run_id"]
     assert f"https://mlflow.example/#/experiments/1/runs/{run}?workflowType=machine_learning" in page.attributes("href")
 
 
 @pytest.mark.usefixtures("bare")
 def test_no_link_is_a_script(grid: pd.DataFrame) -> None:
-    assert "javascript:" not in "".join(Page(build(grid, base_url="javascript:alert(1)")).attributes("href"))
+    page = Page(build(grid, applications=["density"], base_url="javascript:alert(1)"))
+    assert "javascript:" not in "".join(page.attributes("href"))
 
 
+@pytest.mark.usefixtures("bare")
 def test_the_header_says_what_the_store_holds(grid: pd.DataFrame) -> None:
     grid["status_reason"] = grid["status_reason"].astype(object)
     grid.loc[0, ["status", "status_reason"]] = ["FAILED", "diverged in epoch 3"]
     grid.loc[1, "status"] = "RUNNING"
     grid.loc[2, "status"] = "KILLED"
-    text = Page(build(grid, source="experiment hit", generated=datetime(2025, 5, 1, 9, 30, tzinfo=UTC))).text
+    generated = datetime(2025, 5, 1, 9, 30, tzinfo=UTC)
+    text = Page(build(grid, applications=["density"], source="experiment hit", generated=generated)).text
     assert "experiment hit · made 2025-05-01 09:30 UTC" in text
     for status, count in (("finished", 22), ("running", 1), ("failed", 1), ("killed", 1)):
         assert f" {status}{count} " in text
@@ -116,7 +121,7 @@ def test_the_header_says_what_the_store_holds(grid: pd.DataFrame) -> None:
 @pytest.mark.usefixtures("bare")
 def test_data_sets_have_sections_of_their_own(grid: pd.DataFrame, make_frame: MakeFrame) -> None:
     digits = make_frame(3, dataset="digits")
-    page = Page(build(pd.concat([digits, grid])))
+    page = Page(build(pd.concat([digits, grid]), applications=["density"]))
     assert [attributes["id"] for tag, attributes in page.elements if tag == "section"] == ["setting-1", "setting-2"]
     assert page.attributes("href")[1:3] == ["#setting-1", "#setting-2"]
     assert [section["names"] for section in page.sections] == [[*grid["run_name"]], [*digits["run_name"]]]
@@ -124,7 +129,7 @@ def test_data_sets_have_sections_of_their_own(grid: pd.DataFrame, make_frame: Ma
 
 @pytest.mark.parametrize(("layers", "side", "pictures"), [(1, 5, 17), (3, 3, 31)])
 def test_other_numbers_of_layers(make_frame: MakeFrame, layers: int, side: int, pictures: int) -> None:
-    page = Page(build(make_frame(side, layers=layers)))
+    page = Page(build(make_frame(side, layers=layers), applications=["reconstruction"]))
     assert len(page.figures) == pictures
     assert f"R{layers} = " in page.text
 

@@ -50,6 +50,7 @@ def test_the_page_says_what_the_terminal_says(grid: pd.DataFrame, count: int) ->
     assert ("no known uncertainty" in text) == (count < 25)
 
 
+@pytest.mark.usefixtures("bare")
 def test_a_region_that_says_little_is_marked_in_the_table_and_dashed_in_rate_space(grid: pd.DataFrame) -> None:
     grid["test/psnr"] = np.random.default_rng(0).standard_normal(len(grid))
     page = Page(build(grid, applications=["reconstruction", "density"]))
@@ -85,13 +86,13 @@ def test_the_table_of_runs_has_a_column_for_each_number(grid: pd.DataFrame) -> N
 def test_heads_tell_standard_errors_and_images(grid: pd.DataFrame) -> None:
     name = "test/accuracy_svm_rbf_z2"
     grid = grid.assign(**{name: 0.5, "test/held_out": 360.0, f"{name}_standard_error": 0.03})
-    page = Page(build(grid))
+    page = Page(build(grid, applications=["density"]))
     assert "on means (± up to 0.03, on 360 test images)" in page.text
     (section,) = page.sections
     np.testing.assert_allclose(unpacked(section, section["errors"][name]), 0.03, rtol=1e-6)
     assert f"{name}_standard_error" not in section["columns"]
     grid.loc[0, "test/held_out"] = 72.0
-    assert "on 72 to 360 test images" in Page(build(grid)).text
+    assert "on 72 to 360 test images" in Page(build(grid, applications=["density"])).text
 
 
 def test_an_empty_frame_says_which_command_makes_runs(grid: pd.DataFrame) -> None:
@@ -125,7 +126,7 @@ def test_runs_that_lack_a_metric_are_counted_and_several_evaluators_reported(gri
     grid.loc[:4, "test/psnr"] = np.nan
     for column in ("evaluator", "judge", "inception"):
         grid[column] = np.where(grid.index < 5, "older", "newer")
-    text = Page(build(grid)).text
+    text = Page(build(grid, applications=["density"])).text
     assert "lack a metric are left out: PSNR (5 of 25)" in text
     assert "Scores come from 2 evaluators and do not compare" in text
     assert "Scores come from 2 classifiers that judge samples" in text

@@ -171,7 +171,7 @@ class TestMeasurement:
     def test_of_images_that_are_neither_grey_nor_colour_the_fid_is_left_out(self, tmp_path: Path) -> None:
         split = Split(torch.randint(0, 256, (20, 2, 9, 13), dtype=torch.uint8), torch.arange(20) % 2)
         two = Dataset("two", split, split, 2)
-        scorers = find_scorers({"inception"}, two, Store(f"sqlite:///{tmp_path}/store.db"))
+        scorers = find_scorers({"inception"}, two, Store(new_database(tmp_path / "store.db")))
         why = "FID with Inception features needs images of 1 (grey) or 3 channels (RGB), got images of 2"
         assert scorers.missing == {"inception": why}
         with pytest.raises(ConfigError, match="FID with Inception features needs images of 1"):
@@ -206,7 +206,7 @@ class TestStore:
     def trained(self, tmp_path: Path, **options: Any) -> str:
         quick = {"batch_size": 64, "learning_rate": 3e-3} | options
         chosen = ClassifyOptions(device="cpu", threads=1, state_dir=str(tmp_path / "state"), **quick)
-        return classify(chosen, uri=f"sqlite:///{tmp_path}/store.db")[0]
+        return classify(chosen, uri=new_database(tmp_path / "store.db"))[0]
 
     def measured(self, store: Store, run_id: str, tmp_path: Path, groups: str, again: bool = False) -> Measurement:
         (candidate,) = candidates(store, "hit", run_id=run_id, again=again, groups=parse_groups(groups))

@@ -105,6 +105,7 @@ def test_a_heartbeat_that_is_not_answered_says_why(uri: str, monkeypatch: pytest
         Ownership(connect(uri), "0123").beat()
 
 
+@pytest.mark.usefixtures("quick_heart")
 class TestDeleted:
     @ON_EVERY_BACKEND
     def test_its_process_hears_of_it(self, uri: str, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from hit.models import build_model
 from hit.runs.measurement import find_scorers, measure
 from hit.schema.metrics import EXTENSION_METRICS
 from hit.store import Store
+from tests.stores import new_database
 
 VECTORS = torch.arange(40.0).view(10, 4)
 
@@ -53,7 +54,7 @@ def test_what_the_data_do_not_allow_is_left_out() -> None:
 
 def test_a_group_of_which_nothing_is_allowed_is_not_measured(tmp_path: Path) -> None:
     config, dataset = TrainConfig(channels=2, z_dims=(2,), likelihood="gaussian"), rows()
-    scorers = find_scorers({"extensions"}, dataset, Store(f"sqlite:///{tmp_path}/store.db"))
+    scorers = find_scorers({"extensions"}, dataset, Store(new_database(tmp_path / "store.db")))
     measured = measure(build_model(config, (4,)), dataset, config, config.betas, {"core", "extensions"}, scorers)
     assert measured.groups == {"core"}
     assert measured.tags["hit.skipped.extensions"] == f"{NO_IMAGES}; {UNLABELLED}"

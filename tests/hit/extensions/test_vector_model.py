@@ -14,6 +14,7 @@ from hit.processes.stop import StopRequest
 from hit.serving.model_registry import register_run
 from hit.store import Store
 from hit.testing import ContractBroken, check_model
+from tests.stores import new_database
 
 MODEL = """
 import torch
@@ -48,7 +49,7 @@ def build(shape, likelihood, options, config):
 
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/store.db")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", new_database(tmp_path / "store.db"))
     monkeypatch.setenv(discovery.VARIABLE, "")
     monkeypatch.chdir(tmp_path)
     (tmp_path / "rows_model.py").write_text(MODEL)

@@ -14,6 +14,7 @@ from hit.processes.attempts import Job, Outcome
 from hit.processes.pool import WorkerPool
 from hit.runs.training_run import train_job
 from hit.store import Store
+from tests.stores import new_database
 
 MINE = """
 from hit.config.parts import MODELS
@@ -33,7 +34,7 @@ def test_a_worker_knows_the_parts_of_its_job(tmp_path: Path, handed_on: bool) ->
         if not handed_on:
             os.environ[discovery.VARIABLE] = ""
         with WorkerPool(1, threads=1) as pool:
-            pool.submit(Job("a", train_job, {"config": config, "uri": f"sqlite:///{tmp_path}/store.db"}))
+            pool.submit(Job("a", train_job, {"config": config, "uri": new_database(tmp_path / "store.db")}))
             ended = _ended(pool)
     assert ended.state is RunOutcome.FAILED
     said = "must be built without an error, got ValueError: this far it came"
@@ -50,7 +51,7 @@ MODELS.register("installed", one_layer, layers=1, reads={"channels"})
 
 
 def test_an_installed_package_is_found_by_its_entry_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    site, store = tmp_path / "site", Store(f"sqlite:///{tmp_path}/store.db")
+    site, store = tmp_path / "site", Store(new_database(tmp_path / "store.db"))
     written = {
         "parts_of_mine/__init__.py": "",
         "parts_of_mine/models.py": INSTALLED,

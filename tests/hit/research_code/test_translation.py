@@ -76,7 +76,7 @@ def test_a_folder_that_may_be_listed_alone(tmp_path: Path) -> None:
 def test_a_data_root_out_of_reach_is_no_fault_of_the_runs(tmp_path: Path) -> None:
     folder = write(tmp_path / "run")
     with pytest.raises(ConfigError, match="data_root must begin with"):
-        import_runs([folder], TrainConfig(data_root="~nosuchuser"), uri=f"sqlite:///{tmp_path}/store.db")
+        import_runs([folder], TrainConfig(data_root="~nosuchuser"), uri=new_database(tmp_path / "store.db"))
 
 
 class TestTranslation:

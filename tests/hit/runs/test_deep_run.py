@@ -10,6 +10,7 @@ from hit.runs.training_run import train_run
 from hit.schema import Tag
 from hit.store import Store
 from hit.store.whole_config import whole_config
+from tests.stores import new_database
 
 
 def test_a_run_of_a_deep_model_tells_its_group_and_what_collapsed(
@@ -28,7 +29,7 @@ def test_a_run_of_a_deep_model_tells_its_group_and_what_collapsed(
             "target_rate_2-3": 6,
         }
     )
-    store = Store(f"sqlite:///{tmp_path}/store.db")
+    store = Store(new_database(tmp_path / "store.db"))
     with caplog.at_level(logging.WARNING):
         run = store.run(train_run(config, uri=str(store.client.tracking_uri)))
     assert run.data.tags[Tag.COLLAPSED] == "1,2,3"

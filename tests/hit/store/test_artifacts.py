@@ -11,6 +11,7 @@ from hit.schema import Kind
 from hit.store import Store
 from hit.store.artifacts import ArtifactReader
 from hit.tracking import RunWriter
+from tests.stores import new_database
 
 
 class _Store:
@@ -49,7 +50,7 @@ def test_a_store_that_is_away_is_asked_once(tmp_path: Path, runs: int) -> None:
 def test_a_store_that_was_moved_says_where_it_looked(tmp_path: Path) -> None:
     old, new = tmp_path / "old", tmp_path / "new"
     old.mkdir()
-    uri = f"sqlite:///{old}/store.db"
+    uri = new_database(old / "store.db")
     with RunWriter.begin(kind=Kind.TRAIN, name="a run", state_dir=tmp_path / "state", uri=uri) as run:
         run.json_artifact("config.json", {"a": 1})
     old.rename(new)

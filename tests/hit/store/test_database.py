@@ -16,7 +16,7 @@ from hit.store import Store
 from hit.store.database import Database
 from hit.store.incremental import HistoryReader
 from tests.many_runs import fill_store
-from tests.stores import Server
+from tests.stores import Server, new_database
 
 FILTERS = [
     "",
@@ -148,7 +148,7 @@ def test_histories_are_those_that_the_client_gives(uri: str) -> None:
 class TestChanges:
     @pytest.fixture
     def own(self, tmp_path: Path) -> Store:
-        fill_store(f"sqlite:///{tmp_path}/store.db", 30, epochs=2)
+        fill_store(new_database(tmp_path / "store.db"), 30, epochs=2)
         return Store(f"sqlite:///{tmp_path}/store.db")
 
     def test_only_what_has_changed_is_read(self, own: Store, monkeypatch: pytest.MonkeyPatch) -> None:

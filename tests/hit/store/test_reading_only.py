@@ -18,6 +18,7 @@ from hit.store import Store
 from hit.tracking import RunWriter
 from tests.many_runs import fill_store
 from tests.privileges import bound_by_permissions
+from tests.stores import new_database
 
 pytestmark = pytest.mark.usefixtures("lines")
 
@@ -25,7 +26,7 @@ pytestmark = pytest.mark.usefixtures("lines")
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("filled") / "store.db"
-    fill_store(f"sqlite:///{path}", 3, epochs=2)
+    fill_store(new_database(path), 3, epochs=2)
     return path
 
 

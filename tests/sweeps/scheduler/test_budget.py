@@ -10,7 +10,6 @@ import pytest
 
 from hit.processes.stop import StopRequest
 from hit.schema import Kind, Tag
-from hit.store import Store
 from hit.tracking import RunWriter
 from hit.tracking.reservation import reserve_run
 from sweeps.__main__ import parser
@@ -23,6 +22,7 @@ from sweeps.scheduler.loop import run_sweep
 from sweeps.spec.definition import definition_hash
 from sweeps.spec.request import SweepRequest
 from tests.paper_launcher import PaperLauncher
+from tests.stores import new_database
 from tests.sweeps.scheduler.test_loop import DIGEST, Bench
 
 pytestmark = pytest.mark.usefixtures("lines")
@@ -58,7 +58,7 @@ class Starts(Bench):
 @pytest.fixture(scope="session")
 def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("store") / "store.db"
-    Store(f"sqlite:///{path}")
+    new_database(path)
     return path
 
 

@@ -10,12 +10,12 @@ import pytest
 
 from hit.processes.attempts import Outcome
 from hit.schema import Kind, Tag
-from hit.store import Store
 from hit.tracking import RunWriter
 from sweeps.launchers import Training
 from sweeps.scheduler.decision_log import Decisions
 from sweeps.scheduler.progress import Best
 from tests.paper_launcher import PaperLauncher
+from tests.stores import new_database
 from tests.sweeps.scheduler.test_loop import Bench
 
 pytestmark = pytest.mark.usefixtures("lines")
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("lines")
 @pytest.fixture(scope="module")
 def store_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("store") / "store.db"
-    Store(f"sqlite:///{path}")
+    new_database(path)
     return path
 
 
@@ -84,7 +84,9 @@ class TestTold:
         assert asked == "Asked for: `dataset=my 'own' [data](javascript:x)`, `space=channels=8|16`"
 
     def test_decisions_of_an_older_form_are_gone_on_with(self, tmp_path: Path) -> None:
-        with RunWriter.begin(kind=Kind.SWEEP, name="", state_dir=tmp_path, uri=f"sqlite:///{tmp_path}/store.db") as run:
+        with RunWriter.begin(
+            kind=Kind.SWEEP, name="", state_dir=tmp_path, uri=new_database(tmp_path / "store.db")
+        ) as run:
             older = ["time", "history", "finished", "running", "failed", "proposed", "run_id", "config_hash", "why"]
             run.json_artifact("decisions.json", {"columns": older, "data": [["t", "h", 0, 1, 2, "β", "id", "c", "so"]]})
             frame = pd.DataFrame({"run_id": [], "status": []})

@@ -98,7 +98,6 @@ class TardyLauncher(PaperLauncher):
         self.tidy = not under_way
 
 
-@pytest.mark.timeout(60)
 def test_a_launcher_that_is_busy_after_its_last_model_is_heard_until_it_is_free(bench: Bench) -> None:
     launcher = TardyLauncher(bench.store, workers=1)
     result = bench.sweep(launcher)
