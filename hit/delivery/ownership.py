@@ -79,7 +79,8 @@ def take_over(client: MlflowClient, run: Run, name: str) -> None:
     try:
         # Whose it is now must stand there before RUNNING does, lest somebody take it for lost.
         client.log_batch(run_id, tags=[RunTag(key, value) for key, value in ownership_tags().items()])
-        client.update_run(run_id, status="RUNNING", name=name if is_unnamed(run) else None)
+        if run.info.status != "RUNNING" or is_unnamed(run):
+            client.update_run(run_id, status="RUNNING", name=name if is_unnamed(run) else None)
     except MlflowException as error:
         raise _not_taken_over(run_id, error) from None
 

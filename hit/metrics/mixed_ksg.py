@@ -2,6 +2,7 @@
 
 __all__ = ["mixed_ksg"]
 
+import itertools
 import math
 
 import torch
@@ -43,8 +44,9 @@ def mixed_ksg(
     The estimate is biased downwards in high dimensions, and may be negative or exceed H(y).
 
     Since labels are discrete, the neighbours of a class lie in one slice of a matrix of distances, which
-    is made in blocks, dimension by dimension: N² d operations. At N = 10,000 that is seven times faster
-    than k-d trees in 20 dimensions, where trees already look at most points.
+    is made in blocks, dimension by dimension. Where the distance of labels is infinite, the slices of the classes tell
+    every ρ_n, and a distance of points of two classes counts for both: N² d / 2 operations. At N = 10,000 that is
+    several times faster than k-d trees in 20 dimensions, where trees already look at most points.
 
     Args:
         samples: one draw a point, N × any latent shape.
@@ -78,22 +80,45 @@ def mixed_ksg(
     if points < 2 or not z.isfinite().all():
         return math.nan
     columns = z.T.contiguous()
-    rows = max(1, chunk // points)
-    total, stop = 0.0, 0
-    for count in counts.tolist():
-        start, stop = stop, stop + count
-        for first in range(start, stop, rows):
-            distances = _distances(columns[:, first : min(first + rows, stop)], columns)
-            own = distances[:, start:stop]
-            radius = _radius(distances, own, neighbours, label_distance)
-            near = (distances < radius[:, None]).sum(1)
-            k = torch.full_like(near, min(neighbours, _most(count, points, label_distance)))
-            if len(coincident := (radius == 0).nonzero()[:, 0]):
-                near[coincident] = (distances[coincident] == 0).sum(1)
-                k[coincident] = (own[coincident] == 0).sum(1)
-            of_label = torch.where(radius > label_distance, points, count)
-            total += float((_digamma(k) - _digamma(near) - _digamma(of_label)).sum())
-    return total / points + math.log(points)
+    k, of_label, near = (torch.zeros(points, dtype=torch.int64, device=z.device) for _ in range(3))
+    radius = z.new_zeros(points)
+    classes_at = _slices(counts.tolist())
+    for of_class, count in zip(classes_at, counts.tolist(), strict=True):
+        looked_at = of_class if math.isinf(label_distance) else slice(0, points)
+        own_at = slice(of_class.start - looked_at.start, of_class.stop - looked_at.start)
+        for rows in _parts(of_class, chunk // (looked_at.stop - looked_at.start)):
+            distances = _distances(columns[:, rows], columns[:, looked_at])
+            own = distances[:, own_at]
+            radius[rows] = reach = _radius(distances, own, neighbours, label_distance)
+            near[rows] = _within(distances, reach[:, None]).sum(1)
+            most = min(neighbours, _most(count, points, label_distance))
+            k[rows] = torch.where(reach == 0, (own == 0).sum(1), most)
+            of_label[rows] = torch.where(reach > label_distance, points, count)
+    # What follows a class: what it has near, and what has it near.
+    for of_class in classes_at if math.isinf(label_distance) else []:
+        after = slice(of_class.stop, points)
+        for rows in _parts(of_class, chunk // max(1, points - of_class.stop)):
+            distances = _distances(columns[:, rows], columns[:, after])
+            near[rows] += _within(distances, radius[rows, None]).sum(1)
+            near[after] += _within(distances, radius[after]).sum(0)
+    return float((_digamma(k) - _digamma(near) - _digamma(of_label)).sum()) / points + math.log(points)
+
+
+def _slices(counts: list[int]) -> list[slice]:
+    """Those of consecutive classes of so many points."""
+    stops = [*itertools.accumulate(counts)]
+    return [slice(stop - count, stop) for stop, count in zip(stops, counts, strict=True)]
+
+
+def _parts(whole: slice, rows: int) -> list[slice]:
+    """A slice in parts of so many rows, one at least."""
+    step = max(1, rows)
+    return [slice(first, min(first + step, whole.stop)) for first in range(whole.start, whole.stop, step)]
+
+
+def _within(distances: Tensor, radius: Tensor) -> Tensor:
+    """Whether points are nearer than the radius; where that is 0, whether they are at the same place."""
+    return distances < radius.clamp_min(torch.finfo(radius.dtype).tiny)
 
 
 def _radius(distances: Tensor, own: Tensor, neighbours: int, label_distance: float) -> Tensor:

@@ -6,6 +6,7 @@ import math
 import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from threadpoolctl import threadpool_limits
 
 from hit.metrics.evaluator import EVALUATOR
+from hit.metrics.one_against_one import is_worth_parting, predictions_of
 from hit.schema import PROBES
 
 #: Variance of a cross-validated accuracy over the binomial one: classifiers of different folds share most of the points
@@ -46,7 +48,8 @@ def accuracies(features: ArrayLike, labels: ArrayLike, *, threads: int = 1) -> d
     Args:
         features: N × any latent shape, such as posterior means, or samples.
         labels: N class labels.
-        threads: classifiers fitted at once; each takes one thread.
+        threads: fits at once; each takes one thread. The SVMs of a large test set are fitted pair by pair of classes
+            (`hit.metrics.one_against_one`), so that threads share them evenly.
 
     Returns:
         Accuracy in [0, 1] by name, over `scored_points(N)` points. Empty where there is nothing to measure: fewer
@@ -69,7 +72,7 @@ def accuracies(features: ArrayLike, labels: ArrayLike, *, threads: int = 1) -> d
     with threadpool_limits(1, user_api="blas"), warnings.catch_warnings():  # both of the process
         # A score where the limit of iterations ended the fit is a score like any other, and no news to a user.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        with ThreadPoolExecutor(threads) as pool:
+        with ThreadPoolExecutor(threads, initializer=_one_openmp_thread) as pool:
             right = [_right(x, y, fitted, scored, pool) for fitted, scored in parts]
             return {name: sum(part[name]() for part in right) / scored_points(len(x)) for name in PROBES}
 
@@ -146,16 +149,24 @@ def _right(
         bet = int(np.sum(y_scored == classes[counts.argmax()]))
         return dict.fromkeys(PROBES, lambda: bet)
 
-    def right(classifier: Any) -> int:
-        # Two threads of OpenMP and BLAS in fits this small cost up to 50 times the time of one.
-        with threadpool_limits(1, user_api="openmp"):  # of this thread
-            return int(np.sum(classifier.fit(x_fitted, y_fitted).predict(x_scored) == y_scored))
+    def predictions(classifier: Any) -> Callable[[], Any]:
+        if hasattr(classifier, "kernel") and is_worth_parting(len(fitted), len(classes)):
+            return predictions_of(classifier, x_fitted, y_fitted, x_scored, pool)
+        return pool.submit(lambda: classifier.fit(x_fitted, y_fitted).predict(x_scored)).result
 
-    return {name: pool.submit(right, probe).result for name, probe in _classifiers(len(fitted)).items()}
+    def right(told: Callable[[], Any]) -> int:
+        return int(np.sum(told() == y_scored))
+
+    return {name: partial(right, predictions(classifier)) for name, classifier in _classifiers(len(fitted)).items()}
+
+
+def _one_openmp_thread() -> None:
+    """Two threads of OpenMP and BLAS in fits this small cost up to 50 times the time of one; of this thread."""
+    threadpool_limits(1, user_api="openmp")
 
 
 def _classifiers(points: int) -> dict[str, Any]:
-    """The classifiers by name, to be fitted on so many points; the dearest first, for threads to share them well."""
+    """The classifiers by name, to be fitted on so many points; first what takes long and is one piece."""
     # Imported here: scikit-learn takes seconds to import, and runs that measure no accuracies need not wait.
     from sklearn.linear_model import LogisticRegression
     from sklearn.neighbors import KNeighborsClassifier
@@ -163,8 +174,8 @@ def _classifiers(points: int) -> dict[str, Any]:
 
     svm_iterations = max(_SVM_ITERATIONS, _SVM_ITERATIONS_PER_POINT * points)
     return {
-        "svm_rbf": SVC(kernel="rbf", max_iter=svm_iterations),
-        "svm_linear": SVC(kernel="linear", max_iter=svm_iterations),
         "logistic": LogisticRegression(max_iter=_LOGISTIC_ITERATIONS),
+        "svm_linear": SVC(kernel="linear", max_iter=svm_iterations),
+        "svm_rbf": SVC(kernel="rbf", max_iter=svm_iterations),
         "knn": KNeighborsClassifier(min(_NEIGHBOURS, points)),
     }

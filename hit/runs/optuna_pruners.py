@@ -1,9 +1,10 @@
 """Optuna's pruners, asked about runs of the store. Optuna takes a while to import: it is, where a pruner is asked."""
 
-__all__ = ["prunes", "quiet_optuna"]
+__all__ = ["PrunerStudy", "quiet_optuna"]
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import optuna
 from optuna.pruners import (
@@ -15,7 +16,6 @@ from optuna.pruners import (
     ThresholdPruner,
 )
 from optuna.samplers import RandomSampler
-from optuna.trial import TrialState
 
 from hit.config.early_stopping import PrunerRule
 from hit.runs.pruning import Trace
@@ -49,51 +49,94 @@ def quiet_optuna() -> Iterator[None]:
         optuna.logging.set_verbosity(before)
 
 
-def prunes(rule: PrunerRule, traces: Sequence[Trace], subject: str, epochs: int) -> bool:
-    """Whether the run `subject` should end.
+class PrunerStudy:
+    """What a pruner knows of the runs, kept from one question to the next: a block asks for each of its runs.
 
-    The study is rebuilt from the traces each time: nothing is kept between two questions.
+    Where the traces are not those of the question before, and what came since, the study is made anew: what is kept
+    changes no answer.
 
     Args:
         rule: the pruner.
-        traces: of all comparable runs, the subject's among them, in the order in which they began.
-        subject: its run id.
         epochs: of a whole run.
     """
-    with quiet_optuna():
-        study = optuna.create_study(
-            study_name="hit",
-            sampler=RandomSampler(seed=0),
-            pruner=_MAKERS[rule.name](rule.numbers, epochs),
-            direction=metric(rule.metric).direction or "minimize",
+
+    def __init__(self, rule: PrunerRule, epochs: int) -> None:
+        self._rule, self._epochs = rule, epochs
+        #: Only these have a memory of what they saw before, of which every rung's first look is a part.
+        self._remembers = rule.name in ("halving", "hyperband")
+        self._rungs = _rungs(_first_rung(rule.numbers, epochs), epochs) if self._remembers else set[int]()
+        #: What the study was told, in order, and its trials by run.
+        self._seen: list[tuple[Any, ...]] = []
+        self._trials: dict[str, optuna.Trial] = {}
+        self._study = self._anew()
+
+    def prunes(self, traces: Sequence[Trace], subject: str) -> bool:
+        """Whether the run `subject` should end.
+
+        Args:
+            traces: of all comparable runs, the subject's among them, in the order in which they began.
+            subject: its run id.
+        """
+        (own,) = (trace for trace in traces if trace.run_id == subject)
+        return self._at_a_rung(traces, own) if self._remembers else self._beside_finished(traces, own)
+
+    def _beside_finished(self, traces: Sequence[Trace], own: Trace) -> bool:
+        """By a pruner that looks at the runs that have finished, or at none."""
+        last = max(own.values)
+        finished = [one for one in traces if one.status == "FINISHED" and one.values and one is not own]
+        if self._rule.name == "threshold":
+            finished = []
+        elif len(finished) < _STARTUP_RUNS:
+            return False
+        seen: list[tuple[Any, ...]] = [
+            (one.run_id, last, one.values.get(last), one.values[max(one.values)]) for one in finished
+        ]
+        if seen != self._seen:
+            self._study, self._seen = self._anew(), seen
+            for _, _, value, final in seen:
+                trial = self._study.ask()
+                if value is not None:
+                    trial.report(value, last)
+                self._study.tell(trial, final)
+        trial = self._study.ask()
+        for step, value in own.values.items():
+            trial.report(value, step)
+        return bool(trial.should_prune())
+
+    def _at_a_rung(self, traces: Sequence[Trace], own: Trace) -> bool:
+        """By a pruner that looks at what all runs had at a few epochs, in the order in which they had it."""
+        last = max(own.values)
+        if last not in self._rungs:
+            return False
+        events: list[tuple[Any, ...]] = sorted(
+            (trace.times[step], step, trace.run_id, trace.values[step])
+            for trace in traces
+            for step in self._rungs & trace.values.keys()
         )
-    # Only these have a memory of what they saw before, of which every rung's first look is a part.
-    remembers = rule.name in ("halving", "hyperband")
-    rungs = _rungs(_first_rung(rule.numbers, epochs), epochs) if remembers else set()
-    trials = {trace.run_id: study.ask() for trace in traces}
-    (own,) = (trace for trace in traces if trace.run_id == subject)
-    last = max(own.values)
-    events = sorted(
-        (trace.times[step], step, trace.run_id)
-        for trace in traces
-        for step in trace.values
-        if step in rungs or trace is own or (step == last and not remembers)
-    )
-    values = {trace.run_id: trace.values for trace in traces}
-    for _, step, run_id in events:
-        trial = trials[run_id]
-        if (run_id, step) == (subject, last):
-            continue
-        trial.report(values[run_id][step], step)
-        if remembers and step in rungs:
-            trial.should_prune()
-    for trace in traces:
-        if trace.status == "FINISHED" and trace.values and trace is not own:
-            study.tell(trials[trace.run_id], trace.values[max(trace.values)])
-        elif trace.status == "KILLED":
-            study.tell(trials[trace.run_id], state=TrialState.PRUNED)
-    trials[subject].report(own.values[last], last)
-    return bool(trials[subject].should_prune())
+        own_event = (own.times[last], last, own.run_id, own.values[last])
+        events.remove(own_event)
+        ids = [trace.run_id for trace in traces]
+        if events[: len(self._seen)] != self._seen or ids[: len(self._trials)] != list(self._trials):
+            self._study = self._anew()
+        for run_id in ids[len(self._trials) :]:
+            self._trials[run_id] = self._study.ask()
+        pruned = False
+        for event in [*events[len(self._seen) :], own_event]:
+            _, step, run_id, value = event
+            self._trials[run_id].report(value, step)
+            pruned = self._trials[run_id].should_prune()
+            self._seen.append(event)
+        return bool(pruned)
+
+    def _anew(self) -> optuna.Study:
+        self._seen, self._trials = [], {}
+        with quiet_optuna():
+            return optuna.create_study(
+                study_name="hit",
+                sampler=RandomSampler(seed=0),
+                pruner=_MAKERS[self._rule.name](self._rule.numbers, self._epochs),
+                direction=metric(self._rule.metric).direction or "minimize",
+            )
 
 
 def _warmup(numbers: Sequence[float], epochs: int) -> int:

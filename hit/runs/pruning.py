@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from hit.config import TrainConfig
 from hit.config.early_stopping import EarlyStopping, PrunerRule
@@ -18,6 +19,9 @@ from hit.schema.experiments import Experiment
 from hit.store import Store
 from hit.training.loop import Epoch
 from hit.training.rate_bounds import RateBoundStopper
+
+if TYPE_CHECKING:
+    from hit.runs.optuna_pruners import PrunerStudy
 
 _REFRESH_SECONDS = 5.0
 
@@ -95,6 +99,7 @@ class PrunerStopper:
         self._told: set[str] = set()
         self._whole: set[str] = set()
         self._read_at = -math.inf
+        self._study: PrunerStudy | None = None
 
     def check(self, run_id: str, epoch: int, metrics: Mapping[str, float]) -> None:
         """Judge a finished epoch.
@@ -107,7 +112,7 @@ class PrunerStopper:
         Raises:
             EndedEarly: "pruned: …".
         """
-        from hit.runs.optuna_pruners import prunes
+        from hit.runs.optuna_pruners import PrunerStudy
 
         if self._rule.metric not in metrics:
             return
@@ -118,7 +123,8 @@ class PrunerStopper:
         own = self._traces.setdefault(run_id, Trace(run_id, "RUNNING"))
         own.values[epoch] = value = metrics[self._rule.metric]
         own.times[epoch] = int(time.time() * 1000)
-        if prunes(self._rule, list(self._traces.values()), run_id, self._config.epochs):
+        self._study = self._study or PrunerStudy(self._rule, self._config.epochs)
+        if self._study.prunes(list(self._traces.values()), run_id):
             raise EndedEarly(
                 f"pruned: {self._rule} over {len(self._traces)} runs, at {value:.4g} in epoch {epoch} of "
                 f"{self._config.epochs}"

@@ -140,6 +140,7 @@ def begin_training(
     *,
     uri: str | None,
     stop: StopRequest,
+    store: Store | None = None,
     longer: Longer | None = None,
     watch: Callable[[str, Epoch], None] = lambda run_id, epoch: None,
     on_progress: Callable[[RunProgress], None] = lambda progress: None,
@@ -152,6 +153,7 @@ def begin_training(
         request: which run of the store.
         uri: the store; see `hit.connection.connect.tracking_uri`.
         stop: told about by SIGTERM and Ctrl-C.
+        store: the same, read by several runs; None: opened where it is asked.
         longer: an interrupted run whose epochs are the first ones of this one.
         watch, on_progress: as `hit.runs.training_run.train_run`.
 
@@ -159,17 +161,17 @@ def begin_training(
         UserError: the request is wrong, or the store does not answer; no run is left behind.
         Claimed: the request is exclusive, and somebody else trains the model.
     """
-    source = find_source(Store(uri), config, dataset.shape) if config.init_from else None
+    source = find_source(store or Store(uri), config, dataset.shape) if config.init_from else None
     identity = config.identity(dataset.digest)
     with model_run(config, dataset, device, request, uri=uri, stop=stop) as run:
-        claim = Claim(Store(uri), run.experiment, identity, run.run_id) if request.exclusive else None
+        claim = Claim(store or Store(uri), run.experiment, identity, run.run_id) if request.exclusive else None
         model = build_model(config, dataset.shape).to(device)
         describe_run(run, config, dataset, model)
         training = TrainingRun(config, dataset, run, model, identity, claim, watch, on_progress)
         if longer is not None and not training.checkpoint.exists():
-            take_earlier_epochs(run, longer, Store(uri), dataset.digest, identity)
+            take_earlier_epochs(run, longer, store or Store(uri), dataset.digest, identity)
         if source is not None and not training.checkpoint.exists():
-            load_source(Store(uri), source, model)
+            load_source(store or Store(uri), source, model)
         try:
             yield training
         except Interrupted as error:

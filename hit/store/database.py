@@ -97,6 +97,11 @@ class Database:
         }
         return Records(info, tags, params, metrics)
 
+    def run_ids(self, experiment: str, where: str = "") -> list[str]:
+        """Of every run that matches, oldest first; see `records`."""
+        with Session(self._engine) as session:
+            return [row[0] for row in self._matching(session, experiment, where, None)]
+
     def states(self, experiment: str, where: str = "") -> dict[str, RunState]:
         """Run id → what tells whether the run has changed, of every run that matches; see `records`."""
         shown = [str(tag) for tag in TAG_COLUMNS.values()]

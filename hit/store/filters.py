@@ -1,9 +1,10 @@
 """Filters on runs that MLflow refuses, or that no run matches, in words of our names: what was probably meant."""
 
-__all__ = ["hint_for_none", "meant", "refusal"]
+__all__ = ["hint_for_none", "meant", "of_run_ids", "refusal"]
 
 import difflib
 import re
+from collections.abc import Sequence
 
 from hit.config import flat_defaults
 from hit.config.field_roles import is_layered, is_option
@@ -23,6 +24,7 @@ _PART = re.compile(
         (?=\s*(?P<operator>[<>=!]*)\s*(?P<number>[-+.\d]?))""",
     re.IGNORECASE | re.VERBOSE,
 )
+_IDS_A_QUESTION = 100
 _LAYERS = 3  # of which names are compared with a misspelt one
 #: How alike our name is to one that MLflow takes, and that may be somebody's own.
 _VERY_ALIKE = 0.75
@@ -40,6 +42,16 @@ def refusal(where: str, reason: str) -> str:
     reason = reason.partition(" Valid keys are")[0]
     hint = "; MLflow joins clauses by 'and' alone" if re.search(r"\bor\b", where, re.IGNORECASE) else ""
     return f"the store cannot answer {where!r}: {reason}{hint}"
+
+
+def of_run_ids(run_ids: Sequence[str]) -> list[str]:
+    """Filters that together match the runs of these ids.
+
+    >>> of_run_ids(["a", "b"])
+    ["attributes.run_id IN ('a', 'b')"]
+    """
+    chunks = [run_ids[first : first + _IDS_A_QUESTION] for first in range(0, len(run_ids), _IDS_A_QUESTION)]
+    return [f"attributes.run_id IN ({', '.join(map(repr, chunk))})" for chunk in chunks]
 
 
 def hint_for_none(where: str) -> str:

@@ -19,7 +19,7 @@ from hit.errors import ConfigError, StoreAway, StoreError, StoreRefused, shown
 from hit.errors.redaction import redact
 from hit.schema import DEFAULT_EXPERIMENT, Kind, Tag
 from hit.schema.experiments import Experiment
-from hit.store.filters import refusal
+from hit.store.filters import of_run_ids, refusal
 from hit.store.metric_history import Point, from_server, one_by_one
 from hit.store.records import Records
 from hit.store.run_liveness import is_lost
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 AnswerT = TypeVar("AnswerT")
 
-_PAGE, _IDS_A_QUESTION = 1000, 100
+_PAGE = 1000
 
 
 class Store:
@@ -78,6 +78,12 @@ class Store:
         text = self._clauses(where, kind, sweep)
         home = self._home(experiment)
         return {} if home is None else self._from_tables(lambda tables: tables.states(home, text), about=where)
+
+    def run_ids(self, experiment: str | Experiment, *, where: str, kind: Kind | None = Kind.TRAIN) -> list[str] | None:
+        """Ids of the matching runs, oldest first, for little work, where the store is a database; else None."""
+        home = self._home(experiment)
+        text = self._clauses(where, kind, None)
+        return [] if home is None else self._from_tables(lambda tables: tables.run_ids(home, text), about=where)
 
     def history_of(self, experiment: str | Experiment, run_ids: Sequence[str]) -> pd.DataFrame:
         """`history` of some runs, of whatever kind.
@@ -232,7 +238,7 @@ class Store:
         if home is None:
             return to_frame([])
         found = self._from_tables(lambda tables: tables.records(home, where, run_ids), about)
-        filters = _filters(where, run_ids)
+        filters = [where] if run_ids is None else of_run_ids(run_ids)
         if found is None:
             found = self._answer(partial(server_records, self.client, home, filters), about)
         if found is None:
@@ -273,14 +279,6 @@ class Store:
             if about and type(said) is StoreError:
                 raise StoreError(refusal(about, str(said))) from None
             raise said from None
-
-
-def _filters(where: str, run_ids: Sequence[str] | None) -> list[str]:
-    """Filters that together match the runs."""
-    if run_ids is None:
-        return [where]
-    chunks = [run_ids[first : first + _IDS_A_QUESTION] for first in range(0, len(run_ids), _IDS_A_QUESTION)]
-    return [f"attributes.run_id IN ({', '.join(map(repr, chunk))})" for chunk in chunks]
 
 
 def to_frame(runs: Sequence[Run]) -> pd.DataFrame:

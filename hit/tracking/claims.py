@@ -94,8 +94,11 @@ def assert_free(store: Store, experiment: str | Experiment, identity: str, run_i
 
 
 def _of_config(store: Store, experiment: str | Experiment, identity: str, run_id: str) -> list[Run]:
-    """The runs of a config, none of them, but for `run_id`, FINISHED."""
-    runs = list(store.runs(experiment, where=f"tags.`{Tag.CONFIG_HASH}` = '{identity}'", kind=Kind.TRAIN))
+    """The runs of a config, none of them, but for `run_id`, FINISHED; a run that is alone is not looked at."""
+    where = f"tags.`{Tag.CONFIG_HASH}` = '{identity}'"
+    if store.run_ids(experiment, where=where, kind=Kind.TRAIN) == [run_id]:
+        return []
+    runs = list(store.runs(experiment, where=where, kind=Kind.TRAIN))
     for run in runs:
         if run.info.status == "FINISHED" and run.info.run_id != run_id:
             raise Claimed(f"run {run.info.run_id} has trained this model already")

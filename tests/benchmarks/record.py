@@ -38,14 +38,15 @@ class Measurement:
         what: in words, for the page.
         do: prepares it and returns what is timed.
         rounds: how often it is timed.
-        per: what it does so many of in one go; the number is for one of them.
+        per: what it does so many of in one go; the number is for one of them. Below 1 it does such a part of it, and
+            the number is for the whole.
         unit: `s`, or `ms`.
     """
 
     what: str
     do: Callable[[], Callable[[], object]]
     rounds: int = 3
-    per: int = 1
+    per: float = 1
     unit: str = "s"
 
 
@@ -61,6 +62,12 @@ MEASUREMENTS = {
     "probes, d = 256": Measurement("the same of 256 dimensions", waits.probes_256, 1),
     "Mixed-KSG, d = 256": Measurement(
         "the Mixed-KSG estimate of I(y; z), 256 dimensions, N = 10,000", waits.mixed_ksg, 1
+    ),
+    "441 cells": Measurement(
+        "core metrics of 441 cells of a surface of the digits, each in its run: 21 times those of 21 cells",
+        waits.surface_cells,
+        1,
+        21 / 441,
     ),
     "read 441 runs": Measurement("441 runs of an SQLite store as a frame, the first time", waits.read_441),
     "read 10,000 runs": Measurement("10,000 runs, the same", waits.read_10_000, 1),

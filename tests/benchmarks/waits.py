@@ -11,6 +11,7 @@ __all__ = [
     "recommend_441",
     "recommend_10_000",
     "start",
+    "surface_cells",
 ]
 
 import subprocess
@@ -124,6 +125,21 @@ def _recommend(count: int) -> Do:
     frame = Store(_store(count)).history("hit")
     analysis.recommend(frame.head(30), "compression where test/rate<=60")
     return lambda: analysis.recommend(frame, "compression where test/rate<=60")
+
+
+def surface_cells() -> Do:
+    """21 cells of a surface."""
+    from hit.config import TrainConfig
+    from hit.surfaces.plan import SurfacePlan
+    from hit.surfaces.surface_run import read_surface, surface_run
+    from tests.stores import new_database
+
+    folder = Path(tempfile.mkdtemp())
+    uri = new_database(folder / "store.db")
+    config = TrainConfig(epochs=1, metrics="core", threads=1, device="cpu", state_dir=str(folder))
+    run_id = surface_run(SurfacePlan(config=config, grids={"grid_1": "1", "grid_2": "1"}), uri=uri)
+    grids = {"grid_1": "0.1:10:7", "grid_2": "0.1:10:3"}
+    return lambda: read_surface(run_id, grids=grids, rates={}, config=config, uri=uri)
 
 
 def _store(count: int) -> str:

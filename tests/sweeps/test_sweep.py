@@ -157,6 +157,13 @@ class TestClaims:
         with pytest.raises(Claimed, match=f"run {second.run_id} has trained"):
             assert_claim(store, "hit", "abc", third.run_id)
 
+    def test_a_run_that_is_alone_has_it_unread(
+        self, begin: Callable[[], RunWriter], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        run, store = begin(), Store(f"sqlite:///{tmp_path}/store.db")
+        monkeypatch.setattr("mlflow.MlflowClient.search_runs", lambda *_, **__: pytest.fail("the runs are read"))
+        assert_claim(store, "hit", "abc", run.run_id)
+
     def test_a_run_that_loses_is_taken_back(self, begin: Callable[[], RunWriter], tmp_path: Path) -> None:
         run = begin()
         with pytest.raises(Claimed), leaving(run):

@@ -22,6 +22,7 @@ from hit.processes.stop import StopRequest
 from hit.runs.blocks.block_evaluation import measure_all, processes_beside
 from hit.runs.blocks.block_member import BlockMember, MemberRun
 from hit.runs.training_run import TrainingRun, begin_training, load_data
+from hit.store import Store
 from hit.training import FitResult, fit
 from hit.training.epoch_estimate import EpochEstimate
 from hit.training.lockstep import BlockChoice, LockstepTraining, choose_block
@@ -68,19 +69,20 @@ def train_block(
         asked = min(most or len(members), len(members))
         choice = choose_block(config, dataset.train, most=asked, folder=state_folder(config))
         at_once = choice.members
-    finished = 0
+    finished, store = 0, Store(uri)
     for start in range(0, len(members), at_once):
         stop.check()
         part = members[start : start + at_once]
         block = _Block(dataset, choice, stop, tell, len(part))
-        finished += block.run(part, partial(_begun, dataset=dataset, device=device, uri=uri, stop=stop))
+        finished += block.run(part, partial(_begun, dataset=dataset, device=device, uri=uri, store=store, stop=stop))
     return f"{finished} of {len(members)} have finished"
 
 
 def _begun(
-    member: BlockMember, *, dataset: Dataset, device: torch.device, uri: str | None, stop: StopRequest
+    member: BlockMember, *, dataset: Dataset, device: torch.device, uri: str | None, store: Store, stop: StopRequest
 ) -> AbstractContextManager[TrainingRun]:
-    return begin_training(member.config, dataset, device, member.request, uri=uri, stop=stop, watch=member.watch)
+    config, request = member.config, member.request
+    return begin_training(config, dataset, device, request, uri=uri, store=store, stop=stop, watch=member.watch)
 
 
 class _Block:

@@ -4,13 +4,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from hit.config import TrainConfig
 from hit.config.early_stopping import EarlyStopping, PrunerRule
 from hit.config.rates.rate_region import RateBound
 from hit.errors import ConfigError, EndedEarly
-from hit.runs.optuna_pruners import prunes
+from hit.runs.optuna_pruners import PrunerStudy
 from hit.runs.pruning import PrunerStopper, Trace, early_stopper
 from hit.runs.training_run import train_run
 from hit.schema import Tag
@@ -117,7 +118,7 @@ class TestPruners:
         subject = Trace("own", "RUNNING")
         for epoch in range(1, epochs):
             subject.values[epoch], subject.times[epoch] = own * epoch / epochs, 10**6 + epoch
-            if prunes(pruner, [*others, subject], "own", epochs):
+            if PrunerStudy(pruner, epochs).prunes([*others, subject], "own"):
                 return epoch
         return 0
 
@@ -144,6 +145,22 @@ class TestPruners:
         ends = {self.asked("hyperband:3", [float(final) for final in range(1, count)], 0.0) for count in range(20, 30)}
         assert ends == {3, 9, 0}
         assert self.asked("hyperband:3", [1.0] * 27, 28.0) == 0
+
+    @pytest.mark.parametrize("rule", ["median:2", "percentile:40", "halving:1", "hyperband:1", "threshold:-1:2"])
+    def test_a_study_that_a_block_keeps_answers_as_one_that_is_made_anew(self, rule: str) -> None:
+        random, epochs, pruner = np.random.default_rng(0), 9, PrunerRule.parse(rule, 2)
+        block = [Trace(f"member{index}", "RUNNING") for index in range(12)]
+        known = traces([*random.normal(size=6)], epochs)
+        kept, answers = PrunerStudy(pruner, epochs), []
+        for epoch in range(1, epochs):
+            if epoch == 5:  # the store is read again: another run has ended, and runs stand in another order
+                known, block = [*known, replace(known[0], run_id="late")], block[::-1]
+            for at, member in enumerate(block):
+                member.values[epoch], member.times[epoch] = random.normal(), 10**6 + 100 * epoch + at
+                answers.append(kept.prunes([*known, *block], member.run_id))
+                assert answers[-1] == PrunerStudy(pruner, epochs).prunes([*known, *block], member.run_id)
+        assert any(answers)
+        assert not all(answers)
 
     def test_threshold(self) -> None:
         assert self.asked("threshold:-1:10@train/distortion", [], 27.0) == 11

@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import SVC
 
-from hit.metrics import EVALUATOR, accuracies
+from hit.metrics import EVALUATOR, accuracies, one_against_one
 from hit.metrics import probes as probes_module
 from hit.metrics.probes import folds, independent_points, scored_points, split
 from hit.schema import PROBES
@@ -78,6 +78,13 @@ def test_large_test_sets_are_split_once(monkeypatch: pytest.MonkeyPatch) -> None
     features, labels = blobs()
     monkeypatch.setattr(probes_module, "EVALUATOR", replace(EVALUATOR, cross_validated=300))
     assert accuracies(features, labels) == of_scikit_learn(features, labels, [split(300)])
+
+
+def test_machines_of_a_large_test_set_are_shared_out_with_the_same_scores(monkeypatch: pytest.MonkeyPatch) -> None:
+    features, labels = blobs()
+    features *= 0.05
+    monkeypatch.setattr(one_against_one, "_POINTS_A_CLASS", 0)
+    assert accuracies(features, labels, threads=3) == of_scikit_learn(features, labels, folds(labels))
 
 
 @pytest.mark.parametrize("points", [5, 13, 360])

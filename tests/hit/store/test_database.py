@@ -80,6 +80,15 @@ def test_tables_give_the_frame_that_the_client_gives(uri: str, where: str, only_
     assert_frame_equal(Store(uri).history("hit", where=where), expected)
 
 
+@pytest.mark.parametrize("where", ["", "params.model = 'ghvae' and params.seed != '0'"])
+def test_ids_alone_are_those_of_the_runs(uri: str, where: str, only_tables: Callable[[], None]) -> None:
+    expected = [run.info.run_id for run in Store(uri).runs("hit", where=where)]
+    only_tables()
+    assert Store(uri).run_ids("hit", where=where) == expected
+    assert Store(uri).run_ids("other", where=where) == []
+    assert by_client(uri).run_ids("hit", where=where) is None
+
+
 @pytest.mark.parametrize("choice", [{"kind": None}, {"kind": Kind.SWEEP}, {"sweep": "5" * 32}])
 def test_kind_and_sweep_choose(uri: str, choice: dict[str, Any]) -> None:
     expected = by_client(uri).history("hit", **choice)
