@@ -1,6 +1,6 @@
 """A SLURM cluster of one node, this machine, with Debian's packages slurm-wlm and munge: started, and stopped again."""
 
-__all__ = ["PARTITIONS", "SlurmCluster", "why_not"]
+__all__ = ["PARTITIONS", "SlurmCluster", "free_ports", "why_not"]
 
 import contextlib
 import os
@@ -46,7 +46,7 @@ EnforcePartLimits=ALL
 ReturnToService=2
 MpiDefault=none
 MailProg=/bin/true
-NodeName={host} NodeAddr=127.0.0.1 CPUs=1 RealMemory=100 State=UNKNOWN
+NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory=100 State=UNKNOWN
 PartitionName=low Nodes={host} Default=YES MaxTime=120 PriorityTier=1 State=UP
 PartitionName=high Nodes={host} MaxTime=120 PriorityTier=10 PreemptMode=OFF State=UP
 """
@@ -66,10 +66,12 @@ class SlurmCluster:
     Args:
         folder: for its configuration, its state and its logs.
         name: of the cluster.
+        cpus: that it says its node has.
     """
 
-    def __init__(self, folder: Path, name: str = "one") -> None:
+    def __init__(self, folder: Path, name: str = "one", cpus: int = 1) -> None:
         self.folder = folder
+        self._cpus = cpus
         self._name = name
         self._processes: list[subprocess.Popen[bytes]] = []
 
@@ -86,7 +88,8 @@ class SlurmCluster:
         key.write_bytes(os.urandom(128))
         key.chmod(0o600)
         settings = {"name": self._name, "host": socket.gethostname().partition(".")[0], "folder": self.folder}
-        self.configuration.write_text(_CONFIGURATION.format(ports=_free_ports(2), **settings))
+        settings["cpus"] = self._cpus
+        self.configuration.write_text(_CONFIGURATION.format(ports=free_ports(2), **settings))
         of_munge = {"key-file": key, "socket": self.folder / "munge.socket", "pid-file": self.folder / "munged.pid"}
         of_munge |= {"log-file": self.folder / "munged.log", "seed-file": self.folder / "munged.seed"}
         try:
@@ -134,7 +137,8 @@ def _wait(there: object, folder: Path) -> None:
         time.sleep(0.1)
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Ports of this machine that nothing listens at now."""
     held = [socket.socket() for _ in range(count)]
     for one in held:
         one.bind(("127.0.0.1", 0))

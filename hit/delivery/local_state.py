@@ -2,6 +2,7 @@
 
 __all__ = [
     "LOCK",
+    "claim_run",
     "is_mark_of",
     "lock_run",
     "make_writable",
@@ -26,7 +27,7 @@ from hit.config import TrainConfig
 from hit.config.paths import given_path
 from hit.connection.addresses import place, tracking_uri
 from hit.connection.store_errors import is_no_room
-from hit.errors import StoreRefused
+from hit.errors import Claimed, StoreRefused
 
 #: Name of the lock file in a run's folder.
 LOCK = "lock"
@@ -99,6 +100,19 @@ def lock_run(folder: Path) -> FileLock:
     except OSError as error:
         raise unwritable(folder, error) from None
     return lock
+
+
+def claim_run(folder: Path) -> FileLock:
+    """The lock of a run's folder, as `lock_run` has it.
+
+    Raises:
+        Claimed: another process holds it.
+        StoreError: the folder cannot be written to.
+    """
+    try:
+        return lock_run(folder)
+    except Timeout:
+        raise Claimed(f"run {folder.name} is being written by another process ({folder} is locked)") from None
 
 
 def unlock_run(lock: FileLock) -> None:

@@ -1,13 +1,15 @@
 """The memory of this machine, and the refusals of allocators as one line."""
 
-__all__ = ["as_refusal", "memory_is_told", "memory_of"]
+__all__ = ["USABLE_SHARE", "GpuMemory", "as_refusal", "gpu_memory_taken", "memory_is_told", "memory_of"]
 
 import contextlib
 import functools
 import os
 import re
+import sys
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
@@ -19,9 +21,37 @@ if TYPE_CHECKING:
 ArgumentsT = ParamSpec("ArgumentsT")
 AnswerT = TypeVar("AnswerT")
 
+#: Of the memory of a GPU, what trainings may take together.
+USABLE_SHARE = 0.8
 #: Bounds of a container, of either version of Linux's control groups.
 _CONTAINER = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 _SHORT = re.compile(r"can't allocate memory|out of memory|not enough memory|alloc_failed", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class GpuMemory:
+    """Memory of a GPU.
+
+    Attributes:
+        taken: bytes that were in use at most.
+        total: bytes that it has.
+    """
+
+    taken: int
+    total: int
+
+
+def gpu_memory_taken() -> GpuMemory | None:
+    """What this process has taken of its GPU at most, with what CUDA itself takes; None where it has used none.
+
+    What others take of the GPU meanwhile counts as this process's: it is to be asked by one that is alone there.
+    """
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_initialized():
+        return None
+    free, total = torch.cuda.mem_get_info()
+    besides = max(0, total - free - torch.cuda.memory_reserved())  # the context: kernels, libraries
+    return GpuMemory(min(total, besides + torch.cuda.max_memory_reserved()), total)
 
 
 def memory_of(device: "torch.device") -> int | None:

@@ -21,13 +21,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from filelock import Timeout
-
 from hit.commands import extensions_option, program
 from hit.config import TrainConfig, machine_fields
 from hit.config.latent_maps import DeepOptions
-from hit.delivery.local_state import lock_run, run_folder, state_folder, unlock_run
-from hit.errors import CheckpointError, Claimed, ConfigError, StoreAway, StoreError
+from hit.delivery.local_state import claim_run, run_folder, state_folder, unlock_run
+from hit.errors import CheckpointError, ConfigError, StoreAway, StoreError
 from hit.extensions.discovery import loaded_lines
 from hit.schema import CONFIG, Kind, Tag
 from hit.store import Store, config_of
@@ -180,10 +178,7 @@ def take_earlier_epochs(run: RunWriter, longer: Longer, store: Store, data_diges
         Claimed: another process goes on with it.
     """
     folder = run.folder.parent / longer.run_id
-    try:
-        lock = lock_run(folder)
-    except Timeout:
-        raise Claimed(f"run {longer.run_id} is being written by another process") from None
+    lock = claim_run(folder)
     try:
         earlier = longer.config.identity(data_digest)
         epochs = adopt_checkpoint(folder / CHECKPOINT, run.folder / CHECKPOINT, earlier, identity)

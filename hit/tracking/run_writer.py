@@ -10,14 +10,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Required, Self, TypedDict, Unpack
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 from hit.connection import connect
 from hit.connection.store_errors import is_no_room
 from hit.delivery import Delivery
 from hit.delivery.drain import Drain, end_at_once
 from hit.delivery.journal import Journal
-from hit.delivery.local_state import lock_run, make_writable, run_folder, unlock_run, unwritable
+from hit.delivery.local_state import claim_run, lock_run, make_writable, run_folder, unlock_run, unwritable
 from hit.delivery.run_description import RunDescription
 from hit.errors import Claimed, Interrupted, RunGone, StoreError, TakenOver
 from hit.processes.stop import StopRequest
@@ -198,7 +198,7 @@ class RunWriter(RunLog):
         """Make the run, take it over or find it, and begin to deliver."""
         start = self._start
         if start.run_id:
-            self._lock = _lock_existing(run_folder(self._state_dir, start.run_id))
+            self._lock = claim_run(run_folder(self._state_dir, start.run_id))
         run = start.open(self._client)
         self.run_id = run.info.run_id
         self.folder = run_folder(self._state_dir, self.run_id)
@@ -228,10 +228,3 @@ class RunWriter(RunLog):
     def _unlock(self) -> None:
         if self._lock is not None:
             unlock_run(self._lock)
-
-
-def _lock_existing(folder: Path) -> FileLock:
-    try:
-        return lock_run(folder)
-    except Timeout:
-        raise Claimed(f"run {folder.name} is being written by another process ({folder} is locked)") from None

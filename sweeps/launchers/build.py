@@ -2,6 +2,7 @@
 
 __all__ = ["build_launcher", "check_launcher", "inline", "lockstep", "pool", "project", "ray", "slurm"]
 
+import os
 from dataclasses import fields
 from pathlib import Path
 
@@ -32,6 +33,10 @@ def check_launcher(options: RunningOptions, folder: Path | None = None) -> None:
     """
     if options.ray_address and options.launcher != "ray":
         raise ConfigError(f"ray_address must be empty unless launcher=ray, got {shown(options.ray_address)}")
+    if options.share_gpus and options.launcher != "ray":
+        raise ConfigError("share_gpus must be false unless launcher=ray, got true")
+    if options.share_gpus and options.gpus_per_run:
+        raise ConfigError(f"gpus_per_run must be 0 with share_gpus=true, got {options.gpus_per_run:g}")
     if options.block and options.launcher not in ("auto", "lockstep"):
         raise ConfigError(f"block must be 0 unless launcher=lockstep, got {options.block}")
     for own in fields(SlurmOptions):
@@ -42,9 +47,17 @@ def check_launcher(options: RunningOptions, folder: Path | None = None) -> None:
 
         check_slurm(options, folder or state_folder(TrainConfig()))
     if options.launcher == "ray":
-        from sweeps.launchers.ray_cluster import check_ray
+        from sweeps.launchers.ray_requirements import check_ray, check_resources
 
-        check_ray(options.ray_address)
+        ray = check_ray(options.ray_address)
+        if not options.ray_address and not ray.is_initialized():
+            import torch
+
+            gpus = torch.cuda.device_count()
+            if options.share_gpus and not gpus:
+                raise ConfigError("share_gpus must be false where this machine has no GPU, got true")
+            here = {"CPU": os.cpu_count() or 1, "GPU": gpus}
+            check_resources(options.cpus_per_run, options.gpus_per_run, [here], "this machine")
 
 
 def build_launcher(options: RunningOptions, workers: int, folder: Path, threads: int = 0) -> Launcher:
@@ -89,7 +102,8 @@ def ray(options: RunningOptions, workers: int, folder: Path, threads: int) -> La
     """`launcher=ray`."""
     from sweeps.launchers.ray_cluster import RayLauncher
 
-    return RayLauncher(workers, options.ray_address, options.cpus_per_run, options.gpus_per_run)
+    shares = folder if options.share_gpus else None
+    return RayLauncher(workers, options.ray_address, options.cpus_per_run, options.gpus_per_run, shares)
 
 
 def slurm(options: RunningOptions, workers: int, folder: Path, threads: int) -> Launcher:

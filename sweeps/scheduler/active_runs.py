@@ -11,14 +11,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
-from filelock import Timeout
 from mlflow.exceptions import MlflowException
 
 from hit.connection.store_errors import translated
 from hit.delivery.delivery import HEARTBEAT_SECONDS
 from hit.delivery.journal import JOURNAL
-from hit.delivery.local_state import lock_run, run_folder
-from hit.errors import Claimed, RunGone, StoreAway, StoreError
+from hit.delivery.local_state import claim_run, run_folder
+from hit.errors import RunGone, StoreAway, StoreError
 from hit.errors.run_outcomes import FINAL, RunOutcome
 from hit.processes.attempts import Outcome
 from hit.processes.identity import process_identity
@@ -203,16 +202,17 @@ class ActiveRuns:
         Raises:
             StoreAway: the store does not answer.
         """
-        if time.monotonic() - self._kept_at < HEARTBEAT_SECONDS * 4:
+        now = time.monotonic()
+        if now - self._kept_at < HEARTBEAT_SECONDS * 4:
             return
-        self._kept_at = time.monotonic()
         for active in self._under_way.values():
-            if not active.heard and self._kept_at - active.began > HEARTBEAT_SECONDS:
+            if not active.heard and now - active.began > HEARTBEAT_SECONDS:
                 try:
                     self._store.client.set_tag(active.training.run_id, Tag.HEARTBEAT, str(int(time.time())))
                 except MlflowException as error:
                     if isinstance(fault := translated(error), StoreAway):
                         raise fault from None
+        self._kept_at = now
 
     def end(self, stop: Callable[[], list[Outcome]]) -> None:
         """End what is under way by what stops its launcher; a run of which that tells nothing is interrupted."""
@@ -284,10 +284,7 @@ class ActiveRuns:
         return None
 
     def _retake(self, folder: Path, identity: str, run_id: str) -> None:
-        try:
-            lock = lock_run(folder)
-        except Timeout:
-            raise Claimed(f"run {run_id} is being written by another process") from None
+        lock = claim_run(folder)
         try:
             retake_run(self._store, self._experiment, identity, run_id)
         finally:

@@ -58,6 +58,13 @@ class RunningOptions(SlurmOptions):
             description="of launcher=ray and slurm: GPUs that a run takes; of ray also a share of one",
         ),
     ] = 0.0
+    share_gpus: Annotated[
+        bool,
+        Field(
+            description="of launcher=ray, in the place of gpus_per_run: a run takes the share of a GPU that it needs, "
+            "by the memory that the first of its kind has taken, alone on one"
+        ),
+    ] = False
     early_stopping: Annotated[
         Text, Field(description=f"{EARLY_STOPPING_HELP}; region: bounds of the sweep's region")
     ] = ""

@@ -2,9 +2,7 @@
 
 __all__ = ["BlockChoice", "choose_block"]
 
-import json
 import logging
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,6 +12,8 @@ from hit.config import TrainConfig
 from hit.data import Split
 from hit.errors import OutOfMemory
 from hit.models import build_model
+from hit.processes.memory import USABLE_SHARE
+from hit.processes.remembered import remember, remembered
 from hit.schema.hashing import identity_hash
 from hit.training.lockstep.block import LockstepTraining
 from hit.training.lockstep.member import Member, block_key
@@ -27,8 +27,6 @@ FILE = "lockstep.json"
 _ON_CPU = 16
 #: Models by which strategies are compared.
 _COMPARED = 64
-#: Of the memory that is free, what a block may take.
-_SHARE = 0.8
 
 
 @dataclass(frozen=True)
@@ -76,7 +74,7 @@ def choose_block(config: TrainConfig, train: Split, *, most: int, folder: Path |
         best = _measured_best(config, train, compared)
         _remember(folder, key, best)
     free, _ = torch.cuda.mem_get_info(train.device)
-    return BlockChoice(_even(most, int(_SHARE * free / best.bytes)), STRATEGIES[best.strategy])
+    return BlockChoice(_even(most, int(USABLE_SHARE * free / best.bytes)), STRATEGIES[best.strategy])
 
 
 def is_measured(device: torch.device) -> bool:
@@ -125,7 +123,7 @@ def _key(config: TrainConfig, train: Split, members: int) -> str:
 
 
 def _remembered(folder: Path | None, key: str) -> _Measured | None:
-    one = _read(folder).get(key)
+    one = {} if folder is None else remembered(folder / FILE).get(key)
     if not isinstance(one, dict) or one.get("strategy") not in STRATEGIES:
         return None
     seconds, size = one.get("seconds"), one.get("bytes")
@@ -135,26 +133,8 @@ def _remembered(folder: Path | None, key: str) -> _Measured | None:
 
 
 def _remember(folder: Path | None, key: str, best: _Measured) -> None:
-    if folder is None:
-        return
-    temporary = folder / f"{FILE}.{os.getpid()}.new"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps(_read(folder) | {key: vars(best)}, indent=1))
-        temporary.replace(folder / FILE)
-    except OSError as error:
-        _LOG.info(f"what was measured is not remembered: {error}")
-
-
-def _read(folder: Path | None) -> dict[str, object]:
-    """Nothing of a file that cannot be read: what it held is measured again."""
-    if folder is None:
-        return {}
-    try:
-        found = json.loads((folder / FILE).read_text())
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
+    if folder is not None:
+        remember(folder / FILE, key, vars(best))
 
 
 def _even(most: int, fitting: int) -> int:

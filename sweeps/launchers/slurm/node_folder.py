@@ -10,11 +10,8 @@ import time
 from pathlib import Path
 from typing import Self
 
-from filelock import FileLock, Timeout
-
 from hit.delivery.journal import JOURNAL
-from hit.delivery.local_state import LOCK, lock_run, run_folder, unlock_run
-from hit.errors import Claimed
+from hit.delivery.local_state import LOCK, claim_run, run_folder, unlock_run
 from hit.runs.resuming import CHECKPOINT
 from hit.tracking.journal_completion import BEHIND
 
@@ -47,7 +44,7 @@ class NodeFolder:
         self._took = 0.0
 
     def __enter__(self) -> Self:
-        self._lock = _locked(self._shared)
+        self._lock = claim_run(self._shared)
         self.state_dir = Path(tempfile.mkdtemp(prefix="hit-", dir=os.environ.get("SLURM_TMPDIR") or None))
         self._own = run_folder(self.state_dir, self._run_id)
         _copy(self._shared, self._own, set())
@@ -77,13 +74,6 @@ class NodeFolder:
             shutil.rmtree(self.state_dir, ignore_errors=True)
         finally:
             unlock_run(self._lock)
-
-
-def _locked(folder: Path) -> FileLock:
-    try:
-        return lock_run(folder)
-    except Timeout:
-        raise Claimed(f"run {folder.name} is being written by another process ({folder} is locked)") from None
 
 
 def _copy(source: Path, target: Path, kept: set[str]) -> None:

@@ -12,7 +12,7 @@ from hit.evaluation import evaluate_model
 from hit.models import build_model, check_memory
 from hit.models.build import _NUMBERS_A_PIXEL, _outline
 from hit.models.memory_footprint import step_bytes, weight_bytes
-from hit.processes.memory import as_refusal, memory_is_told, memory_of
+from hit.processes.memory import GpuMemory, as_refusal, gpu_memory_taken, memory_is_told, memory_of
 from hit.runs.measurement import find_scorers
 from hit.training import fit
 
@@ -124,3 +124,16 @@ def test_what_is_refused_and_what_is_our_own_fault(error: Exception, said: str |
 def test_all_that_takes_memory_tells() -> None:
     for work in (build_model, fit, evaluate_model, find_scorers, fit_classifier):
         assert hasattr(work, "__wrapped__"), work
+
+
+def test_what_a_process_takes_of_a_gpu_is_its_peak_and_what_cuda_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: False)
+    assert gpu_memory_taken() is None
+    for name, answer in {
+        "is_initialized": True,
+        "mem_get_info": (7_000, 10_000),
+        "memory_reserved": 2_500,
+        "max_memory_reserved": 4_000,
+    }.items():
+        monkeypatch.setattr(torch.cuda, name, lambda answer=answer: answer)
+    assert gpu_memory_taken() == GpuMemory(4_500, 10_000)

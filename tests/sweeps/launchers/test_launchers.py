@@ -3,7 +3,6 @@
 import importlib.util
 import os
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -14,15 +13,13 @@ import pandas as pd
 import pytest
 
 from hit.config import TrainConfig
-from hit.config.options import build
 from hit.config.rates.beta_grid import BetaGrid
 from hit.data import load
-from hit.errors import ConfigError, Unavailable
 from hit.processes.attempts import Outcome
 from hit.processes.identity import process_identity
+from hit.processes.memory import GpuMemory
 from hit.processes.stop import StopRequest
 from hit.schema import Kind, Tag
-from hit.schema.experiments import Experiment
 from hit.store import Store
 from hit.tracking import RunWriter
 from hit.tracking.reservation import reserve_run
@@ -36,8 +33,8 @@ from sweeps.launchers import (
     ProjectLauncher,
     Training,
     build_launcher,
-    check_launcher,
 )
+from sweeps.scheduler.budget import Budget
 from sweeps.scheduler.context import SweepResult, SweepSetting
 from sweeps.scheduler.loop import run_sweep
 from sweeps.spec.launch_options import RunningOptions
@@ -100,10 +97,10 @@ class Place:
 
         return RayLauncher(workers, cpus=0.5)
 
-    def sweep(self, launcher: Launcher, grid: BetaGrid = GRID, early_stopping: str = "") -> SweepResult:
+    def sweep(self, launcher: Launcher, grid: BetaGrid = GRID, early_stopping: str = "", runs: int = 0) -> SweepResult:
         digest = load("digits").digest
         driver = GridDriver(self.base, grid, (0,), digest)
-        setting = SweepSetting("hit", self.folder / "state", digest, early_stopping=early_stopping, uri=self.uri)
+        setting = SweepSetting("hit", self.folder / "state", digest, Budget(runs), early_stopping, uri=self.uri)
         with RunWriter.begin(kind=Kind.SWEEP, name="sweep", state_dir=self.folder / "state", uri=self.uri) as run:
             return run_sweep(driver, run, launcher, setting, StopRequest(), {"driver": "grid"})
 
@@ -119,7 +116,10 @@ class Place:
 def _ray() -> Iterator[None]:
     """One Ray of this machine for all tests: to begin it takes seconds."""
     ray = pytest.importorskip("ray")
-    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, configure_logging=False)
+    there = {"num_cpus": 2, "num_gpus": 1}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_memory_monitor_refresh_ms", "0")  # else it kills its processes where others fill the memory
+        ray.init(address="local", include_dashboard=False, log_to_driver=False, configure_logging=False, **there)
     yield
     ray.shutdown()
 
@@ -231,39 +231,50 @@ class TestLauncher:
         assert place.sweep(InlineLauncher(), ONE_CELL).counts == {}
 
 
-class TestOptions:
-    def test_an_unknown_launcher_names_the_nearest(self) -> None:
-        with pytest.raises(ConfigError, match=r"launcher must be one of .* got 'pol'; did you mean 'pool'"):
-            build(RunningOptions, {"launcher": "pol"})
-
-    def test_a_ray_address_is_for_ray(self) -> None:
-        with pytest.raises(ConfigError, match="ray_address must be empty unless launcher=ray"):
-            check_launcher(RunningOptions(ray_address="127.0.0.1:6379"))
-
-    @pytest.mark.parametrize(("name", "kind"), [("inline", InlineLauncher), ("project", ProjectLauncher)])
-    def test_names(self, name: str, kind: type[Launcher], tmp_path: Path) -> None:
-        assert isinstance(build_launcher(build(RunningOptions, {"launcher": name}), 1, tmp_path), kind)
-
-    def test_without_ray_one_line_says_how_to_get_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setitem(sys.modules, "ray", None)
-        with pytest.raises(Unavailable, match=r"launcher=ray needs the package ray.*pip install -e '\.\[ray\]'"):
-            check_launcher(RunningOptions(launcher="ray"))
-
-    @needs_ray
-    @pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1", "no-such-host.invalid:6379"])
-    def test_a_cluster_that_does_not_answer_is_one_line(self, address: str) -> None:
-        with pytest.raises(Unavailable, match="ray_address must be that of a Ray cluster that answers, got"):
-            check_launcher(RunningOptions(launcher="ray", ray_address=address))
-
-    @needs_ray
-    @pytest.mark.parametrize("address", ["127.0.0.1", "http://127.0.0.1:80", "host:port", ":99999"])
-    def test_what_is_no_address(self, address: str) -> None:
-        with pytest.raises(ConfigError, match="ray_address must be host:port or ray://host:port"):
-            check_launcher(RunningOptions(launcher="ray", ray_address=address))
+@needs_ray
+@pytest.mark.usefixtures("_ray")
+def test_a_sweep_moves_from_a_pool_to_ray_and_back(tmp_path: Path) -> None:
+    new_database(tmp_path / "store.db")
+    place = Place(tmp_path, "ray")
+    grid = BetaGrid(((0.1, 0.5, 1.0), (1.0,)))
+    results = [
+        place.sweep(PoolLauncher(1), grid, runs=1),
+        place.sweep(place.launcher(), grid, runs=1),
+        place.sweep(PoolLauncher(1), grid),
+    ]
+    runs = models(place)
+    assert [result.counts["finished"] for result in results] == [1, 1, 1]
+    assert list(runs["status"]) == ["FINISHED"] * 3
+    assert runs["config_hash"].nunique() == 3
+    assert [list(runs["sweep"]).count(result.run_id) for result in results] == [1, 1, 1]
+    steps = [(point.run_id, point.step) for point in place.store.histories(list(runs["run_id"]), ["train/objective"])]
+    assert len(steps) == len(set(steps)) == 6, "nothing is lost, nothing stands twice"
 
 
-def test_a_project_is_told_its_experiment_by_its_id(tmp_path: Path) -> None:
-    training = Training("0", TrainConfig(), "1", Experiment("hit", "7"), "2", "sqlite:///store.db")
-    words = ProjectLauncher(1, "local", tmp_path)._command(training)
-    assert words[words.index("--experiment-id") + 1] == "7"
-    assert not [word for word in words if word.startswith(("experiment=", "--experiment-name"))]
+@needs_ray
+@pytest.mark.usefixtures("_ray")
+def test_runs_share_a_gpu_by_the_memory_that_the_first_one_took(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By Ray itself, which has been told of a GPU that is not there; nothing is trained."""
+    from sweeps.launchers import ray_cluster
+
+    def train(identity: str, threads: int, mailbox: object) -> tuple[str, str, GpuMemory]:
+        import ray
+
+        share = ray.get_runtime_context().get_assigned_resources()["GPU"]
+        (tmp_path / identity).touch()
+        while share < 1 and not ((tmp_path / "1").exists() and (tmp_path / "2").exists()):
+            time.sleep(0.1)  # each waits for the other one
+        return "finished", f"{share}", GpuMemory(taken=6 * 2**30, total=16 * 2**30)
+
+    monkeypatch.setattr(ray_cluster, "train_by_ray", train)
+    monkeypatch.setattr(Training, "placed", lambda training: training.identity)  # Ray's processes need no more
+    said = []
+    with ray_cluster.RayLauncher(3, cpus=0.5, shares=tmp_path) as launcher:
+        for number in range(3):
+            launcher.submit(Training(str(number), replace(BASE, seed=number), str(number), "hit", "none", ""))
+        assert launcher.free == 0
+        while len(said) < 3:
+            said.append(hear(launcher, lambda outcome: outcome.state == "finished"))
+    assert [outcome.text for outcome in said] == ["1.0", "0.4688", "0.4688"]  # 6 of 0.8 · 16 GiB

@@ -1,5 +1,7 @@
 """SLURM itself, on this machine: submitted, preempted, told of a time limit, queued again, finished."""
 
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,10 +12,11 @@ import pytest
 from hit.config.options import build
 from hit.errors import ConfigError
 from hit.processes.attempts import Outcome
+from hit.store import Store
 from sweeps.launchers import Launcher, Training, build_launcher, check_launcher
 from sweeps.launchers.slurm.job_folder import JobFolder
 from sweeps.spec.launch_options import RunningOptions
-from tests.commands import wait_until
+from tests.commands import Commands, wait_until
 from tests.slurm import SlurmCluster, why_not
 from tests.stores import new_database
 from tests.sweeps.launchers.test_launchers import Place, hear, needs_submitit
@@ -141,3 +144,40 @@ def test_a_job_that_is_rejected_has_failed(cluster: SlurmCluster, place: Place) 
         outcome = hear(slurm, lambda outcome: outcome.state != "progress")
     assert outcome.state == "failed"
     assert outcome.text == "SLURM rejects its job: Invalid partition name specified"
+
+
+_DRIVER = """\
+#!/bin/bash
+#SBATCH --job-name=sweep --cpus-per-task=1 --requeue --open-mode=append --output={folder}/sweep.log
+srun --unbuffered {python} -m sweeps --launcher slurm --slurm_partition low --slurm_time 10 --workers 1 --threads 1 \
+  --channels 4 --z_dims 5 --metrics core --batch_size 64 --epochs 12 --grid_1 0.1:1:3 --grid_2 1 --budget 2
+"""
+
+
+def test_the_sweep_itself_is_a_job_that_is_queued_again(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    commands = Commands(tmp_path)
+    script = tmp_path / "sweep.sh"
+    script.write_text(_DRIVER.format(folder=tmp_path, python=sys.executable))
+    with SlurmCluster(tmp_path_factory.mktemp("cluster") / "slurm", "two", cpus=2) as cluster:
+        environment = {**commands.environment, "SLURM_CONF": str(cluster.configuration)}
+        words = ["sbatch", "--parsable", f"--chdir={tmp_path}", str(script)]
+        job = subprocess.run(words, env=environment, capture_output=True, text=True, check=True).stdout.strip()
+        run_id = commands.wait_for_epoch(2)
+        print(cluster.ask("squeue"))
+        print(cluster.ask("scontrol", "requeue", job))
+        wait_until(lambda: "x" if commands.statuses().get(run_id) == "KILLED" else "")
+        wait_until(lambda: "x" if "PD" in cluster.ask("squeue", "--noheader", "--format=%t", f"--jobs={job}") else "")
+        print(cluster.ask("squeue"))
+        print(cluster.ask("scontrol", "update", f"JobId={job}", "StartTime=now"))
+        wait_until(lambda: "x" if not cluster.ask("squeue", "--noheader", "--me").strip() else "")
+    print((tmp_path / "sweep.log").read_text())
+    models = Store(commands.uri).history("hit")
+    assert list(models["status"]) == ["FINISHED"] * 2, "its budget is that of both starts"
+    assert run_id in set(models["run_id"])
+    for one in models["run_id"]:
+        steps = Counter(point.step for point in Store(commands.uri).histories([one], ["train/objective"]))
+        assert steps == dict.fromkeys(range(1, 13), 1)
+    sweeps = sorted(set(commands.statuses()) - set(models["run_id"]))
+    assert sorted(commands.statuses()[one] for one in sweeps) == ["FINISHED", "KILLED"]
