@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 DEFAULTS = {"epochs": 16, "batch_size": 32, "learning_rate": 3e-3, "schedule": "one_cycle"}
 #: Where both layers can hold the same, z_2 holds something only where it is cheaper: the axis of β_2 lies lower. Three
 #: values are on both axes, for models of equal β.
-GRID = {"grid_1": "0.2,0.6,2,6", "grid_2": "0.06,0.2,0.6,2"}
+GRID = {"grid_1": "0.2,0.5,1.2,4", "grid_2": "0.06,0.2,0.5,1.2"}
 #: As a share of the models: enough for three seeds of the best models of some applications, and of those of equal β.
 FURTHER_SEEDS = 0.5
 
