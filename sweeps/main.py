@@ -1,6 +1,6 @@
 """`python -m sweeps.main`: the whole story: a small sweep, every model evaluated, its samples too, and the report."""
 
-__all__ = ["DEFAULTS", "main", "parser"]
+__all__ = ["DEFAULTS", "FURTHER_SEEDS", "GRID", "main", "parser", "train_classifier"]
 
 import os
 import sys
@@ -70,7 +70,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
 
     plan = Sweep.plan(request)
     with plan.writer(stop, os.environ.get("MLFLOW_RUN_ID") or None) as run:
-        _train_classifier(request, stop)
+        train_classifier(request, stop)
         result = plan.run(run, stop)
         if result.finished == 0:
             reason = next(iter(result.faults.values()), "the budget allowed none").splitlines()[-1]
@@ -87,8 +87,13 @@ def main(argv: list[str], stop: "StopRequest") -> None:
     print(charts_line(run.uri, run.experiment_id), file=sys.stderr)
 
 
-def _train_classifier(request: "SweepRequest", stop: "StopRequest") -> None:
-    """Train what scores the models' samples, where they are to be scored and the store has nothing that does."""
+def train_classifier(request: "SweepRequest", stop: "StopRequest") -> None:
+    """Train what scores the models' samples, where they are to be scored and the store has nothing that does.
+
+    Args:
+        request: of the sweep, whose data and machine it takes.
+        stop: told about by SIGTERM and Ctrl-C.
+    """
     from hit.classify import ClassifyOptions, classify
     from hit.errors import NoScorer
     from hit.evaluation.data_needs import left_out
