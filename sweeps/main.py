@@ -27,7 +27,7 @@ DEFAULTS = {"epochs": 16, "batch_size": 32, "learning_rate": 3e-3, "schedule": "
 #: values are on both axes, for models of equal β.
 GRID = {"grid_1": "0.2,0.5,1.2,4", "grid_2": "0.06,0.2,0.5,1.2"}
 #: As a share of the models: enough for three seeds of the best models of some applications, and of those of equal β.
-FURTHER_SEEDS = 0.5
+FURTHER_SEEDS = 0.45
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))

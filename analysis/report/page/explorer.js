@@ -91,13 +91,13 @@ class Explorer extends Picture {
     return { x: x.map((one) => this.placed(one, "x")), y: y.map((one) => this.placed(one, "y")) };
   }
 
-  // The region of another application, as a thin outline with its name on top.
+  // The region of another application, as a thin outline with its name on its upper side.
   beside(other) {
     const corners = this.corners(other);
     const line = { color: other.color, width: 1.5, dash: "dot" };
-    const top = corners.y.indexOf(Math.max(...corners.y));
-    const text = corners.y.map((_, at) => (at === top ? other.name : ""));
-    const font = { textposition: "top right", cliponaxis: false };
+    const top = corners.y.flatMap((y, at) => (y === Math.max(...corners.y) ? [at] : []));
+    const text = corners.y.map((_, at) => (at === top[Math.floor(top.length / 2)] ? other.name : ""));
+    const font = { textposition: "top center", cliponaxis: false };
     return { type: "scatter", mode: "lines+text", ...corners, text, ...font, line, showlegend: false, hoverinfo: "skip" };
   }
 
