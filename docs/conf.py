@@ -21,7 +21,8 @@ myst_enable_extensions = ["html_image"]
 myst_heading_anchors = 4
 nb_execution_mode = "force" if os.environ.get("HIT_DOCS_EXECUTE") == "1" else "off"
 nb_execution_excludepatterns = ["docs/walkthrough.ipynb"]  # reads a store that is there
-nb_execution_timeout = 900
+nb_execution_timeout = 3600  # seconds a cell, on a machine that does other things, too
+nb_execution_in_temp = True  # its store and pictures are left nowhere
 nb_execution_raise_on_error = True
 
 default_role = "code"  # of single backticks in docstrings

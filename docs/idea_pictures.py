@@ -84,7 +84,15 @@ def _planes(surface: pd.DataFrame) -> Figure:
         panels, ("psnr", "accuracy"), ("PSNR, dB", "accuracy of a classifier on $z_2$"), strict=True
     ):
         _equal_rates(axes, [50, 100, 150, 200])
-        points = axes.scatter(surface["rate_1"], surface["rate_2"], c=surface[column], s=9, cmap="viridis")
+        points = axes.scatter(
+            surface["rate_1"],
+            surface["rate_2"],
+            c=surface[column],
+            s=9,
+            cmap="viridis",
+            edgecolors="#808080",
+            linewidths=0.3,
+        )
         axes.set(xlim=(0, 210), ylim=(0, 110), xlabel="$R_1$, nats", ylabel="$R_2$, nats", title=title)
         axes.spines[["top", "right"]].set_visible(False)
         figure.colorbar(points, ax=axes)

@@ -107,6 +107,17 @@ def test_what_a_console_shows_is_what_is_said(tmp_path: Path) -> None:
         assert (ended.stdout + ended.stderr).splitlines() == lines
 
 
+def test_what_a_page_shows_of_an_example_stands_in_it() -> None:
+    shown = set()
+    for block in (block for page in PAGES for block in blocks(page)):
+        for example in re.findall(r"nothing more, it is (?:part of )?(examples/\w+\.py)", block.needs):
+            shown.add(example)
+            assert block.text in (ROOT / example).read_text(encoding="utf-8"), (
+                f"{_name(block.page)} shows another {example}"
+            )
+    assert shown == {f"examples/{path.name}" for path in (ROOT / "examples").glob("*.py")}
+
+
 @pytest.mark.parametrize("page", [page for page in PAGES if page.name != "CHANGELOG.md"], ids=_name)
 def test_every_file_and_module_that_a_page_names_exists(page: Path) -> None:
     missing = []

@@ -88,7 +88,7 @@ def test_it_is_measured_again(store: Store, trained: str, run: Ran, capsys: pyte
 
 @pytest.fixture(scope="module")
 def swept(store: Store, trained: str) -> int:
-    words = ["--driver", "random", "--budget", "2", "--launcher", "pool", "--workers", "1", "--further_seeds", "0"]
+    words = ["--driver", "random", "--budget", "3", "--launcher", "logged", "--workers", "2", "--further_seeds", "0"]
     sweeps.__main__.main([*MODEL, *words, "--extensions", ALL], StopRequest())
     return len(store.history("hit"))
 
@@ -100,6 +100,14 @@ def test_a_driver_of_its_own_sweeps_it_in_worker_processes(store: Store, swept: 
     assert set(frame["model.depth"]) == {2.0}
     assert frame["beta_1"].nunique() == swept
     assert frame["group"].nunique() == swept
+
+
+def test_a_launcher_of_its_own_tells_of_every_model(store: Store, swept: int) -> None:
+    (table,) = Path.cwd().rglob("launches.csv")
+    lines = [line.split(",")[1:] for line in table.read_text().splitlines()]
+    begun = [run_id for run_id, what in lines if what == "begun"]
+    assert len(begun) == 3
+    assert sorted(lines) == sorted([run_id, what] for run_id in begun for what in ("begun", "finished"))
 
 
 def test_a_report_recommends_for_an_application_of_its_own_and_registers(

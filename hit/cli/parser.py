@@ -47,16 +47,23 @@ class Parser(argparse.ArgumentParser):
         self._layered = tuple(f"--{beginning}" for beginning in layered)
         self._instead = instead or {}
         self._groups: dict[str, list[str]] = {}
-        self._own_defaults: dict[str, Any] = {}
+        self._own_defaults: dict[str, dict[str, Any]] = {}
         self.sources: dict[str, type[Any]] = {}
 
     def error(self, message: str) -> NoReturn:
         raise ConfigError(message)
 
-    def add_options(self, title: str, options: type[Any]) -> None:
-        """One option a field of a pydantic dataclass; `parse` returns their values under `title`."""
+    def add_options(self, title: str, options: type[Any], **other_defaults: Any) -> None:
+        """One option a field of a pydantic dataclass; `parse` returns their values under `title`.
+
+        Args:
+            title: of the group.
+            options: the dataclass.
+            other_defaults: fields whose default is another one in this command.
+        """
         self.sources[title] = options
-        values, fields = defaults(options), infos(options)
+        self._own_defaults[title] = other_defaults
+        values, fields = defaults(options) | other_defaults, infos(options)
         helps = {name: fields[name].description or "" for name in values}
         self.add_group(title, values, helps, {name: _form(fields[name].annotation) for name in values})
 
@@ -67,7 +74,7 @@ class Parser(argparse.ArgumentParser):
             leave_out: fields that the command has no option for.
             other_defaults: fields whose default is another one in this command.
         """
-        self._own_defaults = other_defaults
+        self._own_defaults[CONFIG] = other_defaults
         values = {name: value for name, value in (flat_defaults() | other_defaults).items() if name not in leave_out}
         fields = infos(TrainConfig)
         forms = {name: _form(fields[name].annotation) for name in values if name in fields and name != "z_dims"}
@@ -82,7 +89,7 @@ class Parser(argparse.ArgumentParser):
         """Group title → option → its text, of the options that were typed; `--beta_3` goes where `--beta_1` is.
 
         One that is left out has the default of its dataclass, so that a default is never taken for something that was
-        asked for; where `add_config` was given another one, that stands among what was typed.
+        asked for; where the command has another one, that stands among what was typed.
 
         Raises:
             ConfigError: an unknown option (with the nearest known one) or a missing value.
@@ -95,8 +102,7 @@ class Parser(argparse.ArgumentParser):
         namespace, rest = self.parse_known_args(argv, argparse.Namespace(**dict.fromkeys(names, _LEFT_OUT)))
         typed = {name: value for name in names if (value := getattr(namespace, name)) is not _LEFT_OUT}
         parsed = {title: {name: typed[name] for name in own if name in typed} for title, own in self._groups.items()}
-        if CONFIG in parsed:
-            parsed[CONFIG] = self._own_defaults | parsed[CONFIG]
+        parsed |= {title: own | parsed[title] for title, own in self._own_defaults.items()}
         while rest:
             word = rest.pop(0)
             name, equals, value = word.removeprefix("--").partition("=")

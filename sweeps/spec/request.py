@@ -69,8 +69,14 @@ class SweepRequest:
     running: RunningOptions
 
     @classmethod
-    def parse(cls, parsed: Mapping[str, Mapping[str, Any]]) -> "SweepRequest":
+    def parse(
+        cls, parsed: Mapping[str, Mapping[str, Any]], usual_grid: Mapping[str, str] = GRID_DEFAULTS
+    ) -> "SweepRequest":
         """From what `hit.cli.Parser.parse` returns.
+
+        Args:
+            parsed: group of options → option → value.
+            usual_grid: axes where none were typed, those that the parser was made with.
 
         Raises:
             ConfigError: naming what is wrong.
@@ -81,7 +87,7 @@ class SweepRequest:
         choosing = build(ChoosingOptions, parsed["choosing"])
         # Where rates are asked for, β starts at one value.
         free = [layer for layer in range(1, base.layers + 1) if not base.targets.steered(layer)]
-        axes = grid_axes(parsed["grid"], [] if choosing.proposes_rates(options.driver) else free)
+        axes = grid_axes(parsed["grid"], [] if choosing.proposes_rates(options.driver) else free, usual_grid)
         grid = BetaGrid.parse({axis_layer(name): text for name, text in axes.items()}, base.layers, base.betas)
         for layer, axis in enumerate(grid.axes, start=1):
             if base.targets.steered(layer) and len(axis) > 1:
@@ -95,19 +101,27 @@ class SweepRequest:
         )
 
 
-def sweep_parser(module: str, description: str, **other_defaults: Any) -> Parser:
+def sweep_parser(
+    module: str,
+    description: str,
+    grid: Mapping[str, str] = GRID_DEFAULTS,
+    choosing: Mapping[str, Any] | None = None,
+    **other_defaults: Any,
+) -> Parser:
     """The options of a command that sweeps; `SweepRequest.parse` takes what it parses.
 
     Args:
         module: what `python -m` runs.
         description: one sentence.
+        grid: axes where none are typed.
+        choosing: fields of `ChoosingOptions` whose default is another one in this command.
         other_defaults: fields of the models' config whose default is another one in this command.
     """
     parser = Parser(module, description, ["grid_", *TARGET_LAYERED], {"beta_": "grid_"})
     parser.add_options("sweep", SweepOptions)
-    parser.add_options("choosing", ChoosingOptions)
+    parser.add_options("choosing", ChoosingOptions, **(choosing or {}))
     parser.add_options("running", RunningOptions)
-    parser.add_group("grid", GRID_DEFAULTS, GRID_HELP)
+    parser.add_group("grid", grid, GRID_HELP)
     parser.add_config(leave_out=[*filter(is_swept, flat_defaults())], **other_defaults)
     return parser
 

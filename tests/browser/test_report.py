@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from analysis.figures.style import number
+from analysis.recommendation.applications import APPLICATIONS
 from analysis.recommendation.recommender import recommend
 from analysis.report import write
 from tests.commands import wait_until
@@ -170,6 +171,9 @@ def test_the_switch_moves_the_region_and_the_sentence(open_tab: OpenTab, report:
         drawn = "document.querySelector('.map .plot').data.filter(one => one.name === 'region to target')[0]?.x"
         low = min(found.region.low[0], found.region.high[0])
         tab.until(f"Math.abs(Math.min(...({drawn} ?? [0])) - {low}) < 1e-3")
+    named = "document.querySelector('.map .plot').data.flatMap(one => one.mode === 'lines+text' ? one.text : [])"
+    outlined = [name for name in tab.page.evaluate(named) if name]
+    assert outlined == [name for name in APPLICATIONS.names() if name != "compression"], "the others, by their names"
     tab.page.locator(".switch input").nth(0).focus()
     tab.page.keyboard.press("ArrowRight")
     assert tab.page.locator(".sentence:visible").text_content().startswith("For compression")

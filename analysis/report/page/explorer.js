@@ -69,8 +69,9 @@ class Explorer extends Picture {
     if (colors) points.marker = { ...points.marker, color: Array.from(points.rows, (row) => colors[row]) };
     if (this.section.size > MANY && graphics()) points.type = "scattergl";
     const found = this.recommended();
-    if (found) drawn.push(...this.target(found));
-    return drawn;
+    if (!found) return drawn;
+    const others = this.section.data.explorer.applications.filter((other) => other !== found && other.outline?.y !== null);
+    return [...drawn, ...others.map((other) => this.beside(other)), ...this.target(found)];
   }
 
   // The outline of a region: of more than two layers, a rectangle in any plane.
@@ -80,19 +81,33 @@ class Explorer extends Picture {
     return { x: [left, right, right, left, left], y: [bottom, bottom, top, top, bottom] };
   }
 
+  // The same where it is drawn: of one layer, from the lower to the upper end.
+  corners(found) {
+    let { x, y } = this.outline(found);
+    if (y === null) {
+      const [, [low, high]] = this.ends(this.content.layout);
+      [x, y] = [[x[0], x[1], x[1], x[0], x[0]], [low, low, high, high, low]];
+    }
+    return { x: x.map((one) => this.placed(one, "x")), y: y.map((one) => this.placed(one, "y")) };
+  }
+
+  // The region of another application, as a thin outline with its name on its upper side.
+  beside(other) {
+    const corners = this.corners(other);
+    const line = { color: other.color, width: 1.5, dash: "dot" };
+    const top = corners.y.flatMap((y, at) => (y === Math.max(...corners.y) ? [at] : []));
+    const text = corners.y.map((_, at) => (at === top[Math.floor(top.length / 2)] ? other.name : ""));
+    const font = { textposition: "top center", cliponaxis: false };
+    return { type: "scatter", mode: "lines+text", ...corners, text, ...font, line, showlegend: false, hoverinfo: "skip" };
+  }
+
   // The region that the application asks for, and its best run.
   target(found) {
     const [x, y] = this.axes.map((name, at) => this.placed(this.section.column(name)[found.row], "xy"[at]));
     // Open, so that the run's own colour is seen.
     const marker = { color: found.color, symbol: `${found.symbol}-open`, size: 17, line: { width: 3 } };
     const best = { type: "scatter", mode: "markers", x: [x], y: [y], name: `best for ${found.name}`, marker, hoverinfo: "skip" };
-    let corners = this.outline(found);
-    if (corners.y === null) {
-      const [, [low, high]] = this.ends(this.content.layout);
-      const [left, right] = corners.x;
-      corners = { x: [left, right, right, left, left], y: [low, low, high, high, low] };
-    }
-    corners = { x: corners.x.map((one) => this.placed(one, "x")), y: corners.y.map((one) => this.placed(one, "y")) };
+    const corners = this.corners(found);
     // Dashed and empty where it says little, as in the pictures of all regions.
     const line = { color: found.color, width: 2, dash: found.hedge ? "dash" : "solid" };
     const area = found.hedge ? { line } : { line, fill: "toself", fillcolor: `${found.color}33` };

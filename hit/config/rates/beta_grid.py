@@ -170,7 +170,9 @@ def parse_axis(name: str, text: str) -> tuple[float, ...]:
     return values
 
 
-def grid_axes(typed: Mapping[str, str], layers: Collection[int]) -> dict[str, str]:
+def grid_axes(
+    typed: Mapping[str, str], layers: Collection[int], usual: Mapping[str, str] = GRID_DEFAULTS
+) -> dict[str, str]:
     """`grid_1`, … as they were typed; where they were not, the usual axis of these layers, and none of others.
 
     >>> grid_axes({"grid_1": "1,2"}, layers=[1, 2]), grid_axes({}, layers=[1])
@@ -179,8 +181,8 @@ def grid_axes(typed: Mapping[str, str], layers: Collection[int]) -> dict[str, st
     {'grid_1': '', 'grid_2': '', 'grid_1-3': '1,2'}
     """
     named = {layer for name, text in typed.items() if text for layer in _layers(axis_layer(name))}
-    usual = set(layers) - named
-    axes = {name: text if axis_layer(name) in usual else "" for name, text in GRID_DEFAULTS.items()}
+    left = set(layers) - named
+    axes = {name: text if axis_layer(name) in left else "" for name, text in usual.items()}
     return axes | dict(typed)
 
 

@@ -24,7 +24,8 @@ def test_an_option_of_a_further_layer_goes_where_that_of_the_first_is() -> None:
 
 def test_a_command_has_defaults_of_its_own() -> None:
     parsed = main.parser().parse(["--batch_size", "64", "--grid_3", "1,2"])
-    assert parsed[CONFIG] == {"epochs": 24, "batch_size": "64", "learning_rate": 3e-3, "metrics": "core,latents"}
+    assert parsed[CONFIG] == main.DEFAULTS | {"batch_size": "64"}
+    assert parsed["choosing"] == {"further_seeds": main.FURTHER_SEEDS}
     assert parsed["grid"] == {"grid_3": "1,2"}
 
 
