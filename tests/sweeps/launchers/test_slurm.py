@@ -234,6 +234,7 @@ class TestMistakes:
         with pytest.raises(Unavailable, match="launcher=slurm needs SLURM's sbatch on the PATH"):
             check_launcher(RunningOptions(launcher="slurm"), tmp_path)
 
+    @needs_submitit
     @pytest.mark.parametrize(
         "said",
         ["error: Unable to contact slurm controller (connect failure)", "fatal: Unable to process configuration file"],
@@ -247,6 +248,7 @@ class TestMistakes:
         with pytest.raises(Unavailable, match=r"SLURM must answer, and sbatch says: .*Unable to"):
             check_launcher(RunningOptions(launcher="slurm"), tmp_path / "state")
 
+    @needs_submitit
     def test_two_clusters_on_one_state_dir(self, tmp_path: Path) -> None:
         (folder_of_jobs(tmp_path) / "sweep").mkdir(parents=True)
         jobs = JobFolder(folder_of_jobs(tmp_path) / "sweep")
