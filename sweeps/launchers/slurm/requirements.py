@@ -16,6 +16,8 @@ from sweeps.spec.launch_options import RunningOptions
 
 _COMMANDS = ("sbatch", "squeue", "scancel", "scontrol", "srun")
 _ANSWER_SECONDS = 60.0
+#: What sbatch says where there is no cluster to ask.
+_SILENT = ("contact slurm controller", "timed out", "configuration file", "parse_file")
 #: The folder of jobs that have ended, and that no sweep has removed, is removed after so long.
 _KEPT_SECONDS = 7 * 86400.0
 #: Word in what sbatch says of a job → the option that it is about.
@@ -85,7 +87,7 @@ def _test(queue: SlurmQueue, options: RunningOptions) -> None:
         known = _partitions()
         hint = nearest(options.slurm_partition, known)
         raise ConfigError(f"slurm_partition must be a partition of the cluster, got {options.slurm_partition!r}{hint}")
-    if "contact slurm controller" in whole or "timed out" in whole:
+    if any(words in whole for words in _SILENT):
         raise Unavailable(f"SLURM must answer, and sbatch says: {reason}")
     for word, option in _OPTIONS.items():
         value = getattr(options, option)

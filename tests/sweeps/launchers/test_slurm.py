@@ -234,6 +234,21 @@ class TestMistakes:
         with pytest.raises(Unavailable, match="launcher=slurm needs SLURM's sbatch on the PATH"):
             check_launcher(RunningOptions(launcher="slurm"), tmp_path)
 
+    @needs_submitit
+    @pytest.mark.parametrize(
+        "said",
+        ["error: Unable to contact slurm controller (connect failure)", "fatal: Unable to process configuration file"],
+    )
+    def test_no_cluster_to_ask(self, said: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        """With an sbatch that is there alone."""
+        for name in ("sbatch", "squeue", "scancel", "scontrol", "srun"):
+            (tmp_path / name).write_text(f"#!/bin/sh\necho '{name}: {said}' >&2; exit 1\n")
+            (tmp_path / name).chmod(0o755)
+        monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+        with pytest.raises(Unavailable, match=r"SLURM must answer, and sbatch says: .*Unable to"):
+            check_launcher(RunningOptions(launcher="slurm"), tmp_path / "state")
+
+    @needs_submitit
     def test_two_clusters_on_one_state_dir(self, tmp_path: Path) -> None:
         (folder_of_jobs(tmp_path) / "sweep").mkdir(parents=True)
         jobs = JobFolder(folder_of_jobs(tmp_path) / "sweep")
