@@ -182,24 +182,22 @@ def _run(name: str, stage: str, arguments: list[str], folder: Path) -> None:
 
 def _data(name: str, scale: Scale, root: Path, folder: Path) -> str:
     """Name or path of the data; those with fewer test images in a file beside the store."""
-    from hit import data
     from hit.config.parts import DATASETS as NAMED
 
     own = DATASETS[name].name if DATASETS[name].name in NAMED.names() else str(root / DATASETS[name].name)
     if not scale.test_images or name == "digits":
         return own
-    whole = data.load(own, str(root))
-    if len(whole.test) <= scale.test_images:
-        return own
     path = folder / f"{name}_{scale.test_images}_test_images.npz"
     if not path.exists():
-        test = slice(scale.test_images)
-        parts = {
-            "x_train": whole.train.head(len(whole.train)).numpy(),
-            "y_train": whole.train.labels.numpy(),
-            "x_test": whole.test.head(scale.test_images).numpy(),
-            "y_test": whole.test.labels[test].numpy(),
-        }
+        from hit import data
+
+        whole = data.load(own, str(root))
+        if len(whole.test) <= scale.test_images:
+            return own
+        parts = {}
+        for which, split, count in (("train", whole.train, len(whole.train)), ("test", whole.test, scale.test_images)):
+            assert split.labels is not None
+            parts |= {f"x_{which}": split.head(count).numpy(), f"y_{which}": split.labels[:count].numpy()}
         np.savez_compressed(path, **parts)
     return str(path)
 
