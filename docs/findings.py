@@ -17,12 +17,12 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
+from docs.findings_store import surface_of
 
-from docs.findings_evidence import Evidence, evidence, surface_of
-from docs.findings_page import page
-from docs.findings_pictures import draw
+if TYPE_CHECKING:  # parents of long stages carry no torch
+    from docs.findings_evidence import Evidence
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "findings.md"
@@ -164,6 +164,9 @@ def main() -> None:
                 known = surface_of(_uri(folder), name)
                 _run(name, stage, commands(name, SCALES[options.scale], data, str(root), known)[stage], folder)
     if "page" in stages:
+        from docs.findings_page import page
+        from docs.findings_pictures import draw
+
         found = {name: _found(options.folder, name) for name in DATASETS}
         draw({name: one for name, one in found.items() if one}, options.output.parent)
         options.output.write_text(page(found), encoding="utf-8")
@@ -189,6 +192,8 @@ def _data(name: str, scale: Scale, root: Path, folder: Path) -> str:
         return own
     path = folder / f"{name}_{scale.test_images}_test_images.npz"
     if not path.exists():
+        import numpy as np
+
         from hit import data
 
         whole = data.load(own, str(root))
@@ -202,8 +207,10 @@ def _data(name: str, scale: Scale, root: Path, folder: Path) -> str:
     return str(path)
 
 
-def _found(folder: Path, name: str) -> Evidence | None:
+def _found(folder: Path, name: str) -> "Evidence | None":
     """What the largest scale holds of a data set; None where none was trained."""
+    from docs.findings_evidence import evidence
+
     for scale in reversed(SCALES):
         if (folder / scale / "store.db").exists() and (found := evidence(_uri(folder / scale), name, scale)):
             return found

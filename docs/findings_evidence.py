@@ -1,15 +1,12 @@
 """What a store holds on the paper's findings for one data set: models, surface, certificate, and how long they took."""
 
-__all__ = ["Certified", "Evidence", "evidence", "surface_of"]
+__all__ = ["Certified", "Evidence", "evidence"]
 
 import json
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -17,6 +14,7 @@ from analysis.frame import column, finished
 from analysis.query import runs
 from analysis.recommendation.recommender import APPLICATIONS, Recommendation, recommend
 from analysis.settings import Setting, settings
+from docs.findings_store import certificate_rows
 from hit.errors import StoreError
 from hit.schema import Kind
 from hit.store import Store
@@ -105,26 +103,6 @@ def evidence(uri: str, dataset: str, scale: str) -> Evidence | None:
     )
 
 
-def surface_of(uri: str, dataset: str) -> dict[str, str]:
-    """What the store holds of a data set's surface: `finished` or `interrupted` → run id, `certified` → at which β.
-
-    Args:
-        uri: the store.
-        dataset: as of `evidence`.
-    """
-    store = Store(uri)
-    if not store.experiment(f"findings-{dataset}").id:
-        return {}
-    found: dict[str, str] = {}
-    for run in store.runs(f"findings-{dataset}", kind=Kind.SURFACE):
-        done = run.info.status == "FINISHED"
-        found = {"finished" if done else "interrupted": run.info.run_id}
-        if done:
-            rows = _rows(store, run.info.run_id)
-            found["certified"] = ",".join(":".join(f"{beta:g}" for beta in row["betas"]) for row in rows)
-    return found
-
-
 def _recommended(setting: Setting) -> Iterator[Recommendation]:
     for one in APPLICATIONS:
         with suppress(StoreError):
@@ -141,15 +119,5 @@ def _images(store: Store, run_id: str) -> dict[str, int]:
 
 def _certificate(store: Store, run_id: str) -> tuple[Certified, ...]:
     names = Certified.__dataclass_fields__
-    rows = _rows(store, run_id)
+    rows = certificate_rows(store, run_id)
     return tuple(Certified(**{name: row[name] for name in names} | {"betas": tuple(row["betas"])}) for row in rows)
-
-
-def _rows(store: Store, run_id: str) -> list[dict[str, Any]]:
-    """Of the file that the surface's run has from its certificate; none without one."""
-    if not any(name.startswith("certificate/") for name in store.run(run_id).data.metrics):
-        return []
-    with tempfile.TemporaryDirectory() as folder:
-        text = store.download(run_id, "certificate.json", Path(folder)).read_text()
-    rows: list[dict[str, Any]] = json.loads(text)
-    return rows

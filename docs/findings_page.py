@@ -61,8 +61,13 @@ class _Told:
             told += [f"### {title}: verdicts", _verdicts(verdicts)]
         for title, known in list(self.own.recommended.items())[:1]:
             told += [f"### {title}: recommended regions", _regions(known)]
-        if self.own.certificate:
-            told += ["### Is the surface as good as models for one β?", _certificate(self.own)]
+        told.append("### Is the surface as good as models for one β?")
+        missing = f"Not measured: {_command(self.name, self.own.scale, 'surface')} goes on with it."
+        told.append(_certificate(self.own) if self.own.certificate else missing)
+        if not len(self.own.dedicated):
+            told.append(
+                f"No model for one β is in the store: {_command(self.name, self.own.scale, 'seeds')} trains some."
+            )
         return told
 
 
@@ -85,8 +90,13 @@ def _summary(known: Mapping[str, _Told]) -> str:
 
 
 def _missing(name: str) -> str:
-    command = f"python -m docs.findings --dataset {name} --scale medium"
-    return f"## {TITLES.get(name, name)}\n\nNot measured: no run of it is in the stores. `{command}` makes them."
+    made = f"{_command(name, 'medium')} makes them"
+    return f"## {TITLES.get(name, name)}\n\nNot measured: no run of it is in the stores. {made}."
+
+
+def _command(name: str, scale: str, stages: str = "") -> str:
+    """What trains and measures it, as code."""
+    return f"`python -m docs.findings --dataset {name} --scale {scale}{f' --stages {stages},page' if stages else ''}`"
 
 
 def _trained(own: Evidence) -> str:
