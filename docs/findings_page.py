@@ -3,6 +3,7 @@
 __all__ = ["page"]
 
 from collections.abc import Mapping
+from pathlib import Path
 from statistics import fmean
 
 import pandas as pd
@@ -14,7 +15,7 @@ from analysis.recommendation.text import region_sides
 from analysis.statements.finding import Finding, Outcome
 from analysis.statements.findings import findings_of
 from docs.findings_evidence import Evidence
-from docs.findings_pictures import names
+from docs.findings_pictures import grid_of, names
 
 TITLES = {
     "digits": "Digits",
@@ -58,7 +59,7 @@ class _Told:
         if not self.own.cells.empty:
             told += [f"![{alt}]({file})" for file, alt in zip(names(self.name), _ALTS, strict=True)]
         for title, verdicts in self.verdicts.items():
-            told += [f"### {title}: verdicts", _verdicts(verdicts)]
+            told += [f"### {title}: verdicts", _verdicts(verdicts), *_telling(verdicts, self.own)]
         for title, known in list(self.own.recommended.items())[:1]:
             told += [f"### {title}: recommended regions", _regions(known)]
         told.append("### Is the surface as good as models for one β?")
@@ -105,18 +106,17 @@ def _trained(own: Evidence) -> str:
     if len(own.classifier):
         row = own.classifier.iloc[0]
         accuracy = values(own.classifier, "test/accuracy").iloc[0]
-        rows.append(["classifier", f"{row['epochs']:.0f} epochs, accuracy on test images {number(accuracy, 3)}"])
+        rows.append(["classifier", f"{_times(row['epochs'], 'epoch')}, accuracy on test images {number(accuracy, 3)}"])
         rows[-1].append(_minutes(_seconds(own.classifier)))
     if len(own.surface):
         row = own.surface.iloc[0]
         rows.append(["surface", f"{_protocol(row)}, seed {row['seed']:.0f}", _minutes(own.surface_seconds)])
     if len(own.cells):
         scored = int(values(own.cells, "test/label_entropy").notna().sum())
-        side = " × ".join(str(own.cells[name].astype(float).round(5).nunique()) for name in ("beta_1", "beta_2"))
         all_of_them = (
             "all metrics of all" if scored == len(own.cells) else f"all metrics of {scored}, rates and PSNR of all"
         )
-        rows.append([f"{len(own.cells)} cells", f"{side} values of β; {all_of_them}", _minutes(_seconds(own.cells))])
+        rows.append([f"{len(own.cells)} cells", f"{_grid(own)}; {all_of_them}", _minutes(_seconds(own.cells))])
     if len(own.dedicated):
         row, groups = own.dedicated.iloc[0], own.dedicated.groupby(["beta_1", "beta_2"])["seed"].nunique()
         seeds = f"{groups.max()} seeds of {(groups == groups.max()).sum()}, {(groups == 1).sum()} of one seed"
@@ -136,7 +136,7 @@ def _scaled(own: Evidence) -> str:
     """What is less than in the paper, and what that may change."""
     epochs = values(pd.concat([own.cells, own.dedicated]), "epochs").max()
     less = ["one surface stands for a model a cell"] if len(own.cells) else []
-    less += [f"{epochs:.0f} epochs (the paper: hundreds, on colour)", "a grid of 11 × 11 (21 × 21)"]
+    less += [f"{_times(epochs, 'epoch')} (the paper: hundreds, on colour)", f"{_grid(own)} (21 × 21)"]
     scored = int(values(own.cells, "test/label_entropy").notna().sum())
     if 0 < scored < len(own.cells):
         less.append(f"accuracies, information and samples at {scored} cells")
@@ -154,10 +154,24 @@ def _verdicts(found: list[Finding]) -> str:
 
 
 def _verdict(one: Finding) -> list[str]:
-    said = [*map(str, one.statistics), one.reason]
-    if one.outcome is Outcome.CANNOT_BE_TOLD and one.command:
-        said.append(f"The runs that would tell: `{one.command}`".replace("|", "\\|"))
-    return [one.statement, f"**{one.outcome}**", "<br>".join(said)]
+    return [one.statement, f"**{one.outcome}**", "<br>".join([*map(str, one.statistics), one.reason])]
+
+
+def _telling(found: list[Finding], own: Evidence) -> list[str]:
+    """The commands that make the runs which would tell, each once, without the folders of who trained these."""
+    commands = dict.fromkeys(one.command for one in found if one.outcome is Outcome.CANNOT_BE_TOLD and one.command)
+    if not commands:
+        return []
+    text = "\n".join(commands)
+    models = pd.concat([own.cells, own.dedicated])
+    folders = {str(Path(str(name)).parent) for name in models["dataset"]} | {str(name) for name in models["data_root"]}
+    for folder in sorted(folders - {"."}, key=len, reverse=True):
+        text = text.replace(folder, "PATH")
+    return [f"What cannot be told from these runs, those of {_either(len(commands))} would:", f"```text\n{text}\n```"]
+
+
+def _either(count: int) -> str:
+    return "this command" if count == 1 else "these commands"
 
 
 def _regions(found: list[Recommendation]) -> str:
@@ -198,8 +212,20 @@ def _certificate(own: Evidence) -> str:
     )
 
 
+def _grid(own: Evidence) -> str:
+    """The grid of the surface, without the few cells beside it that its certificate asked for."""
+    table = grid_of(own.cells, "test/rate")
+    return f"a grid of {table.shape[1]} × {table.shape[0]}"
+
+
+def _times(count: float, what: str) -> str:
+    return f"{count:.0f} {what}{'' if count == 1 else 's'}"
+
+
 def _protocol(row: pd.Series) -> str:
-    return f"{row['epochs']:.0f} epochs, batches of {row['batch_size']:.0f}, peak step size {row['learning_rate']:g}"
+    return (
+        f"{_times(row['epochs'], 'epoch')}, batches of {row['batch_size']:.0f}, peak step size {row['learning_rate']:g}"
+    )
 
 
 def _seconds(frame: pd.DataFrame) -> float:

@@ -1,6 +1,6 @@
 """The paper's pictures of one data set's models, as SVG in both themes: rates, scores, bounds, regions, coverage."""
 
-__all__ = ["draw", "names"]
+__all__ = ["draw", "grid_of", "names"]
 
 import math
 from collections.abc import Mapping
@@ -21,6 +21,7 @@ from analysis.frame import values
 from analysis.recommendation.recommender import APPLICATIONS
 from docs.findings_evidence import Evidence
 from docs.themed_svg import INK, style, write
+from hit.metrics.bounds import accuracy_bound
 
 _ACCURACY = "test/accuracy_svm_rbf_z2_sampled"
 _TICKS = [0.1, 1, 10]
@@ -29,6 +30,20 @@ _TICKS = [0.1, 1, 10]
 def names(dataset: str) -> tuple[str, str]:
     """File names of the two pictures of a data set: what β do, and what rates are good for."""
     return f"findings_{dataset}_rates.svg", f"findings_{dataset}_uses.svg"
+
+
+def grid_of(cells: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """A metric over β_2 and β_1, without the rows and columns that few cells lie in, as those of a certificate do.
+
+    Args:
+        cells: of a surface; not empty.
+        metric: name in the store.
+    """
+    betas = cells[["beta_1", "beta_2"]].astype(float).round(6)
+    table = cells.assign(**betas, shown=values(cells, metric))
+    table = table.pivot_table(index="beta_2", columns="beta_1", values="shown")
+    known = table.notna()
+    return table.loc[known.sum(axis=1) > known.shape[1] / 2, known.sum(axis=0) > known.shape[0] / 2]
 
 
 def draw(found: Mapping[str, Evidence], folder: Path) -> None:
@@ -65,9 +80,7 @@ def _sheet() -> tuple[Figure, list[Axes]]:
 
 def _over_betas(axes: Axes, cells: pd.DataFrame, metric: str, title: str) -> None:
     """A rate over the grid of β, on a logarithmic scale of colours."""
-    betas = cells[["beta_1", "beta_2"]].astype(float).round(6)
-    table = cells.assign(**betas, shown=values(cells, metric).clip(lower=0.1))
-    table = table.pivot_table(index="beta_2", columns="beta_1", values="shown")
+    table = grid_of(cells, metric).clip(lower=0.1)
     shades = axes.pcolormesh(
         np.arange(table.shape[1]), np.arange(table.shape[0]), table, norm=LogNorm(), cmap="viridis", rasterized=False
     )
@@ -136,10 +149,10 @@ def _bound(axes: Axes, cells: pd.DataFrame) -> None:
     if known.empty:
         return
     least = max(1e-3, float(values(known, "test/rate_2").min()))
-    line = bounds.accuracy_line(known, 2)
-    if line is not None:
-        rates = np.geomspace(least, max(line[0][-1], 10 * least), 200)
-        axes.plot(rates, np.interp(rates, *line), color=INK, linewidth=1.3, label="bound")
+    count, entropy = bounds.classes(known, 2), float(values(known, "test/label_entropy").median())
+    rates = np.geomspace(least, max(10 * least, float(values(known, "test/rate_2").max())), 200)
+    bound = accuracy_bound(rates, min(entropy, math.log(count)), count)
+    axes.plot(rates, bound, color=INK, linewidth=1.3, label="bound")
     axes.scatter(values(known, "test/rate_2").clip(lower=least), values(known, _ACCURACY), s=12, color="#3b82c4")
     axes.set(xscale="log", xlabel="$R_2$, nats", ylabel="accuracy", ylim=(0, 1.05))
     axes.spines[["top", "right"]].set_visible(False)

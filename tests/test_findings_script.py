@@ -56,7 +56,7 @@ def test_the_page_tells_of_each_data_set_what_it_has(tmp_path: Path) -> None:
     for said in (
         "60,000 images to train on, 1,000 to test on. Scale `medium`",
         "| surface | 7 epochs, batches of 256, peak step size 0.0003, seed 0 | 1.5 |",
-        "| 9 cells | 3 × 3 values of β; all metrics of all | 81 |",
+        "| 9 cells | a grid of 3 × 3; all metrics of all | 81 |",
         "; 4 β, 2 seeds each | 72 |",
         "| 1, 5 | 100 | 103 | +3.0% | — |",
         "+1.0% on average and +3.0% at worst",
