@@ -1,13 +1,13 @@
-"""The paper's findings on real data: trains what they take, and makes docs/findings.md of the store.
+"""The paper's findings on real data: trains what they take, and makes docs/findings.md of the stores.
 
     python -m docs.findings --dataset digits --scale small
 
-goes through its stages (classifier, surface with its certificate, dedicated models, seeds, report, page), each in a
-process of its own; started again after a kill it goes on where it was, since sweeps and surfaces do. `--stages page`
-makes the page alone, of every store in the folder. Of two cores `full` takes about three hours for all data sets.
+goes through its stages (classifier, surface with its certificate, the other cells, dedicated models, seeds, report,
+page), each in a process of its own; started again after a kill it goes on where it was, since sweeps and surfaces do.
+Every scale has a store of its own. `--stages page` makes the page alone, of the largest scale that each data set has.
 """
 
-__all__ = ["DATASETS", "PAGE", "SCALES", "Scale", "commands", "main", "page"]
+__all__ = ["DATASETS", "PAGE", "SCALES", "DataSet", "Scale", "commands", "main"]
 
 import argparse
 import os
@@ -17,26 +17,41 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pandas as pd
+from docs.findings_store import surface_of
 
-from analysis.frame import finished, values
-from analysis.number_format import number
-from analysis.settings import settings
-from analysis.statements.finding import Finding
-from analysis.statements.findings import findings_of
-from hit import schema
+if TYPE_CHECKING:  # parents of long stages carry no torch
+    from docs.findings_evidence import Evidence
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "findings.md"
-#: Options that the models of a data set have in all stages. Batches of a surface are its own.
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """What is trained on.
+
+    Attributes:
+        name: a named data set, or a folder in the data root.
+        model: options of all models.
+        batch_size: of surfaces and models alike.
+        quick_classifier: options of a classifier that takes minutes, where the usual one takes longer.
+    """
+
+    name: str
+    model: str = ""
+    batch_size: int = 128
+    quick_classifier: str = ""
+
+
 DATASETS = {
-    "digits": "--dataset digits",
-    "binary_mnist": "--dataset binary_mnist",
-    "fashion_mnist": "--dataset fashion_mnist --likelihood bernoulli_grey",
-    "colour": "--dataset {folder} --likelihood gaussian_learned --channels 32",
+    "digits": DataSet("digits", batch_size=32),
+    "binary_mnist": DataSet("binary_mnist", quick_classifier="--epochs 1"),
+    "fashion_mnist": DataSet("fashion_mnist", "--likelihood bernoulli_grey", quick_classifier="--epochs 1"),
+    "colour": DataSet("cifar10_small", "--likelihood gaussian_learned --channels 32", 32, "--network cnn"),
 }
-STAGES = ("classifier", "surface", "dedicated", "seeds", "report", "page")
+STAGES = ("classifier", "surface", "cells", "dedicated", "seeds", "report", "page")
 _CERTIFICATE = ",".join(f"{one}:{other}" for one in ("0.1", "1", "5") for other in ("0.1", "1", "5"))
 
 
@@ -46,95 +61,84 @@ class Scale:
 
     Attributes:
         grid: cells of each axis of the surface.
-        surface_epochs, epochs: of the surface; of a model for one β.
+        scored: values of β_1 and of β_2 whose cells have all metrics measured, others the core alone; empty: all have.
+        epochs: of the surface, and of the models for one β, which its certificate takes as they are.
         certificate: β at which dedicated models are compared with the surface.
         dedicated: values of β_1 and of β_2 of the dedicated models.
-        seeds: of the models that carry a claim.
-        told: what was scaled down from the paper, and what that may change.
+        seeds: of the dedicated models.
+        test_images: of larger test sets the first so many, as accuracies take long; 0: all.
+        quick_classifier: whether that of `DataSet` scores samples.
     """
 
     grid: int
-    surface_epochs: int
-    epochs: int
+    scored: str
+    epochs: Mapping[str, int]
     certificate: str
     dedicated: tuple[str, str]
-    seeds: str
-    told: str
+    seeds: str = "0,1,2"
+    test_images: int = 0
+    quick_classifier: bool = False
 
 
 SCALES = {
     "small": Scale(
-        5, 15, 8, "corners", ("0.1,1,5", "0.1,1,5"), "0,1,2",
-        "Surfaces had 15 epochs and a grid of 5 × 5, models 8 epochs (the paper: a model a cell, 21 × 21, hundreds of "
-        "epochs on colour): models still learn, and those of strong β may have collapsed.",
+        5, "", {"digits": 15, "binary_mnist": 1, "fashion_mnist": 1, "colour": 15},
+        "corners", ("0.1,10", "0.1,10"), test_images=1000, quick_classifier=True,
+    ),
+    "medium": Scale(
+        11, "0.1,0.251189,1,3.98107,10",
+        {"digits": 40, "binary_mnist": 4, "fashion_mnist": 4, "colour": 30},
+        "0.1:1,1:0.1,1:1,5:1,1:5", ("1,5", "1,5"), test_images=1000, quick_classifier=True,
     ),
     "full": Scale(
-        11, 40, 20, _CERTIFICATE, ("0.1,0.5,1,5", "0.1,1,5"), "0,1,2",
-        "Surfaces had 40 epochs and a grid of 11 × 11, dedicated models 20 epochs (the paper: a model a cell, 21 × 21, "
-        "hundreds of epochs on colour): scores are a little lower, above all of weak β.",
+        11, "", dict.fromkeys(DATASETS, 40),
+        _CERTIFICATE, ("0.1,0.5,1,5", "0.1,1,5"),
     ),
 }  # fmt: skip
 
 
-def commands(dataset: str, scale: Scale, data_root: str, surface: Mapping[str, str]) -> dict[str, list[str]]:
-    """Arguments of `python -m` for each stage that trains or reports.
+def commands(dataset: str, scale: Scale, data: str, data_root: str, surface: Mapping[str, str]) -> dict[str, list[str]]:
+    """Arguments of `python -m` for each stage that trains or reports; the same again once a stage is done.
 
     Args:
         dataset: name in `DATASETS`.
         scale: how much.
-        data_root: where data sets lie.
-        surface: what the store holds: `finished` or `interrupted` → run id.
+        data: name or path of the data.
+        data_root: where named data sets lie.
+        surface: what the store holds (`docs.findings_evidence.surface_of`).
     """
-    data = DATASETS[dataset].format(folder=shlex.quote(str(Path(data_root) / "cifar10_small")))
-    where = f"--experiment findings-{dataset} --data_root {shlex.quote(data_root or 'data')}"
-    data_only = data.partition(" --likelihood")[0]
+    own = DATASETS[dataset]
+    experiment = f"--experiment findings-{dataset}"
+    where = f"--dataset {shlex.quote(data)} {experiment} --data_root {shlex.quote(data_root or 'data')}"
+    epochs = scale.epochs[dataset]
+    models = f"{where} {own.model} --epochs {epochs} --batch_size {own.batch_size}"
     axes = f"--grid_1 0.1:10:{scale.grid} --grid_2 0.1:10:{scale.grid}"
-    batch = "" if dataset == "digits" else " --batch_size 128"
-    if "finished" in surface:
-        read = f"hit.surface --surface {surface['finished']} {axes} --experiment findings-{dataset}"
+    scored = f"--grid_1 {scale.scored} --grid_2 {scale.scored}" if scale.scored else axes
+    certificate = f"--certificate {scale.certificate} --workers 1"
+    known, certified = surface.get("finished", ""), surface.get("certified", "")
+    complete = bool(certified) and scale.certificate in ("corners", certified)
+    machine = f"{experiment} --data_root {shlex.quote(data_root or 'data')} --workers 1"
+    if complete:
+        trained = ""
+    elif known:
+        trained = f"hit.surface --surface {known} {scored} --certificate {scale.certificate} {machine}"
     elif "interrupted" in surface:
-        read = f"hit.surface --resume {surface['interrupted']} --experiment findings-{dataset}"
+        trained = f"hit.surface --resume {surface['interrupted']} {experiment}"
     else:
-        read = f"hit.surface {data}{batch} {where} --epochs {scale.surface_epochs} {axes}"
-        read += f" --certificate {scale.certificate}"
+        trained = f"hit.surface {models} {scored} {certificate}"
     one, other = scale.dedicated
-    models = f"{data} {where} --epochs {scale.epochs} --learning_rate 1e-3 --workers 1 --launcher pool"
+    sweep = f"sweeps {models} --learning_rate 1e-3 --schedule one_cycle --grid_1 {one} --grid_2 {other}"
+    sweep += " --workers 1 --launcher pool"
+    classifier = own.quick_classifier if scale.quick_classifier else ""
     texts = {
-        "classifier": f"hit.classify {data_only} {where}",
-        "surface": read,
-        "dedicated": f"sweeps {models} --grid_1 {one} --grid_2 {other} --further_seeds 0",
-        "seeds": f"sweeps {models} --grid_1 {one} --grid_2 {other} --seeds {scale.seeds}",
-        "report": f"analysis --experiment findings-{dataset} --output findings-{dataset}.html",
+        "classifier": f"hit.classify {where} {classifier}",
+        "surface": trained,
+        "cells": f"hit.surface --surface {known} {axes} --metrics core {machine}" if known and scale.scored else "",
+        "dedicated": f"{sweep} --further_seeds 0",
+        "seeds": f"{sweep} --seeds {scale.seeds}",
+        "report": f"analysis {experiment} --output findings-{dataset}.html",
     }
     return {stage: shlex.split(text) for stage, text in texts.items()}
-
-
-def page(frames: Mapping[str, pd.DataFrame], told: str) -> str:
-    """docs/findings.md.
-
-    Args:
-        frames: runs by the name of their data set.
-        told: what was scaled down.
-    """
-    parts = [
-        "# The paper's findings, measured again\n\n<!-- Made by `python -m docs.findings`: do not change this page. -->"
-        f"\n\nEach statement, and when it holds: [findings](how-to/findings.md). {told}"
-    ]
-    for name, frame in frames.items():
-        for setting in settings(frame):
-            done = finished(setting.frame)
-            if done.empty:
-                continue
-            seconds = (pd.to_datetime(done["end_time"], utc=True) - pd.to_datetime(done["start_time"], utc=True)).sum()
-            seeds = values(done, "seed").nunique()
-            details = ", ".join(f"{key} {value}" for key, value in setting.details.items())
-            parts.append(
-                f"## {name}: {setting.title}\n\n{len(done)} runs of {seeds} seed{'' if seeds == 1 else 's'}, "
-                f"{number(seconds.total_seconds() / 60, 3)} minutes of trainings and measurements, on one thread each; "
-                f"{details}.\n\n| statement | verdict | statistics (90 %) |\n|---|---|---|\n"
-                + "\n".join(_row(one) for one in findings_of(setting.frame))
-            )
-    return "\n\n".join(parts) + "\n"
 
 
 def main() -> None:
@@ -145,44 +149,76 @@ def main() -> None:
     parser.add_argument("--stages", default=",".join(STAGES), help="of " + ",".join(STAGES))
     parser.add_argument("--folder", type=Path, default=Path("findings"), help="of stores and reports")
     parser.add_argument("--data_root", default=os.environ.get("HIT_DATA", "data"))
-    parser.add_argument("--output", type=Path, default=PAGE)
+    parser.add_argument("--output", type=Path, default=PAGE, help="the page; pictures lie beside it")
     options = parser.parse_args()
     stages = options.stages.split(",")
     if unknown := {*stages} - {*STAGES}:
         parser.error(f"stages must be of {', '.join(STAGES)}, got {', '.join(sorted(unknown))}")
-    folder, scale = options.folder / options.scale, SCALES[options.scale]
-    folder.mkdir(parents=True, exist_ok=True)
-    uri = f"sqlite:///{(folder / 'store.db').resolve()}"
-    names = options.dataset or ["digits"]
-    for name in names:
-        for stage in [stage for stage in stages if stage != "page"]:
-            arguments = commands(name, scale, str(Path(options.data_root).resolve()), _surface(uri, name))[stage]
-            print(f"{name}, {stage}: python -m {shlex.join(arguments)}", flush=True)
-            path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-            environment = {**os.environ, "MLFLOW_TRACKING_URI": uri, "PYTHONPATH": path}
-            subprocess.run([sys.executable, "-m", *arguments], check=True, cwd=folder, env=environment)
+    root = Path(options.data_root).resolve()
+    if training := [stage for stage in stages if stage != "page"]:
+        folder = (options.folder / options.scale).resolve()
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in options.dataset or ["digits"]:
+            data = _data(name, SCALES[options.scale], root, folder)
+            for stage in training:
+                known = surface_of(_uri(folder), name)
+                _run(name, stage, commands(name, SCALES[options.scale], data, str(root), known)[stage], folder)
     if "page" in stages:
-        from analysis.query import runs
+        from docs.findings_page import page
+        from docs.findings_pictures import draw
 
-        frames = {name: runs(f"findings-{name}", tracking_uri=uri) for name in names}
-        options.output.write_text(page(frames, scale.told), encoding="utf-8")
+        found = {name: _found(options.folder, name) for name in DATASETS}
+        draw({name: one for name, one in found.items() if one}, options.output.parent)
+        options.output.write_text(page(found), encoding="utf-8")
         print(options.output)
 
 
-def _surface(uri: str, dataset: str) -> dict[str, str]:
-    """What the store holds of the surface of a data set."""
-    from hit.store import Store
+def _run(name: str, stage: str, arguments: list[str], folder: Path) -> None:
+    """One stage, in a process of its own."""
+    if not arguments:
+        return
+    print(f"{name}, {stage}: python -m {shlex.join(arguments)}", flush=True)
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    environment = {**os.environ, "MLFLOW_TRACKING_URI": _uri(folder), "PYTHONPATH": path}
+    subprocess.run([sys.executable, "-m", *arguments], check=True, cwd=folder, env=environment)
 
-    store = Store(uri)
-    if not store.experiment(f"findings-{dataset}").id:
-        return {}
-    known = store.runs(f"findings-{dataset}", kind=schema.Kind.SURFACE)
-    return {"finished" if run.info.status == "FINISHED" else "interrupted": run.info.run_id for run in known}
+
+def _data(name: str, scale: Scale, root: Path, folder: Path) -> str:
+    """Name or path of the data; those with fewer test images in a file beside the store."""
+    from hit.config.parts import DATASETS as NAMED
+
+    own = DATASETS[name].name if DATASETS[name].name in NAMED.names() else str(root / DATASETS[name].name)
+    if not scale.test_images or name == "digits":
+        return own
+    path = folder / f"{name}_{scale.test_images}_test_images.npz"
+    if not path.exists():
+        import numpy as np
+
+        from hit import data
+
+        whole = data.load(own, str(root))
+        if len(whole.test) <= scale.test_images:
+            return own
+        parts = {}
+        for which, split, count in (("train", whole.train, len(whole.train)), ("test", whole.test, scale.test_images)):
+            assert split.labels is not None
+            parts |= {f"x_{which}": split.head(count).numpy(), f"y_{which}": split.labels[:count].numpy()}
+        np.savez_compressed(path, **parts)
+    return str(path)
 
 
-def _row(one: Finding) -> str:
-    statistics = "<br>".join(map(str, one.statistics)) or one.reason
-    return f"| {one.statement} | **{one.outcome}** | {statistics} |".replace("_", "\\_")
+def _found(folder: Path, name: str) -> "Evidence | None":
+    """What the largest scale holds of a data set; None where none was trained."""
+    from docs.findings_evidence import evidence
+
+    for scale in reversed(SCALES):
+        if (folder / scale / "store.db").exists() and (found := evidence(_uri(folder / scale), name, scale)):
+            return found
+    return None
+
+
+def _uri(folder: Path) -> str:
+    return f"sqlite:///{(folder / 'store.db').resolve()}"
 
 
 if __name__ == "__main__":

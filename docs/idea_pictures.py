@@ -9,10 +9,8 @@ tests/data/digits_surface.csv.
 __all__ = ["main"]
 
 import math
-import re
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib import pyplot
@@ -20,35 +18,21 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyArrowPatch
 
+from docs.themed_svg import INK, style, write
 from hit.metrics.bounds import accuracy_bound
 
 _DOCS = Path(__file__).resolve().parent
 _SURFACE = _DOCS.parent / "tests" / "data" / "digits_surface.csv"
-#: Stands for the ink in matplotlib's output; the file says what it is in each theme.
-_INK = "#010203"
-_THEMES = (
-    "<style>:root { --ink: #1f2328 } "
-    "@media (prefers-color-scheme: dark) { :root { --ink: #d1d7e0 } } text { fill: var(--ink) !important }</style>"
-)
 _CLASSES = 10
 
 
 def main() -> None:
     """Draw and write them."""
-    colours = dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), _INK)
-    with mpl.rc_context({**colours, "svg.fonttype": "none", "svg.hashsalt": "hit", "font.family": "sans-serif"}):
-        _write(_two_ways(), "idea_model.svg")
+    with style():
+        write(_two_ways(), _DOCS / "idea_model.svg")
         surface = pd.read_csv(_SURFACE)
-        _write(_planes(surface), "idea_rate_space.svg")
-        _write(_bound(surface), "idea_bound.svg")
-
-
-def _write(figure: Figure, name: str) -> None:
-    path = _DOCS / name
-    figure.savefig(path, transparent=True, bbox_inches="tight", metadata={"Date": None})
-    pyplot.close(figure)
-    text = path.read_text(encoding="utf-8").replace(_INK, "var(--ink)")
-    path.write_text(re.sub(r"(<svg [^>]*>)", rf"\1{_THEMES}", text, count=1), encoding="utf-8")
+        write(_planes(surface), _DOCS / "idea_rate_space.svg")
+        write(_bound(surface), _DOCS / "idea_bound.svg")
 
 
 def _two_ways() -> Figure:
@@ -57,7 +41,7 @@ def _two_ways() -> Figure:
         axes.set(xlim=(-1.8, 1.8), ylim=(-0.6, 4.7), aspect="equal", title=title)
         axes.axis("off")
         for name, place in (("$x$", 0.0), ("$z_1$", 2.0), ("$z_2$", 4.0)):
-            axes.add_patch(Circle((0, place), 0.42, facecolor="none", edgecolor=_INK, linewidth=1.4))
+            axes.add_patch(Circle((0, place), 0.42, facecolor="none", edgecolor=INK, linewidth=1.4))
             axes.text(0, place, name, ha="center", va="center", fontsize=13)
     _arrow(left, (0.3, 0.35), (0.3, 3.65), bend=0.45)
     _arrow(left, (0, 0.45), (0, 1.55))
@@ -74,7 +58,7 @@ def _two_ways() -> Figure:
 
 def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float], bend: float = 0.0) -> None:
     axes.add_patch(
-        FancyArrowPatch(start, end, connectionstyle=f"arc3,rad={bend}", arrowstyle="-|>", mutation_scale=14, color=_INK)
+        FancyArrowPatch(start, end, connectionstyle=f"arc3,rad={bend}", arrowstyle="-|>", mutation_scale=14, color=INK)
     )
 
 
@@ -107,7 +91,7 @@ def _equal_rates(axes: Axes, totals: list[float]) -> None:
 def _bound(surface: pd.DataFrame) -> Figure:
     figure, axes = pyplot.subplots(figsize=(5.4, 3.4), layout="constrained")
     rates = np.geomspace(0.01, 110, 200)
-    axes.plot(rates, accuracy_bound(rates, math.log(_CLASSES), _CLASSES), color=_INK, linewidth=1.4)
+    axes.plot(rates, accuracy_bound(rates, math.log(_CLASSES), _CLASSES), color=INK, linewidth=1.4)
     axes.scatter(surface["rate_2"].clip(lower=0.01), surface["accuracy"], s=9, color="#3b82c4")
     axes.set(xscale="log", xlabel="$R_2$, nats", ylabel="accuracy", ylim=(0, 1.05))
     axes.text(0.32, 0.62, "no classifier\ngets here", fontsize=10, ha="center")

@@ -48,7 +48,9 @@ class SurfaceOptions(WorkerOptions):
         ),
     ] = ""
     certificate_learning_rate: Annotated[LearningRate, Field(description="step size of the dedicated models")] = 1e-3
-    surface: Annotated[RunId, Field(description="run id of a finished surface to read off; nothing is trained")] = ""
+    surface: Annotated[
+        RunId, Field(description="run id of a finished surface to read off; it is not trained again")
+    ] = ""
     workers: Annotated[Workers, Field(description=f"after training: {WORKERS_HELP}")] = WorkerOptions.workers
     resume: Annotated[RunId, Field(description="run id of an interrupted surface to go on with; takes its options")] = (
         ""
@@ -136,6 +138,8 @@ def main(argv: list[str], stop: "StopRequest") -> None:
                     grids=parsed["grid"],
                     rates=rates,
                     config=asked,
+                    certificate=options.certificate,
+                    certificate_learning_rate=options.certificate_learning_rate,
                     workers=workers,
                     stop=stop,
                     on_progress=show,
@@ -183,7 +187,7 @@ def _rates(texts: Mapping[str, str], options: SurfaceOptions) -> dict[int, float
     """Layer → nats.
 
     Raises:
-        ConfigError: a rate that is none, or rates without a surface to read them off.
+        ConfigError: a rate that is none, rates without a surface to read them off, or beside a certificate.
     """
     if not options.surface:
         for name, text in texts.items():
@@ -191,6 +195,8 @@ def _rates(texts: Mapping[str, str], options: SurfaceOptions) -> dict[int, float
                 raise ConfigError(
                     f"{name} needs surface, the run id of a finished one to read it off, got {shown(text)}"
                 )
+    elif options.certificate and any(texts.values()):
+        raise ConfigError(f"certificate goes with a grid of β, not with rates, got {shown(options.certificate)}")
     layers = max((int(name.rpartition("_")[2]) for name in texts), default=1)
     targets = RateTargets.parse(texts, layers)
     return {layer: target.nats for layer, target in enumerate(targets.layers, start=1) if target is not None}

@@ -5,11 +5,12 @@ __all__ = ["accuracy"]
 import re
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from analysis.bounds import classes, information_bound
 from analysis.frame import NotMeasurable, errors, finished, label_kind, layers, rate_name, require, values
-from analysis.statements.bounded import beyond_chance, least_and_median
+from analysis.statements.bounded import beyond_chance, exceeding, least_and_median
 from analysis.statements.finding import Finding, Outcome, told_by
 from analysis.statements.resampling import Floats, Resamples, rank_correlation
 from analysis.suggested_commands import evaluate_command, grid_command
@@ -55,7 +56,7 @@ def accuracy(frame: pd.DataFrame) -> Finding:
     follows = drawn.correlated(
         f"ρ of the {what} with R_{count}", rank_correlation(values(rows, name).to_numpy(float), rate)
     )
-    slack, broken = _slack(rows, count, kind)
+    slack, error, broken = _slack(rows, count, kind)
     known = np.isfinite(slack)
     outcome = told_by([follows], _FOLLOWS)
     if broken.any():
@@ -63,9 +64,7 @@ def accuracy(frame: pd.DataFrame) -> Finding:
     elif not known.any() and outcome is Outcome.HOLDS:
         outcome = Outcome.CANNOT_BE_TOLD
     bound = (
-        f"{int(broken.sum())} of {int(known.sum())} runs exceed the bound by more than chance allows."
-        if known.any()
-        else "The bound is not known without H(y)."
+        f"{exceeding(slack, error, broken, 'the bound')}." if known.any() else "The bound is not known without H(y)."
     )
     command = grid_command(frame, count) if known.any() else evaluate_command(frame, name)
     return Finding.by(
@@ -80,8 +79,8 @@ def accuracy(frame: pd.DataFrame) -> Finding:
     )
 
 
-def _slack(rows: pd.DataFrame, count: int, kind: str) -> tuple[Floats, np.ndarray[tuple[int], np.dtype[np.bool_]]]:
-    """Bound minus the best score on samples of each run, and which exceed it by more than chance."""
+def _slack(rows: pd.DataFrame, count: int, kind: str) -> tuple[Floats, Floats, npt.NDArray[np.bool_]]:
+    """Bound minus the best score on samples of each run, the score's standard error, which exceed it beyond chance."""
     form = re.compile(rf"test/{kind}_(?!bound)\w+_z{count}_sampled\Z")
     best, error = np.full(len(rows), -np.inf), np.zeros(len(rows))
     for name in (str(one) for one in rows.columns if form.match(str(one))):
@@ -97,4 +96,4 @@ def _slack(rows: pd.DataFrame, count: int, kind: str) -> tuple[Floats, np.ndarra
     # The evaluation knows of its own test set what chance may do.
     verdict = values(rows, f"test/bound_holds_{'r2_' if kind == 'r2' else ''}z{count}").to_numpy(float)
     broken = beyond_chance(slack, error)
-    return slack, np.asarray(broken & (verdict != 1))
+    return slack, error, np.asarray(broken & (verdict != 1))

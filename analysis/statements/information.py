@@ -7,7 +7,7 @@ import pandas as pd
 
 from analysis.bounds import information_bound
 from analysis.frame import NotMeasurable, errors, finished, layers, rate_name, require, values
-from analysis.statements.bounded import beyond_chance, least_and_median
+from analysis.statements.bounded import beyond_chance, exceeding, least_and_median
 from analysis.statements.finding import Finding, Outcome
 from analysis.statements.resampling import Resamples
 from analysis.suggested_commands import evaluate_command, grid_command
@@ -41,12 +41,11 @@ def information(frame: pd.DataFrame) -> Finding:
     enough = len(rows) >= _FEWEST
     few = "" if enough else f" It takes {_FEWEST} runs."
     outcome = Outcome.HOLDS if enough else Outcome.CANNOT_BE_TOLD
-    exceed = f"{int(broken.sum())} of {len(rows)} runs exceed it by more than chance allows"
     return Finding.by(
         _NAME,
         statement,
         Outcome.DOES_NOT_HOLD if broken.any() else outcome,
-        f"{exceed}, {int((slack < 0).sum())} at all.{few} The interval is {drawn.over}.",
+        f"{exceeding(slack, error, broken, 'it')}.{few} The interval is {drawn.over}.",
         least_and_median(slack, drawn, "nats"),
         rows,
         witnesses=np.flatnonzero(broken)[:5].tolist() or [int(np.nanargmin(slack))],

@@ -152,12 +152,14 @@ def read_surface(
     grids: Mapping[str, str],
     rates: Mapping[int, float],
     config: TrainConfig,
+    certificate: str = "",
+    certificate_learning_rate: float = 1e-3,
     uri: str | None = None,
     workers: int = 1,
     stop: StopRequest | None = None,
     on_progress: Callable[[RunProgress], None] = lambda progress: None,
 ) -> tuple[SurfacePlan, list[Run]]:
-    """Read more off a surface that the store holds, training nothing: its plan, and a child run a cell.
+    """Read more off a surface that the store holds, which is not trained again: its plan, and a child run a cell.
 
     Args:
         run_id: a finished surface.
@@ -165,6 +167,9 @@ def read_surface(
         rates: layer → R_l, nats per image: in place of the grid, the one cell that has these rates on the test set;
             the other layers' β are 1.
         config: says where and how to run, and what to measure; the rest of it is the surface's.
+        certificate: β at which dedicated models are trained, where the store has none, and compared, as in
+            `SurfacePlan`; the comparison takes the place of an earlier one in the surface's run. Empty: none.
+        certificate_learning_rate: peak step size of the dedicated models.
         uri: the store.
         workers: processes, which divide the CPUs.
         stop: told about by SIGTERM and Ctrl-C.
@@ -185,7 +190,8 @@ def read_surface(
             source.plan,
             config=replace(source.plan.config, **machine),
             grids={} if rates else grid_axes(grids, range(1, source.plan.config.layers + 1)),
-            certificate="",
+            certificate=certificate,
+            certificate_learning_rate=certificate_learning_rate,
         )
         source = replace(source, plan=plan)
         set_threads(config.threads)
@@ -210,6 +216,14 @@ def read_surface(
             stop=stop,
             on_cell=lambda done: on_progress(RunProgress(0, 0, f"cell {done} of {len(cells)}")),
         )
+        if plan.certified:
+            model = load_surface(source, dataset.shape, device)
+
+            def on_model(done: int) -> None:
+                on_progress(RunProgress(0, 0, f"dedicated model {done} of {len(plan.certified)}"))
+
+            with RunWriter.amend(run_id, state_dir=state_folder(config), uri=uri, stop=stop) as run:
+                certify(run, plan, dataset, model, measured, workers=workers, stop=stop, on_model=on_model)
     return plan, measured
 
 

@@ -7,21 +7,27 @@ machine. What a surface's training is made of can be changed, to see what it is 
 __all__ = ["main"]
 
 import argparse
+import math
 import time
+from dataclasses import replace
 
 import torch
+from torch import Tensor
 
 from hit import data
 from hit.config import TrainConfig
+from hit.data import Dataset, Split
 from hit.evaluation import evaluate_model
-from hit.models import build_model
+from hit.models import HierarchicalVAE, build_model
 from hit.models.surface_model import condition_on_betas, fold
 from hit.processes.setup import keep_freed_memory
-from hit.training import beta_sampling, fit
+from hit.training import beta_policies, beta_sampling, fit
 from hit.training.loop import Epoch
 
 #: (β_1, β_2): the middle of the plane, its edges, and a point of weak β.
 POINTS = ((1.0, 1.0), (0.1, 1.0), (1.0, 0.1), (5.0, 1.0), (1.0, 5.0), (0.3, 0.3))
+#: Of the range of log β_L, where the last phase draws from.
+_TOP = 0.75
 
 
 def main() -> None:
@@ -40,13 +46,28 @@ def main() -> None:
     parser.add_argument("--widened_at", type=float, default=beta_sampling.WIDENED_AT)
     parser.add_argument("--ramp_share", type=float, default=beta_sampling.RAMP_SHARE)
     parser.add_argument("--ramp_steps", type=int, default=beta_sampling.RAMP_STEPS)
+    parser.add_argument("--train_images", type=int, default=0, help="the first so many; 0: all")
+    parser.add_argument("--top_power", type=float, default=0.0, help="the density of log β_L is its place ** it")
+    parser.add_argument("--last_share", type=float, default=0.0, help="of the steps, in which half of β_L are strong")
+    parser.add_argument("--dedicated", default="", help="β_1:β_2 with commas, of models that are trained beside it")
     options = vars(parser.parse_args())
     torch.set_num_threads(options.pop("threads"))
     keep_freed_memory()
     for name in ("loss_power", "range_from", "widened_at", "ramp_share", "ramp_steps"):
         setattr(beta_sampling, name.upper(), options.pop(name))
+    few, power, last, points = (options.pop(name) for name in ("train_images", "top_power", "last_share", "dedicated"))
     config = TrainConfig.from_flat({**options, "schedule": "one_cycle"})
     dataset = data.load(config.dataset)
+    if few:
+        labels = dataset.train.labels
+        dataset = replace(dataset, train=Split(dataset.train.head(few), None if labels is None else labels[:few]))
+    for text in filter(None, points.split(",")):
+        betas = tuple(map(float, text.split(":")))
+        own = replace(config, betas=betas, learning_rate=1e-3)
+        model = build_model(own, dataset.image_shape)
+        fit(model, dataset.train, own)
+        _tell("dedicated at ", model, dataset, betas)
+    beta_policies.SampledBeta = _leaning(power, last)  # type: ignore[misc]
     surface = condition_on_betas(build_model(config, dataset.image_shape), seed=config.seed)
     started = time.perf_counter()
 
@@ -57,12 +78,36 @@ def main() -> None:
     fit(surface, dataset.train, config, on_epoch=tell)
     print(f"trained in {time.perf_counter() - started:.0f} s")
     for betas in POINTS:
-        found = evaluate_model(fold(surface, betas), dataset, betas).metrics
-        print(
-            f"β_1, β_2 = {betas[0]:g}, {betas[1]:g}: objective {found['test/objective']:.2f} "
-            f"(R_2 {found['test/rate_2']:.2f}, R_1 {found['test/rate_1']:.2f}, D {found['test/distortion']:.2f})",
-            flush=True,
-        )
+        _tell("", fold(surface, betas), dataset, betas)
+
+
+def _tell(what: str, model: HierarchicalVAE, dataset: Dataset, betas: tuple[float, ...]) -> None:
+    found = evaluate_model(model, dataset, betas).metrics
+    print(
+        f"{what}β_1, β_2 = {betas[0]:g}, {betas[1]:g}: objective {found['test/objective']:.2f} "
+        f"(R_2 {found['test/rate_2']:.2f}, R_1 {found['test/rate_1']:.2f}, D {found['test/distortion']:.2f})",
+        flush=True,
+    )
+
+
+def _leaning(power: float, last: float) -> type[beta_policies.SampledBeta]:
+    """A policy that draws more of strong β_L, all the time or in a last phase."""
+
+    class Leaning(beta_policies.SampledBeta):
+        def betas(self, images: int, step: int) -> Tensor:
+            drawn = super().betas(images, step)
+            low, span = math.log(self._low), math.log(self._high / self._low)
+            share = beta_sampling.range_share(step, self._steps)
+            place = (drawn[:, -1].log() - low) / (span * share)
+            place = place ** (1 / (1 + power)) * share
+            if step >= (1 - last) * self._steps:
+                place = torch.where(
+                    torch.arange(images, device=place.device) % 2 == 0, _TOP + (1 - _TOP) * place, place
+                )
+            drawn[:, -1] = (low + span * place).exp()
+            return drawn
+
+    return Leaning
 
 
 if __name__ == "__main__":

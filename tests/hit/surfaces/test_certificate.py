@@ -146,6 +146,14 @@ def test_a_surface_is_certified_and_read_off_again(
     assert cell.data.metrics["test/rate_1"] == pytest.approx(rates[1], rel=0.03)
     _, more = read_surface(run_id, grids={"grid_1": "0.2,2", "grid_2": "3"}, rates={}, config=machine, uri=uri)
     assert [one.data.metrics["beta_1"] for one in more] == [0.2, 2.0]
+    # A certificate can be asked for later, at other β.
+    read_surface(run_id, grids={"grid_1": "1", "grid_2": "1"}, rates={}, config=machine, certificate="2:1", uri=uri)
+    later = tmp_path / "later"
+    later.mkdir()
+    ((row,),) = [json.loads(store.download(run_id, "certificate.json", later).read_text())]
+    assert row["betas"] == [2.0, 1.0]
+    assert store.run(run_id).data.metrics["certificate/objective_gap"] == pytest.approx(row["objective_gap"])
+    assert store.run(run_id).info.status == "FINISHED"
     with pytest.raises(ConfigError, match=r"surface must be the run id of a finished surface, got .*, of kind 'train'"):
         read_surface(rows[0]["dedicated"], grids={}, rates={}, config=machine, uri=uri)
     with pytest.raises(ConfigError, match=r"surface must be .* which the store does not know"):
