@@ -36,9 +36,9 @@ def sweep(
 
 
 @ON_EVERY_BACKEND
-def test_two_sweeps_of_16_proposals_train_each_once(backend: Backend, tmp_path: Path) -> None:
+def test_two_sweeps_of_32_proposals_train_each_once(backend: Backend, tmp_path: Path) -> None:
     """With launchers that train nothing: what is asked of the store is the same."""
-    grid = BetaGrid((tuple(0.1 * number for number in range(1, 5)), (0.1, 0.2, 0.3, 0.4)))
+    grid = BetaGrid((tuple(0.1 * number for number in range(1, 9)), (0.1, 0.2, 0.3, 0.4)))
     launchers = [PaperLauncher(backend.store, workers=4) for _ in range(2)]
     results: list[SweepResult] = []
     both = [
@@ -49,10 +49,10 @@ def test_two_sweeps_of_16_proposals_train_each_once(backend: Backend, tmp_path: 
         one.start()
     for one in both:
         one.join()
-    assert [result.finished for result in results] == [16, 16], "each counts what the other one trained"
+    assert [result.finished for result in results] == [32, 32], "each counts what the other one trained"
     models = backend.store.history("hit")
-    assert Counter(models["status"]) == {"FINISHED": 16}
-    assert models["config_hash"].nunique() == 16
+    assert Counter(models["status"]) == {"FINISHED": 32}
+    assert models["config_hash"].nunique() == 32
     trained = [training.run_id for launcher in launchers for training in launcher.submitted]
     assert sorted(trained) == sorted(models["run_id"]), "nothing was begun twice"
 
