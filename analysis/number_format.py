@@ -1,6 +1,6 @@
 """Numbers as people read them, the same in sentences, tables and pictures."""
 
-__all__ = ["margin", "number", "span", "with_error"]
+__all__ = ["is_told", "margin", "number", "span", "with_error"]
 
 import math
 
@@ -52,10 +52,19 @@ def margin(error: float) -> str:
 def with_error(value: float, error: float) -> str:
     """A number for people with its standard error, where that is known.
 
-    >>> with_error(0.8561, 0.0213), with_error(0.8561, math.nan)
-    ('0.8561 ± 0.02', '0.8561')
+    >>> with_error(0.8561, 0.0213), with_error(0.8561, math.nan), with_error(52.1, 7e-15)
+    ('0.8561 ± 0.02', '0.8561', '52.1')
     """
-    return f"{number(value)} ± {margin(error)}" if error > 0 else number(value)
+    return f"{number(value)} ± {margin(error)}" if is_told(error, value) else number(value)
+
+
+def is_told(error: float, value: float) -> bool:
+    """Whether an error is more than the rounding of the number that it stands beside.
+
+    >>> is_told(0.02, 0.8561), is_told(7e-15, 52.1), is_told(math.nan, 1.0)
+    (True, False, False)
+    """
+    return error > 1e-9 * abs(value)
 
 
 def _plain(value: float, digits: int) -> str:

@@ -9,7 +9,7 @@ from statistics import fmean
 import pandas as pd
 
 from analysis.frame import finished, values
-from analysis.number_format import margin, number, span
+from analysis.number_format import is_told, margin, number, span
 from analysis.recommendation.recommender import Recommendation
 from analysis.recommendation.text import region_sides
 from analysis.statements.finding import Finding, Outcome
@@ -182,7 +182,7 @@ def _regions(found: list[Recommendation]) -> str:
         estimate = one.estimate
         score = f"{one.metric.label} = {number(one.value, 3)} (best run)"
         if estimate is not None:
-            error = f" ± {margin(estimate.error)}" if estimate.error else ""
+            error = f" ± {margin(estimate.error)}" if is_told(estimate.error, estimate.value) else ""
             score = f"{one.metric.label} = {number(estimate.value, 3)}{error}"
         gain = one.expected_gain
         told = "not known" if gain is None else number(gain.value, 3)
@@ -194,22 +194,34 @@ def _regions(found: list[Recommendation]) -> str:
 
 
 def _certificate(own: Evidence) -> str:
+    # Where a likelihood is a density, objectives may be negative or near 0: shares of them say nothing.
+    shares = all(min(one.objective, one.amortised_objective) > 0 for one in own.certificate)
+
+    def told(gap: float) -> str:
+        return f"{gap:+.1%}" if shares else f"{gap:+.0f} nats".replace("-", "−")
+
+    gaps = [one.objective_gap if shares else one.amortised_objective - one.objective for one in own.certificate]
     rows = [
         [
             ", ".join(number(beta, 3) for beta in one.betas),
             number(one.objective),
             number(one.amortised_objective),
-            f"{one.objective_gap:+.1%}",
-            "—" if one.distortion_gap is None else f"{one.distortion_gap:+.1%}",
+            told(gap),
+            *(["—" if one.distortion_gap is None else told(one.distortion_gap)] if shares else []),
         ]
-        for one in own.certificate
+        for one, gap in zip(own.certificate, gaps, strict=True)
     ]
-    gaps = [one.objective_gap for one in own.certificate]
-    head = ["β_1, β_2", "model", "surface", "gap", "gap of D at equal rates"]
-    return (
+    head = ["β_1, β_2", "model", "surface", "gap", *(["gap of D at equal rates"] if shares else [])]
+    said = (
         f"{_table(head, rows)}\n\nD + Σ β_l R_l of the test images, nats per image, lower is better. The gap is "
-        f"{fmean(gaps):+.1%} on average and {max(gaps):+.1%} at worst, on one seed."
+        f"{told(fmean(gaps))} on average and {told(max(gaps))} at worst, on one seed."
     )
+    if fmean(gaps) < 0:
+        said += (
+            " Below 0 the surface is better. Its peak step size is larger, and models of so few epochs have not come "
+            "to their end: that it is no worse than these is shown, not that it is better than models trained longer."
+        )
+    return said
 
 
 def _grid(own: Evidence) -> str:

@@ -17,7 +17,7 @@ import pandas as pd
 
 from analysis.bounds import chance
 from analysis.frame import data_form, finished, images_scored, rate_name
-from analysis.number_format import margin, number, span
+from analysis.number_format import is_told, margin, number, span
 from analysis.recommendation.applications import Application
 from analysis.recommendation.gain_text import gain_sentence
 from analysis.recommendation.optimum import LEVEL, Estimate, fewest
@@ -189,7 +189,7 @@ def _guessed(estimate: Estimate) -> str:
 
 def _score(found: Recommendation, estimate: Estimate) -> str:
     place = ", ".join(f"R_{layer} = {number(rate, 3)}" for layer, rate in enumerate(estimate.optimum, 1))
-    error = f" ± {margin(estimate.error)}" if estimate.error else ""
+    error = f" ± {margin(estimate.error)}" if is_told(estimate.error, estimate.value) else ""
     return f"{_value(found, estimate.value)}{error} is expected at {place}"
 
 

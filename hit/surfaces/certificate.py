@@ -38,7 +38,7 @@ class Comparison:
         objective: D + Σ β_l R_l of the dedicated model, nats per image.
         amortised_objective: of the surface, at the same β.
         objective_gap: (amortised − dedicated) / |dedicated|.
-        distortion_gap: the surface's D at the dedicated model's rates, relative to the dedicated model's D, minus 1;
+        distortion_gap: (the surface's D at the dedicated model's rates − the dedicated model's D) / |the latter|;
             None where the surface does not have these rates.
         why_not: why there is no `distortion_gap`, or ''.
     """
@@ -114,7 +114,7 @@ def compare(
             betas = betas_for(surface, dataset.test, wanted, betas, check=stop.check).betas
         there = evaluate_model(fold(surface, betas), dataset, betas, check=stop.check).metrics
         moved = sum(beta * (there[f"test/rate_{layer}"] - rates[layer]) for layer, beta in enumerate(betas, 1))
-        gap = (there["test/distortion"] + moved) / theirs["test/distortion"] - 1
+        gap = (there["test/distortion"] + moved - theirs["test/distortion"]) / abs(theirs["test/distortion"])
     except OutsideSurface as error:
         why = str(error)
     return Comparison(

@@ -59,6 +59,10 @@ def test_a_surface_has_no_gap_to_itself(digits: Dataset) -> None:
     assert compared.distortion_gap == pytest.approx(0, abs=2e-3), compared.why_not
     worse = record("b", same.data.metrics | {"test/objective": 1.02 * same.data.metrics["test/objective"]})
     assert compare(same, worse, config, surface, digits, StopRequest()).objective_gap == pytest.approx(0.02)  # type: ignore[arg-type]
+    dense = record("c", same.data.metrics | {"test/distortion": -50.0})  # as of a density
+    beaten = compare(dense, same, config, surface, digits, StopRequest()).distortion_gap  # type: ignore[arg-type]
+    assert beaten is not None, "the surface has these rates"
+    assert beaten > 0, "a surface whose D is larger is worse, whatever the sign of D"
 
 
 def test_where_every_layer_is_collapsed_there_is_nothing_to_invert(digits: Dataset) -> None:
