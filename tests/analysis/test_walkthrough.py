@@ -21,6 +21,7 @@ def test_notebooks_are_stored_without_outputs(path: Path) -> None:
     assert path.stat().st_size < 20_000
 
 
+@pytest.mark.timeout(600)  # a kernel, sweeps and pictures
 def test_the_walkthrough_runs(tmp_path: Path) -> None:
     commands = Commands(tmp_path)
     small = [*SMALL, "--epochs", "1", "--learning_rate", "3e-3", "--grid_1", "0.1:10:4", "--grid_2", "0.1:10:3"]
@@ -50,6 +51,7 @@ def test_the_walkthrough_runs(tmp_path: Path) -> None:
     assert len(pictures) == 4, "rate space, paths, profile, samples"
 
 
+@pytest.mark.timeout(600)  # a kernel, sweeps and pictures
 def test_the_tutorial_runs_with_few_epochs(tmp_path: Path) -> None:
     notebook = nbformat.read(TUTORIAL, as_version=4)
     for cell in notebook.cells:
