@@ -23,6 +23,8 @@ TITLES = {
     "fashion_mnist": "Fashion-MNIST",
     "colour": "A small colour set (CIFAR-10)",
 }
+#: Of a score, below which an error is none.
+_ROUNDING = 1e-9
 _HEAD = """# The paper's findings, measured again
 
 <!-- Made by `python -m docs.findings`: do not change this page. -->
@@ -59,7 +61,10 @@ class _Told:
         if not self.own.cells.empty:
             told += [f"![{alt}]({file})" for file, alt in zip(names(self.name), _ALTS, strict=True)]
         for title, verdicts in self.verdicts.items():
-            told += [f"### {title}: verdicts", _verdicts(verdicts), *_telling(verdicts, self.own)]
+            if all(one.outcome is Outcome.CANNOT_BE_TOLD for one in verdicts):
+                told.append(f"*{title}*: too few for a verdict on any statement.")
+            else:
+                told += [f"### {title}: verdicts", _verdicts(verdicts), *_telling(verdicts, self.own)]
         for title, known in list(self.own.recommended.items())[:1]:
             told += [f"### {title}: recommended regions", _regions(known)]
         told.append("### Is the surface as good as models for one β?")
@@ -182,7 +187,8 @@ def _regions(found: list[Recommendation]) -> str:
         estimate = one.estimate
         score = f"{one.metric.label} = {number(one.value, 3)} (best run)"
         if estimate is not None:
-            error = f" ± {margin(estimate.error)}" if is_told(estimate.error, estimate.value) else ""
+            known = estimate.error > _ROUNDING * abs(estimate.value)
+            error = f" ± {margin(estimate.error)}" if known else ""
             score = f"{one.metric.label} = {number(estimate.value, 3)}{error}"
         gain = one.expected_gain
         told = "not known" if gain is None else number(gain.value, 3)
@@ -194,34 +200,30 @@ def _regions(found: list[Recommendation]) -> str:
 
 
 def _certificate(own: Evidence) -> str:
-    # Where a likelihood is a density, objectives may be negative or near 0: shares of them say nothing.
+    # The objective of a density may have either sign: a share of it says nothing.
     shares = all(min(one.objective, one.amortised_objective) > 0 for one in own.certificate)
-
-    def told(gap: float) -> str:
-        return f"{gap:+.1%}" if shares else f"{gap:+.0f} nats".replace("-", "−")
-
-    gaps = [one.objective_gap if shares else one.amortised_objective - one.objective for one in own.certificate]
     rows = [
         [
             ", ".join(number(beta, 3) for beta in one.betas),
             number(one.objective),
             number(one.amortised_objective),
-            told(gap),
-            *(["—" if one.distortion_gap is None else told(one.distortion_gap)] if shares else []),
+            f"{one.objective_gap:+.1%}" if shares else f"{one.amortised_objective - one.objective:+.0f} nats",
+            "—" if one.distortion_gap is None or not shares else f"{one.distortion_gap:+.1%}",
         ]
         for one, gap in zip(own.certificate, gaps, strict=True)
     ]
-    head = ["β_1, β_2", "model", "surface", "gap", *(["gap of D at equal rates"] if shares else [])]
-    said = (
-        f"{_table(head, rows)}\n\nD + Σ β_l R_l of the test images, nats per image, lower is better. The gap is "
-        f"{told(fmean(gaps))} on average and {told(max(gaps))} at worst, on one seed."
+    gaps = [one.objective_gap for one in own.certificate]
+    head = ["β_1, β_2", "model", "surface", "gap", "gap of D at equal rates"]
+    said = "D + Σ β_l R_l of the test images, nats per image, lower is better. "
+    if shares:
+        said += f"The gap is {fmean(gaps):+.1%} on average and {max(gaps):+.1%} at worst, on one seed. "
+    said += (
+        "Models have the surface's epochs and batches at their own peak step size, which is smaller: after few steps "
+        "a gap far below 0 says that they have not learned all that they could, not that a surface does better."
     )
-    if fmean(gaps) < 0:
-        said += (
-            " Below 0 the surface is better. Its peak step size is larger, and models of so few epochs have not come "
-            "to their end: that it is no worse than these is shown, not that it is better than models trained longer."
-        )
-    return said
+    if "learned" in str(own.cells["likelihood"].iloc[0] if len(own.cells) else ""):
+        said += " Here the scale of the likelihood is learned, too, by no more than a step size a step."
+    return f"{_table(head, rows)}\n\n{said}"
 
 
 def _grid(own: Evidence) -> str:

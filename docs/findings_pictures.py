@@ -122,7 +122,7 @@ def _coloured(axes: Axes, cells: pd.DataFrame, metric: str, title: str) -> None:
 
 def _coverage(axes: Axes, own: Evidence) -> None:
     """Where the cells of the grid lie, and dedicated models beside them."""
-    _plane(axes, own.cells)
+    _plane(axes, pd.concat([own.cells, own.dedicated]))
     rows = own.cells.assign(**own.cells[["beta_1", "beta_2"]].astype(float).round(6)).sort_values(["beta_1", "beta_2"])
     for name in ("beta_1", "beta_2"):
         counts = rows[name].value_counts()

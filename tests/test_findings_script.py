@@ -63,4 +63,4 @@ def test_the_page_tells_of_each_data_set_what_it_has(tmp_path: Path) -> None:
         "## Fashion-MNIST\n\nNot measured",
     ):
         assert said in text, text
-    assert text.count("### Cells of the surface: verdicts") == text.count("### Models for one β: verdicts") == 1
+    assert text.count("### Cells of the surface: verdicts") == 1

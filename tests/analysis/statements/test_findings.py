@@ -82,7 +82,7 @@ def test_one_run_above_a_bound_is_enough_and_named(known: pd.DataFrame) -> None:
     assert information(above).witnesses == (known["run_id"][weak],)
     within = information(above.assign(**{"test/mi_error_z2": 0.03}))
     assert within.outcome is Outcome.HOLDS, "within chance"
-    assert "0 of 400 runs exceed it by more than chance allows, 1 at all, by up to 1.7 standard errors" in within.reason
+    assert "0 of 75 runs exceed it by more than chance allows, 1 at all, by up to 1.7 standard errors" in within.reason
 
 
 def test_what_few_runs_or_missing_metrics_cannot_tell_comes_with_a_command(make_frame: MakeFrame) -> None:
