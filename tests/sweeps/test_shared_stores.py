@@ -5,8 +5,6 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
 from hit.config import TrainConfig
 from hit.config.rates.beta_grid import BetaGrid
 from hit.data import load
@@ -57,7 +55,7 @@ def test_two_sweeps_of_32_proposals_train_each_once(backend: Backend, tmp_path: 
     assert sorted(trained) == sorted(models["run_id"]), "nothing was begun twice"
 
 
-@pytest.mark.parametrize("backend", ["sqlite", "http"], indirect=True)  # a server has the database behind it
+@ON_EVERY_BACKEND
 def test_a_sweep_goes_on_with_another_launcher(backend: Backend, tmp_path: Path) -> None:
     grid = BetaGrid(((0.1, 0.5, 1.0, 2.0), (1.0,)))
     first = sweep(backend, tmp_path, grid, PoolLauncher(1), runs=1)
