@@ -14,7 +14,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 help: ## what there is
 	@grep -E '^[a-z]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:.*## /\t/' | expand -t 10
 
-demo: $(VENV)/.run ## a sweep of 23 models on scikit-learn's digits, each evaluated, and the report (about 3 minutes on two idle cores, once set up)
+demo: $(VENV)/.run ## a sweep of 23 models on scikit-learn's digits, each evaluated, and the report (2½ minutes on two idle cores, once set up)
 	@mlflow run . --env-manager local --experiment-name hit
 
 test: $(VENV)/.dev ## every test but the slow ones
