@@ -134,7 +134,7 @@ class _Sweep:
         if elsewhere:
             self._tell_waiting(elsewhere)
             self._patiently(self._active.end_strays)
-        else:
+        elif not self._launcher.free:
             self._listen()  # what trained the last models has told their ends, and not yet that it is free
         time.sleep(SECONDS_BETWEEN_QUESTIONS if elsewhere else 0.2)
         self._read()
