@@ -24,6 +24,7 @@ _PART = re.compile(
         (?=\s*(?P<operator>[<>=!]*)\s*(?P<number>[-+.\d]?))""",
     re.IGNORECASE | re.VERBOSE,
 )
+#: Run ids in one question; the address of a question to a server must not become too long.
 _IDS_A_QUESTION = 100
 _LAYERS = 3  # of which names are compared with a misspelt one
 #: How alike our name is to one that MLflow takes, and that may be somebody's own.

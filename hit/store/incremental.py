@@ -14,6 +14,7 @@ from hit.config.field_roles import is_layered, is_option
 from hit.errors import StoreError
 from hit.schema import DEFAULT_EXPERIMENT, SCHEMA_VERSION, Kind
 from hit.schema.experiments import Experiment
+from hit.store.filters import of_run_ids
 from hit.store.frame_types import stack
 from hit.store.records import BASE_COLUMNS
 from hit.store.store import Store, to_frame
@@ -26,8 +27,6 @@ CLOCK_MARGIN_SECONDS = 60.0
 #: Everything is read again so often, and never for more than a thirtieth of the time.
 FULL_READ_SECONDS = 600.0
 _FULL_READ_SHARE = 30.0
-#: Run ids in one question; the address of a question to a server must not become too long.
-_IDS_A_QUESTION = 100
 #: Above this share of changed runs all are read again.
 _MANY = 0.25
 _INTEGERS = [name for name, default in flat_defaults().items() if type(default) is int]
@@ -100,9 +99,8 @@ class HistoryReader:
         changed |= {run.info.run_id: run for run in self._runs(f"attributes.end_time >= {int(since * 1000)}")}
         changed |= {run.info.run_id: run for run in self._runs(f"metrics.measured_at >= {since:.3f}")}
         unaccounted = sorted(self._running - changed.keys())
-        for first in range(0, len(unaccounted), _IDS_A_QUESTION):
-            named = ", ".join(f"'{run_id}'" for run_id in unaccounted[first : first + _IDS_A_QUESTION])
-            changed |= {run.info.run_id: run for run in self._runs(f"attributes.run_id IN ({named})")}
+        for where in of_run_ids(unaccounted):
+            changed |= {run.info.run_id: run for run in self._runs(where)}
         self._asked_at = now
         gone = self._running - changed.keys()
         self._running = {run_id for run_id, run in changed.items() if run.info.status == "RUNNING"}
