@@ -22,6 +22,7 @@ from hit.config import TrainConfig
 from hit.data import Split
 from hit.errors import OutOfMemory
 from hit.models import build_model
+from hit.processes.devices import select_device
 from hit.training.lockstep import LockstepTraining, Member
 from hit.training.lockstep.stacked_layers import STRATEGIES
 from hit.training.model_training import PlainTraining
@@ -235,7 +236,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, object]:
     asked = parser.parse_args(arguments)
     record = Record(Path(asked.output) if asked.output else None)
     small = asked.cpu or not torch.cuda.is_available()
-    device = torch.device("cpu" if small else "cuda")
+    device = select_device("cpu" if small else "cuda")
     where = "the CPU, a small form" if small else torch.cuda.get_device_name(device)
     versions = {"torch": torch.__version__, "cuda": torch.version.cuda, "cudnn": torch.backends.cudnn.version()}
     record.add("device", {"name": where, **versions}, f"on {where}, {_listed(versions)}")

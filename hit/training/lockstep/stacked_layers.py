@@ -1,10 +1,19 @@
 """How the layers of many models are computed at once: what differs is time and memory, never more than rounding."""
 
-__all__ = ["STRATEGIES", "Batches", "GroupedConvolutions", "OneByOne", "StackedLayers", "UnfoldedConvolutions"]
+__all__ = [
+    "STRATEGIES",
+    "Batches",
+    "GroupedConvolutions",
+    "OneByOne",
+    "StackedLayers",
+    "TritonConvolutions",
+    "UnfoldedConvolutions",
+]
 
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +23,7 @@ from torch import Tensor, nn
 from hit.models import Pass
 from hit.models.transposed import TransposedConvolution
 from hit.training.lockstep.parameters import ParameterLayout
+from hit.training.lockstep.stacked_convolution import stackable
 from hit.training.lockstep.unfolded import unfolded
 from hit.training.loop import mixed_precision
 
@@ -99,11 +109,12 @@ class OneByOne(StackedLayers):
         for index, model in enumerate(self.models):
             noise = tuple(one[index] for one in batches.noise)
             inputs = [value[index] for value in batches.inputs]
-            with mixed_precision(batches.precision, self.weights.device):
+            with mixed_precision(batches.precision, self.weights.device), _compared_kernels(self.weights.device):
                 arguments = batches.arguments(batches.x[index], noise, *inputs)
                 outcome = model(*arguments, temperature=batches.temperature)
             losses = batches.losses(outcome, *inputs)
-            gradients.append(self._gradient(model, losses.mean()))
+            with _compared_kernels(self.weights.device):
+                gradients.append(self._gradient(model, losses.mean()))
             totals.append(_totals(losses, outcome))
         return torch.stack(gradients), torch.stack(totals)
 
@@ -183,20 +194,12 @@ class _Vectorised(StackedLayers):
 
 
 class GroupedConvolutions(_Vectorised):
-    """Convolutions of all models as one with a group a model, matrix products as batched ones.
-
-    On a GPU cuDNN compares its kernels in the first step: which it takes by rule is seldom good for many groups.
-    """
+    """Convolutions of all models as one with a group a model, matrix products as batched ones."""
 
     name = "grouped"
 
     def gradients(self, batches: Batches) -> tuple[Tensor, Tensor]:
-        chosen = torch.backends.cudnn
-        if self.weights.device.type != "cuda":
-            return super().gradients(batches)
-        with chosen.flags(
-            enabled=chosen.enabled, benchmark=True, deterministic=chosen.deterministic, allow_tf32=chosen.allow_tf32
-        ):
+        with _compared_kernels(self.weights.device):
             return super().gradients(batches)
 
     def vectorisable(self, model: nn.Module) -> nn.Module:
@@ -212,10 +215,30 @@ class UnfoldedConvolutions(_Vectorised):
         return _replaced(model, {nn.Conv2d: unfolded, nn.ConvTranspose2d: unfolded, TransposedConvolution: unfolded})
 
 
+class TritonConvolutions(_Vectorised):
+    """Convolutions of all models by one kernel of our own each, which reads windows where they are."""
+
+    name = "triton"
+
+    def vectorisable(self, model: nn.Module) -> nn.Module:
+        return _replaced(model, {nn.Conv2d: stackable, nn.ConvTranspose2d: stackable, TransposedConvolution: stackable})
+
+
 #: By name.
 STRATEGIES: dict[str, type[StackedLayers]] = {
-    one.name: one for one in (OneByOne, GroupedConvolutions, UnfoldedConvolutions)
+    one.name: one for one in (OneByOne, GroupedConvolutions, UnfoldedConvolutions, TritonConvolutions)
 }
+
+
+def _compared_kernels(device: torch.device) -> AbstractContextManager[None]:
+    """Within it cuDNN compares its kernels before a first use: those that it takes by rule are seldom good here."""
+    if device.type != "cuda":
+        return nullcontext()
+    chosen = torch.backends.cudnn
+    flags: AbstractContextManager[None] = chosen.flags(
+        enabled=chosen.enabled, benchmark=True, deterministic=chosen.deterministic, allow_tf32=chosen.allow_tf32
+    )
+    return flags
 
 
 def _totals(losses: Tensor, outcome: Pass) -> Tensor:
