@@ -15,7 +15,7 @@ from hit.errors import ConfigError
 from hit.models import HierarchicalVAE, Pass
 from hit.models.surface_model import SurfaceModel
 from hit.randomness import generator
-from hit.training.beta_sampling import draw_betas, loss_scale, ramp, range_share
+from hit.training.beta_sampling import LOSS_POWER, draw_betas, loss_scale, ramp, range_share
 from hit.training.generalization_gap import hold_out
 from hit.training.objective import objective, warmup_factor, warmup_factors
 from hit.training.rate_controller import RateController
@@ -218,6 +218,10 @@ class SampledBeta(BetaPolicy):
         images: of the training set.
         beta_low, beta_high: the range.
         device: where the model is.
+        loss_power: in place of 0.6.
+
+    Attributes:
+        loss_power: what the loss of an image is divided by (`beta_sampling.loss_scale`).
     """
 
     clips_gradients = True
@@ -229,7 +233,9 @@ class SampledBeta(BetaPolicy):
         beta_low: float,
         beta_high: float,
         device: torch.device | str = "cpu",
+        loss_power: float = LOSS_POWER,
     ) -> None:
+        self.loss_power = loss_power
         self._config = config
         self._steps = config.epochs * math.ceil(images / config.batch_size)
         self._low, self._high = beta_low, beta_high
@@ -246,12 +252,16 @@ class SampledBeta(BetaPolicy):
         self._warmth = warmup_factor(self._config, epoch)
 
     def betas(self, images: int, step: int) -> Tensor:
+        return self.draw(images, step).to(self._device)
+
+    def draw(self, images: int, step: int) -> Tensor:
+        """`betas` on the CPU, where they are drawn."""
         share = range_share(step, self._steps)
-        return draw_betas(images, self._config.layers, self._low, self._high, self._source, share).to(self._device)
+        return draw_betas(images, self._config.layers, self._low, self._high, self._source, share)
 
     def losses(self, outcome: Pass, betas: Tensor, step: int) -> Tensor:
         losses = objective(outcome, betas * (self._warmth * ramp(step, self._steps)))
-        return losses / loss_scale(betas)
+        return losses / loss_scale(betas, self.loss_power)
 
     def __str__(self) -> str:
         return f"β from {self._low:g} to {self._high:g}"

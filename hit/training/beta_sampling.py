@@ -1,6 +1,6 @@
 """β drawn for every image of a batch, so that one model learns of all β: from where, and how images weigh."""
 
-__all__ = ["WIDENED_AT", "draw_betas", "loss_scale", "ramp", "range_share"]
+__all__ = ["LOSS_POWER", "WIDENED_AT", "draw_betas", "loss_scale", "ramp", "range_share"]
 
 import math
 
@@ -39,22 +39,28 @@ def draw_betas(
     return (low + (high - low) * share * uniform).exp()
 
 
-def loss_scale(betas: Tensor) -> Tensor:
+def loss_scale(betas: Tensor, power: float | Tensor = LOSS_POWER) -> Tensor:
     """What the loss of every image is divided by, (images,): (mean β + 0.3)^0.6.
 
     Args:
         betas: images × L.
+        power: in place of 0.6, one number.
     """
-    return (betas.mean(1) + LOSS_OFFSET) ** LOSS_POWER
+    return (betas.mean(1) + LOSS_OFFSET) ** power
 
 
-def range_share(step: int, steps: int) -> float:
+def range_share(step: int, steps: int, widened_at: float = WIDENED_AT) -> float:
     """The share of the range of log β, from its low end up, that training draws from at `step` of `steps`.
+
+    Args:
+        step: counted from 0 over the whole training.
+        steps: of the whole training.
+        widened_at: the share of steps after which it is all of the range.
 
     >>> [range_share(step, 100) for step in (0, 10, 20, 99)]
     [0.4, 0.7, 1.0, 1.0]
     """
-    return min(1.0, RANGE_FROM + (1 - RANGE_FROM) * step / (WIDENED_AT * steps))
+    return min(1.0, RANGE_FROM + (1 - RANGE_FROM) * step / (widened_at * steps))
 
 
 def ramp(step: int, steps: int) -> float:

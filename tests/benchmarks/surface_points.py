@@ -7,12 +7,10 @@ machine. What a surface's training is made of can be changed, to see what it is 
 __all__ = ["main"]
 
 import argparse
-import math
 import time
 from dataclasses import replace
 
 import torch
-from torch import Tensor
 
 from hit import data
 from hit.config import TrainConfig
@@ -21,13 +19,10 @@ from hit.evaluation import evaluate_model
 from hit.models import HierarchicalVAE, build_model
 from hit.models.surface_model import condition_on_betas, fold
 from hit.processes.setup import keep_freed_memory
-from hit.training import beta_policies, beta_sampling, fit
+from hit.training import beta_sampling, fit
 from hit.training.loop import Epoch
-
-#: (β_1, β_2): the middle of the plane, its edges, and a point of weak β.
-POINTS = ((1.0, 1.0), (0.1, 1.0), (1.0, 0.1), (5.0, 1.0), (1.0, 5.0), (0.3, 0.3))
-#: Of the range of log β_L, where the last phase draws from.
-_TOP = 0.75
+from tests.benchmarks.leaning import Leaning, LeaningBeta
+from tests.benchmarks.quick_evaluation import POINTS
 
 
 def main() -> None:
@@ -53,9 +48,10 @@ def main() -> None:
     options = vars(parser.parse_args())
     torch.set_num_threads(options.pop("threads"))
     keep_freed_memory()
-    for name in ("loss_power", "range_from", "widened_at", "ramp_share", "ramp_steps"):
+    for name in ("range_from", "ramp_share", "ramp_steps"):
         setattr(beta_sampling, name.upper(), options.pop(name))
-    few, power, last, points = (options.pop(name) for name in ("train_images", "top_power", "last_share", "dedicated"))
+    leaning = Leaning(*(options.pop(name) for name in ("top_power", "last_share", "loss_power", "widened_at")))
+    few, points = options.pop("train_images"), options.pop("dedicated")
     config = TrainConfig.from_flat({**options, "schedule": "one_cycle"})
     dataset = data.load(config.dataset)
     if few:
@@ -67,7 +63,6 @@ def main() -> None:
         model = build_model(own, dataset.image_shape)
         fit(model, dataset.train, own)
         _tell("dedicated at ", model, dataset, betas)
-    beta_policies.SampledBeta = _leaning(power, last)  # type: ignore[misc]
     surface = condition_on_betas(build_model(config, dataset.image_shape), seed=config.seed)
     started = time.perf_counter()
 
@@ -75,7 +70,8 @@ def main() -> None:
         rates = [epoch.metrics[f"train/rate_{layer}"] for layer in range(config.layers, 0, -1)]
         print(f"epoch {epoch.number}: D {epoch.metrics['train/distortion']:.2f}, rates {rates}", flush=True)
 
-    fit(surface, dataset.train, config, on_epoch=tell)
+    policy = LeaningBeta(leaning, config, surface, dataset.train)
+    fit(surface, dataset.train, config, policy=policy, on_epoch=tell)
     print(f"trained in {time.perf_counter() - started:.0f} s")
     for betas in POINTS:
         _tell("", fold(surface, betas), dataset, betas)
@@ -88,26 +84,6 @@ def _tell(what: str, model: HierarchicalVAE, dataset: Dataset, betas: tuple[floa
         f"(R_2 {found['test/rate_2']:.2f}, R_1 {found['test/rate_1']:.2f}, D {found['test/distortion']:.2f})",
         flush=True,
     )
-
-
-def _leaning(power: float, last: float) -> type[beta_policies.SampledBeta]:
-    """A policy that draws more of strong β_L, all the time or in a last phase."""
-
-    class Leaning(beta_policies.SampledBeta):
-        def betas(self, images: int, step: int) -> Tensor:
-            drawn = super().betas(images, step)
-            low, span = math.log(self._low), math.log(self._high / self._low)
-            share = beta_sampling.range_share(step, self._steps)
-            place = (drawn[:, -1].log() - low) / (span * share)
-            place = place ** (1 / (1 + power)) * share
-            if step >= (1 - last) * self._steps:
-                place = torch.where(
-                    torch.arange(images, device=place.device) % 2 == 0, _TOP + (1 - _TOP) * place, place
-                )
-            drawn[:, -1] = (low + span * place).exp()
-            return drawn
-
-    return Leaning
 
 
 if __name__ == "__main__":

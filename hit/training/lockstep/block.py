@@ -36,6 +36,7 @@ class LockstepTraining:
         train: images in memory, on the device of the models.
         strategy: how stacked layers are computed; None: one after the other.
         captured: whether steps are captured as CUDA graphs; None: where the device is one of CUDA.
+        policies: which β weigh each member's rates, all of one kind; None: `hit.training.beta_policies.choose_policy`.
 
     Attributes:
         members: the same.
@@ -52,6 +53,7 @@ class LockstepTraining:
         *,
         strategy: type[StackedLayers] | None = None,
         captured: bool | None = None,
+        policies: Sequence[BetaPolicy] | None = None,
     ) -> None:
         self.members = tuple(members)
         _check(self.members, train)
@@ -59,9 +61,10 @@ class LockstepTraining:
         for member in members:
             standardise(member.model.likelihood, train)
             member.model.train()
-        policies = [choose_policy(member.config, member.model, train) for member in members]
+        self._given = policies
+        chosen = policies or [choose_policy(member.config, member.model, train) for member in members]
         self._layers = (strategy or OneByOne)([member.model for member in members])
-        self._policy = stack_policies(policies, configs, train.device)
+        self._policy = stack_policies(chosen, configs, train.device)
         self._captured = capturable(train.device) if captured is None else captured
         self._step = StaticStep(self._layers, self._policy, configs, train, captured=self._captured)
         self._train = train
@@ -155,7 +158,12 @@ class LockstepTraining:
         """
         left = [index for index, out in enumerate(self.frozen) if not out]
         states = [self.state(index) for index in left]
-        block = LockstepTraining([self.members[index] for index in left], self._train, strategy=type(self._layers))
+        block = LockstepTraining(
+            [self.members[index] for index in left],
+            self._train,
+            strategy=type(self._layers),
+            policies=None if self._given is None else [self._given[index] for index in left],
+        )
         for index, state in enumerate(states):
             block.load_state(index, state)
         return block

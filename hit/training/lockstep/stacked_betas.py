@@ -250,15 +250,16 @@ class StackedSampledBeta(StackedBeta):
     ) -> None:
         super().__init__(policies, configs, device)
         self._betas = torch.zeros(0, device=device)
+        self._powers = torch.tensor([policy.loss_power for policy in policies], device=device)
 
     def begin_epoch(self, epoch: int, sizes: Sequence[int]) -> None:
         super().begin_epoch(epoch, sizes)
         steps = range(epoch * len(sizes), (epoch + 1) * len(sizes))
         drawn = torch.stack(
-            [torch.cat([policy.betas(*one) for one in zip(sizes, steps, strict=True)]) for policy in self.policies]
+            [torch.cat([policy.draw(*one) for one in zip(sizes, steps, strict=True)]) for policy in self.policies]
         )
         if not len(self._betas):
-            self._betas = torch.empty_like(drawn)
+            self._betas = torch.empty_like(drawn, device=self._betas.device)
         self._betas.copy_(drawn)
 
     def step_numbers(self, steps: range, whole: int) -> Tensor:
@@ -267,14 +268,14 @@ class StackedSampledBeta(StackedBeta):
 
     def inputs(self, places: Tensor, numbers: Tensor) -> tuple[Tensor, ...]:
         betas = self._betas.index_select(1, places)
-        return betas, (self._warmth * numbers[:, 0]).to(betas.dtype)
+        return betas, (self._warmth * numbers[:, 0]).to(betas.dtype), self._powers
 
     def arguments(self, x: Tensor, noise: tuple[Tensor, ...], *inputs: Tensor) -> tuple[Any, ...]:
         return x, inputs[0], noise
 
     def losses(self, outcome: Pass, *inputs: Tensor) -> Tensor:
-        betas, share = inputs
-        return objective(outcome, betas * share) / loss_scale(betas)
+        betas, share, power = inputs
+        return objective(outcome, betas * share) / loss_scale(betas, power)
 
 
 #: Fields that are tensors.

@@ -163,11 +163,15 @@ class Reads(TorchDispatchMode):
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-@pytest.mark.parametrize("own", [{"target_rate": 5.0}, {"model": "lvae", "likelihood": "mol", "precision": "bfloat16"}])
+@pytest.mark.parametrize(
+    "own", [{"target_rate": 5.0}, {"model": "lvae", "likelihood": "mol", "precision": "bfloat16"}, {}]
+)
 def test_a_step_reads_nothing_back(digits: Split, strategy: str, own: dict[str, Any]) -> None:
     config = TrainConfig.from_flat(CONFIG.to_flat() | own)
-    members = [Member(config, build_model(config, digits.shape)) for _ in range(2)]
-    block = LockstepTraining(members, digits, strategy=STRATEGIES[strategy])
+    models: list[Any] = [build_model(config, digits.shape) for _ in range(2)]
+    if not own:
+        models = [condition_on_betas(model) for model in models]
+    block = LockstepTraining([Member(config, model) for model in models], digits, strategy=STRATEGIES[strategy])
     take = block._step._replayed.take
     reads = Reads()
 

@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 import torch
@@ -12,11 +13,14 @@ from hit.config import TrainConfig
 from hit.data import Split
 from hit.errors import ConfigError, Interrupted
 from hit.models import HierarchicalVAE, build_model
+from hit.models.surface_model import SurfaceModel, condition_on_betas
 from hit.training import fit
 from hit.training.checkpoints import load_state, save_state
 from hit.training.lockstep import LockstepTraining, Member, block_key
 from hit.training.lockstep.stacked_layers import STRATEGIES
 from hit.training.loop import Epoch
+from hit.training.model_training import PlainTraining
+from tests.benchmarks.leaning import Leaning, LeaningBeta
 
 CONFIG = TrainConfig(channels=2, z_dims=(3,), epochs=3, batch_size=24, likelihood="gaussian", learning_rate=1e-3)
 TARGETS = TrainConfig.from_flat(CONFIG.to_flat(), target_rate_1=5.0)
@@ -146,3 +150,29 @@ def test_lower_precision_is_of_layers_alone(digits: Split, strategy: str) -> Non
     assert told.metrics["train/rate"] == pytest.approx(rates[0], rel=0.05)
     assert told.metrics["train/rate"] != pytest.approx(rates[1], rel=1e-6)
     assert {value.dtype for value in one.model(0).state_dict().values()} == {torch.get_default_dtype()}
+
+
+def test_surfaces_of_a_block_draw_and_weigh_by_policies_of_their_own(digits: Split) -> None:
+    config = replace(CONFIG, learning_rate=3e-3)
+    leanings = [Leaning(), Leaning(loss_power=0.3), Leaning(top_power=1.0, last_share=0.7)]
+
+    def built() -> tuple[list[SurfaceModel], list[LeaningBeta]]:
+        surfaces = [condition_on_betas(build_model(config, digits.shape)) for _ in leanings]
+        return surfaces, [LeaningBeta(one, config, own, digits) for one, own in zip(leanings, surfaces, strict=True)]
+
+    surfaces, policies = built()
+    members = [Member(config, cast(HierarchicalVAE, surface)) for surface in surfaces]
+    whole = LockstepTraining(members, digits, strategy=STRATEGIES["unfolded"], policies=policies)
+    alone, own = built()
+    plain = [PlainTraining(one, digits, config, policy) for one, policy in zip(alone, own, strict=True)]
+    for epoch in range(3):
+        if epoch == 1:  # a smaller block keeps its policies
+            whole.freeze(0)
+            whole = whole.without_frozen()
+            plain = plain[1:]
+        for told, one in zip(whole.run_epoch(epoch), plain, strict=True):
+            assert told is not None
+            expected = one.run_epoch(epoch, lambda: None, lambda: None)
+            assert {name: told.metrics[name] for name in expected} == pytest.approx(expected, rel=1e-9)
+    losses = [one.run_epoch(0, lambda: None, lambda: None)["train/objective"] for one in plain]
+    assert losses[0] != pytest.approx(losses[1], rel=1e-3)
