@@ -22,10 +22,11 @@ from hit.config import TrainConfig
 from hit.data import Dataset
 from hit.errors import UserError
 from hit.evaluation import evaluate_model
+from hit.evaluation.core_metrics import MeasuredPass
 from hit.evaluation.data_needs import left_out
 from hit.evaluation.feature_plots import save_features
 from hit.evaluation.latent_plots import save_coordinates, save_scatter
-from hit.evaluation.latents import MeasureLayer, measure_layer
+from hit.evaluation.latents import MeasureLayer, measure_latents
 from hit.evaluation.samples import inception_fingerprint, scorer_fingerprint
 from hit.metrics import EVALUATOR, Projection, violations
 from hit.metrics.feature_errors import FeatureErrors
@@ -167,7 +168,8 @@ def measure(
     groups: Collection[str],
     scorers: Scorers,
     check: Callable[[], None] = lambda: None,
-    layers_by: MeasureLayer = measure_layer,
+    passed: MeasuredPass | None = None,
+    layers_by: MeasureLayer = measure_latents,
 ) -> Measurement:
     """Measure groups of `hit.schema.metric_groups` for a run; one that lacks its network costs no other.
 
@@ -179,7 +181,7 @@ def measure(
         groups: names.
         scorers: found for these groups, or for more (`find_scorers`).
         check: called between measurements; raises to stop.
-        layers_by: as `evaluate_model`.
+        passed, layers_by: as `evaluate_model`.
 
     Raises:
         Diverged: the model gives numbers that are not finite.
@@ -195,6 +197,7 @@ def measure(
         scorer=scorers.classifier,
         fid=scorers.inception,
         check=check,
+        passed=passed,
         layers_by=layers_by,
     )
     skipped |= left_out(groups, dataset) | found.skipped
@@ -253,7 +256,8 @@ def measure_run(
     model: HierarchicalVAE,
     *,
     betas: Sequence[float] | None = None,
-    layers_by: MeasureLayer = measure_layer,
+    passed: MeasuredPass | None = None,
+    layers_by: MeasureLayer = measure_latents,
 ) -> dict[str, float]:
     """Evaluate a trained model; its metrics, weights and pictures go to its run. The metrics.
 
@@ -262,7 +266,7 @@ def measure_run(
 
     Args:
         betas: those that training ended with, where they are not the config's.
-        layers_by: as `evaluate_model`.
+        passed, layers_by: as `evaluate_model`.
 
     Raises:
         Diverged: the model gives numbers that are not finite.
@@ -270,7 +274,7 @@ def measure_run(
     """
     groups = parse_groups(config.metrics) | {"core"}
     scorers = find_scorers(groups, dataset, run.uri)
-    measured = measure(model, dataset, config, betas or config.betas, groups, scorers, run.check, layers_by)
+    measured = measure(model, dataset, config, betas or config.betas, groups, scorers, run.check, passed, layers_by)
     log_measurement(run, measured, config.epochs, model, dataset)
     run.note = partial(run_note, config, measured.metrics)
     for why, skipped in measured.reasons().items():

@@ -1,4 +1,4 @@
-"""The evaluation of a block: the device measures one model after the other, processes beside it what latents tell."""
+"""The evaluation of a block: one model at a time has the device, processes beside it measure what latents tell."""
 
 __all__ = ["measure_all", "processes_beside"]
 
@@ -10,8 +10,10 @@ import threading
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
+from dataclasses import asdict
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -19,7 +21,8 @@ from hit.config import TrainConfig
 from hit.distributions import DiagonalGaussian
 from hit.errors import Interrupted
 from hit.errors.run_outcomes import RunOutcome
-from hit.evaluation.latents import Layer, MeasureLayer, measure_layer
+from hit.evaluation.latents import LabelInformation, Layer, MeasuredLayer, MeasureLayer, measure_latents
+from hit.metrics import Projection
 from hit.processes.attempts import Job, Outcome
 from hit.processes.pool import WorkerPool
 from hit.processes.stop import StopRequest
@@ -59,7 +62,7 @@ def measure_all(
     if not processes:
         for index, work in enumerate(works):
             stop.check()
-            yield index, lambda work=work: work(measure_layer)  # type: ignore[misc]
+            yield index, lambda work=work: work(measure_latents)  # type: ignore[misc]
         return
     beside = _Beside(processes)
     threads = ThreadPoolExecutor(processes + 1, "measure")
@@ -113,10 +116,8 @@ class _Beside:
 
     def _measure_layer(
         self, layer: Layer, labels: Tensor | None, classes: int, check: Callable[[], None] = lambda: None
-    ) -> dict[str, float]:
-        """As `measure_layer`, by another process; meanwhile other threads have the device."""
-        if labels is None:
-            return {}
+    ) -> MeasuredLayer:
+        """As `measure_latents`, by another process; meanwhile other threads have the device."""
         job = Job(str(next(self._numbers)), _work, _arguments(layer, labels, classes))
         answer = self._answers[job.identity] = Future()
         self._asked.put(job)
@@ -130,15 +131,18 @@ class _Beside:
             self._device.acquire()
         outcome = answer.result()
         if outcome.state == RunOutcome.FINISHED:
-            measured: dict[str, float] = json.loads(outcome.text)
-            return measured
+            told = json.loads(outcome.text)
+            return MeasuredLayer(
+                told["metrics"], Projection(np.array(told["coordinates"], np.float64), tuple(told["shares"]))
+            )
         check()
-        return measure_layer(layer, labels, classes, check)  # its process died: what is wrong shows here, if anything
+        return measure_latents(layer, labels, classes, check)  # its process died: what is wrong shows here, if anything
 
 
-def _arguments(layer: Layer, labels: Tensor, classes: int) -> dict[str, Any]:
-    """A layer as arrays, which go from process to process as they are."""
-    parameters = None if layer.posterior is None else [one.numpy() for one in layer.posterior.parameters]
+def _arguments(layer: Layer, labels: Tensor | None, classes: int) -> dict[str, Any]:
+    """A layer as arrays, which go from process to process as they are: of what is known already, no more than that."""
+    known, posterior = layer.information, layer.posterior
+    parameters = None if known or posterior is None else [one.numpy() for one in posterior.parameters]
     return {
         "number": layer.number,
         "top": layer.top,
@@ -146,7 +150,8 @@ def _arguments(layer: Layer, labels: Tensor, classes: int) -> dict[str, Any]:
         "means": layer.means.numpy(),
         "samples": layer.samples.numpy(),
         "parameters": parameters,
-        "labels": labels.numpy(),
+        "information": None if known is None else asdict(known),
+        "labels": None if labels is None else labels.numpy(),
         "classes": classes,
     }
 
@@ -156,13 +161,21 @@ def _work(
     means: Any,
     samples: Any,
     parameters: Sequence[Any] | None,
+    information: dict[str, Any] | None,
     labels: Any,
     classes: int,
     stop: StopRequest,
     tell: Callable[..., None],
     **known: Any,
 ) -> str:
-    """`measure_layer` as work of a process."""
-    posterior = None if parameters is None else DiagonalGaussian(*map(torch.from_numpy, parameters))
-    layer = Layer(means=torch.from_numpy(means), posterior=posterior, samples=torch.from_numpy(samples), **known)
-    return json.dumps(measure_layer(layer, torch.from_numpy(labels), classes, stop.check))
+    """`measure_latents` as work of a process."""
+    layer = Layer(
+        means=torch.from_numpy(means),
+        posterior=None if parameters is None else DiagonalGaussian(*map(torch.from_numpy, parameters)),
+        samples=torch.from_numpy(samples),
+        information=None if information is None else LabelInformation(**information),
+        **known,
+    )
+    told = measure_latents(layer, None if labels is None else torch.from_numpy(labels), classes, stop.check)
+    projection = {"coordinates": told.projection.coordinates.tolist(), "shares": told.projection.shares}
+    return json.dumps({"metrics": told.metrics, **projection})

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -11,7 +12,7 @@ from hit.config import TrainConfig
 from hit.distributions import DiagonalGaussian
 from hit.errors import Interrupted
 from hit.errors.run_outcomes import RunOutcome
-from hit.evaluation.latents import Layer, MeasureLayer, measure_layer
+from hit.evaluation.latents import Layer, MeasuredLayer, MeasureLayer, label_information, measure_latents
 from hit.processes.attempts import Job, Outcome, attempt
 from hit.processes.stop import StopRequest
 from hit.runs.blocks import block_evaluation
@@ -59,15 +60,21 @@ def pool(monkeypatch: pytest.MonkeyPatch) -> type[Pool]:
 
 
 def test_other_processes_measure_what_this_one_would(pool: type[Pool]) -> None:
-    layers = [layer(1), layer(2), layer(3, gaussian=False)]
-    found: dict[int, dict[str, float]] = {}
+    known = replace(layer(4), information=label_information(layer(4), LABELS))
+    layers = [layer(1), layer(2), layer(3, gaussian=False), known]
+    found: dict[int, MeasuredLayer] = {}
 
     def work(one: Layer, layers_by: MeasureLayer) -> None:
         found[one.number] = layers_by(one, LABELS, 3)
 
     for _, come in measure_all([partial(work, one) for one in layers], processes=1, stop=StopRequest()):
         come()
-    assert found == {one.number: measure_layer(one, LABELS, 3) for one in layers}
+    for one in layers:
+        expected = measure_latents(one, LABELS, 3)
+        assert found[one.number].metrics == expected.metrics
+        assert (found[one.number].projection.coordinates == expected.projection.coordinates).all()
+        assert found[one.number].projection.shares == expected.projection.shares
+    assert found[4].metrics == measure_latents(layer(4), LABELS, 3).metrics, "whoever measures the information"
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("measure")]
 
 
@@ -76,8 +83,8 @@ def test_one_has_the_device_at_a_time_and_what_goes_wrong_is_its_own(
 ) -> None:
     monkeypatch.setattr(pool, "dies", True)
     having, most = 0, 0
-    expected = {"test/mi_z1": 0.1}
-    monkeypatch.setattr(block_evaluation, "measure_layer", lambda *arguments: expected)
+    expected = measure_latents(layer(1), None, 0)
+    monkeypatch.setattr(block_evaluation, "measure_latents", lambda *arguments: expected)
 
     def work(index: int, layers_by: MeasureLayer) -> None:
         nonlocal having, most
@@ -85,8 +92,7 @@ def test_one_has_the_device_at_a_time_and_what_goes_wrong_is_its_own(
             having += 1
             most = max(most, having)
             having -= 1
-            assert layers_by(layer(1), LABELS, 3) == expected
-            assert layers_by(layer(1), None, 0) == {}
+            assert layers_by(layer(1), None, 0).metrics == {}
         if index == 1:
             raise ValueError("of its own")
 
