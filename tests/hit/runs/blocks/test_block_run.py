@@ -27,6 +27,7 @@ from hit.tracking.reservation import reserve_run
 from hit.training.lockstep import BlockChoice, LockstepTraining
 from hit.training.lockstep.stacked_layers import OneByOne
 from hit.training.loop import Epoch
+from tests.one_device import DEVICE, BesideCpu
 from tests.stores import new_database
 
 pytestmark = pytest.mark.usefixtures("lines")
@@ -243,6 +244,14 @@ def test_who_is_asked_to_stop_keeps_all_checkpoints(place: Place) -> None:
         assert (run.info.status, run.data.tags[Tag.STATUS_REASON]) == ("KILLED", "stopped by signal 15")
         assert place.checkpoint(member).exists()
         assert [step for step, _ in place.epochs(member.request.run_id)] == [1]
+
+
+@pytest.mark.filterwarnings("ignore:for .* copying from a non-meta parameter")  # it is none
+def test_a_block_on_a_device_mixes_nothing_with_the_cpu(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hit.runs.training_run.select_device", lambda name: DEVICE)
+    members = [place.member(replace(config, epochs=1)) for config in CONFIGS[:2]]
+    with BesideCpu():
+        assert {state for state, _ in place.train(members).values()} == {"finished"}
 
 
 def test_all_share_a_pass_over_the_test_set_and_what_it_finds_ends_no_other(
