@@ -15,7 +15,7 @@ from hit.delivery.local_state import state_folder
 from hit.errors import Interrupted, OutOfMemory
 from hit.errors.run_outcomes import RunOutcome
 from hit.evaluation.core_metrics import MeasuredPass
-from hit.evaluation.latents import MeasureLayer
+from hit.evaluation.latent_plots import LatentWork
 from hit.processes.attempts import how_it_ended
 from hit.processes.memory import free_memory, short_of_memory
 from hit.processes.stop import StopRequest
@@ -279,8 +279,8 @@ class _Block:
         self._tell(doing, epochs, parts=tuple(run.identity for run in runs))
 
 
-def _measured(run: MemberRun, passed: Callable[[], MeasuredPass | None], layers_by: MeasureLayer) -> None:
-    run.training.measure(_fitted(run), passed(), layers_by)
+def _measured(run: MemberRun, passed: Callable[[], MeasuredPass | None], work: LatentWork) -> None:
+    run.training.measure(_fitted(run), passed(), work)
 
 
 def _fitted(run: MemberRun) -> FitResult:
