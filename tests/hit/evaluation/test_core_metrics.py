@@ -13,7 +13,7 @@ from hit.data import Dataset, Split
 from hit.evaluation import core_metrics, evaluate_model
 from hit.evaluation.core_metrics import MeasuredPass, pass_over_test_set
 from hit.models import HierarchicalVAE, build_model
-from hit.training.lockstep.stacked_layers import STRATEGIES
+from hit.training.lockstep.stacked_layers import STRATEGIES, StackedLayers
 
 _COMMON = {"channels": 2, "z_dims": 3, "likelihood": "gaussian", "sigma": 0.5}
 _KINDS = {
@@ -30,8 +30,9 @@ BETAS = (0.3, 2.0, 1.0)
 
 @pytest.fixture(autouse=True)
 def _double_and_no_loops(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Rounding shows, images come in several batches, and `vmap` computes no model after the other."""
+    """Rounding shows, images come in several batches, models in two parts, and `vmap` computes none after the other."""
     monkeypatch.setattr(core_metrics, "_BATCH", 16)
+    monkeypatch.setattr(StackedLayers, "at_once", 2)
     torch.set_default_dtype(torch.float64)
     torch._C._functorch._set_vmap_fallback_enabled(False)
     yield
@@ -122,7 +123,8 @@ class Operators(TorchDispatchMode):
 
 
 @pytest.mark.parametrize("way", ["grouped", "unfolded"])
-def test_more_models_take_no_more_operators(way: str, digits: Dataset) -> None:
+def test_more_models_take_no_more_operators(way: str, digits: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(StackedLayers, "at_once", 64)
     counts = []
     for members in (2, 3):
         models = models_of("ghvae", digits)[:members]
