@@ -2,46 +2,28 @@
 
 __all__ = ["Evaluation", "evaluate_model"]
 
-import functools
 import math
-import operator
 import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-import torch
-from torch import Tensor
-
-from hit import schema
 from hit.classifiers.scorer import SampleScorer
-from hit.data import Dataset, batches
-from hit.distributions import DiagonalGaussian, LatentDistribution, VectorLikelihood
+from hit.data import Dataset
 from hit.errors import ConfigError, Diverged, shown
 from hit.evaluation.coding_metrics import measure_coding
+from hit.evaluation.core_metrics import MeasuredPass, pass_over_test_set
 from hit.evaluation.extension_metrics import measure_extension_metrics
-from hit.evaluation.image_entropy import ImageEntropy
-from hit.evaluation.latents import Layer, MeasureLayer, label_metrics, measure_layer
+from hit.evaluation.latents import MeasureLayer, label_information, label_metrics, measure_latents
 from hit.evaluation.lossy_coding import measure_lossy_coding
 from hit.evaluation.samples import measure_generation, measure_inception
 from hit.metrics import (
-    EVALUATOR,
     Projection,
-    SquaredError,
-    bits_per_dim,
-    check_reconstruction,
-    mean_error,
-    principal_components,
-    squared_error,
 )
-from hit.metrics.feature_errors import FeatureErrors, feature_errors
+from hit.metrics.feature_errors import FeatureErrors
 from hit.metrics.inception import InceptionFid, check_channels
 from hit.models import HierarchicalVAE
 from hit.processes.memory import memory_is_told
 from hit.schema.metric_groups import GROUPS
-
-_BATCH = 500  # images, and fewer where they are larger than 64×64 pixels
-_BATCH_PIXELS = _BATCH * 64 * 64
-_OUTPUTS = 100  # numbers that a likelihood has for a pixel; of more, fewer images
 
 
 @dataclass(frozen=True)
@@ -72,7 +54,8 @@ def evaluate_model(
     scorer: SampleScorer | None = None,
     fid: InceptionFid | None = None,
     check: Callable[[], None] = lambda: None,
-    layers_by: MeasureLayer = measure_layer,
+    passed: MeasuredPass | None = None,
+    layers_by: MeasureLayer = measure_latents,
 ) -> Evaluation:
     """Measure a trained model on the test set; nothing is read from a store or written to one.
 
@@ -96,7 +79,9 @@ def evaluate_model(
         scorer: the classifier that scores samples, trained on the same data, on the same device.
         fid: fresh; made here where it is absent and asked for.
         check: called between measurements; raises to stop.
-        layers_by: measures what labels tell of each layer; another than the default has it done elsewhere.
+        passed: what a pass over the test set has told, of many models at once; None: it is made here. With the latents
+            where groups name them.
+        layers_by: measures the latents of each layer; another than the default has it done elsewhere.
 
     Raises:
         ConfigError: a group that does not exist, lacks its classifier or knows no images of so many channels, another
@@ -120,7 +105,10 @@ def evaluate_model(
         fid = InceptionFid(dataset.test.device)
     found = Evaluation({})
     if not {"core", "latents"}.isdisjoint(groups):
-        found = _measure_test_set(model, dataset, betas, "latents" in groups, check, layers_by)
+        keep = "latents" in groups
+        if passed is None:
+            (passed,) = pass_over_test_set([model], dataset, [betas], check, keep=keep)
+        found = _measure_test_set(passed, dataset, keep, check, layers_by)
     metrics = found.metrics
     if "generation" in groups and scorer is not None:
         metrics = metrics | measure_generation(model, dataset, scorer, check)
@@ -162,126 +150,26 @@ def _assert_measurable(
 
 
 def _measure_test_set(
-    model: HierarchicalVAE,
-    dataset: Dataset,
-    betas: Sequence[float] | None,
-    latents: bool,
-    check: Callable[[], None],
-    layers_by: MeasureLayer,
+    passed: MeasuredPass, dataset: Dataset, latents: bool, check: Callable[[], None], layers_by: MeasureLayer
 ) -> Evaluation:
     started = time.perf_counter()
-    with torch.no_grad():
-        core, layers, features = _pass_over_test_set(model, dataset, betas, check, keep=latents)
-    if not all(math.isfinite(value) for value in core.values()):
-        wrong = next(name for name, value in core.items() if not math.isfinite(value))
+    if not all(math.isfinite(value) for value in passed.core.values()):
+        wrong = next(name for name, value in passed.core.items() if not math.isfinite(value))
         raise Diverged(f"{wrong} of the trained model is not finite")
-    measured = dict(core)
+    measured = dict(passed.core)
     projections: dict[int, Projection] = {}
     if latents:
         labels = None if dataset.test.labels is None else dataset.test.labels.cpu()
         measured |= label_metrics(labels)
-        for layer in layers:
+        for layer in passed.layers:
             check()
-            projection = projections[layer.number] = principal_components(layer.means.numpy())
-            for component, share in enumerate(projection.shares, start=1):
+            if labels is not None and dataset.classes:
+                known = label_information(layer, labels, dataset.test.device, check)
+                layer = replace(layer, information=known)
+            told = layers_by(layer, labels, dataset.classes, check)
+            projections[layer.number] = told.projection
+            for component, share in enumerate(told.projection.shares, start=1):
                 measured[f"test/pca_share_{component}_z{layer.number}"] = share
-            measured |= layers_by(layer, labels, dataset.classes, check)
-    measured["test/seconds"] = time.perf_counter() - started
-    return Evaluation(measured, projections, features)
-
-
-def _pass_over_test_set(
-    model: HierarchicalVAE, dataset: Dataset, betas: Sequence[float] | None, check: Callable[[], None], *, keep: bool
-) -> tuple[dict[str, float], list[Layer], FeatureErrors | None]:
-    """Core metrics, the latents if they are to be kept (they may fill gigabytes), and errors by feature of vectors."""
-    device = dataset.test.device
-    generator = torch.Generator(device).manual_seed(EVALUATOR.sample_seed)
-    rates = torch.zeros(model.layers, dtype=torch.float64)
-    distortion = 0.0
-    rates_of_images, distortions = [], []
-    image_entropy = ImageEntropy(dataset.test, model.likelihood)
-    error, by_feature = SquaredError(), list[FeatureErrors]()
-    parts: list[list[tuple[Tensor, ...]]] = [[] for _ in range(model.layers)]
-    families: tuple[type[LatentDistribution], ...] = ()
-    dims, is_vector = math.prod(dataset.shape), isinstance(model.likelihood, VectorLikelihood)
-    channels, *sides = dataset.shape
-    room = _BATCH_PIXELS // math.ceil(model.likelihood.outputs(channels) / _OUTPUTS)
-    for images in batches(dataset.test, min(_BATCH, max(1, room // math.prod(sides)))):
-        check()
-        x = model.prepare(images)
-        evidence = model.inference.evidence(x)
-        sampled = model(x, model.noise(len(x), generator), evidence=evidence)
-        means = model.mean_pass(x, sampled, evidence)
-        rates += torch.stack([rate.double().sum() for rate in sampled.rates]).cpu()
-        distortion += sampled.distortion.double().sum().item()
-        rates_of_images.append(torch.stack([rate.double() for rate in sampled.rates], 1).cpu())
-        distortions.append(sampled.distortion.double().cpu())
-        image_entropy.add(x)
-        reconstruction = model.reconstruct(means)
-        error = error + squared_error(x, reconstruction)
-        if is_vector:
-            by_feature.append(feature_errors(x, reconstruction))
-        families = tuple(type(posterior) for posterior in sampled.posteriors)
-        for layer in range(model.layers if keep else 0):
-            tensors = (means.latents[layer], sampled.latents[layer], *sampled.posteriors[layer].parameters)
-            parts[layer].append(tuple(tensor.flatten(1).cpu() for tensor in tensors))
-    count = len(dataset.test)
-    core = _core_metrics((rates / count).tolist(), distortion / count, betas, dims)
-    core |= _core_errors(torch.cat(rates_of_images), torch.cat(distortions), betas, dims)
-    features = functools.reduce(operator.add, by_feature) if by_feature else None
-    core |= _psnr(error) if features is None else _vector_metrics(model, error, features)
-    if (nats := image_entropy.nats) is not None:
-        elbo_error = core.get(schema.error_of("test/elbo"), 0.0)
-        kept = check_reconstruction(-core["test/elbo"], elbo_error, nats)
-        core["test/bound_slack_reconstruction"] = kept.slack
-        core["test/bound_holds_reconstruction"] = float(kept.holds)
-    layers = []
-    for number, (part, family) in enumerate(zip(parts, families, strict=True) if keep else (), start=1):
-        own_means, samples, *parameters = (torch.cat(tensors) for tensors in zip(*part, strict=True))
-        above = sum(core[f"test/rate_{upper}"] for upper in range(number, model.layers + 1))
-        posterior = family(*parameters)
-        gaussian = posterior if isinstance(posterior, DiagonalGaussian) else None
-        layers.append(Layer(number, number == model.layers, above, own_means, gaussian, samples))
-    return core, layers, features
-
-
-def _psnr(error: SquaredError) -> dict[str, float]:
-    found = {"test/psnr": error.psnr, schema.error_of("test/psnr"): error.psnr_error}
-    return {name: value for name, value in found.items() if value is not None}
-
-
-def _vector_metrics(model: HierarchicalVAE, error: SquaredError, features: FeatureErrors) -> dict[str, float]:
-    """What takes the place of PSNR, and what the distortion of raw features has more."""
-    assert isinstance(model.likelihood, VectorLikelihood)
-    name = "test/reconstruction_mse"
-    found = {name: error.mean, schema.error_of(name): error.mean_error, "test/reconstruction_r2": features.total_r2}
-    found["test/log_jacobian"] = model.likelihood.log_jacobian
-    return {name: value for name, value in found.items() if value is not None}
-
-
-def _core_metrics(rates: list[float], distortion: float, betas: Sequence[float] | None, dims: int) -> dict[str, float]:
-    rate = sum(rates)
-    core = {f"test/rate_{layer}": value for layer, value in enumerate(rates, start=1)}
-    core |= {"test/rate": rate, "test/distortion": distortion, "test/elbo": -distortion - rate}
-    if betas is not None:
-        core["test/objective"] = distortion + sum(beta * value for beta, value in zip(betas, rates, strict=True))
-    return core | {"test/bits_per_dim": bits_per_dim(distortion + rate, dims)}
-
-
-def _core_errors(rates: Tensor, distortion: Tensor, betas: Sequence[float] | None, dims: int) -> dict[str, float]:
-    """Standard errors over the images of the same metrics; none of one image.
-
-    Args:
-        rates: of every image, N × L.
-        distortion: of every image, N.
-        betas, dims: as for the metrics.
-    """
-    rate = rates.sum(1)
-    images = {f"test/rate_{layer}": one for layer, one in enumerate(rates.T, start=1)}
-    images |= {"test/rate": rate, "test/distortion": distortion, "test/elbo": -distortion - rate}
-    if betas is not None:
-        images["test/objective"] = distortion + rates @ torch.tensor(betas, dtype=torch.float64)
-    errors = {name: mean_error(values.numpy()) for name, values in images.items()}
-    if (error := errors["test/elbo"]) is not None:
-        errors["test/bits_per_dim"] = bits_per_dim(error, dims)
-    return {schema.error_of(name): error for name, error in errors.items() if error is not None}
+            measured |= told.metrics
+    measured["test/seconds"] = passed.seconds + time.perf_counter() - started
+    return Evaluation(measured, projections, passed.features)

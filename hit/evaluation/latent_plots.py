@@ -1,9 +1,10 @@
 """Latents as points: the coordinates as CSV files, and a picture of them, coloured by label where there are some."""
 
-__all__ = ["save_coordinates", "save_scatter"]
+__all__ = ["HERE", "LatentWork", "save_coordinates", "save_scatter"]
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from hit.evaluation.latents import MeasureLayer, measure_latents
 from hit.metrics import Projection
 
 _INCHES = 4.0
@@ -95,3 +97,19 @@ def _colours(count: int) -> list[tuple[float, ...]]:
         palette = colormaps["tab10" if count <= 10 else "tab20"]
         return [tuple(palette(index)) for index in range(count)]
     return [tuple(colour) for colour in colormaps["turbo"](np.linspace(0, 1, count))]
+
+
+@dataclass(frozen=True)
+class LatentWork:
+    """Who does what takes long of latents and needs no device: this process (`HERE`), where nothing else is said.
+
+    Attributes:
+        measure: a layer.
+        draw: as `save_scatter`.
+    """
+
+    measure: MeasureLayer = measure_latents
+    draw: Callable[[Mapping[int, Projection], Tensor | None, Path], Path] = save_scatter
+
+
+HERE = LatentWork()

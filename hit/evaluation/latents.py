@@ -1,6 +1,17 @@
 """What one layer of latents is worth downstream: information about the label, accuracies or R², and their bounds."""
 
-__all__ = ["Layer", "MeasureLayer", "label_metrics", "measure_classes", "measure_layer", "measure_regressions"]
+__all__ = [
+    "LabelInformation",
+    "Layer",
+    "MeasureLayer",
+    "MeasuredLayer",
+    "label_information",
+    "label_metrics",
+    "measure_classes",
+    "measure_latents",
+    "measure_layer",
+    "measure_regressions",
+]
 
 import math
 from collections.abc import Callable
@@ -12,9 +23,11 @@ from torch import Tensor
 
 from hit import schema
 from hit.distributions import DiagonalGaussian
+from hit.errors import OutOfMemory
 from hit.metrics import (
     EVALUATOR,
     BoundCheck,
+    Projection,
     RSquared,
     accuracies,
     accuracy_bound,
@@ -29,10 +42,33 @@ from hit.metrics import (
     independent_points,
     information_density,
     mixed_ksg,
+    principal_components,
     r_squared,
     r_squared_bound,
     scored_points,
 )
+from hit.processes.memory import as_refusal
+
+_CPU = torch.device("cpu")
+#: Densities, and distances, that a GPU holds at once: 256 MiB of double, 64 MiB of single precision.
+_DENSITIES, _DISTANCES = 2**25, 2**24
+
+
+@dataclass(frozen=True)
+class LabelInformation:
+    """What z_l knows of the label, nats.
+
+    Attributes:
+        value: I(y; z_l), by Monte Carlo over all pairs of points, or from counts where z_l is categorical.
+        error: its standard error.
+        bias: how far it is known to exceed the truth on average.
+        ksg: I(y; z_l) by Mixed-KSG; None where z_l is categorical.
+    """
+
+    value: float
+    error: float
+    bias: float
+    ksg: float | None
 
 
 @dataclass(frozen=True)
@@ -46,6 +82,7 @@ class Layer:
         means: posterior means, with every layer above at its mean.
         posterior: given the drawn z above; None where it is categorical.
         samples: draws of it, one-hot where it is categorical.
+        information: what it knows of the label, where that was measured before.
     """
 
     number: int
@@ -54,14 +91,28 @@ class Layer:
     means: Tensor
     posterior: DiagonalGaussian | None
     samples: Tensor
+    information: LabelInformation | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class MeasuredLayer:
+    """What was measured of z_l.
+
+    Attributes:
+        metrics: what labels tell of it, by name as declared in `hit.schema`.
+        projection: the principal components of its posterior means.
+    """
+
+    metrics: dict[str, float]
+    projection: Projection
 
 
 class MeasureLayer(Protocol):
-    """Measures what labels tell of a layer, as `measure_layer` does, here or elsewhere."""
+    """Measures a layer, as `measure_latents` does, here or elsewhere."""
 
     def __call__(
         self, layer: Layer, labels: Tensor | None, classes: int, check: Callable[[], None] = ...
-    ) -> dict[str, float]: ...
+    ) -> MeasuredLayer: ...
 
 
 def label_metrics(labels: Tensor | None) -> dict[str, float]:
@@ -75,6 +126,34 @@ def label_metrics(labels: Tensor | None) -> dict[str, float]:
     if (normal := entropy_power(labels.numpy())) is not None:
         measured["test/label_entropy_power"] = normal[0]
     return measured
+
+
+def measure_latents(
+    layer: Layer, labels: Tensor | None, classes: int, check: Callable[[], None] = lambda: None
+) -> MeasuredLayer:
+    """Principal components of z_l, and all that labels tell of it (`measure_layer`)."""
+    projection = principal_components(layer.means.numpy())
+    check()
+    return MeasuredLayer(measure_layer(layer, labels, classes, check), projection)
+
+
+def label_information(
+    layer: Layer, labels: Tensor, device: torch.device = _CPU, check: Callable[[], None] = lambda: None
+) -> LabelInformation:
+    """What z_l knows of the class: by Monte Carlo and by Mixed-KSG of a Gaussian posterior, from counts of categories.
+
+    Args:
+        labels: N class labels.
+        device: that computes it; the CPU does where memory there does not suffice.
+        check: called between measurements; raises to stop.
+    """
+    if device.type != "cpu":
+        try:
+            return _information(layer, labels, device, check)
+        except (MemoryError, RuntimeError) as error:
+            if not isinstance(as_refusal(error), OutOfMemory):
+                raise
+    return _information(layer, labels, _CPU, check)
 
 
 def measure_layer(
@@ -139,17 +218,16 @@ def measure_classes(
     """
     number, label_entropy = layer.number, entropy(labels)
     check()
-    information, error, bias = _information(layer, labels)
+    known = layer.information or label_information(layer, labels, check=check)
+    information, error, bias = known.value, known.error, known.bias
     measured = {
         f"test/mi_z{number}": information,
         f"test/mi_error_z{number}": error,
         f"test/accuracy_bound_rate_z{number}": accuracy_bound(layer.rate, label_entropy, classes),
         f"test/accuracy_bound_mi_z{number}": accuracy_bound(max(information - bias, 0.0), label_entropy, classes),
     }
-    if layer.posterior is not None:
-        check()
-        some = slice(EVALUATOR.ksg_points)
-        measured[f"test/mi_ksg_z{number}"] = mixed_ksg(layer.samples[some], labels[some])
+    if known.ksg is not None:
+        measured[f"test/mi_ksg_z{number}"] = known.ksg
     points, best_sampled = independent_points(len(labels)), -math.inf
     for suffix, features in (("", layer.means), ("_sampled", layer.samples)):
         check()
@@ -172,19 +250,26 @@ def measure_classes(
     return measured
 
 
-def _information(layer: Layer, labels: Tensor) -> tuple[float, float, float]:
-    """I(y; z_l), its standard error, and the bias that it is known to have, nats.
-
-    Counts of K categories and M classes over N points overrate information by (K − 1)(M − 1) / 2N
-    (Miller 1955), which bounds leave out.
-    """
-    bias = 0.0
-    if layer.posterior is not None:
-        density = information_density(layer.posterior.mean, layer.posterior.std, labels, layer.samples)
-    else:
-        categories = layer.samples.argmax(1)
+def _information(layer: Layer, labels: Tensor, device: torch.device, check: Callable[[], None]) -> LabelInformation:
+    """Counts of K categories and M classes over N points overrate information by (K − 1)(M − 1) / 2N (Miller 1955)."""
+    samples, labels = layer.samples.to(device), labels.to(device)
+    if layer.posterior is None:
+        categories = samples.argmax(1)
         density = categorical_information_density(categories, labels)
         degrees = (len(categories.unique()) - 1) * (len(labels.unique()) - 1)
-        bias = degrees / (2 * len(labels))
+        return LabelInformation(*_mean(density), degrees / (2 * len(labels)), None)
+    mean, std = layer.posterior.mean.to(device), layer.posterior.std.to(device)
+    at_once = {} if device.type == "cpu" else {"chunk": _DENSITIES}
+    density = information_density(mean, std, labels, samples, **at_once)  # type: ignore[arg-type]
+    del mean, std
+    check()
+    some = slice(EVALUATOR.ksg_points)
+    at_once = {} if device.type == "cpu" else {"chunk": _DISTANCES}
+    ksg = mixed_ksg(samples[some], labels[some], **at_once)
+    return LabelInformation(*_mean(density), 0.0, ksg)
+
+
+def _mean(density: Tensor) -> tuple[float, float]:
+    """And its standard error."""
     error = float(density.std()) / math.sqrt(len(density)) if len(density) > 1 else 0.0
-    return float(density.mean()), error, bias
+    return float(density.mean()), error

@@ -1,9 +1,19 @@
 """The memory of this machine, and the refusals of allocators as one line."""
 
-__all__ = ["USABLE_SHARE", "GpuMemory", "as_refusal", "gpu_memory_taken", "memory_is_told", "memory_of"]
+__all__ = [
+    "USABLE_SHARE",
+    "GpuMemory",
+    "as_refusal",
+    "free_memory",
+    "gpu_memory_taken",
+    "memory_is_told",
+    "memory_of",
+    "short_of_memory",
+]
 
 import contextlib
 import functools
+import gc
 import os
 import re
 import sys
@@ -101,3 +111,23 @@ def memory_is_told(work: Callable[ArgumentsT, AnswerT]) -> Callable[ArgumentsT, 
             raise refusal from None
 
     return telling
+
+
+def short_of_memory(work: Callable[[], None]) -> str:
+    """Do it; '' where memory sufficed, else what is lacking: the error itself would keep what it came from."""
+    try:
+        work()
+    except (MemoryError, RuntimeError, OutOfMemory) as error:
+        short = error if isinstance(error, OutOfMemory) else as_refusal(error)
+        if not isinstance(short, OutOfMemory):
+            raise
+        return str(short)
+    return ""
+
+
+def free_memory() -> None:
+    """Give back what nothing holds any more, that of a GPU to whoever else computes there."""
+    gc.collect()
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        torch.cuda.empty_cache()

@@ -22,10 +22,10 @@ from hit.config import TrainConfig
 from hit.data import Dataset
 from hit.errors import UserError
 from hit.evaluation import evaluate_model
+from hit.evaluation.core_metrics import MeasuredPass
 from hit.evaluation.data_needs import left_out
 from hit.evaluation.feature_plots import save_features
-from hit.evaluation.latent_plots import save_coordinates, save_scatter
-from hit.evaluation.latents import MeasureLayer, measure_layer
+from hit.evaluation.latent_plots import HERE, LatentWork, save_coordinates
 from hit.evaluation.samples import inception_fingerprint, scorer_fingerprint
 from hit.metrics import EVALUATOR, Projection, violations
 from hit.metrics.feature_errors import FeatureErrors
@@ -167,7 +167,8 @@ def measure(
     groups: Collection[str],
     scorers: Scorers,
     check: Callable[[], None] = lambda: None,
-    layers_by: MeasureLayer = measure_layer,
+    passed: MeasuredPass | None = None,
+    work: LatentWork = HERE,
 ) -> Measurement:
     """Measure groups of `hit.schema.metric_groups` for a run; one that lacks its network costs no other.
 
@@ -179,7 +180,7 @@ def measure(
         groups: names.
         scorers: found for these groups, or for more (`find_scorers`).
         check: called between measurements; raises to stop.
-        layers_by: as `evaluate_model`.
+        passed, work: as `measure_run`.
 
     Raises:
         Diverged: the model gives numbers that are not finite.
@@ -195,7 +196,8 @@ def measure(
         scorer=scorers.classifier,
         fid=scorers.inception,
         check=check,
-        layers_by=layers_by,
+        passed=passed,
+        layers_by=work.measure,
     )
     skipped |= left_out(groups, dataset) | found.skipped
     metrics = dict(found.metrics)
@@ -220,6 +222,7 @@ def log_measurement(
     model: HierarchicalVAE,
     dataset: Dataset,
     earlier: Mapping[str, float] | None = None,
+    work: LatentWork = HERE,
 ) -> None:
     """Metrics and tags of a measurement, which bounds are exceeded, principal components by label, errors by feature.
 
@@ -232,6 +235,7 @@ def log_measurement(
         model: that was measured.
         dataset: on whose test split.
         earlier: metrics that the run has already; the new ones stand above them.
+        work: who draws latents.
     """
     run.metrics(measured.metrics, step=epochs, sync=True)
     run.tags(measured.tags | {Tag.BOUND_VIOLATIONS: violations({**(earlier or {}), **measured.metrics})})
@@ -243,7 +247,7 @@ def log_measurement(
     if measured.projections:
         for layer, projection in measured.projections.items():
             run.artifact(save_coordinates(projection, labels, run.folder / f"pca_z{layer}.csv"), "latents")
-        run.artifact(save_scatter(measured.projections, labels, run.folder / "pca.png"), "latents")
+        run.artifact(work.draw(measured.projections, labels, run.folder / "pca.png"), "latents")
 
 
 def measure_run(
@@ -253,7 +257,8 @@ def measure_run(
     model: HierarchicalVAE,
     *,
     betas: Sequence[float] | None = None,
-    layers_by: MeasureLayer = measure_layer,
+    passed: MeasuredPass | None = None,
+    work: LatentWork = HERE,
 ) -> dict[str, float]:
     """Evaluate a trained model; its metrics, weights and pictures go to its run. The metrics.
 
@@ -262,7 +267,8 @@ def measure_run(
 
     Args:
         betas: those that training ended with, where they are not the config's.
-        layers_by: as `evaluate_model`.
+        passed: as `evaluate_model`.
+        work: who measures and draws latents.
 
     Raises:
         Diverged: the model gives numbers that are not finite.
@@ -270,8 +276,8 @@ def measure_run(
     """
     groups = parse_groups(config.metrics) | {"core"}
     scorers = find_scorers(groups, dataset, run.uri)
-    measured = measure(model, dataset, config, betas or config.betas, groups, scorers, run.check, layers_by)
-    log_measurement(run, measured, config.epochs, model, dataset)
+    measured = measure(model, dataset, config, betas or config.betas, groups, scorers, run.check, passed, work)
+    log_measurement(run, measured, config.epochs, model, dataset, work=work)
     run.note = partial(run_note, config, measured.metrics)
     for why, skipped in measured.reasons().items():
         _say_once(logging.WARNING, f"{skipped} not measured: {why}")

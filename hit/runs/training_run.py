@@ -17,8 +17,9 @@ from hit.commands import program
 from hit.config import TrainConfig, beta_numbers
 from hit.data import Dataset
 from hit.errors import Interrupted
+from hit.evaluation.core_metrics import MeasuredPass
 from hit.evaluation.data_needs import check_groups
-from hit.evaluation.latents import MeasureLayer, measure_layer
+from hit.evaluation.latent_plots import HERE, LatentWork
 from hit.models import HierarchicalVAE, build_model, check_fit, check_memory, check_values
 from hit.processes.devices import select_device, set_threads
 from hit.processes.stop import StopRequest
@@ -107,12 +108,12 @@ class TrainingRun:
         self.on_progress(RunProgress(epoch.number, self.config.epochs, "training"))
         self.watch(self.run.run_id, epoch)
 
-    def measure(self, fitted: FitResult, layers_by: MeasureLayer = measure_layer) -> None:
+    def measure(self, fitted: FitResult, passed: MeasuredPass | None = None, work: LatentWork = HERE) -> None:
         """The model is trained: what it is worth, as numbers, tags and pictures of its run.
 
         Args:
             fitted: what the training ended with.
-            layers_by: as `hit.evaluation.evaluate_model`.
+            passed, work: as `hit.runs.measurement.measure_run`.
 
         Raises:
             Diverged: a metric is not finite.
@@ -121,7 +122,7 @@ class TrainingRun:
         config = self.config
         self.on_progress(RunProgress(config.epochs, config.epochs, "evaluating"))
         self.run.check()
-        measured = measure_run(self.run, config, self.dataset, self.model, betas=fitted.betas, layers_by=layers_by)
+        measured = measure_run(self.run, config, self.dataset, self.model, betas=fitted.betas, passed=passed, work=work)
         if collapsed := collapsed_layers(measured, config.layers):
             self.run.tags({Tag.COLLAPSED: ",".join(map(str, collapsed))})
             _LOG.warning(collapse_line(measured, collapsed))

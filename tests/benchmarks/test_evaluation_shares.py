@@ -25,8 +25,8 @@ from hit.training import fit
 
 #: Module, function and what it is for people.
 _PARTS = [
-    (hit.evaluation.evaluation, "_pass_over_test_set", "pass over the test set"),
-    (hit.evaluation.evaluation, "principal_components", "principal components"),
+    (hit.evaluation.evaluation, "pass_over_test_set", "pass over the test set"),
+    (hit.evaluation.latents, "principal_components", "principal components"),
     (hit.evaluation.latents, "information_density", "mutual information, Monte Carlo"),
     (hit.evaluation.latents, "mixed_ksg", "mutual information, Mixed-KSG"),
     (hit.evaluation.latents, "accuracies", "probes"),

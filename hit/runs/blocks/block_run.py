@@ -2,7 +2,6 @@
 
 __all__ = ["train_block"]
 
-import gc
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,13 +14,16 @@ from hit.data import Dataset, Split
 from hit.delivery.local_state import state_folder
 from hit.errors import Interrupted, OutOfMemory
 from hit.errors.run_outcomes import RunOutcome
-from hit.evaluation.latents import MeasureLayer
+from hit.evaluation.core_metrics import MeasuredPass
+from hit.evaluation.latent_plots import LatentWork
 from hit.processes.attempts import how_it_ended
-from hit.processes.memory import as_refusal
+from hit.processes.memory import free_memory, short_of_memory
 from hit.processes.stop import StopRequest
 from hit.runs.blocks.block_evaluation import measure_all, processes_beside
 from hit.runs.blocks.block_member import BlockMember, MemberRun
+from hit.runs.blocks.joint_passes import JointPasses
 from hit.runs.training_run import TrainingRun, begin_training, load_data
+from hit.schema.metric_groups import parse_groups
 from hit.store import Store
 from hit.training import FitResult, fit
 from hit.training.epoch_estimate import EpochEstimate
@@ -149,10 +151,10 @@ class _Block:
                 self._go_on(group[0], partial(self._train_alone, group[0]))
                 continue
             until = min(ahead, default=group[0].member.config.epochs)
-            short = _short_of_memory(partial(self._train_together, group, until))
+            short = short_of_memory(partial(self._train_together, group, until))
             if not short:
                 continue
-            _free_memory()
+            free_memory()
             if len(group) == 1:
                 self._end(group[0], OutOfMemory(short))
             else:
@@ -225,12 +227,29 @@ class _Block:
         config = runs[0].member.config
         processes = processes_beside(config, self._dataset.test.device, len(runs))
         self._say("evaluating", config.epochs, runs)
-        works = [partial(_measured, run) for run in runs]
+        free_memory()  # what training took, so that the pass has it
+        works = [partial(_measured, run, passes) for run, passes in zip(runs, self._passes(runs), strict=True)]
         with closing(measure_all(works, processes=processes, stop=self._stop)) as measured:
             for index, come in measured:
                 if self._go_on(runs[index], come):
                     self._end(runs[index], None)
                 self._tell_ends()
+
+    def _passes(self, runs: Sequence[MemberRun]) -> list[Callable[[], MeasuredPass | None]]:
+        """What gives each run its pass over the test set, where they are made for many at once."""
+        choice, config = self._choice, runs[0].member.config
+        if choice is None or len(runs) == 1:
+            return [lambda: None for _ in runs]
+        joint = JointPasses(
+            [run.training.model for run in runs],
+            [_fitted(run).betas for run in runs],
+            self._dataset,
+            strategy=choice.strategy,
+            keep="latents" in parse_groups(config.metrics),
+            images=choice.members * config.batch_size,
+            check=self._stop.check,
+        )
+        return [partial(joint.take, index) for index in range(len(runs))]
 
     def _go_on(self, run: MemberRun, work: Callable[[], None]) -> bool:
         """Do something of one run; whether that went well: else that run has ended, and no other."""
@@ -260,21 +279,13 @@ class _Block:
         self._tell(doing, epochs, parts=tuple(run.identity for run in runs))
 
 
-def _measured(run: MemberRun, layers_by: MeasureLayer) -> None:
+def _measured(run: MemberRun, passed: Callable[[], MeasuredPass | None], work: LatentWork) -> None:
+    run.training.measure(_fitted(run), passed(), work)
+
+
+def _fitted(run: MemberRun) -> FitResult:
     assert run.fitted is not None
-    run.training.measure(run.fitted, layers_by)
-
-
-def _short_of_memory(work: Callable[[], None]) -> str:
-    """Do it; '' where memory sufficed, else what is lacking: the error itself would keep what it came from."""
-    try:
-        work()
-    except (MemoryError, RuntimeError, OutOfMemory) as error:
-        short = error if isinstance(error, OutOfMemory) else as_refusal(error)
-        if not isinstance(short, OutOfMemory):
-            raise
-        return str(short)
-    return ""
+    return run.fitted
 
 
 def _own(error: BaseException) -> BaseException:
@@ -285,9 +296,3 @@ def _own(error: BaseException) -> BaseException:
         case KeyboardInterrupt():
             return KeyboardInterrupt()
     return error
-
-
-def _free_memory() -> None:
-    gc.collect()
-    if torch.cuda.is_initialized():
-        torch.cuda.empty_cache()

@@ -27,10 +27,11 @@ from hit.training.lockstep.stacked_convolution import stackable
 from hit.training.lockstep.unfolded import unfolded
 from hit.training.loop import mixed_precision
 
+#: What is computed of a model, its prepared images and their noise.
+_Work = Callable[[Any, Tensor, tuple[Tensor, ...]], tuple[Tensor, ...]]
+
 #: Layers that autocast computes in lower precision.
 _LAYERS = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
-#: Models whose rates are computed at once: their images are more than those of a step.
-_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
@@ -66,12 +67,14 @@ class StackedLayers(ABC):
 
     Attributes:
         name: as it is remembered.
+        at_once: models that are computed at once without gradients: their images may be more than those of a step.
         models: the same.
         layout: where parameters lie.
         weights: M × P.
     """
 
     name: str
+    at_once = 64
     channels_last = False
 
     def __init__(self, models: Sequence[nn.Module]) -> None:
@@ -89,19 +92,29 @@ class StackedLayers(ABC):
         """The gradients of the mean losses, M × P, and sums over the batches, M × (2 + L): loss, D, R_1 … R_L."""
 
     @abstractmethod
-    def rates(self, x: Tensor, noise: tuple[Tensor, ...]) -> Tensor:
-        """R_1 … R_L of every image, M × batch × L, without gradients.
+    def mapped(self, work: _Work, x: Tensor, noise: tuple[Tensor, ...], *, shared: bool = False) -> tuple[Tensor, ...]:
+        """What is computed of each model, each M × anything, without gradients.
 
         Args:
+            work: of a model, its images and their noise; it gives as many tensors of every model.
             x: prepared images, M × batch × example.
             noise: of every layer, M × batch × latent shape.
+            shared: whether all models have the same images and noise, which are given once, without M.
         """
+
+    def rates(self, x: Tensor, noise: tuple[Tensor, ...]) -> Tensor:
+        """R_1 … R_L of every image, M × batch × L, without gradients; arguments as for `mapped`."""
+
+        def work(model: Any, x: Tensor, noise: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+            return (torch.stack(model(x, noise).rates, 1),)
+
+        return self.mapped(work, x, noise)[0]
 
 
 class OneByOne(StackedLayers):
     """One model after the other, as each is computed alone."""
 
-    name = "one_by_one"
+    name, at_once = "one_by_one", 1
     channels_last = True
 
     def gradients(self, batches: Batches) -> tuple[Tensor, Tensor]:
@@ -119,9 +132,13 @@ class OneByOne(StackedLayers):
         return torch.stack(gradients), torch.stack(totals)
 
     @torch.no_grad()
-    def rates(self, x: Tensor, noise: tuple[Tensor, ...]) -> Tensor:
-        outcomes = (model(x[index], tuple(one[index] for one in noise)) for index, model in enumerate(self.models))
-        return torch.stack([torch.stack(outcome.rates, 1) for outcome in outcomes])
+    def mapped(self, work: _Work, x: Tensor, noise: tuple[Tensor, ...], *, shared: bool = False) -> tuple[Tensor, ...]:
+        if shared:
+            outcomes = [work(model, x, noise) for model in self.models]
+        else:
+            rows = [tuple(one[index] for one in noise) for index in range(len(self.models))]
+            outcomes = [work(model, *own) for model, *own in zip(self.models, x, rows, strict=True)]
+        return tuple(torch.stack(tensors) for tensors in zip(*outcomes, strict=True))
 
     def _gradient(self, model: nn.Module, loss: Tensor) -> Tensor:
         named = dict(model.named_parameters())
@@ -140,6 +157,17 @@ class _Cast:
     def __call__(self, layer: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         x, *rest = inputs
         return (x if self.lower is None else x.to(self.lower), *rest)
+
+
+class _Called(nn.Module):
+    """A model, of which something is computed."""
+
+    def __init__(self, model: nn.Module, work: _Work) -> None:
+        super().__init__()
+        self.model, self._work = model, work
+
+    def forward(self, x: Tensor, noise: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        return self._work(self.model, x, noise)
 
 
 class _Vectorised(StackedLayers):
@@ -183,14 +211,24 @@ class _Vectorised(StackedLayers):
         return gradient, totals
 
     @torch.no_grad()
-    def rates(self, x: Tensor, noise: tuple[Tensor, ...]) -> Tensor:
+    def mapped(self, work: _Work, x: Tensor, noise: tuple[Tensor, ...], *, shared: bool = False) -> tuple[Tensor, ...]:
         self._cast.lower = None
+        called = _Called(self._template, work)
+        buffers = [dict(model.named_buffers()) for model in self.models]
+        named = self.layout.views(self.weights)
+        named |= {name: torch.stack([own[name] for own in buffers]) for name in buffers[0]}
 
-        def one(named: dict[str, Tensor], x: Tensor, noise: tuple[Tensor, ...]) -> Tensor:
-            outcome: Pass = torch.func.functional_call(self._template, named, (x, noise))
-            return torch.stack(outcome.rates, 1)
+        def one(named: dict[str, Tensor], x: Tensor, noise: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+            own = {f"model.{name}": value for name, value in named.items()}
+            return torch.func.functional_call(called, own, (x, noise))  # type: ignore[no-any-return]
 
-        return torch.func.vmap(one, chunk_size=_AT_ONCE)(self.layout.views(self.weights), x, noise)
+        in_dims = (0, None, None) if shared else (0, 0, 0)
+        called.train(self.models[0].training)
+        try:
+            found: tuple[Tensor, ...] = torch.func.vmap(one, in_dims, chunk_size=self.at_once)(named, x, noise)
+        finally:
+            called.train()
+        return found
 
 
 class GroupedConvolutions(_Vectorised):
@@ -201,6 +239,10 @@ class GroupedConvolutions(_Vectorised):
     def gradients(self, batches: Batches) -> tuple[Tensor, Tensor]:
         with _compared_kernels(self.weights.device):
             return super().gradients(batches)
+
+    def mapped(self, work: _Work, x: Tensor, noise: tuple[Tensor, ...], *, shared: bool = False) -> tuple[Tensor, ...]:
+        with _compared_kernels(self.weights.device):
+            return super().mapped(work, x, noise, shared=shared)
 
     def vectorisable(self, model: nn.Module) -> nn.Module:
         return _replaced(model, {TransposedConvolution: _plain_transposed})

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks import gpu
+from tests.benchmarks import gpu, gpu_evaluation
 
 
 def test_the_small_form(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -25,3 +25,14 @@ def test_the_small_form(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
 def test_when_time_is_up_nothing_more_is_begun() -> None:
     numbers = gpu.main(["--output", "", "--cpu", "--seconds", "0"])
     assert list(numbers) == ["device"]
+
+
+def test_the_small_form_of_the_evaluation_measures_all_and_finds_equal_numbers() -> None:
+    numbers = gpu_evaluation.main(["--output", "", "--cpu"])
+    for way in ("one_by_one", "grouped", "unfolded"):
+        found = numbers[f"binary MNIST, small, latents kept/{way}/2"]
+        assert isinstance(found, dict)
+        assert found["differ"] < 1e-5
+    information = numbers["binary MNIST, small/information/2"]
+    assert isinstance(information, dict)
+    assert information["ksg"] == 0

@@ -2,7 +2,9 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,7 +13,8 @@ from hit.config import TrainConfig
 from hit.distributions import DiagonalGaussian
 from hit.errors import Interrupted
 from hit.errors.run_outcomes import RunOutcome
-from hit.evaluation.latents import Layer, MeasureLayer, measure_layer
+from hit.evaluation.latent_plots import LatentWork, save_scatter
+from hit.evaluation.latents import Layer, MeasuredLayer, label_information, measure_latents
 from hit.processes.attempts import Job, Outcome, attempt
 from hit.processes.stop import StopRequest
 from hit.runs.blocks import block_evaluation
@@ -59,16 +62,34 @@ def pool(monkeypatch: pytest.MonkeyPatch) -> type[Pool]:
 
 
 def test_other_processes_measure_what_this_one_would(pool: type[Pool]) -> None:
-    layers = [layer(1), layer(2), layer(3, gaussian=False)]
-    found: dict[int, dict[str, float]] = {}
+    known = replace(layer(4), information=label_information(layer(4), LABELS))
+    layers = [layer(1), layer(2), layer(3, gaussian=False), known]
+    found: dict[int, MeasuredLayer] = {}
 
-    def work(one: Layer, layers_by: MeasureLayer) -> None:
-        found[one.number] = layers_by(one, LABELS, 3)
+    def work(one: Layer, latents: LatentWork) -> None:
+        found[one.number] = latents.measure(one, LABELS, 3)
 
     for _, come in measure_all([partial(work, one) for one in layers], processes=1, stop=StopRequest()):
         come()
-    assert found == {one.number: measure_layer(one, LABELS, 3) for one in layers}
+    for one in layers:
+        expected = measure_latents(one, LABELS, 3)
+        assert found[one.number].metrics == expected.metrics
+        assert (found[one.number].projection.coordinates == expected.projection.coordinates).all()
+        assert found[one.number].projection.shares == expected.projection.shares
+    assert found[4].metrics == measure_latents(layer(4), LABELS, 3).metrics, "whoever measures the information"
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("measure")]
+
+
+def test_other_processes_draw_what_this_one_would(pool: type[Pool], tmp_path: Path) -> None:
+    projections = {one: measure_latents(layer(one), None, 0).projection for one in (1, 2)}
+
+    def work(latents: LatentWork) -> None:
+        assert latents.draw(projections, LABELS, tmp_path / "a.png") == tmp_path / "a.png"
+
+    for _, come in measure_all([work], processes=1, stop=StopRequest()):
+        come()
+    expected = save_scatter(projections, LABELS, tmp_path / "b.png")
+    assert (tmp_path / "a.png").read_bytes() == expected.read_bytes()
 
 
 def test_one_has_the_device_at_a_time_and_what_goes_wrong_is_its_own(
@@ -76,17 +97,16 @@ def test_one_has_the_device_at_a_time_and_what_goes_wrong_is_its_own(
 ) -> None:
     monkeypatch.setattr(pool, "dies", True)
     having, most = 0, 0
-    expected = {"test/mi_z1": 0.1}
-    monkeypatch.setattr(block_evaluation, "measure_layer", lambda *arguments: expected)
+    expected = measure_latents(layer(1), None, 0)
+    monkeypatch.setattr(block_evaluation, "measure_latents", lambda *arguments: expected)
 
-    def work(index: int, layers_by: MeasureLayer) -> None:
+    def work(index: int, latents: LatentWork) -> None:
         nonlocal having, most
         for _ in range(2):
             having += 1
             most = max(most, having)
             having -= 1
-            assert layers_by(layer(1), LABELS, 3) == expected
-            assert layers_by(layer(1), None, 0) == {}
+            assert latents.measure(layer(1), None, 0).metrics == {}
         if index == 1:
             raise ValueError("of its own")
 
@@ -106,7 +126,7 @@ def test_one_has_the_device_at_a_time_and_what_goes_wrong_is_its_own(
 def test_who_is_asked_to_stop_leaves_no_thread(pool: type[Pool], processes: int) -> None:
     stop = StopRequest()
 
-    def work(layers_by: MeasureLayer) -> None:
+    def work(latents: LatentWork) -> None:
         stop.request(2)
 
     with pytest.raises(Interrupted):

@@ -1,5 +1,6 @@
 """Runs of models that are trained together: each as if it were alone, whatever happens to the others."""
 
+import math
 import shutil
 import sqlite3
 from collections.abc import Callable, Sequence
@@ -13,8 +14,9 @@ from mlflow.entities import Run
 from hit.config import TrainConfig
 from hit.data import load
 from hit.errors import Claimed, DataError, EndedEarly, Interrupted, OutOfMemory
+from hit.evaluation.core_metrics import MeasuredPass, pass_over_test_set
 from hit.processes.stop import StopRequest
-from hit.runs.blocks import block_run
+from hit.runs.blocks import block_run, joint_passes
 from hit.runs.blocks.block_member import BlockMember
 from hit.runs.blocks.block_run import train_block
 from hit.runs.model_run import RunRequest
@@ -23,7 +25,9 @@ from hit.schema import Tag
 from hit.store import Store
 from hit.tracking.reservation import reserve_run
 from hit.training.lockstep import BlockChoice, LockstepTraining
+from hit.training.lockstep.stacked_layers import OneByOne
 from hit.training.loop import Epoch
+from tests.one_device import DEVICE, BesideCpu
 from tests.stores import new_database
 
 pytestmark = pytest.mark.usefixtures("lines")
@@ -242,6 +246,50 @@ def test_who_is_asked_to_stop_keeps_all_checkpoints(place: Place) -> None:
         assert [step for step, _ in place.epochs(member.request.run_id)] == [1]
 
 
+@pytest.mark.filterwarnings("ignore:for .* copying from a non-meta parameter")  # it is none
+def test_a_block_on_a_device_mixes_nothing_with_the_cpu(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hit.runs.training_run.select_device", lambda name: DEVICE)
+    members = [place.member(replace(config, epochs=1)) for config in CONFIGS[:2]]
+    with BesideCpu():
+        assert {state for state, _ in place.train(members).values()} == {"finished"}
+
+
+def test_all_share_a_pass_over_the_test_set_and_what_it_finds_ends_no_other(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[int] = []
+
+    def one_is_wrong(models: Sequence[Any], *arguments: Any, **options: Any) -> list[MeasuredPass]:
+        made.append(len(models))
+        passed = pass_over_test_set(models, *arguments, **options)
+        passed[1].core["test/rate_2"] = math.nan
+        return passed
+
+    monkeypatch.setattr(joint_passes, "pass_over_test_set", one_is_wrong)
+    monkeypatch.setattr("hit.evaluation.evaluation.pass_over_test_set", None)
+    members = [place.member(replace(config, epochs=1)) for config in CONFIGS]
+    ends = place.train(members)
+    assert made == [3]
+    assert [ends[member.identity][0] for member in members] == ["finished", "diverged", "finished"]
+    assert "test/rate_2 of the trained model is not finite" in ends[members[1].identity][1]
+
+
+def test_who_is_asked_to_stop_while_it_is_measured_goes_on_later(place: Place) -> None:
+    stop = StopRequest()
+    members = [place.member(replace(config, epochs=1)) for config in CONFIGS[:2]]
+
+    def ask(doing: str, epoch: int) -> None:
+        if doing == "evaluating":
+            stop.request(15)
+
+    with pytest.raises(Interrupted):
+        place.train(members, stop, ask)
+    assert set(place.ends().values()) == {("interrupted", "stopped by signal 15")}
+    again = [place.member(member.config, str(member.request.run_id)) for member in members]
+    assert {state for state, _ in place.train(again).values()} == {"finished"}
+    assert [step for step, _ in place.epochs(members[0].request.run_id)] == [1]
+
+
 def test_too_many_for_memory_are_trained_in_parts(place: Place, alone: Alone, monkeypatch: pytest.MonkeyPatch) -> None:
     class Small(LockstepTraining):
         def run_epoch(self, *arguments: Any) -> Any:
@@ -260,7 +308,7 @@ def test_too_many_for_memory_are_trained_in_parts(place: Place, alone: Alone, mo
 
 def test_no_more_at_once_than_are_asked_for_or_pay(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        block_run, "choose_block", lambda config, train, *, most, folder: BlockChoice(min(most, 2), None)
+        block_run, "choose_block", lambda config, train, *, most, folder: BlockChoice(min(most, 2), OneByOne)
     )
     members = [place.member(replace(config, epochs=1)) for config in CONFIGS]
     assert {state for state, _ in place.train(members).values()} == {"finished"}
