@@ -32,6 +32,8 @@ _BINARY_MNIST = TrainConfig(channels=16, z_dims=(20,), batch_size=256, epochs=10
 _COLOUR = TrainConfig(channels=32, z_dims=(32,), batch_size=256, epochs=100, metrics="core", likelihood="gaussian")
 #: Models of the paper's grid, images of MNIST's training set, and epochs that are extrapolated to.
 _GRID, _IMAGES, _EPOCHS = 441, 60_000, 100
+#: Seconds that a model takes to be built, about.
+_TO_BUILD = 0.01
 #: Seconds after which nothing more is begun.
 _BUDGET = 300.0
 #: Seconds after which all ends.
@@ -184,22 +186,25 @@ def measure(task: Task, device: torch.device, record: Record, until: float) -> N
 
     rates: dict[int, dict[str, float]] = {}
     for members in task.members:
-        expected = members * (0.02 + plain * (task.steps + 5))
-        if record.clock() > until - min(expected, 40.0):
-            continue
         # What was far behind with fewer models, but not with one, is not tried with more.
         before = rates[max(rates)] if rates and max(rates) > 1 else {}
-        tried = [name for name in STRATEGIES if before.get(name, 1e9) > max(before.values(), default=0.0) / 2]
+        tried = [name for name in STRATEGIES if before.get(name, 1e9) > max(before.values(), default=0.0) / 1.5]
+        steps = sum(members / (before.get(name, 0.0) or 1 / plain) for name in tried) * (task.steps + 5)
+        if record.clock() > until - min(_TO_BUILD * members * len(tried) + steps, 60.0):
+            continue
         rates[members] = {name: lockstep(task, task.config, members, name, train, plain, record) for name in tried}
     if not rates:
         return
     best, members, strategy = max((rate, members, name) for members, of in rates.items() for name, rate in of.items())
+    quickest = {"float32": best}
     if record.clock() < until:
-        lockstep(task, replace(task.config, precision="bfloat16"), members, strategy, train, plain, record)
-    if best and task.config.likelihood == "bernoulli":
-        steps = _GRID * _EPOCHS * -(-_IMAGES // task.config.batch_size)
-        text = f"{start}{_GRID} models for {_EPOCHS} epochs of {_IMAGES:,} images, extrapolated from the quickest: "
-        record.add(f"{task.name}/grid minutes", steps / best / 60, f"{text}{steps / best / 60:.1f} minutes")
+        lower = replace(task.config, precision="bfloat16")
+        quickest["bfloat16"] = lockstep(task, lower, members, strategy, train, plain, record)
+    for precision, rate in quickest.items():
+        if rate and task.config.likelihood == "bernoulli":
+            minutes = _GRID * _EPOCHS * -(-_IMAGES // task.config.batch_size) / rate / 60
+            text = f"{_GRID} models for {_EPOCHS} epochs of {_IMAGES:,} images, {precision}, extrapolated"
+            record.add(f"{task.name}/grid minutes/{precision}", minutes, f"{start}{text}: {minutes:.1f} minutes")
 
 
 def lockstep(
