@@ -33,6 +33,7 @@ default_role = "code"  # of single backticks in docstrings
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_class_signature = "separated"
+autodoc_preserve_defaults = True
 python_use_unqualified_type_names = True
 suppress_warnings = ["misc.highlighting_failure"]
 
