@@ -47,7 +47,7 @@ html_show_sourcelink = False
 html_theme_options = {"navigation_with_keys": True}
 
 
-def _without_mathjax(app: Any, name: str, template: str, context: dict[str, Any], doctree: Any) -> None:
+def without_mathjax(app: Any, name: str, template: str, context: dict[str, Any], doctree: Any) -> None:
     """Plotly's figures ask a server for MathJax, which they do without: a page fetches nothing."""
     if "body" in context:
         context["body"] = re.sub(r'<script src="https://[^"]*mathjax[^"]*"></script>', "", context["body"])
@@ -55,4 +55,4 @@ def _without_mathjax(app: Any, name: str, template: str, context: dict[str, Any]
 
 def setup(app: Any) -> None:
     """What Sphinx calls once."""
-    app.connect("html-page-context", _without_mathjax)
+    app.connect("html-page-context", without_mathjax)
