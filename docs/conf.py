@@ -5,11 +5,14 @@ README, CONTRIBUTING, CHANGELOG and what lies in docs. Notebooks are executed wh
 """
 
 import os
+import re
+from typing import Any
 
 import hit
 
 project = "HIT"
 author = "the HIT contributors"
+copyright = "2026, the HIT contributors"
 release = version = hit.__version__
 
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
@@ -24,11 +27,13 @@ nb_execution_excludepatterns = ["docs/walkthrough.ipynb"]  # reads a store that 
 nb_execution_timeout = 3600  # seconds a cell, on a machine that does other things, too
 nb_execution_in_temp = True  # its store and pictures are left nowhere
 nb_execution_raise_on_error = True
+nb_output_stderr = "remove"  # warnings with paths of the machine that built the site
 
 default_role = "code"  # of single backticks in docstrings
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_class_signature = "separated"
+autodoc_preserve_defaults = True
 python_use_unqualified_type_names = True
 suppress_warnings = ["misc.highlighting_failure"]
 
@@ -40,3 +45,14 @@ html_css_files = ["site.css"]
 html_copy_source = False
 html_show_sourcelink = False
 html_theme_options = {"navigation_with_keys": True}
+
+
+def without_mathjax(app: Any, name: str, template: str, context: dict[str, Any], doctree: Any) -> None:
+    """Plotly's figures ask a server for MathJax, which they do without: a page fetches nothing."""
+    if "body" in context:
+        context["body"] = re.sub(r'<script src="https://[^"]*mathjax[^"]*"></script>', "", context["body"])
+
+
+def setup(app: Any) -> None:
+    """What Sphinx calls once."""
+    app.connect("html-page-context", without_mathjax)

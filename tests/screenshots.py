@@ -1,4 +1,4 @@
-"""`python -m tests.screenshots`: the pictures of the MLflow UI for docs/how-to/ui.md, of the store of `make demo`."""
+"""`python -m tests.screenshots`: the pictures of the MLflow UI for docs/how-to/ui.md, of the demo's store."""
 
 __all__ = ["main"]
 
@@ -21,6 +21,8 @@ from tests.stores import Server
 _PATIENCE_MS = 40_000
 #: Runs in the comparison: all of them are a table that no picture can hold.
 _COMPARED = 16
+#: Their metrics in the comparison's picture.
+_DRAWN = ("test/rate_1", "test/rate_2", "test/psnr")
 
 
 def main() -> None:
@@ -36,22 +38,21 @@ def main() -> None:
 
     client = MlflowClient(uri)
     experiment = client.get_experiment_by_name(asked.experiment).experiment_id
-    models = client.search_runs(
-        [experiment],
-        "tags.`hit.kind` = 'train' and attributes.status = 'FINISHED'",
-        max_results=_COMPARED,
-        order_by=["start_time ASC"],
+    finished = client.search_runs(
+        [experiment], "tags.`hit.kind` = 'train' and attributes.status = 'FINISHED'", order_by=["start_time ASC"]
     )
+    models = finished[:_COMPARED]
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         server = Server(Path(folder) / "ui", uri)
         server.start()
         path = os.environ.get("HIT_CHROMIUM") or shutil.which("chromium")
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
         try:
-            _charts(_page(browser, 1500, 1500), server.uri + charts_page(experiment), asked.output / "ui_charts.png")
+            charts = server.uri + charts_page(experiment)
+            _charts(_page(browser, 1500, 1660), charts, len(finished), asked.output / "ui_charts.png")
             ids = json.dumps([run.info.run_id for run in models]).replace(" ", "")
             compared = f'{server.uri}/#/compare-runs?runs={ids}&experiments=["{experiment}"]'
-            _comparison(_page(browser, 1500, 1300), compared, asked.output / "ui_comparison.png")
+            _comparison(_page(browser, 1500, 1150), compared, asked.output / "ui_comparison.png")
             alias = client.get_model_version_by_alias("hit-digits", "representation")
             version = f"{server.uri}/#/models/hit-digits/versions/{alias.version}?workflowType=machine_learning"
             _registry(_page(browser, 1500, 800), version, asked.output / "ui_registry.png")
@@ -66,16 +67,26 @@ def _page(browser: Any, width: int, height: int) -> Any:
     return page
 
 
-def _charts(page: Any, address: str, path: Path) -> None:
-    enter(page, address, "16 matching runs")
+def _charts(page: Any, address: str, runs: int, path: Path) -> None:
+    enter(page, address, f"{runs} matching runs")
     wait_for_charts(page)
     wait_for_images(page, 10)
     _save(page, path)
 
 
 def _comparison(page: Any, address: str, path: Path) -> None:
-    enter(page, f"{address}&workflowType=machine_learning", "Comparing 16 Runs")
+    enter(page, f"{address}&workflowType=machine_learning", f"Comparing {_COMPARED} Runs")
     page.locator(".js-plotly-plot .main-svg").first.wait_for()
+    shown = page.locator(".du-bois-light-select-multiple").nth(1).locator("input")
+    shown.click()
+    shown.press("Backspace")  # MLflow begins with the first metric, which is beta_1 once more
+    for metric in _DRAWN:
+        shown.fill(metric)
+        page.locator(f".du-bois-light-select-item-option[title='{metric}']").click()
+    shown.press("Escape")
+    page.get_by_text("Run details").click()  # ids and times of one machine
+    page.get_by_role("switch").first.click()  # parameters that differ
+    page.wait_for_timeout(2_000)  # the plot is drawn anew
     _save(page, path)
 
 

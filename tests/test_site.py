@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
+from docs.conf import without_mathjax
 from tests.commands import PATIENCE_SECONDS, ROOT
 from tests.forked_commands import run_forked
 
@@ -66,6 +67,14 @@ def test_nothing_is_fetched_from_elsewhere_to_show_a_page(site: Path) -> None:
         fetched = re.findall(r"<(?:script|img|iframe)[^>]* src=\"(https?:[^\"]+)", text)
         fetched += re.findall(r"<link[^>]* rel=\"stylesheet\"[^>]* href=\"(https?:[^\"]+)", text)
         assert not fetched, f"{path.relative_to(site)}: {fetched}"
+
+
+def test_figures_of_plotly_ask_no_server_for_mathjax() -> None:
+    """They are there in a site whose tutorial was executed."""
+    asks = '<script src="https://cdnjs.cloudflare.com/ajax/libs/mathjax/3.2.2/es5/tex-svg.min.js"></script>'
+    context = {"body": f"<p>{asks}</p>"}
+    without_mathjax(None, "tutorial", "page.html", context, None)
+    assert context["body"] == "<p></p>"
 
 
 def test_what_troubleshooting_quotes_is_what_the_code_says() -> None:

@@ -19,7 +19,7 @@ from hit.processes.memory import GpuMemory
 from hit.processes.pool import Patience
 from sweeps.launchers.gpu_shares import FILE, Gpus, GpuShares, gpus_of
 from sweeps.launchers.launcher import Launcher, Training
-from sweeps.launchers.ray_requirements import check_ray, check_resources, no_ray_cluster
+from sweeps.launchers.ray_requirements import check_ray, check_resources, not_connected
 from sweeps.launchers.ray_task import Mailbox, train_by_ray
 
 _LOG = logging.getLogger(__name__)
@@ -201,7 +201,7 @@ class RayLauncher(Launcher):
             self._leave()
             if not address:
                 raise Unavailable(f"launcher=ray must be able to start Ray on this machine, got: {reason}") from None
-            raise no_ray_cluster(address, reason) from None
+            raise not_connected(address, reason) from None
         finally:
             if threading.current_thread() is threading.main_thread():
                 signal.signal(signal.SIGTERM, told_to_stop)  # Ray takes it for itself, and a sweep would end as failed

@@ -1,6 +1,6 @@
 """What `launcher=ray` needs: the package, a cluster that answers, and CPUs and GPUs that a run can have."""
 
-__all__ = ["check_ray", "check_resources", "no_ray_cluster"]
+__all__ = ["check_ray", "check_resources", "no_ray_cluster", "not_connected"]
 
 import importlib.util
 import os
@@ -59,6 +59,18 @@ def check_ray(address: str) -> Any:
 def no_ray_cluster(address: str, why: str) -> Unavailable:
     """What is told of an address that cannot be connected to."""
     return Unavailable(f"ray_address must be that of a Ray cluster that answers, got {address!r}: {why}")
+
+
+def not_connected(address: str, why: str) -> Unavailable:
+    """What is told of a cluster that answers, but cannot be connected to: Ray does not say that it asks for a token.
+
+    Args:
+        address: of the cluster.
+        why: what Ray says.
+    """
+    tokens = os.environ.get("RAY_AUTH_MODE") == "token"
+    hint = "" if tokens else " (where it asks for a token: export RAY_AUTH_MODE=token, with the token of its head)"
+    return no_ray_cluster(address, why + hint)
 
 
 def check_resources(cpus: float, gpus: float, nodes: Sequence[Mapping[str, float]], where: str) -> None:

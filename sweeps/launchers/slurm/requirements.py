@@ -17,7 +17,7 @@ from sweeps.spec.launch_options import RunningOptions
 _COMMANDS = ("sbatch", "squeue", "scancel", "scontrol", "srun")
 _ANSWER_SECONDS = 60.0
 #: What sbatch says where there is no cluster to ask.
-_SILENT = ("contact slurm controller", "timed out", "configuration file", "parse_file")
+_SILENT = ("contact slurm controller", "timed out", "configuration file", "configuration source", "parse_file")
 #: The folder of jobs that have ended, and that no sweep has removed, is removed after so long.
 _KEPT_SECONDS = 7 * 86400.0
 #: Word in what sbatch says of a job → the option that it is about.

@@ -11,7 +11,7 @@ import pytest
 
 from hit.errors import ConfigError, Unavailable
 from sweeps.launchers import check_launcher
-from sweeps.launchers.ray_requirements import check_ray, check_resources
+from sweeps.launchers.ray_requirements import check_ray, check_resources, not_connected
 from sweeps.spec.launch_options import RunningOptions
 from tests.sweeps.launchers.test_launchers import needs_ray
 
@@ -47,6 +47,15 @@ def test_the_client_of_ray_is_a_package_of_its_own(answering: str, monkeypatch: 
     monkeypatch.setattr("sweeps.launchers.ray_requirements.importlib.util.find_spec", lambda name: None)
     with pytest.raises(Unavailable, match=r"must be host:port, since ray:// needs .*pip install 'ray\[client\]'"):
         check_ray(f"ray://{answering}")
+
+
+@pytest.mark.parametrize(("mode", "hinted"), [("", True), ("disabled", True), ("token", False)])
+def test_that_a_cluster_may_ask_for_a_token_is_said(mode: str, hinted: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a wrong token Ray says that it fails to connect, and no more."""
+    monkeypatch.setenv("RAY_AUTH_MODE", mode)
+    said = str(not_connected("head:6379", "Failed to connect"))
+    assert "got 'head:6379': Failed to connect" in said
+    assert ("export RAY_AUTH_MODE=token" in said) is hinted
 
 
 @pytest.mark.parametrize(

@@ -237,7 +237,11 @@ class TestMistakes:
     @needs_submitit
     @pytest.mark.parametrize(
         "said",
-        ["error: Unable to contact slurm controller (connect failure)", "fatal: Unable to process configuration file"],
+        [
+            "error: Unable to contact slurm controller (connect failure)",
+            "fatal: Unable to process configuration file",
+            "fatal: Could not establish a configuration source",
+        ],
     )
     def test_no_cluster_to_ask(self, said: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         """With an sbatch that is there alone."""
@@ -245,7 +249,7 @@ class TestMistakes:
             (tmp_path / name).write_text(f"#!/bin/sh\necho '{name}: {said}' >&2; exit 1\n")
             (tmp_path / name).chmod(0o755)
         monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-        with pytest.raises(Unavailable, match=r"SLURM must answer, and sbatch says: .*Unable to"):
+        with pytest.raises(Unavailable, match=r"SLURM must answer, and sbatch says: .*(Unable|Could not) "):
             check_launcher(RunningOptions(launcher="slurm"), tmp_path / "state")
 
     @needs_submitit
