@@ -18,7 +18,7 @@ from hit.evaluation.latents import Layer
 from hit.metrics import EVALUATOR, SquaredError, bits_per_dim, check_reconstruction, mean_error
 from hit.metrics.feature_errors import FeatureErrors
 from hit.models import HierarchicalVAE
-from hit.training.lockstep.stacked_layers import StackedLayers
+from hit.training.lockstep.layers import StackedLayers
 
 _BATCH = 500  # images, and fewer where they are larger than 64×64 pixels
 _BATCH_PIXELS = _BATCH * 64 * 64

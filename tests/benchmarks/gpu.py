@@ -24,7 +24,7 @@ from hit.errors import OutOfMemory
 from hit.models import build_model
 from hit.processes.devices import select_device
 from hit.training.lockstep import LockstepTraining, Member
-from hit.training.lockstep.stacked_layers import STRATEGIES
+from hit.training.lockstep.layers import STRATEGIES
 from hit.training.model_training import PlainTraining
 from tests.benchmarks.gpu_load import GpuLoad
 

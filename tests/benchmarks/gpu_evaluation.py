@@ -25,7 +25,7 @@ from hit.evaluation.core_metrics import MeasuredPass, pass_over_test_set
 from hit.evaluation.latents import label_information
 from hit.models import HierarchicalVAE, build_model
 from hit.processes.memory import free_memory, short_of_memory
-from hit.training.lockstep.stacked_layers import STRATEGIES
+from hit.training.lockstep.layers import STRATEGIES
 from tests.benchmarks.gpu import Record, Task, images, tasks, wait
 
 #: Models that are measured alone, whose mean counts.

@@ -29,7 +29,7 @@ from hit.errors import ConfigError
 from hit.models import HierarchicalVAE, build_model
 from hit.models.surface_model import ModulatedLayer, SurfaceModel, condition_on_betas, fold
 from hit.training.lockstep import LockstepTraining, Member
-from hit.training.lockstep.stacked_layers import STRATEGIES
+from hit.training.lockstep.layers import STRATEGIES
 from tests.benchmarks.gpu import Record
 from tests.benchmarks.leaning import Leaning, LeaningBeta
 from tests.benchmarks.quick_evaluation import POINTS, QuickEvaluation

@@ -12,7 +12,7 @@ from hit.errors import Interrupted
 from hit.evaluation.core_metrics import MeasuredPass, pass_over_test_set
 from hit.models import HierarchicalVAE
 from hit.processes.memory import free_memory, short_of_memory
-from hit.training.lockstep.stacked_layers import StackedLayers
+from hit.training.lockstep.layers import StackedLayers
 
 _LOG = logging.getLogger(__name__)
 

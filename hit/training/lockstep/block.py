@@ -15,9 +15,9 @@ from hit.models.geometry.vector_geometry import standardise
 from hit.processes.memory import memory_is_told
 from hit.training.beta_policies import BetaPolicy, ControlledBeta, choose_policy
 from hit.training.lockstep.captured import capturable
+from hit.training.lockstep.layers import OneByOne, StackedLayers
 from hit.training.lockstep.member import Member, MemberEpoch, block_key
 from hit.training.lockstep.stacked_betas import stack_policies
-from hit.training.lockstep.stacked_layers import OneByOne, StackedLayers
 from hit.training.lockstep.static_step import StaticStep
 from hit.training.loop import epoch_metrics, not_finite
 from hit.training.objective import gumbel_temperature

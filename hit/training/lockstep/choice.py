@@ -16,8 +16,8 @@ from hit.processes.memory import USABLE_SHARE
 from hit.processes.remembered import remember, remembered
 from hit.schema.hashing import identity_hash
 from hit.training.lockstep.block import LockstepTraining
+from hit.training.lockstep.layers import STRATEGIES, OneByOne, StackedLayers
 from hit.training.lockstep.member import Member, block_key
-from hit.training.lockstep.stacked_layers import STRATEGIES, OneByOne, StackedLayers
 
 _LOG = logging.getLogger(__name__)
 

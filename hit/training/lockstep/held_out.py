@@ -10,7 +10,7 @@ from torch import Tensor
 from hit.data import Split
 from hit.models import HierarchicalVAE
 from hit.training.generalization_gap import BATCH, HeldOut, held_out_noise, likely_log_gap
-from hit.training.lockstep.stacked_layers import StackedLayers
+from hit.training.lockstep.layers import StackedLayers
 
 
 @torch.no_grad()

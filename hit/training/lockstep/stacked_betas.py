@@ -18,7 +18,7 @@ from hit.training.beta_sampling import loss_scale, ramp
 from hit.training.controller_plan import ControllerPlan
 from hit.training.learning_rate import step_size
 from hit.training.lockstep.held_out import log_gaps
-from hit.training.lockstep.stacked_layers import StackedLayers
+from hit.training.lockstep.layers import StackedLayers
 from hit.training.objective import objective, warmup_factor, warmup_factors
 from hit.training.rate_controller import (
     ControllerState,

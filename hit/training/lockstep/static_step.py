@@ -19,8 +19,8 @@ from hit.training.learning_rate import momentum, step_size
 from hit.training.lockstep.adam import StackedAdam
 from hit.training.lockstep.captured import CapturedStep, ReplayedStep
 from hit.training.lockstep.clipping import StackedClip
+from hit.training.lockstep.layers import Batches, StackedLayers
 from hit.training.lockstep.stacked_betas import StackedBeta
-from hit.training.lockstep.stacked_layers import Batches, StackedLayers
 from hit.training.loop import shuffled
 from hit.training.objective import gumbel_temperature
 

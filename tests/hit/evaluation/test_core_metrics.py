@@ -13,7 +13,7 @@ from hit.data import Dataset, Split
 from hit.evaluation import core_metrics, evaluate_model
 from hit.evaluation.core_metrics import MeasuredPass, pass_over_test_set
 from hit.models import HierarchicalVAE, build_model
-from hit.training.lockstep.stacked_layers import STRATEGIES, StackedLayers
+from hit.training.lockstep.layers import STRATEGIES, StackedLayers
 
 _COMMON = {"channels": 2, "z_dims": 3, "likelihood": "gaussian", "sigma": 0.5}
 _KINDS = {

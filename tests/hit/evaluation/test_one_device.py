@@ -15,7 +15,7 @@ from hit.evaluation.core_metrics import pass_over_test_set
 from hit.evaluation.pictures import reconstructions, samples, save_grid, traversal
 from hit.metrics.generation import GENERATION
 from hit.models import build_model
-from hit.training.lockstep.stacked_layers import STRATEGIES
+from hit.training.lockstep.layers import STRATEGIES
 from tests.one_device import DEVICE, BesideCpu
 
 _KINDS = {

@@ -25,7 +25,7 @@ from hit.schema import Tag
 from hit.store import Store
 from hit.tracking.reservation import reserve_run
 from hit.training.lockstep import BlockChoice, LockstepTraining
-from hit.training.lockstep.stacked_layers import OneByOne
+from hit.training.lockstep.layers import OneByOne
 from hit.training.loop import Epoch
 from tests.one_device import DEVICE, BesideCpu
 from tests.stores import new_database

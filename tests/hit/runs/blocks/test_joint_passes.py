@@ -14,7 +14,7 @@ from hit.evaluation.core_metrics import pass_over_test_set
 from hit.models import HierarchicalVAE, build_model
 from hit.runs.blocks import joint_passes
 from hit.runs.blocks.joint_passes import JointPasses
-from hit.training.lockstep.stacked_layers import OneByOne, StackedLayers, UnfoldedConvolutions
+from hit.training.lockstep.layers import STRATEGIES, OneByOne, StackedLayers
 
 BETAS = [(1.0, 1.0)] * 5
 Made = list[int]
@@ -61,7 +61,7 @@ def joint(
 
 
 def test_the_first_that_asks_makes_the_pass_of_all(models: list[HierarchicalVAE], digits: Dataset, made: Made) -> None:
-    passes = joint(models, digits, UnfoldedConvolutions)
+    passes = joint(models, digits, STRATEGIES["unfolded"])
     found = [passes.take(index) for index in range(5)]
     assert made == [5]
     for model, own, one in zip(models, BETAS, found, strict=True):

@@ -12,7 +12,7 @@ from hit.data import Split
 from hit.models import HierarchicalVAE, build_model
 from hit.training import fit
 from hit.training.lockstep import LockstepTraining, Member
-from hit.training.lockstep.stacked_layers import STRATEGIES
+from hit.training.lockstep.layers import STRATEGIES
 from hit.training.loop import Epoch
 
 _COMMON = {"channels": 2, "z_dims": 3, "epochs": 2, "batch_size": 24, "likelihood": "gaussian", "sigma": 0.5}

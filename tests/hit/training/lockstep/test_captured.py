@@ -25,7 +25,7 @@ from hit.training.beta_policies import FixedBeta
 from hit.training.checkpoints import save_state
 from hit.training.lockstep import LockstepTraining, Member
 from hit.training.lockstep.captured import CapturedStep, warmed_up
-from hit.training.lockstep.stacked_layers import STRATEGIES
+from hit.training.lockstep.layers import STRATEGIES
 from hit.training.loop import Epoch
 from hit.training.model_training import PlainTraining, choose_training
 

@@ -10,7 +10,7 @@ from hit import data
 from hit.config import TrainConfig
 from hit.data import Split
 from hit.training.lockstep import choice, choose_block
-from hit.training.lockstep.stacked_layers import STRATEGIES, OneByOne
+from hit.training.lockstep.layers import STRATEGIES, OneByOne
 
 CONFIG = TrainConfig(channels=2, z_dims=(3,), epochs=1, batch_size=24, likelihood="gaussian")
 

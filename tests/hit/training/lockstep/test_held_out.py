@@ -9,7 +9,7 @@ from hit.data import Split
 from hit.models import build_model
 from hit.training.generalization_gap import hold_out
 from hit.training.lockstep.held_out import log_gaps
-from hit.training.lockstep.stacked_layers import STRATEGIES
+from hit.training.lockstep.layers import STRATEGIES
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)

@@ -17,7 +17,7 @@ from hit.models.surface_model import SurfaceModel, condition_on_betas
 from hit.training import fit
 from hit.training.checkpoints import load_state, save_state
 from hit.training.lockstep import LockstepTraining, Member, block_key
-from hit.training.lockstep.stacked_layers import STRATEGIES
+from hit.training.lockstep.layers import STRATEGIES
 from hit.training.loop import Epoch
 from hit.training.model_training import PlainTraining
 from tests.benchmarks.leaning import Leaning, LeaningBeta

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from hit.training.lockstep.unfolded import unfolded
+from hit.training.lockstep.layers.unfolded import unfolded
 
 
 @pytest.fixture(autouse=True)

@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from hit.training.lockstep import stacked_convolution
-from hit.training.lockstep.stacked_convolution import StackedConvolution, stackable
+from hit.training.lockstep.layers import stacked_convolution
+from hit.training.lockstep.layers.stacked_convolution import StackedConvolution, stackable
 
 #: Sizes at which tiles and parts are not filled, and with few and many outputs.
 _LAYERS = [
@@ -40,7 +40,7 @@ def test_by_triton() -> None:
     """Its kernels, run by its interpreter on the CPU, in a process that has it from the beginning."""
     pytest.importorskip("triton", reason="Triton comes with PyTorch for NVIDIA GPUs")
     command = [sys.executable, "-c", f"from {__name__} import check_kernels; check_kernels()"]
-    root = Path(__file__).resolve().parents[4]
+    root = Path(__file__).resolve().parents[5]
     ended = subprocess.run(
         command, env={**os.environ, "TRITON_INTERPRET": "1"}, cwd=root, capture_output=True, text=True, check=False
     )

@@ -1,6 +1,6 @@
 """Convolutions of M models, each with weights of its own, as one operation with its gradients."""
 
-__all__ = ["StackedConvolution", "convolve", "stackable"]
+__all__ = ["StackedConvolution", "convolve", "has_triton", "stackable"]
 
 import functools
 import importlib.util
@@ -83,11 +83,12 @@ def convolve(
 
 
 def _by_triton(x: Tensor) -> bool:
-    return x.device.type == "cuda" and x.dtype != torch.float64 and _has_triton()
+    return x.device.type == "cuda" and x.dtype != torch.float64 and has_triton()
 
 
 @functools.cache
-def _has_triton() -> bool:
+def has_triton() -> bool:
+    """Whether Triton is installed: PyTorch for NVIDIA GPUs brings it."""
     return importlib.util.find_spec("triton") is not None
 
 
@@ -180,7 +181,7 @@ def _convolve(
     x: Tensor, weight: Tensor, bias: Tensor | None, y: Tensor, stride: int, padding: int, *, transposed: bool
 ) -> None:
     """y from x; weight: M × channels of y × channels of x × k × k."""
-    from hit.training.lockstep import convolution_kernels as kernels  # needs Triton
+    from hit.training.lockstep.layers import convolution_kernels as kernels  # needs Triton
 
     models, images, outputs, height, width = y.shape
     channels = _channels(outputs)
@@ -204,7 +205,7 @@ def _weight_gradient(
 
     Where biased, of the bias, too: M × channels of small.
     """
-    from hit.training.lockstep import convolution_kernels as kernels
+    from hit.training.lockstep.layers import convolution_kernels as kernels
 
     models, images, outputs, height, width = small.shape
     inputs, kernel = wide.shape[2], weight.shape[-1]
