@@ -13,6 +13,8 @@ import pytest
 from hit.processes.setup import ENVIRONMENT, THREAD_VARIABLES, show_lines
 
 os.environ.update(ENVIRONMENT | os.environ)  # as a command's
+# On every machine they compute on the CPU, where numbers are the same to the bit. The GPU has `tests.benchmarks.gpu`.
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # ignored under nohup, and commands leave it so
 # What the tests compute is too small to share. Two processes of tests on two cores, each with two threads of BLAS that
 # spin, take several times as long. It is read when numpy and torch are loaded, so these come after.
