@@ -97,7 +97,7 @@ def _cnn(image_shape: tuple[int, int, int]) -> nn.Module:
     wide = 32
     while not layers or max(height, width) > _LAST_SIDE:
         down, across = (2 if not layers or side > _LAST_SIDE else 1 for side in (height, width))
-        layers += [nn.Conv2d(channels, wide, 3, 1, 1), nn.ReLU(), nn.MaxPool2d((down, across))]
+        layers += [nn.Conv2d(channels, wide, 3, 1, 1), nn.ReLU(inplace=True), nn.MaxPool2d((down, across))]
         channels, wide = wide, 64
         height, width = height // down, width // across
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(channels * height * width, _HIDDEN), nn.ReLU())

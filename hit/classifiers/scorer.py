@@ -2,6 +2,7 @@
 
 __all__ = ["SampleScorer", "images_per_batch", "needed_accuracy"]
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -14,6 +15,9 @@ from hit.data import Dataset, labelled_batches
 #: A classifier that scores samples errs at most half as often as always betting on the most frequent class does.
 _ERROR_OF_CHANCE = 0.5
 _PIXELS = 786_432  # numbers in a batch of images: 256 of 3×32×32
+#: Pixels that a CPU looks at in one go, 32 images of 32×32: what a network makes of them stays in its cache, and memory
+#: is not asked for anew. Of 500 images the small network takes five times as long, DenseNet-121 of 128 twice as long.
+_CACHED_PIXELS = 32_768
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +34,15 @@ class SampleScorer:
     run_id: str = ""
     fingerprint: str = ""
     _reference: dict[str, tuple[Tensor, float]] = field(default_factory=dict, repr=False)
+    _network: Classifier = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        # Numbers of a pixel side by side, as convolutions of a CPU are fastest; in a copy, since such weights are not
+        # saved as they are.
+        network = self.classifier
+        if next(network.parameters()).device.type == "cpu":
+            network = copy.deepcopy(network).to(memory_format=torch.channels_last)
+        object.__setattr__(self, "_network", network)
 
     def logits(self, images: Tensor) -> Tensor:
         """log p(y|x) up to a constant, batch × M, of images in [0, 1]."""
@@ -38,8 +51,9 @@ class SampleScorer:
     @torch.no_grad()
     def features_and_logits(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """What the last layer sees, batch × d, and the logits, batch × M, of images in [0, 1], in one pass."""
-        features = self.classifier.features(images)
-        return features, self.classifier.head(features)
+        size = max(1, _CACHED_PIXELS // images[0, 0].numel()) if images.device.type == "cpu" else len(images)
+        features = torch.cat([self._network.features(part) for part in images.split(size)])
+        return features, self._network.head(features)
 
     def reference(self, dataset: Dataset, check: Callable[[], None] = lambda: None) -> tuple[Tensor, float]:
         """Features (N × d) of the test images as they are, and the classifier's accuracy on them.

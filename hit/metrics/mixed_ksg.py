@@ -12,6 +12,11 @@ from hit.metrics.evaluator import EVALUATOR
 
 #: Distances held at once: a few MiB, which stay near a CPU's cache.
 _CHUNK = 2**20
+#: Dimensions that are looked at before it is asked which points are still near: a quarter of them, these at least.
+_FIRST = 32
+#: Where no more than this share of pairs is still near, the other dimensions are looked at for these alone, at several
+#: times the cost of each.
+_FEW = 0.05
 
 
 @torch.no_grad()
@@ -46,7 +51,9 @@ def mixed_ksg(
     Since labels are discrete, the neighbours of a class lie in one slice of a matrix of distances, which
     is made in blocks, dimension by dimension. Where the distance of labels is infinite, the slices of the classes tell
     every ρ_n, and a distance of points of two classes counts for both: N² d / 2 operations. At N = 10,000 that is
-    several times faster than k-d trees in 20 dimensions, where trees already look at most points.
+    several times faster than k-d trees in 20 dimensions, where trees already look at most points. Of two classes, only
+    what is nearer than ρ counts: dimensions are looked at from the widest, and once few pairs are still near, the rest
+    of them for these alone.
 
     Args:
         samples: one draw a point, N × any latent shape.
@@ -79,6 +86,7 @@ def mixed_ksg(
     points = len(z)
     if points < 2 or not z.isfinite().all():
         return math.nan
+    z = z[:, z.var(0).argsort(descending=True)]  # where most points part soonest
     columns = z.T.contiguous()
     k, of_label, near = (torch.zeros(points, dtype=torch.int64, device=z.device) for _ in range(3))
     radius = z.new_zeros(points)
@@ -98,9 +106,9 @@ def mixed_ksg(
     for of_class in classes_at if math.isinf(label_distance) else []:
         after = slice(of_class.stop, points)
         for rows in _parts(of_class, chunk // max(1, points - of_class.stop)):
-            distances = _distances(columns[:, rows], columns[:, after])
-            near[rows] += _within(distances, radius[rows, None]).sum(1)
-            near[after] += _within(distances, radius[after]).sum(0)
+            of_rows, of_after = _near(z, columns, radius, rows, after)
+            near[rows] += of_rows
+            near[after] += of_after
     return float((_digamma(k) - _digamma(near) - _digamma(of_label)).sum()) / points + math.log(points)
 
 
@@ -125,10 +133,10 @@ def _radius(distances: Tensor, own: Tensor, neighbours: int, label_distance: flo
     """ρ of each row: the k-th neighbour is of the class, unless another label is nearer than that."""
     size, points = own.shape[1], distances.shape[1]
     if math.isinf(label_distance):
-        return own.kthvalue(1 + min(neighbours, size - 1), 1).values
+        return _smallest(own, 1 + min(neighbours, size - 1))
     nowhere = own.new_full((len(own),), math.inf)
-    within = own.kthvalue(1 + neighbours, 1).values if size > neighbours else nowhere
-    beyond = distances.kthvalue(1 + min(neighbours, points - 1), 1).values.clamp_min(label_distance)
+    within = _smallest(own, 1 + neighbours) if size > neighbours else nowhere
+    beyond = _smallest(distances, 1 + min(neighbours, points - 1)).clamp_min(label_distance)
     return torch.where(within < label_distance, within, beyond)
 
 
@@ -137,9 +145,45 @@ def _most(count: int, points: int, label_distance: float) -> int:
     return (count if math.isinf(label_distance) else points) - 1
 
 
-def _distances(rows: Tensor, columns: Tensor) -> Tensor:
-    """max_d |z_nd − z_id|, from d × n and d × N to n × N; several times faster than torch.cdist for this norm."""
-    largest = columns.new_zeros(rows.shape[1], columns.shape[1])
+def _smallest(distances: Tensor, place: int) -> Tensor:
+    """The smallest but so many of each row, the first counted; ten times faster than `kthvalue` where these are few."""
+    return distances.topk(place, largest=False).values[:, -1]
+
+
+def _near(z: Tensor, columns: Tensor, radius: Tensor, rows: slice, after: slice) -> tuple[Tensor, Tensor]:
+    """How many of the points `after` each of `rows` has within its radius, and how many of `rows` each of those has.
+
+    Args:
+        z, columns: all points, N × d, and d × N.
+        radius: of each, N.
+    """
+    some, others, of_some, of_others = z[rows], z[after], radius[rows], radius[after]
+    dims = len(columns)
+    distances = z.new_zeros(len(some), len(others))
+    for seen in range(0, dims, step := max(_FIRST, dims // 4)):
+        part = columns[seen : seen + step]
+        distances = _distances(part[:, rows], part[:, after], distances)
+        has, is_had = _within(distances, of_some[:, None]), _within(distances, of_others)
+        if seen + step < dims and (pairs := (has | is_had).nonzero()).numel() <= 2 * _FEW * distances.numel():
+            break
+    else:
+        return has.sum(1), is_had.sum(0)
+    counts = pairs.new_zeros(len(some)), pairs.new_zeros(len(others))
+    for own, other in (part.unbind(1) for part in pairs.split(max(1, _CHUNK // dims))):
+        rest = some[:, seen + step :].index_select(0, own).sub_(others[:, seen + step :].index_select(0, other))
+        reached = torch.maximum(distances[own, other], rest.abs_().amax(1))
+        for count, point, reach in zip(counts, (own, other), (of_some, of_others), strict=True):
+            count += point[_within(reached, reach[point])].bincount(minlength=len(count))
+    return counts
+
+
+def _distances(rows: Tensor, columns: Tensor, least: Tensor | None = None) -> Tensor:
+    """max_d |z_nd − z_id|, from d × n and d × N to n × N; several times faster than torch.cdist for this norm.
+
+    Args:
+        least: the distances by other dimensions, which become those by all.
+    """
+    largest = columns.new_zeros(rows.shape[1], columns.shape[1]) if least is None else least
     difference = torch.empty_like(largest)
     for own, every in zip(rows, columns, strict=True):
         torch.sub(every, own[:, None], out=difference)

@@ -75,6 +75,20 @@ class TestSampleScorer:
         torch.testing.assert_close(scorer.classifier(images), logits)
         assert not logits.requires_grad
 
+    @pytest.mark.parametrize("network", ["cnn", "resnet18"])
+    def test_images_in_parts_are_the_same(self, network: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        classifier = build_classifier((3, 16, 12), 10, network=network).eval()
+        before = {name: (weights.clone(), weights.stride()) for name, weights in classifier.state_dict().items()}
+        images = torch.rand(7, 3, 16, 12)
+        whole = SampleScorer(classifier).features_and_logits(images)
+        monkeypatch.setattr("hit.classifiers.scorer._CACHED_PIXELS", 3 * 16 * 12)
+        torch.testing.assert_close(SampleScorer(classifier).features_and_logits(images), whole)
+        with torch.no_grad():
+            torch.testing.assert_close((classifier.features(images), classifier(images)), whole)
+        for name, weights in classifier.state_dict().items():
+            assert torch.equal(weights, before[name][0])
+            assert weights.stride() == before[name][1], "what is saved is laid out as it was"
+
     def test_keeps_the_reference_of_a_data_set(self, digits: Dataset) -> None:
         scorer = scorer_of(digits)
         features, accuracy = scorer.reference(digits)

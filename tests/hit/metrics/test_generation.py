@@ -138,7 +138,7 @@ class TestNeighbourhoods:
     def test_rows_in_parts_are_the_same(self, monkeypatch: pytest.MonkeyPatch) -> None:
         real, fake = normal(1, 40, 3), normal(2, 30, 3)
         expected = neighbourhoods(real, fake)
-        monkeypatch.setattr("hit.metrics.generation._ROWS", 7)
+        monkeypatch.setattr("hit.metrics.generation._HELD", 7 * 40)
         assert neighbourhoods(real, fake) == expected
 
     def test_what_it_cannot_take(self) -> None:

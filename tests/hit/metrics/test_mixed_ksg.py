@@ -1,6 +1,7 @@
 """Mixed-KSG against the paper's point-by-point form, the research code and a closed form."""
 
 import math
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,26 @@ def test_agrees_with_the_form_of_its_authors(count: int, dims: int, seed: int, d
     assert mixed_ksg(samples, labels, label_distance=distance) == pytest.approx(expected, abs=1e-12)
     if distance == 1e3:  # beyond all samples: as good as infinite
         assert mixed_ksg(samples, labels) == pytest.approx(expected, abs=1e-12)
+
+
+def test_pairs_that_few_dimensions_leave_near_are_looked_at_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    samples, labels = points(240, 20, seed=3)
+    samples, alone = samples + 0.5 * samples.roll(1, 0), list[int]()  # classes that overlap
+    expected = mixed_ksg(samples, labels)  # all dimensions of all pairs at once
+    module, select = sys.modules["hit.metrics.mixed_ksg"], Tensor.index_select
+
+    def counted(tensor: Tensor, dim: int, index: Tensor) -> Tensor:
+        alone.append(len(index))
+        return select(tensor, dim, index)
+
+    monkeypatch.setattr(module, "_FIRST", 1)
+    monkeypatch.setattr(module, "_CHUNK", 400)
+    monkeypatch.setattr(Tensor, "index_select", counted)
+    assert mixed_ksg(samples, labels) == expected
+    assert 0 < sum(alone) / 2 < 0.05 * 240**2 / 3
+    assert max(alone) <= 20
+    monkeypatch.undo()
+    assert expected == pytest.approx(point_by_point(samples, labels, 5, 1e3), abs=1e-12)
 
 
 def test_golden(golden: Path) -> None:

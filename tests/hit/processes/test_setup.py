@@ -1,5 +1,6 @@
 """What a command sets in its process, and that importing the packages sets nothing."""
 
+import gc
 import logging
 import os
 import subprocess
@@ -13,7 +14,7 @@ from tests.commands import PATIENCE_SECONDS, ROOT
 from tests.stores import clean_environment
 
 _IMPORT_ALL = """
-import ast, importlib, logging, multiprocessing, os, pkgutil, random, signal, sys, threading, warnings
+import ast, gc, importlib, logging, multiprocessing, os, pkgutil, random, signal, sys, threading, warnings
 from pathlib import Path
 
 def needed():
@@ -54,6 +55,7 @@ def settings():
         "random": (random.getstate(), str(numpy.random.get_state())),
         "numpy": (numpy.geterr(), str(numpy.get_printoptions())),
         "processes": (multiprocessing.get_start_method(allow_none=True), threading.active_count()),
+        "garbage": (gc.isenabled(), gc.get_threshold()),
         "place": (os.getcwd(), sys.argv, sys.path[:]),
     }
 
@@ -88,13 +90,16 @@ def test_a_command_has_its_settings_and_leaves_those_of_the_user(monkeypatch: py
     for name in ENVIRONMENT:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "5")
+    young, *_ = thresholds = gc.get_threshold()
     with process_settings():
         assert lines_are_shown()
+        assert gc.get_threshold()[0] > young
         assert {name: os.environ[name] for name in ENVIRONMENT} == {
             **ENVIRONMENT,
             "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "5",
         }
     assert not lines_are_shown()
+    assert gc.get_threshold() == thresholds
 
 
 class TestLines:
