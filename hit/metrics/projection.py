@@ -47,5 +47,5 @@ def principal_components(features: ArrayLike, components: int = _COMPONENTS) -> 
     count = min(components, *x.shape)
     if np.ptp(x, axis=0).max() == 0:
         return Projection(np.zeros((len(x), count)), ())
-    found = PCA(count).fit(x)
+    found = PCA(count, random_state=0).fit(x)  # of many dimensions it draws
     return Projection(found.transform(x), tuple(found.explained_variance_ratio_.tolist()))

@@ -33,3 +33,9 @@ def test_collapsed_points_have_no_shares() -> None:
 def test_points_that_are_not_finite_are_refused(wrong: float) -> None:
     with pytest.raises(ValueError, match="finite features"):
         principal_components([[0.0, 1.0], [wrong, 1.0]])
+
+
+def test_of_many_dimensions_it_is_the_same_again() -> None:
+    x = np.random.default_rng(0).normal(size=(600, 1100))  # where scikit-learn takes directions by chance
+    first, second = (principal_components(x, components=2).coordinates for _ in range(2))
+    assert np.array_equal(first, second)
