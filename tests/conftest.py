@@ -23,6 +23,7 @@ for _variable in THREAD_VARIABLES:
 import torch  # noqa: E402
 from mlflow.tracking._tracking_service import utils as tracking_service  # noqa: E402
 
+import tests.unsynced_sqlite  # noqa: E402, F401
 from tests.backends import Backend, Backends  # noqa: E402
 from tests.postgres import Postgres  # noqa: E402
 

@@ -31,6 +31,7 @@ _IMPORTED = (
     "mlflow.store.tracking.sqlalchemy_store",
     "sweeps.sweep",
     "analysis.publish",
+    "tests.unsynced_sqlite",
     "tqdm",
 )
 
