@@ -48,14 +48,19 @@ format: $(VENV)/.dev ## let ruff put things in order
 clean: ## remove the environment; the store stays
 	rm -rf $(VENV)
 
-$(VENV)/.run: pyproject.toml
+# What commands need, or all that tests need, in an environment that is made where there is none.
+define install
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "error: Python 3.11 or newer is needed, got $$("$(PYTHON)" --version); name one: make PYTHON=python3.12" >&2; exit 2; }
 	@test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
 	@echo "setting up $(VENV): some minutes, once"
-	@python -m pip install --quiet --disable-pip-version-check --editable .
+	@python -m pip install --quiet --disable-pip-version-check --editable '$(1)'
+endef
+
+$(VENV)/.run: pyproject.toml
+	$(call install,.)
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/.run
-	@python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
-	@touch $@
+$(VENV)/.dev: pyproject.toml
+	$(call install,.[dev])
+	@touch $(VENV)/.run $@

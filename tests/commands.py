@@ -45,14 +45,14 @@ class Commands:
     def start(self, *words: str, **environment: str) -> Process:
         """`python -m <words>`, or `mlflow <words>`, in a process group of its own; what it says goes to a file."""
         log = self.folder / "said.log"
-        if _can_be_forked(words, environment):
-            everything = self.environment | environment
-            return ForkedCommand(words, cwd=self.folder, env=everything, stdout=log, stderr=log)
+        module, folder, everything = _module(words), self._folder(words), self.environment | environment
+        if _can_be_forked(environment):
+            return ForkedCommand(module, cwd=folder, env=everything, stdout=log, stderr=log)
         with log.open("ab") as said:
             return subprocess.Popen(
-                self._command(words),
-                cwd=self._folder(words),
-                env=self.environment | environment,
+                [sys.executable, "-m", *module],
+                cwd=folder,
+                env=everything,
                 stdout=said,
                 stderr=said,
                 start_new_session=True,
@@ -60,12 +60,13 @@ class Commands:
 
     def run(self, *words: str, **environment: str) -> "subprocess.CompletedProcess[str]":
         """The same, waited for, with what it said."""
-        if _can_be_forked(words, environment):
-            return run_forked(words, cwd=self.folder, env=self.environment | environment, timeout=PATIENCE_SECONDS)
+        module, folder, everything = _module(words), self._folder(words), self.environment | environment
+        if _can_be_forked(environment):
+            return run_forked(module, cwd=folder, env=everything, timeout=PATIENCE_SECONDS)
         return subprocess.run(
-            self._command(words),
-            cwd=self._folder(words),
-            env=self.environment | environment,
+            [sys.executable, "-m", *module],
+            cwd=folder,
+            env=everything,
             capture_output=True,
             text=True,
             timeout=PATIENCE_SECONDS,
@@ -84,9 +85,6 @@ class Commands:
         said = [line for line in lines if line.startswith(("error:", "exit"))]
         assert len(said) == 2 * len(options), result.stderr
         return [(line, int(code.split()[1])) for line, code in zip(said[::2], said[1::2], strict=True)]
-
-    def _command(self, words: tuple[str, ...]) -> list[str]:
-        return [*(["mlflow"] if words[0] == "run" else [sys.executable, "-m"]), *words]
 
     def _folder(self, words: tuple[str, ...]) -> Path:
         return ROOT if words[0] == "run" else self.folder
@@ -112,9 +110,14 @@ class Commands:
         return wait_until(reached)
 
 
-def _can_be_forked(words: Sequence[str], environment: Mapping[str, str]) -> bool:
-    """Whether it is a module of ours, and is told nothing that Python reads when it starts."""
-    return words[0] != "run" and not any(name.startswith("PYTHON") for name in environment)
+def _module(words: Sequence[str]) -> list[str]:
+    """The module and its options: `run …` is MLflow's."""
+    return ["mlflow", *words] if words[0] == "run" else [*words]
+
+
+def _can_be_forked(environment: Mapping[str, str]) -> bool:
+    """Whether a command is told nothing that Python reads when it starts."""
+    return not any(name.startswith("PYTHON") for name in environment)
 
 
 def wait_until(answer: Callable[[], str], seconds: float = PATIENCE_SECONDS) -> str:

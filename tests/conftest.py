@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from hit.processes.setup import ENVIRONMENT, THREAD_VARIABLES, show_lines
@@ -25,35 +26,45 @@ for _variable in THREAD_VARIABLES:
 import torch  # noqa: E402
 from mlflow.tracking._tracking_service import utils as tracking_service  # noqa: E402
 
+import tests.unsynced_sqlite  # noqa: E402, F401
 from tests.backends import Backend, Backends  # noqa: E402
 from tests.postgres import Postgres  # noqa: E402
 
 torch.set_num_threads(1)
 
+# The same examples in every run: a mistake that chance finds fails one who has made none. Others are tried by
+# `pytest --hypothesis-profile=default`.
+hypothesis.settings.register_profile("repeatable", derandomize=True, database=None)
+hypothesis.settings.load_profile("repeatable")
+
 #: Files that take longest, longest first: of several processes, each with whole files, one would end long after the
 #: others if it began with one of these last.
 _LONGEST = (
     "tests/sweeps/launchers/test_launchers.py",
-    "tests/browser/test_report_pictures.py",
+    "tests/browser/test_mlflow_ui.py",
     "tests/hit/test_commands.py",
+    "tests/browser/test_report_pictures.py",
+    "tests/sweeps/launchers/test_slurm.py",
     "tests/sweeps/test_sweep.py",
     "tests/browser/test_report.py",
-    "tests/browser/test_mlflow_ui.py",
-    "tests/sweeps/launchers/test_slurm.py",
     "tests/analysis/test_walkthrough.py",
     "tests/browser/test_report_layout.py",
-    "tests/analysis/test_documented_commands.py",
-    "tests/analysis/test_register.py",
-    "tests/analysis/report/test_page.py",
-    "tests/browser/test_report_layers.py",
     "tests/hit/cli/test_console.py",
-    "tests/test_examples.py",
+    "tests/analysis/test_documented_commands.py",
     "tests/test_docs.py",
-    "tests/sweeps/test_vector_runs.py",
-    "tests/analysis/recommendation/test_optimum.py",
+    "tests/test_examples.py",
+    "tests/browser/test_report_layers.py",
     "tests/hit/training/test_rate_controller.py",
-    "tests/hit/training/test_fitting.py",
-    "tests/hit/test_stream_commands.py",
+    "tests/analysis/recommendation/test_optimum.py",
+    "tests/sweeps/test_vector_runs.py",
+    "tests/analysis/report/test_page.py",
+    "tests/hit/metrics/test_regression_probes.py",
+    "tests/test_inputs.py",
+    "tests/sweeps/drivers/test_driver_contract.py",
+    "tests/sweeps/scheduler/test_loop.py",
+    "tests/sweeps/scheduler/test_by_hand.py",
+    "tests/analysis/test_documented_python.py",
+    "tests/analysis/test_commands.py",
 )
 #: Tests on a PostgreSQL or a tracking server (`tests.backends`), by what their ids hold.
 _ON_A_SERVER = re.compile(r"[\[-](http|postgresql)[-\]]")

@@ -5,6 +5,7 @@ import sys
 from mlflow import MlflowClient
 
 from hit.connection import connect, experiment_id
+from hit.connection.idempotent_creation import create_run
 
 if __name__ == "__main__":
     client, uri = sys.argv[1:]
@@ -12,4 +13,4 @@ if __name__ == "__main__":
         MlflowClient(uri).search_experiments()
     else:
         ours = connect(uri)
-        ours.create_run(experiment_id(ours, "crowd"))
+        create_run(ours, experiment_id(ours, "crowd"), name="one of many", tags={})

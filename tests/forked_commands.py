@@ -28,9 +28,12 @@ _IMPORTED = (
     "hit.evaluation.pictures",
     "hit.recovery",
     "hit.runs.training_run",
+    "mlflow.cli",
+    "mlflow.projects",
     "mlflow.store.tracking.sqlalchemy_store",
     "sweeps.sweep",
     "analysis.publish",
+    "tests.unsynced_sqlite",
     "tqdm",
 )
 

@@ -149,7 +149,7 @@ def told(name: str, options: list[str]) -> str:
 
 @pytest.mark.parametrize("name", ENTRIES)
 class TestEntryPoint:
-    @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(data=st.data())
     def test_any_text_is_taken_or_refused(self, name: str, data: st.DataObject) -> None:
         known = list(ENTRIES[name].parser().defaults())
@@ -157,7 +157,7 @@ class TestEntryPoint:
         said = told(name, [f"--{option}={text}" for option, text in chosen])
         assert len(said) < 2000
 
-    @settings(max_examples=30, deadline=None)
+    @settings(max_examples=20, deadline=None)
     @given(option=st.text(max_size=10), text=texts)
     @example(option="beta_" + "9" * 5000, text="1")
     @example(option="grid_" + "9" * 5000, text="1")

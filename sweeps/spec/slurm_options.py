@@ -11,7 +11,9 @@ from pydantic.dataclasses import dataclass
 from hit.config.field_types import Text
 from hit.errors import ConfigError, shown
 
-_TIME = re.compile(r"(?:(?P<days>\d+)-(?P<of_days>\d+(?::\d+){0,2})|(?P<plain>\d+(?::\d+){0,2}))")
+_NUMBER = r"\d{1,8}"  # more than SLURM has minutes for
+_SEVERAL = rf"{_NUMBER}(?::{_NUMBER}){{0,2}}"
+_TIME = re.compile(rf"(?:(?P<days>{_NUMBER})-(?P<of_days>{_SEVERAL})|(?P<plain>{_SEVERAL}))")
 _MEMORY = re.compile(r"\d+[KMGT]?")
 _NAMES = re.compile(r"[\w.,@+/-]*")
 _PARAMETER = re.compile(r"[a-z][a-z0-9-]*(?:=\S+)?")

@@ -42,7 +42,7 @@ def test_a_report_is_a_run_and_a_mistake_is_none(commands: Commands) -> None:
     assert "reconstruction: target R_1" in report.stdout
     assert "generation: no finished run has sample/inception_score" in report.stdout
     assert "<!doctype html>" in (commands.folder / "page.html").read_text()[:40].lower()
-    findings = commands.run("analysis", "--findings", "true", PYTHONIOENCODING="ascii")
+    findings = commands.run("analysis", "--findings", "true")
     assert findings.returncode == 0, findings.stderr
     assert findings.stdout.count("cannot be told: ") == 7
     (made,) = commands.statuses().keys() - before.keys()

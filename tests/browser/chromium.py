@@ -11,8 +11,9 @@ from typing import Any
 #: Names that it goes by; $HIT_CHROMIUM names another one.
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 #: Its sandbox does not start for root, nor in most containers; it shows only what we made. Pictures are drawn without a
-#: graphics card, on a machine that may be busy.
+#: graphics card, on a machine that may be busy: only what is three-dimensional goes through one made of software.
 _OPTIONS = ["--no-sandbox", "--disable-gpu-watchdog", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+_OPTIONS += ["--disable-gpu-compositing"]
 
 
 def executable() -> str | None:

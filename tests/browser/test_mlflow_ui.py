@@ -40,13 +40,10 @@ class Site:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory, browser: Any) -> Iterator[Site]:
-    """A sweep by the command, and the UI; not begun where there is no browser."""
+    """A sweep by the command, its first model's latents measured, and the UI; not begun where there is no browser."""
     folder = tmp_path_factory.mktemp("ui")
     commands = Commands(folder)
-    swept = commands.run(
-        *("sweeps", *SMALL, "--metrics", "core,latents", "--epochs", "1", "--launcher", "inline"),
-        *("--further_seeds", "0"),
-    )
+    swept = commands.run("sweeps", *SMALL, "--epochs", "1", "--launcher", "inline", "--further_seeds", "0")
     assert swept.returncode == 0, swept.stderr[-2000:]
     sweep = swept.stdout.strip().splitlines()[-1]
     run = commands.client.get_run(sweep)
@@ -54,6 +51,9 @@ def site(tmp_path_factory: pytest.TempPathFactory, browser: Any) -> Iterator[Sit
         [run.info.experiment_id], f"tags.`mlflow.parentRunId` = '{sweep}'", order_by=["start_time ASC"]
     )
     assert len(children) == 16
+    first = children[0].info.run_id
+    measured = commands.run("hit.evaluate", "--run_id", first, "--again", "true", "--metrics", "core,latents")
+    assert measured.returncode == 0, measured.stderr[-2000:]
     server = Server(folder / "ui", commands.uri)
     server.start()
     yield Site(server.uri, run.info.experiment_id, [child.info.run_id for child in children], sweep)

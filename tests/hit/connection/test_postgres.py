@@ -1,7 +1,5 @@
 """PostgreSQL as the store: its first use by many at once, and accounts that may not do everything."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,23 +11,17 @@ from hit.schema import Kind, Tag
 from hit.store import Store
 from hit.tracking import RunWriter
 from tests.commands import PATIENCE_SECONDS, ROOT
+from tests.forked_commands import ForkedCommand
 from tests.postgres import PASSWORD, Postgres
 from tests.stores import clean_environment
 
-FIRST = """
-import sys
-from hit.connection import connect, experiment_id
-from hit.connection.idempotent_creation import create_run
-client = connect(sys.argv[1])
-create_run(client, experiment_id(client, "crowd"), name="one of many", tags={})
-"""
 
-
-def test_eight_meet_at_a_new_database(postgresql: Postgres) -> None:
+def test_eight_meet_at_a_new_database(postgresql: Postgres, tmp_path: Path) -> None:
     postgresql.tell("CREATE DATABASE crowd")
-    uri, environment = f"{postgresql.address}/crowd", clean_environment(PYTHONPATH=f"{ROOT}:{':'.join(sys.path)}")
-    crowd = [subprocess.Popen([sys.executable, "-c", FIRST, uri], env=environment) for _ in range(8)]
-    assert [process.wait(PATIENCE_SECONDS) for process in crowd] == [0] * 8
+    uri, log = f"{postgresql.address}/crowd", tmp_path / "said.log"
+    words = ["tests.first_use", "hit", uri]
+    crowd = [ForkedCommand(words, cwd=ROOT, env=clean_environment(), stdout=log, stderr=log) for _ in range(8)]
+    assert [process.wait(PATIENCE_SECONDS) for process in crowd] == [0] * 8, log.read_text()[-2000:]
     assert sorted(Store(uri).experiments()) == ["Default", "crowd"]
     assert len(list(Store(uri).runs("crowd", kind=None))) == 8
 

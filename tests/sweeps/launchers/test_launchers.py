@@ -3,11 +3,15 @@
 import importlib.util
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from multiprocessing import forkserver
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -39,6 +43,7 @@ from sweeps.scheduler.context import SweepResult, SweepSetting
 from sweeps.scheduler.loop import run_sweep
 from sweeps.spec.launch_options import RunningOptions
 from tests.commands import PATIENCE_SECONDS, alive, descendants, wait_until
+from tests.forked_commands import ForkedCommand
 from tests.stores import new_database
 
 BASE = TrainConfig(channels=4, z_dims=(5,), metrics="core", batch_size=256, epochs=2, threads=1)
@@ -134,6 +139,19 @@ def place(tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.Mo
     return Place(tmp_path, request.param)
 
 
+@pytest.fixture
+def forked_projects(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`mlflow run` is forked where it would be started; what it starts, it starts as ever."""
+
+    def start(command: list[str], *, stdout: Any, stderr: Any, env: dict[str, str], **options: Any) -> ForkedCommand:
+        python, _, *words = command
+        assert (python, options) == (sys.executable, {"start_new_session": True})
+        return ForkedCommand(words, cwd=Path.cwd(), env=env, stdout=Path(stdout.name), stderr=Path(stderr.name))
+
+    known = SimpleNamespace(Popen=start, TimeoutExpired=subprocess.TimeoutExpired)
+    monkeypatch.setattr("sweeps.launchers.project.subprocess", known)
+
+
 @pytest.fixture(scope="session")
 def expected(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
     """What the sweep comes to in this process."""
@@ -174,6 +192,7 @@ def ours() -> set[int]:
 
 
 class TestLauncher:
+    @pytest.mark.usefixtures("forked_projects")
     def test_the_same_sweep_gives_the_same_runs(self, place: Place, expected: pd.DataFrame) -> None:
         result = place.sweep(place.launcher(workers=2))
         assert (result.finished, result.counts["finished"]) == (2, 2), result
@@ -185,6 +204,7 @@ class TestLauncher:
         assert set(runs["parent"]) == set(runs["sweep"]) == {result.run_id}
         assert not (place.folder / "state" / "projects").exists() or not list(place.folder.glob("state/projects/*"))
 
+    @pytest.mark.usefixtures("forked_projects")
     def test_stop_ends_what_runs_and_keeps_its_checkpoint(self, place: Place) -> None:
         before = ours()
         launcher = place.launcher()
@@ -201,6 +221,7 @@ class TestLauncher:
         assert (place.folder / "state" / "runs" / training.run_id / "checkpoint.safetensors").exists()
         wait_until(lambda: "gone" if not ours() - before else "")
 
+    @pytest.mark.usefixtures("forked_projects")
     def test_a_process_that_dies_is_told_as_lost(self, place: Place) -> None:
         if place.kind == "inline":
             pytest.skip("its process is this one")
@@ -222,6 +243,7 @@ class TestLauncher:
         assert "did you mean 'digits'" in outcome.text
         assert len(outcome.text.splitlines()) == 1
 
+    @pytest.mark.usefixtures("forked_projects")
     def test_a_rule_ends_a_run_early_and_it_is_not_begun_again(self, place: Place) -> None:
         result = place.sweep(place.launcher(), ONE_CELL, early_stopping="threshold:0:1@train/distortion")
         assert result.counts == {"ended early": 1}

@@ -19,6 +19,7 @@ from hit.processes.stop import StopRequest
 from hit.schema.experiments import Experiment
 from hit.tracking.journal_completion import BEHIND
 from sweeps.launchers import Launcher, PoolLauncher, Training, build_launcher, check_launcher
+from sweeps.launchers.slurm import node_job
 from sweeps.launchers.slurm.job_folder import JobFolder, Said
 from sweeps.launchers.slurm.node_folder import NodeFolder
 from sweeps.launchers.slurm.node_job import train_on_node
@@ -95,14 +96,16 @@ class TestJobs:
         assert list(models(place)["status"]) == ["FINISHED"] * 2
 
     def test_a_node_without_the_data_is_one_line(self, place: Place) -> None:
-        config = replace(place.base, dataset="mnist", data_root=str(place.folder / "nowhere"))
-        with local(place) as slurm:
-            slurm.submit(place.training(config))
-            outcome = hear(slurm, ended)
-        assert outcome.state == "failed"
-        assert outcome.text.startswith("on node ")
-        assert "nowhere" in outcome.text
-        assert len(outcome.text.splitlines()) == 1
+        """As its job says it, in this process."""
+        training = place.training(replace(place.base, dataset="mnist", data_root=str(place.folder / "nowhere")))
+        folder = JobFolder(place.folder)
+        folder.write([[training]])
+        node_job._train(folder, 0, training, StopRequest())
+        begun, said = folder.reader(0).news()
+        assert (begun.state, said.state) == ("begun", "failed")
+        assert said.text.startswith("on node ")
+        assert "nowhere" in said.text
+        assert len(said.text.splitlines()) == 1
 
 
 class TestNodeFolder:
@@ -206,6 +209,7 @@ class TestMistakes:
         [
             ({"slurm_partition": "a b"}, "slurm_partition must be names as SLURM has them, with commas"),
             ({"slurm_time": "soon"}, "slurm_time must be minutes, hours:minutes:seconds or days-hours, got 'soon'"),
+            ({"slurm_time": "9" * 400}, "slurm_time must be minutes, hours:minutes:seconds or days-hours, got '999"),
             ({"slurm_mem": "4 apples"}, "slurm_mem must be a whole number of megabytes"),
             ({"slurm_options": "$(rm -rf)"}, "slurm_options must be parameters of sbatch as name=value"),
             ({"slurm_options": "array=0-9"}, "slurm_options must be without array, which the launcher sets"),
