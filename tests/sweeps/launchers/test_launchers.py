@@ -124,6 +124,7 @@ def _ray() -> Iterator[None]:
     there = {"num_cpus": 2, "num_gpus": 1}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_memory_monitor_refresh_ms", "0")  # else it kills its processes where others fill the memory
+        patch.setenv("CUDA_VISIBLE_DEVICES", "0")  # where tests see none, Ray would not pretend that there is one
         ray.init(address="local", include_dashboard=False, log_to_driver=False, configure_logging=False, **there)
     yield
     ray.shutdown()
