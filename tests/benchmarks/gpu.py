@@ -20,7 +20,6 @@ import torch
 
 from hit.config import TrainConfig
 from hit.data import Split
-from hit.errors import OutOfMemory
 from hit.models import build_model
 from hit.processes.devices import select_device
 from hit.training.lockstep import LockstepTraining, Member
@@ -148,7 +147,7 @@ def differences(task: Task, train: Split) -> dict[str, float | str]:
             name = f"{kind}, {str(precision).removeprefix('torch.')}"
             try:
                 found[name] = difference(replace(task.config, epochs=2), few, strategy, members)
-            except RuntimeError as error:
+            except Exception as error:
                 found[name] = str(error).partition("\n")[0]
     torch.set_default_dtype(torch.float32)
     return found
@@ -220,7 +219,7 @@ def lockstep(
         block = block_of(config, members, train, strategy)
         with GpuLoad(train.device) as load:
             seconds = block.seconds_per_step(task.steps)
-    except (OutOfMemory, RuntimeError) as error:
+    except Exception as error:
         record.add(name, None, f"{start}{str(error).partition(chr(10))[0]}")
         return 0.0
     rate = members / seconds

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from hit import data
 from hit.config import TrainConfig
 from hit.data import Split
 from hit.training.lockstep import choice, choose_block
-from hit.training.lockstep.layers import STRATEGIES, OneByOne
+from hit.training.lockstep.layers import STRATEGIES, Batches, OneByOne, StackedLayers
 
 CONFIG = TrainConfig(channels=2, z_dims=(3,), epochs=1, batch_size=24, likelihood="gaussian")
 
@@ -62,3 +63,21 @@ def test_a_measurement_is_remembered(digits: Split, tmp_path: Path, measured: li
     assert len(measured) == 2 * len(STRATEGIES)
     choose_block(CONFIG, digits, most=1, folder=folder)
     assert len(measured) == 3 * len(STRATEGIES)
+
+
+@pytest.mark.usefixtures("measured")
+def test_a_way_that_fails_is_left_out_but_not_that_of_a_model_alone(
+    digits: Split, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class CompilationError(Exception):
+        pass
+
+    def fail(self: StackedLayers, batches: Batches) -> NoReturn:
+        raise CompilationError("no C compiler")
+
+    for strategy in set(STRATEGIES.values()) - {OneByOne}:
+        monkeypatch.setattr(strategy, "gradients", fail)
+    assert choose_block(CONFIG, digits, most=2).strategy is OneByOne
+    monkeypatch.setattr(OneByOne, "gradients", fail)
+    with pytest.raises(CompilationError):
+        choose_block(CONFIG, digits, most=2)
