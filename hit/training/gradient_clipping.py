@@ -7,14 +7,15 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import Tensor, nn
 
-#: A gradient's norm is at most so many times the running average of those before it.
-CLIP_ABOVE = 3.0
+#: A gradient's norm is at most so many times the running average of those before it. At 3 a surface of binary MNIST lost
+#: z_2 for good where step sizes are largest, of one seed in three (docs/surfaces.md).
+CLIP_ABOVE = 1.5
 #: What is left of that average after one step.
 MEMORY = 0.99
 
 
 class GradientClip:
-    """Clips the norm of every gradient at three times the running average of the clipped norms before it.
+    """Clips the norm of every gradient at one and a half times the running average of the clipped norms before it.
 
     Where β is weak and the prior of a lower layer narrow, one image can have a rate of 10⁵ nats for a step; its
     gradient would undo what was learned, and the next ones be larger still. A bound relative to what is usual needs no
