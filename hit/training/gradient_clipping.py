@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import Tensor, nn
 
-#: A gradient's norm is at most so many times the running average of those before it. At 3 a surface of binary MNIST lost
-#: z_2 for good where step sizes are largest, of one seed in three (docs/surfaces.md).
+#: A gradient's norm is at most so many times the running average of those before it. At 3 a surface of binary MNIST
+#: lost z_2 for good where step sizes are largest, of one seed in three (docs/surfaces.md).
 CLIP_ABOVE = 1.5
 #: What is left of that average after one step.
 MEMORY = 0.99
