@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from hit import data
 from hit.config import TrainConfig
@@ -14,6 +13,7 @@ from hit.evaluation import core_metrics, evaluate_model
 from hit.evaluation.core_metrics import MeasuredPass, pass_over_test_set
 from hit.models import HierarchicalVAE, build_model
 from hit.training.lockstep.layers import STRATEGIES, StackedLayers
+from tests.benchmarks.gpu_evaluation import Operators
 
 _COMMON = {"channels": 2, "z_dims": 3, "likelihood": "gaussian", "sigma": 0.5}
 _KINDS = {
@@ -108,18 +108,6 @@ def test_a_model_that_gives_no_numbers_spoils_no_other(way: str, digits: Dataset
     assert found[1].core["test/elbo"] != found[1].core["test/elbo"]
     assert_same(found[0], alone[0])
     assert_same(found[2], alone[2])
-
-
-class Operators(TorchDispatchMode):
-    """Counts what is computed, each a kernel or more on a GPU; what looks at memory in another way is none."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.count = 0
-
-    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        self.count += not function.is_view
-        return function(*args, **(kwargs or {}))
 
 
 @pytest.mark.parametrize("way", ["grouped", "unfolded"])

@@ -109,7 +109,7 @@ class _OfOne(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:
-        raise NotImplementedError("a stacked convolution has no gradient but within vmap")
+        raise RuntimeError("a stacked convolution has gradients within vmap alone")
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple[int | None, ...], *inputs: Any) -> tuple[Tensor, int]:
