@@ -95,11 +95,31 @@ class FixedGaussian(Likelihood):
 
 
 class LearnedGaussian(Likelihood):
-    """N(output, σ²) with one learned log σ that starts at 0, softly limited: −6 + softplus(log σ + 6)."""
+    """N(output, σ²) with one learned log σ, softly limited: −6 + softplus(log σ + 6).
+
+    It is 0 until a training begins, which starts it at the spread of its images (`start`): Adam moves log σ by
+    at most its step size a step, so that from 0 a short training would end long before σ fits.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.log_sigma = nn.Parameter(torch.zeros(()))
+
+    @property
+    def untrained(self) -> bool:
+        """Whether log σ is that of a new model."""
+        return self.log_sigma.item() == 0
+
+    @torch.no_grad()
+    def start(self, images: Tensor) -> None:
+        """Set σ to the root of the mean square of images (uint8, N×C×H×W) about their mean image, above e⁻⁵.
+
+        It is the σ of highest likelihood where every output is the mean image, as that of untrained networks may be.
+        """
+        x = self.prepare(images)
+        spread = (x - x.mean(0)).square().mean().sqrt()
+        over = (spread.log() + 6).clamp(min=1)
+        self.log_sigma.copy_(over.expm1().log() - 6)
 
     def limited_log_sigma(self) -> Tensor:
         """log σ in force, above −6."""

@@ -24,9 +24,10 @@ from hit.models.geometry.conv_z import ConvGeometry
 from hit.models.geometry.dense_z import DenseGeometry
 from hit.models.geometry.image_sizes import ImageSize, check_sides
 from hit.models.geometry.latent_geometry import Geometry
-from hit.models.geometry.vector_geometry import VectorGeometry, check_vectors_fit, standardise
+from hit.models.geometry.vector_geometry import VectorGeometry, check_vectors_fit
 from hit.models.ghvae import GeneralisedInference
 from hit.models.hierarchy import HierarchicalVAE
+from hit.models.likelihood_fit import fit_likelihood
 from hit.models.lvae import LadderInference
 from hit.models.memory_footprint import step_bytes, weight_bytes
 from hit.models.networks import DensePrior
@@ -102,7 +103,7 @@ def check_values(config: TrainConfig, dataset: Dataset) -> None:
     """Raise ConfigError or DataError unless the likelihood of a config can model the values of vectors."""
     if dataset.form == "vectors":
         try:
-            standardise(_likelihood(config, dataset.shape), dataset.train, dataset.features)
+            fit_likelihood(_likelihood(config, dataset.shape), dataset.train, dataset.features)
         except DataError as error:
             raise DataError(f"dataset {config.dataset!r}: {error}") from None
         except ConfigError as error:

@@ -15,7 +15,7 @@ from torch import Tensor
 from hit.config import TrainConfig
 from hit.data import LabelledImages, Split, batches
 from hit.models import HierarchicalVAE, Pass
-from hit.models.geometry.vector_geometry import standardise
+from hit.models.likelihood_fit import fit_likelihood
 from hit.models.surface_model import SurfaceModel
 from hit.randomness import generator
 from hit.training.beta_policies import BetaPolicy, ControlledBeta, choose_policy
@@ -101,7 +101,7 @@ class PlainTraining(ModelTraining):
         config: TrainConfig,
         policy: BetaPolicy | None = None,
     ) -> None:
-        standardise(model.likelihood, train)
+        fit_likelihood(model.likelihood, train)
         self.policy = policy or choose_policy(config, model, train)
         self._model, self._train, self._config = model, train, config
         self._trained = torch.arange(len(train)) if self.policy.trained is None else self.policy.trained

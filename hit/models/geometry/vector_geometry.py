@@ -1,15 +1,12 @@
 """Models of data that are vectors: the parts that GHVAE, LVAE and VAE are composed of, of linear blocks."""
 
-__all__ = ["MOST_Z1", "VectorGeometry", "check_vectors_fit", "standardise"]
-
-from collections.abc import Sequence
+__all__ = ["MOST_Z1", "VectorGeometry", "check_vectors_fit"]
 
 from torch import nn
 
 from hit.config import TrainConfig
 from hit.config.rates.rate_targets import check_targets
-from hit.data import LabelledImages, Split
-from hit.distributions import LatentDistribution, Likelihood, VectorLikelihood
+from hit.distributions import LatentDistribution
 from hit.errors import ConfigError
 from hit.models.geometry.latent_geometry import Geometry
 from hit.models.networks import DensePrior, Heads, folded, linear, perceptron, relu, vector_heads
@@ -105,14 +102,3 @@ def check_vectors_fit(config: TrainConfig, features: int) -> None:
         )
     if config.likelihood == "bernoulli":
         check_targets(config.targets, (features,), levels=2)
-
-
-def standardise(likelihood: Likelihood, train: LabelledImages, names: Sequence[str] = ()) -> None:
-    """Take the constants of a likelihood of vectors from the training set; those of images have none.
-
-    Raises:
-        ConfigError, DataError: as `VectorLikelihood.fit`.
-    """
-    if isinstance(likelihood, VectorLikelihood):
-        vectors = train.images if isinstance(train, Split) else train.head(len(train))
-        likelihood.fit(vectors.to(likelihood.scale.device), names)

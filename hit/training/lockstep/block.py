@@ -11,7 +11,7 @@ from torch import Tensor
 from hit.data import Split
 from hit.errors import ConfigError, Diverged
 from hit.models import HierarchicalVAE
-from hit.models.geometry.vector_geometry import standardise
+from hit.models.likelihood_fit import fit_likelihood
 from hit.processes.memory import memory_is_told
 from hit.training.beta_policies import BetaPolicy, ControlledBeta, choose_policy
 from hit.training.lockstep.captured import capturable
@@ -59,7 +59,7 @@ class LockstepTraining:
         _check(self.members, train)
         configs = [member.config for member in members]
         for member in members:
-            standardise(member.model.likelihood, train)
+            fit_likelihood(member.model.likelihood, train)
             member.model.train()
         self._given = policies
         chosen = policies or [choose_policy(member.config, member.model, train) for member in members]
