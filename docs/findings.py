@@ -2,7 +2,7 @@
 
     python -m docs.findings --dataset digits --scale small
 
-goes through its stages (classifier, surface with its certificate, the other cells, dedicated models, seeds, report,
+goes through its stages (classifier, dedicated models, seeds, surfaces with their certificates, the other cells, report,
 page), each in a process of its own; started again after a kill it goes on where it was, since sweeps and surfaces do.
 Every scale has a store of its own. `--stages page` makes the page alone, of the largest scale that each data set has.
 """
@@ -51,7 +51,9 @@ DATASETS = {
     "fashion_mnist": DataSet("fashion_mnist", "--likelihood bernoulli_grey", quick_classifier="--epochs 1"),
     "colour": DataSet("cifar10_small", "--likelihood gaussian_learned --channels 32", 32, "--network cnn"),
 }
-STAGES = ("classifier", "surface", "cells", "dedicated", "seeds", "report", "page")
+STAGES = ("classifier", "dedicated", "seeds", "surface", "cells", "report", "page")
+#: Those that every seed of the surface has.
+_OF_SURFACES = ("surface", "cells")
 _CERTIFICATE = ",".join(f"{one}:{other}" for one in ("0.1", "1", "5") for other in ("0.1", "1", "5"))
 
 
@@ -66,6 +68,7 @@ class Scale:
         certificate: β at which dedicated models are compared with the surface.
         dedicated: values of β_1 and of β_2 of the dedicated models.
         seeds: of the dedicated models.
+        surfaces: seeds of the surfaces.
         test_images: of larger test sets the first so many, as accuracies take long; 0: all.
         quick_classifier: whether that of `DataSet` scores samples.
     """
@@ -76,6 +79,7 @@ class Scale:
     certificate: str
     dedicated: tuple[str, str]
     seeds: str = "0,1,2"
+    surfaces: tuple[int, ...] = (0, 1, 2)
     test_images: int = 0
     quick_classifier: bool = False
 
@@ -83,12 +87,12 @@ class Scale:
 SCALES = {
     "small": Scale(
         5, "", {"digits": 15, "binary_mnist": 1, "fashion_mnist": 1, "colour": 15},
-        "corners", ("0.1,10", "0.1,10"), test_images=1000, quick_classifier=True,
+        "corners", ("0.1,10", "0.1,10"), surfaces=(0,), test_images=1000, quick_classifier=True,
     ),
     "medium": Scale(
         11, "0.1,0.251189,1,3.98107,10",
         {"digits": 40, "binary_mnist": 4, "fashion_mnist": 4, "colour": 30},
-        "0.1:1,1:0.1,1:1,5:1,1:5", ("1,5", "1,5"), test_images=1000, quick_classifier=True,
+        _CERTIFICATE, ("0.1,1,5", "0.1,1,5"), test_images=1000, quick_classifier=True,
     ),
     "full": Scale(
         11, "", dict.fromkeys(DATASETS, 40),
@@ -97,7 +101,9 @@ SCALES = {
 }  # fmt: skip
 
 
-def commands(dataset: str, scale: Scale, data: str, data_root: str, surface: Mapping[str, str]) -> dict[str, list[str]]:
+def commands(
+    dataset: str, scale: Scale, data: str, data_root: str, surface: Mapping[str, str], seed: int = 0
+) -> dict[str, list[str]]:
     """Arguments of `python -m` for each stage that trains or reports; the same again once a stage is done.
 
     Args:
@@ -105,7 +111,8 @@ def commands(dataset: str, scale: Scale, data: str, data_root: str, surface: Map
         scale: how much.
         data: name or path of the data.
         data_root: where named data sets lie.
-        surface: what the store holds (`docs.findings_evidence.surface_of`).
+        surface: what the store holds of it (`docs.findings_store.surface_of`).
+        seed: of the surface.
     """
     own = DATASETS[dataset]
     experiment = f"--experiment findings-{dataset}"
@@ -125,7 +132,7 @@ def commands(dataset: str, scale: Scale, data: str, data_root: str, surface: Map
     elif "interrupted" in surface:
         trained = f"hit.surface --resume {surface['interrupted']} {experiment}"
     else:
-        trained = f"hit.surface {models} {scored} {certificate}"
+        trained = f"hit.surface {models} --seed {seed} {scored} {certificate}"
     one, other = scale.dedicated
     sweep = f"sweeps {models} --learning_rate 1e-3 --schedule one_cycle --grid_1 {one} --grid_2 {other}"
     sweep += " --workers 1 --launcher pool"
@@ -161,8 +168,11 @@ def main() -> None:
         for name in options.dataset or ["digits"]:
             data = _data(name, SCALES[options.scale], root, folder)
             for stage in training:
-                known = surface_of(_uri(folder), name)
-                _run(name, stage, commands(name, SCALES[options.scale], data, str(root), known)[stage], folder)
+                for seed in SCALES[options.scale].surfaces if stage in _OF_SURFACES else (0,):
+                    known = surface_of(_uri(folder), name, seed)
+                    _run(
+                        name, stage, commands(name, SCALES[options.scale], data, str(root), known, seed)[stage], folder
+                    )
     if "page" in stages:
         from docs.findings_page import page
         from docs.findings_pictures import draw

@@ -1,6 +1,6 @@
 """What a store holds on the paper's findings for one data set: models, surface, certificate, and how long they took."""
 
-__all__ = ["Certified", "Evidence", "evidence"]
+__all__ = ["CELLS", "Certified", "Evidence", "evidence"]
 
 import json
 from collections.abc import Iterator, Mapping
@@ -19,6 +19,9 @@ from hit.errors import StoreError
 from hit.schema import Kind
 from hit.store import Store
 
+#: Title of what is said of surfaces' cells.
+CELLS = "Cells of the surface"
+
 
 @dataclass(frozen=True)
 class Certified:
@@ -29,6 +32,7 @@ class Certified:
         objective, amortised_objective: D + Σ β_l R_l of the model and of the surface, nats per image.
         objective_gap: of the surface over the model.
         distortion_gap: the same of D at the model's rates; None where the surface does not have them.
+        seed: of both.
     """
 
     betas: tuple[float, ...]
@@ -36,6 +40,7 @@ class Certified:
     amortised_objective: float
     objective_gap: float
     distortion_gap: float | None
+    seed: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,18 +49,19 @@ class Evidence:
 
     Attributes:
         scale: name of how much was trained.
-        cells: of the surface, one row each; empty without one.
+        cells: of the surfaces, one row each; empty without one.
         dedicated: models that were trained for one β.
-        surface, classifier: their runs, one row or none.
-        surface_seconds: what its training took.
+        surfaces: their runs, one row a seed.
+        classifier: its run, one row or none.
+        surface_seconds: what the trainings of all surfaces took.
         images: `train` and `test` → how many.
-        certificate: where the surface and dedicated models were compared.
+        certificate: where surfaces and dedicated models were compared.
     """
 
     scale: str
     cells: pd.DataFrame
     dedicated: pd.DataFrame
-    surface: pd.DataFrame
+    surfaces: pd.DataFrame
     classifier: pd.DataFrame
     surface_seconds: float
     images: Mapping[str, int]
@@ -64,7 +70,7 @@ class Evidence:
     @cached_property
     def settings(self) -> dict[str, Setting]:
         """What verdicts are asked of, by what it is made of: cells and models never mix, as their step sizes differ."""
-        parts = {"Cells of the surface": self.cells, "Models for one β": self.dedicated}
+        parts = {CELLS: self.cells, "Models for one β": self.dedicated}
         return {name: found[0] for name, part in parts.items() if (found := settings(part))}
 
     @cached_property
@@ -87,19 +93,21 @@ def evidence(uri: str, dataset: str, scale: str) -> Evidence | None:
     models = finished(runs(experiment, tracking_uri=uri))
     if models.empty:
         return None
-    surface = store.history(experiment, kind=Kind.SURFACE).tail(1)
+    surfaces = store.history(experiment, kind=Kind.SURFACE)
+    if len(surfaces):
+        surfaces = surfaces.drop_duplicates("seed", keep="last").sort_values("seed")
     classifier = store.history(experiment, kind=Kind.CLASSIFIER, where="attributes.status = 'FINISHED'").tail(1)
-    ids = [str(one) for one in surface["run_id"]]
+    seeds = {str(row["run_id"]): int(row["seed"]) for _, row in surfaces.iterrows()}
     is_cell = column(models, "amortised").notna()
     return Evidence(
         scale,
         models[is_cell],
         models[~is_cell],
-        surface,
+        surfaces,
         classifier,
-        sum(point.value for point in store.histories(ids, ["train/seconds"])) if ids else 0.0,
+        sum(point.value for point in store.histories([*seeds], ["train/seconds"])) if seeds else 0.0,
         _images(store, str(models["run_id"].iloc[0])),
-        _certificate(store, ids[0]) if ids else (),
+        tuple(one for run_id, seed in seeds.items() for one in _certificate(store, run_id, seed)),
     )
 
 
@@ -117,7 +125,7 @@ def _images(store: Store, run_id: str) -> dict[str, int]:
     return {}
 
 
-def _certificate(store: Store, run_id: str) -> tuple[Certified, ...]:
-    names = Certified.__dataclass_fields__
-    rows = certificate_rows(store, run_id)
-    return tuple(Certified(**{name: row[name] for name in names} | {"betas": tuple(row["betas"])}) for row in rows)
+def _certificate(store: Store, run_id: str, seed: int) -> Iterator[Certified]:
+    names = [name for name in Certified.__dataclass_fields__ if name != "seed"]
+    for row in certificate_rows(store, run_id):
+        yield Certified(**{name: row[name] for name in names} | {"betas": tuple(row["betas"]), "seed": seed})

@@ -14,7 +14,7 @@ from analysis.recommendation.recommender import Recommendation
 from analysis.recommendation.text import region_sides
 from analysis.statements.finding import Finding, Outcome
 from analysis.statements.findings import findings_of
-from docs.findings_evidence import Evidence
+from docs.findings_evidence import Certified, Evidence
 from docs.findings_pictures import grid_of, names
 
 TITLES = {
@@ -28,7 +28,7 @@ _HEAD = """# The paper's findings, measured again
 <!-- Made by `python -m docs.findings`: do not change this page. -->
 
 Every verdict is a query over stored runs ([findings](how-to/findings.md) says when a statement holds); the
-command there makes the runs again. *Cells* are read off one surface, a model for all β; *models* were trained for one β
+command there makes the runs again. *Cells* are read off a surface, a model for all β; *models* were trained for one β
 each. Intervals hold 90 %. Times are by the clock on one thread a run, summed over runs, of a machine that had other
 work, too."""
 
@@ -111,9 +111,11 @@ def _trained(own: Evidence) -> str:
         accuracy = values(own.classifier, "test/accuracy").iloc[0]
         rows.append(["classifier", f"{_times(row['epochs'], 'epoch')}, accuracy on test images {number(accuracy, 3)}"])
         rows[-1].append(_minutes(_seconds(own.classifier)))
-    if len(own.surface):
-        row = own.surface.iloc[0]
-        rows.append(["surface", f"{_protocol(row)}, seed {row['seed']:.0f}", _minutes(own.surface_seconds)])
+    if len(own.surfaces):
+        seeds = [f"{seed:.0f}" for seed in own.surfaces["seed"]]
+        what, said = ("surface", "seed") if len(seeds) == 1 else (f"{len(seeds)} surfaces", "seeds")
+        trained = f"{_protocol(own.surfaces.iloc[0])}, {said} {', '.join(seeds)}"
+        rows.append([what, trained, _minutes(own.surface_seconds)])
     if len(own.cells):
         scored = int(values(own.cells, "test/label_entropy").notna().sum())
         all_of_them = (
@@ -147,9 +149,8 @@ def _scaled(own: Evidence) -> str:
         less.append(f"the first {own.images.get('test', 0):,} test images")
     return (
         f"Scaled down from the paper: {'; '.join(less)}. Models still learn: scores are lower than they would become, "
-        "above all under weak β, and z_2 may be given up where β_2 is strong. A surface has one seed here: another may "
-        "move all of its cells together."
-    )
+        "above all under weak β, and z_2 may be given up where β_2 is strong."
+    ) + ("" if len(own.surfaces) > 1 else " A surface has one seed here: another may move all of its cells together.")
 
 
 def _verdicts(found: list[Finding]) -> str:
@@ -197,30 +198,54 @@ def _regions(found: list[Recommendation]) -> str:
 
 
 def _certificate(own: Evidence) -> str:
+    """At every β the models and the surfaces of all seeds: means of their objectives, and every seed's gap."""
     # The objective of a density may have either sign: a share of it says nothing.
     shares = all(min(one.objective, one.amortised_objective) > 0 for one in own.certificate)
+    at: dict[tuple[float, ...], list[Certified]] = {}
+    for one in sorted(own.certificate, key=lambda one: (one.betas, one.seed)):
+        at.setdefault(one.betas, []).append(one)
     rows = [
         [
-            ", ".join(number(beta, 3) for beta in one.betas),
-            number(one.objective),
-            number(one.amortised_objective),
-            f"{one.objective_gap:+.1%}" if shares else f"{one.amortised_objective - one.objective:+.0f} nats",
-            "—" if one.distortion_gap is None or not shares else f"{one.distortion_gap:+.1%}",
+            ", ".join(number(beta, 3) for beta in betas),
+            number(fmean(one.objective for one in seeds)),
+            number(fmean(one.amortised_objective for one in seeds)),
+            ", ".join(_gap(one, shares) for one in seeds),
+            ", ".join(
+                "—" if one.distortion_gap is None or not shares else f"{one.distortion_gap:+.1%}" for one in seeds
+            ),
         ]
-        for one in own.certificate
+        for betas, seeds in at.items()
     ]
-    gaps = [one.objective_gap for one in own.certificate]
+    seeds = sorted({one.seed for one in own.certificate})
     head = ["β_1, β_2", "model", "surface", "gap", "gap of D at equal rates"]
-    said = "D + Σ β_l R_l of the test images, nats per image, lower is better. "
+    said = "D + Σ β_l R_l of the test images, nats per image, lower is better"
+    if len(seeds) > 1:
+        told = ", ".join(map(str, seeds))
+        said += f": means over seeds, and the gaps of the seeds {told} (of each a surface and models of its own)"
+    said += ". "
     if shares:
-        said += f"The gap is {fmean(gaps):+.1%} on average and {max(gaps):+.1%} at worst, on one seed. "
+        gaps = [one.objective_gap for one in own.certificate]
+        many = f"{len(seeds)} seeds" if len(seeds) > 1 else "one seed"
+        said += f"The gap is {fmean(gaps):+.1%} on average and {max(gaps):+.1%} at worst, on {many}. "
     said += (
         "Models have the surface's epochs and batches at their own peak step size, which is smaller: after few steps "
         "a gap far below 0 says that they have not learned all that they could, not that a surface does better."
     )
-    if "learned" in str(own.cells["likelihood"].iloc[0] if len(own.cells) else ""):
-        said += " Here the scale of the likelihood is learned, too, by no more than a step size a step."
+    if not shares:
+        said += " Here D is a negative log density, which may have either sign: gaps are in nats."
     return f"{_table(head, rows)}\n\n{said}"
+
+
+def _gap(one: Certified, shares: bool) -> str:
+    """Of the surface over the model, as a share or in nats."""
+    if shares:
+        return f"{one.objective_gap:+.1%}"
+    difference = one.amortised_objective - one.objective
+    return f"{difference:+.1f}" if abs(difference) < 10 else f"{difference:+.0f}"
+
+
+def _distortion_gap(one: Certified, shares: bool) -> str:
+    return "—" if one.distortion_gap is None or not shares else f"{one.distortion_gap:+.1%}"
 
 
 def _grid(own: Evidence) -> str:

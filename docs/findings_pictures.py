@@ -19,7 +19,7 @@ from analysis.figures.common import region_outline
 from analysis.figures.style import CATEGORIES, EQUAL, MUTED
 from analysis.frame import values
 from analysis.recommendation.recommender import APPLICATIONS
-from docs.findings_evidence import Evidence
+from docs.findings_evidence import CELLS, Evidence
 from docs.themed_svg import INK, style, write
 from hit.metrics.bounds import accuracy_bound
 
@@ -121,22 +121,23 @@ def _coloured(axes: Axes, cells: pd.DataFrame, metric: str, title: str) -> None:
 
 
 def _coverage(axes: Axes, own: Evidence) -> None:
-    """Where the cells of the grid lie, and dedicated models beside them."""
+    """Where the cells of the grid lie, and dedicated models beside them, of the first seed alone."""
     _plane(axes, pd.concat([own.cells, own.dedicated]))
-    rows = own.cells.assign(**own.cells[["beta_1", "beta_2"]].astype(float).round(6)).sort_values(["beta_1", "beta_2"])
+    cells, dedicated = (part[part["seed"] == own.cells["seed"].min()] for part in (own.cells, own.dedicated))
+    rows = cells.assign(**cells[["beta_1", "beta_2"]].astype(float).round(6)).sort_values(["beta_1", "beta_2"])
     for name in ("beta_1", "beta_2"):
         counts = rows[name].value_counts()
         for beta in counts.index[counts > 2]:
             line = rows[rows[name] == beta]
             axes.plot(line["test/rate_1"], line["test/rate_2"], color=MUTED, linewidth=0.5)
     axes.scatter(rows["test/rate_1"], rows["test/rate_2"], s=7, color="#3b82c4", label="cells of the surface")
-    for _, model in own.dedicated.iterrows():
+    for _, model in dedicated.iterrows():
         same = rows[np.isclose(rows["beta_1"], model["beta_1"]) & np.isclose(rows["beta_2"], model["beta_2"])]
         for _, cell in same.head(1).iterrows():
             ends = [[one[f"test/rate_{layer}"] for one in (cell, model)] for layer in (1, 2)]
             axes.plot(*ends, color=EQUAL, linewidth=0.8, linestyle=":")
-    if len(own.dedicated):
-        rates = [own.dedicated[f"test/rate_{layer}"] for layer in (1, 2)]
+    if len(dedicated):
+        rates = [dedicated[f"test/rate_{layer}"] for layer in (1, 2)]
         axes.scatter(*rates, s=26, marker="D", facecolor="none", edgecolor=EQUAL, label="models for one β")
     axes.set_title("coverage of rate space")
     axes.legend(frameon=False, fontsize=8)
@@ -165,7 +166,7 @@ def _regions(axes: Axes, own: Evidence) -> None:
     rates = [values(own.cells, f"test/rate_{layer}") for layer in (1, 2)]
     axes.scatter(*rates, s=4, color=MUTED)
     colors = {name: color for name, (color, _) in zip(APPLICATIONS.names(), CATEGORIES, strict=False)}
-    for found in own.recommended["Cells of the surface"]:
+    for found in own.recommended[CELLS]:
         if not found.is_constant:
             name, sure = found.application.name, ":" if found.hedge else "-"
             corners = region_outline(found.region, (1, 2))

@@ -11,18 +11,19 @@ from hit.schema import Kind
 from hit.store import Store
 
 
-def surface_of(uri: str, dataset: str) -> dict[str, str]:
-    """What the store holds of a data set's surface: `finished` or `interrupted` → run id, `certified` → at which β.
+def surface_of(uri: str, dataset: str, seed: int = 0) -> dict[str, str]:
+    """What the store holds of one surface of a data set: `finished` or `interrupted` → run id, `certified` → where.
 
     Args:
         uri: the store.
         dataset: that of the experiment `findings-<dataset>`.
+        seed: of the surface.
     """
     store = Store(uri)
     if not store.experiment(f"findings-{dataset}").id:
         return {}
     found: dict[str, str] = {}
-    for run in store.runs(f"findings-{dataset}", kind=Kind.SURFACE):
+    for run in store.runs(f"findings-{dataset}", kind=Kind.SURFACE, where=f"params.seed = '{seed}'"):
         done = run.info.status == "FINISHED"
         found = {"finished" if done else "interrupted": run.info.run_id}
         if done:

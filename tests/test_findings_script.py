@@ -11,6 +11,7 @@ from docs.findings_evidence import Certified, Evidence
 from docs.findings_page import page
 from docs.findings_pictures import draw, names
 from hit.classify import parser as classify
+from hit.cli import CONFIG
 from hit.surface import parser as surface
 from sweeps.__main__ import parser as sweep
 from tests.frames import grid_frame
@@ -38,13 +39,53 @@ def test_a_surface_without_its_certificate_gets_it_and_one_that_has_it_is_left()
     assert "--epochs 40 --batch_size 32" in " ".join(commands("digits", full, "digits", "", {})["seeds"])
 
 
+def test_every_seed_of_a_surface_is_trained_and_told_of() -> None:
+    medium = SCALES["medium"]
+    assert medium.surfaces == (0, 1, 2)
+    for seed in medium.surfaces:
+        (_, *options) = commands("digits", medium, "digits", "", {}, seed)["surface"]
+        assert int(surface().parse(options)[CONFIG]["seed"]) == seed
+    own = Evidence(
+        scale="medium",
+        cells=pd.concat([grid_frame(3).assign(amortised="s" * 32, seed=seed) for seed in (0, 1)]),
+        dedicated=pd.DataFrame(),
+        surfaces=grid_frame(3).head(2).assign(epochs=7, seed=[0, 1]),
+        classifier=pd.DataFrame(),
+        surface_seconds=180.0,
+        images={},
+        certificate=(
+            Certified((1.0, 5.0), 100.0, 103.0, 0.03, None, seed=1),
+            Certified((1.0, 5.0), 110.0, 108.9, -0.01, 0.02, seed=0),
+        ),
+    )
+    text = page({"digits": own})
+    assert "| 2 surfaces | 7 epochs, batches of 256, peak step size 0.0003, seeds 0, 1 | 3 |" in text, text
+    assert "| 1, 5 | 105 | 106 | -1.0%, +3.0% | +2.0%, — |" in text, text
+    assert "+1.0% on average and +3.0% at worst, on 2 seeds" in text
+    assert "has one seed" not in text
+
+
+def test_gaps_of_a_density_are_in_nats() -> None:
+    own = Evidence(
+        scale="medium",
+        cells=grid_frame(3).assign(amortised="s" * 32),
+        dedicated=pd.DataFrame(),
+        surfaces=grid_frame(3).head(1),
+        classifier=pd.DataFrame(),
+        surface_seconds=1.0,
+        images={},
+        certificate=(Certified((1.0, 1.0), -2000.0, -2001.5, -0.0007, 0.3),),
+    )
+    assert "| 1, 1 | −2000 | −2002 | -1.5 | — |" in page({"colour": own})
+
+
 def test_the_page_tells_of_each_data_set_what_it_has(tmp_path: Path) -> None:
     cells, models, none = grid_frame(3), grid_frame(2, seeds=2, learning_rate=1e-4), pd.DataFrame()
     own = Evidence(
         scale="medium",
         cells=cells.assign(amortised="s" * 32),
         dedicated=models,
-        surface=cells.head(1).assign(epochs=7, seed=0),
+        surfaces=cells.head(1).assign(epochs=7, seed=0),
         classifier=none,
         surface_seconds=90.0,
         images={"train": 60000, "test": 1000},
