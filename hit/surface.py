@@ -40,6 +40,14 @@ class SurfaceOptions(WorkerOptions):
 
     beta_low: Annotated[Beta, Field(ge=LEAST_BETA, description="lowest β_l that the model is trained for")] = 0.08
     beta_high: Annotated[Beta, Field(ge=LEAST_BETA, description="highest β_l that the model is trained for")] = 12.0
+    kernels: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=8,
+            description="kernels of every layer, which β mix; 1: β scale and shift layers alone, in 2/3 of the time",
+        ),
+    ] = 2
     certificate: Annotated[
         Text,
         Field(
@@ -118,6 +126,7 @@ def main(argv: list[str], stop: "StopRequest") -> None:
             config=asked,
             beta_low=options.beta_low,
             beta_high=options.beta_high,
+            kernels=options.kernels,
             grids={} if options.surface else grid_axes(parsed["grid"], range(1, asked.layers + 1)),
             certificate=options.certificate,
             certificate_learning_rate=options.certificate_learning_rate,

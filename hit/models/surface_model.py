@@ -1,4 +1,4 @@
-"""One model for every β: layers scaled and shifted by small functions of each example's (log β_1, …, log β_L)."""
+"""One model for every β: layers mixed and shifted by small functions of each example's (log β_1, …, log β_L)."""
 
 __all__ = ["Condition", "ModulatedLayer", "SurfaceModel", "condition_on_betas", "fold"]
 
@@ -21,6 +21,9 @@ _HIDDEN = 64
 #: Config seeds are below 2^31, and torch's CPU generator takes 32 bits of a seed and drops the rest:
 #: the heads' weights come from a stream that no model's weights come from.
 _SEED_OFFSET = 1 << 31
+
+
+_Layer = nn.Conv2d | nn.ConvTranspose2d | nn.Linear
 
 
 class Condition:
@@ -47,49 +50,90 @@ class Condition:
 
 
 class ModulatedLayer(nn.Module):
-    """y · (1 + s) + t with y the layer's output and (s, t) = head(b), one number a channel.
+    """Σ_k s_k y_k + t with y_1 … y_K the outputs of K layers of one form, and (s, t) = head(b), one number a channel.
 
-    FiLM (https://arxiv.org/abs/1709.07871) by b, the standardised log β of the example; the head is
-    L → 64 → 64 → 2 · channels, and its last layer starts at zero, so that the layer starts as it was. With two hidden
-    layers it can change as sharply with β as a layer of latents that collapses at some β.
+    b are the standardised log β of the example. With one kernel that is FiLM (https://arxiv.org/abs/1709.07871); with
+    more, the weight itself is a mixture that depends on the example, a channel at a time (after CondConv,
+    https://arxiv.org/abs/1904.04971): what a layer has to find in an image differs where the layer above has collapsed
+    from where it has not. The head is L → 64 → 64 → (K + 1) · channels. Its last layer starts at zero, and s at
+    (1, 0, …, 0), so that the layer starts as it was. With two hidden layers it can change as sharply with β as a layer
+    of latents that collapses at some β.
 
     Args:
         layer: a convolution, transposed convolution or linear layer with bias.
         layers: L, numbers in b.
         condition: where the pass under way leaves its b.
+        kernels: K; the first is that of `layer`, others are drawn as those of a new one.
     """
 
-    def __init__(self, layer: nn.Conv2d | nn.ConvTranspose2d | nn.Linear, layers: int, condition: Condition) -> None:
+    def __init__(
+        self,
+        layer: _Layer,
+        layers: int,
+        condition: Condition,
+        kernels: int = 2,
+    ) -> None:
         super().__init__()
-        self.layer = layer
-        channels = layer.out_features if isinstance(layer, nn.Linear) else layer.out_channels
-        last = nn.Linear(_HIDDEN, 2 * channels)
+        self.layer = _widened(layer, kernels)
+        self.kernels = kernels
+        last = nn.Linear(_HIDDEN, (kernels + 1) * _outputs(layer))
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
         self.head = nn.Sequential(nn.Linear(layers, _HIDDEN), nn.SiLU(), nn.Linear(_HIDDEN, _HIDDEN), nn.SiLU(), last)
         self._condition = condition
 
     def forward(self, h: Tensor) -> Tensor:
-        y: Tensor = self.layer(h)
-        scale, shift = self._modulation(self._condition.rows)
-        broadcast = (*scale.shape, *(1 for _ in range(y.dim() - 2)))
-        return torch.addcmul(shift.view(broadcast), y, scale.view(broadcast))
+        y, *others = self.layer(h).chunk(self.kernels, 1)
+        shift, *scales = self._modulation(self._condition.rows)
+        broadcast = (*shift.shape, *(1 for _ in range(y.dim() - 2)))
+        total = shift.view(broadcast)
+        for kernel, scale in zip((y, *others), scales, strict=True):
+            total = torch.addcmul(total, kernel, scale.view(broadcast))
+        return total
 
     def folded(self, row: Tensor) -> nn.Module:
         """The plain layer that this one is at one b (1 × L): the affine map goes into weight and bias."""
-        scale, shift = (numbers[0] for numbers in self._modulation(row))
-        layer = copy.deepcopy(self.layer)
-        weight, bias = layer.weight, layer.bias
+        shift, *scales = (numbers[0] for numbers in self._modulation(row))
+        bias, outputs = self.layer.bias, _output_axis(self.layer)
         assert bias is not None
-        outputs = 1 if isinstance(layer, nn.ConvTranspose2d) else 0  # transposed: inputs × outputs × k × k
-        weight.mul_(scale.view([-1 if axis == outputs else 1 for axis in range(weight.dim())]))
-        bias.mul_(scale).add_(shift)
-        return layer
+        along = [-1 if axis == outputs else 1 for axis in range(self.layer.weight.dim())]
+        parts = zip(self.layer.weight.chunk(self.kernels, outputs), bias.chunk(self.kernels), scales, strict=True)
+        mixed = [(weight * scale.view(along), own * scale) for weight, own, scale in parts]
+        weights, biases = zip(*mixed, strict=True)
+        return _with(self.layer, sum(weights[1:], weights[0]), sum(biases[1:], biases[0]) + shift)
 
-    def _modulation(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """(1 + s, t), each rows × channels."""
-        scale, shift = self.head(rows).chunk(2, 1)
-        return 1 + scale, shift
+    def _modulation(self, rows: Tensor) -> tuple[Tensor, ...]:
+        """t, s_1, …, s_K, each rows × channels."""
+        scale, shift, *others = self.head(rows).chunk(self.kernels + 1, 1)
+        return shift, 1 + scale, *others
+
+
+def _outputs(layer: _Layer) -> int:
+    return layer.out_features if isinstance(layer, nn.Linear) else layer.out_channels
+
+
+def _output_axis(layer: nn.Module) -> int:
+    return 1 if isinstance(layer, nn.ConvTranspose2d) else 0  # transposed: inputs × outputs × k × k
+
+
+def _widened(layer: _Layer, kernels: int) -> _Layer:
+    """One layer that gives the outputs of so many: those of `layer`, then those of new ones."""
+    if kernels == 1:
+        return layer
+    new = [copy.deepcopy(layer) for _ in range(kernels - 1)]
+    for one in new:
+        one.reset_parameters()
+    weights, biases = zip(*((one.weight, one.bias) for one in (layer, *new)), strict=True)
+    return _with(layer, torch.cat(weights, _output_axis(layer)), torch.cat(biases))
+
+
+@torch.no_grad()
+def _with(layer: _Layer, weight: Tensor, bias: Tensor) -> _Layer:
+    """A layer of the same form with this weight and bias, and as many outputs as they have."""
+    other = copy.deepcopy(layer)
+    other.weight, other.bias = nn.Parameter(weight.detach().clone()), nn.Parameter(bias.detach().clone())
+    setattr(other, "out_features" if isinstance(layer, nn.Linear) else "out_channels", len(bias))
+    return other
 
 
 class SurfaceModel(nn.Module):
@@ -159,7 +203,12 @@ class SurfaceModel(nn.Module):
 
 
 def condition_on_betas(
-    model: HierarchicalVAE, *, beta_low: float = 0.08, beta_high: float = 12.0, seed: int = 0
+    model: HierarchicalVAE,
+    *,
+    beta_low: float = 0.08,
+    beta_high: float = 12.0,
+    seed: int = 0,
+    kernels: int = 2,
 ) -> SurfaceModel:
     """Make a model one that takes β with every example; untrained, it equals `model` at any β.
 
@@ -169,7 +218,8 @@ def condition_on_betas(
     Args:
         model: of `build_model`, any family, any L. It is taken over: its layers are wrapped in place.
         beta_low, beta_high: range of β.
-        seed: of the weights of the heads.
+        seed: of the weights of the heads and of the further kernels.
+        kernels: of every layer; 1: layers are scaled and shifted alone.
     """
     condition = Condition()
     wrapped = {
@@ -182,7 +232,7 @@ def condition_on_betas(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(_SEED_OFFSET + seed)
         for name, module in wrapped.items():
-            modulated = ModulatedLayer(module, model.layers, condition)
+            modulated = ModulatedLayer(module, model.layers, condition, kernels)
             model.set_submodule(name, modulated.to(module.weight))
     return SurfaceModel(model, condition, beta_low, beta_high)
 

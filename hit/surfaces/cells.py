@@ -144,7 +144,8 @@ def load_surface(source: TrainedSurface, shape: tuple[int, ...], device: torch.d
 @lru_cache(maxsize=1)
 def _load(weights: str, plan_text: str, data_digest: str, shape: tuple[int, ...], device: torch.device) -> SurfaceModel:
     plan = SurfacePlan.from_json(json.loads(plan_text))
-    surface = condition_on_betas(build_model(plan.config, shape), beta_low=plan.beta_low, beta_high=plan.beta_high).to(
+    model = build_model(plan.config, shape)
+    surface = condition_on_betas(model, beta_low=plan.beta_low, beta_high=plan.beta_high, kernels=plan.kernels).to(
         device
     )
     load_weights(Path(weights), surface, plan.identity(data_digest))

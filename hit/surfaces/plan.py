@@ -29,6 +29,7 @@ class SurfacePlan:
     Attributes:
         config: its betas are 1 and mean nothing.
         beta_low, beta_high: range of β in training.
+        kernels: of every layer, which β mix.
         grids: `grid_1` … `grid_L`, each `low:high:count` or values with commas.
         certificate: β at which dedicated models are trained and compared, `β_1:…:β_L` with commas, or `corners`:
             the corners and the centre of the grid; empty for none.
@@ -42,6 +43,7 @@ class SurfacePlan:
     config: TrainConfig
     beta_low: float = 0.08
     beta_high: float = 12.0
+    kernels: int = 2
     grids: Mapping[str, str]
     certificate: str = ""
     certificate_learning_rate: float = 1e-3
@@ -112,7 +114,7 @@ class SurfacePlan:
             for name, value in self.config.to_flat().items()
             if not BETA.match(name) and role_of(name) is not Role.START
         }
-        own = ("beta_low", "beta_high", "certificate", "certificate_learning_rate")
+        own = ("beta_low", "beta_high", "kernels", "certificate", "certificate_learning_rate")
         return flat | dict(self.grids) | {name: getattr(self, name) for name in own}
 
     def to_json(self) -> dict[str, Any]:
@@ -133,7 +135,8 @@ class SurfacePlan:
         config = TrainConfig.from_flat(saved["config"])
         # Older versions wrote down an axis of a second layer for models of one, too.
         grids = {name: text for name, text in saved["grids"].items() if name != "grid_2" or config.layers > 1}
-        return cls(**{**saved, "config": config, "grids": grids})
+        # Older surfaces have one kernel a layer.
+        return cls(**{"kernels": 1, **saved, "config": config, "grids": grids})
 
     def _check_range(self, name: str, beta: float) -> None:
         if not self.beta_low <= beta <= self.beta_high:
@@ -164,4 +167,5 @@ class SurfacePlan:
         return replace(self.config, betas=(1.0,) * self.config.layers)
 
     def _hash(self, of_config: str) -> str:
-        return identity_hash(["surface", of_config, self.beta_low, self.beta_high])
+        mixed = [self.kernels] if self.kernels > 1 else []  # older surfaces have one, and their hashes
+        return identity_hash(["surface", of_config, self.beta_low, self.beta_high, *mixed])

@@ -103,6 +103,7 @@ def surface_run(
             beta_low=plan.beta_low,
             beta_high=plan.beta_high,
             seed=config.seed,
+            kernels=plan.kernels,
         ).to(device)
         _describe(run, plan, dataset, model)
 

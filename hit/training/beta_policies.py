@@ -210,7 +210,7 @@ class ControlledBeta(BetaPolicy):
 class SampledBeta(BetaPolicy):
     """β drawn anew for every image of every batch, for one model of every β.
 
-    The mean of (D + Σ β_l R_l) / (mean β + 0.3)^0.6 over images and over log β uniform in the range is minimised, with
+    The mean of (D + Σ β_l R_l) / (mean β + 0.3)^0.4 over images and over log β uniform in the range is minimised, with
     gradients clipped. β of the config are not used.
 
     Args:
@@ -218,7 +218,7 @@ class SampledBeta(BetaPolicy):
         images: of the training set.
         beta_low, beta_high: the range.
         device: where the model is.
-        loss_power: in place of 0.6.
+        loss_power: in place of 0.4.
 
     Attributes:
         loss_power: what the loss of an image is divided by (`beta_sampling.loss_scale`).

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 #: An example's loss is divided by (mean β + 0.3)^p: D + Σ β_l R_l grows with β, and large β would drown small ones.
-LOSS_OFFSET, LOSS_POWER = 0.3, 0.6
+LOSS_OFFSET, LOSS_POWER = 0.3, 0.4
 #: Training begins on this lowest share of the range of log β, and has widened to all of it after this share of steps.
 #: Under strong β untrained layers collapse before they are of any use, and stay so at every β.
 RANGE_FROM, WIDENED_AT = 0.4, 0.2
@@ -40,11 +40,11 @@ def draw_betas(
 
 
 def loss_scale(betas: Tensor, power: float | Tensor = LOSS_POWER) -> Tensor:
-    """What the loss of every image is divided by, (images,): (mean β + 0.3)^0.6.
+    """What the loss of every image is divided by, (images,): (mean β + 0.3)^0.4.
 
     Args:
         betas: images × L.
-        power: in place of 0.6, one number.
+        power: in place of 0.4, one number.
     """
     return (betas.mean(1) + LOSS_OFFSET) ** power
 

@@ -36,6 +36,7 @@ def main() -> None:
     parser.add_argument("--likelihood", default="bernoulli")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--kernels", type=int, default=2, help="of every layer, which β mix")
     parser.add_argument("--loss_power", type=float, default=beta_sampling.LOSS_POWER)
     parser.add_argument("--range_from", type=float, default=beta_sampling.RANGE_FROM)
     parser.add_argument("--widened_at", type=float, default=beta_sampling.WIDENED_AT)
@@ -51,7 +52,7 @@ def main() -> None:
     for name in ("range_from", "ramp_share", "ramp_steps"):
         setattr(beta_sampling, name.upper(), options.pop(name))
     leaning = Leaning(*(options.pop(name) for name in ("top_power", "last_share", "loss_power", "widened_at")))
-    few, points = options.pop("train_images"), options.pop("dedicated")
+    few, points, kernels = (options.pop(name) for name in ("train_images", "dedicated", "kernels"))
     config = TrainConfig.from_flat({**options, "schedule": "one_cycle"})
     dataset = data.load(config.dataset)
     if few:
@@ -63,7 +64,7 @@ def main() -> None:
         model = build_model(own, dataset.image_shape)
         fit(model, dataset.train, own)
         _tell("dedicated at ", model, dataset, betas)
-    surface = condition_on_betas(build_model(config, dataset.image_shape), seed=config.seed)
+    surface = condition_on_betas(build_model(config, dataset.image_shape), seed=config.seed, kernels=kernels)
     started = time.perf_counter()
 
     def tell(epoch: Epoch) -> None:

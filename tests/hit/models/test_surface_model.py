@@ -8,7 +8,7 @@ import torch
 
 from hit.config import TrainConfig
 from hit.models import HierarchicalVAE, Pass, build_model
-from hit.models.surface_model import ModulatedLayer, SurfaceModel, condition_on_betas, fold
+from hit.models.surface_model import Condition, ModulatedLayer, SurfaceModel, condition_on_betas, fold
 from hit.training.beta_sampling import draw_betas
 from hit.training.objective import objective
 
@@ -72,10 +72,11 @@ class TestConditioning:
         self, config: TrainConfig, shape: tuple[int, int, int], x: torch.Tensor, betas: torch.Tensor
     ) -> None:
         plain = build_model(config, shape).double()
-        surface = condition_on_betas(build_model(config, shape)).double()
         noise = self.noise(plain)
-        assert torch.equal(surface(x, betas, noise).output, plain(x, noise).output)
-        assert_same(surface(x, betas, noise), plain(x, noise))
+        for kernels in (1, 2, 3):
+            surface = condition_on_betas(build_model(config, shape), kernels=kernels).double()
+            torch.testing.assert_close(surface(x, betas, noise).output, plain(x, noise).output)
+            assert_same(surface(x, betas, noise), plain(x, noise))
 
     def test_examples_of_other_betas_are_not_seen(
         self, config: TrainConfig, shape: tuple[int, int, int], x: torch.Tensor, betas: torch.Tensor
@@ -91,10 +92,11 @@ class TestConditioning:
         shifted = surface(x, betas.roll(1, 0), noise)
         assert not torch.isclose(whole.distortion, shifted.distortion, rtol=1e-9, atol=0).any(), "β must matter"
 
+    @pytest.mark.parametrize("kernels", [1, 2, 3])
     def test_the_model_read_off_is_plain_and_the_same(
-        self, config: TrainConfig, shape: tuple[int, int, int], x: torch.Tensor, betas: torch.Tensor
+        self, config: TrainConfig, shape: tuple[int, int, int], x: torch.Tensor, betas: torch.Tensor, kernels: int
     ) -> None:
-        surface = perturb(condition_on_betas(build_model(config, shape)).double())
+        surface = perturb(condition_on_betas(build_model(config, shape), kernels=kernels).double())
         before = {name: weight.clone() for name, weight in surface.state_dict().items()}
         noise = self.noise(surface)
         plain = fold(surface, betas[1].tolist())
@@ -131,6 +133,32 @@ class TestConditioning:
             if ".head." in name and (weight.grad is None or not weight.grad.abs().sum() > 0)
         ]
         assert still == []
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [torch.nn.Conv2d(3, 5, 3, 2, 1), torch.nn.ConvTranspose2d(3, 5, 4, 2, 1), torch.nn.Linear(3, 5)],
+    ids=["convolution", "transposed", "linear"],
+)
+def test_a_layer_mixes_the_outputs_of_its_kernels(layer: torch.nn.Conv2d) -> None:
+    """y = s_1 y_1 + s_2 y_2 + t, each from a layer of its own, with the numbers that the head gives."""
+    condition = Condition()
+    modulated = ModulatedLayer(layer, 2, condition, kernels=2).double()
+    assert torch.equal(
+        modulated.layer.weight.chunk(2, int(isinstance(layer, torch.nn.ConvTranspose2d)))[0], layer.weight
+    )
+    with torch.no_grad():
+        modulated.head[-1].bias.copy_(torch.arange(15) / 10)
+    h = torch.randn(4, 3, 6, 6, dtype=torch.float64) if layer.weight.dim() == 4 else torch.randn(4, 3).double()
+    rows = torch.randn(4, 2, dtype=torch.float64)
+    with condition.holding(rows):
+        found = modulated(h)
+    one, other = modulated.layer(h).chunk(2, 1)
+    scale, shift, further = (modulated.head(rows)[..., place : place + 5] for place in (0, 5, 10))
+    channels = (4, 5, *(1 for _ in range(h.dim() - 2)))
+    expected = (1 + scale).view(channels) * one + further.view(channels) * other + shift.view(channels)
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(modulated.folded(rows[:1])(h[:1]), expected[:1])
 
 
 def test_a_condition_does_not_outlive_its_pass() -> None:

@@ -176,6 +176,6 @@ def test_folding_outside_the_trained_range_warns(digits: Dataset, caplog: pytest
         with pytest.raises(ConfigError, match=fault):
             fold(surface, betas)
     x = surface.prepare(digits.test.images[:4])
-    assert torch.equal(
+    torch.testing.assert_close(
         fold(surface, (1.0, 1.0))(x, sample=False).output, surface(x, torch.ones(2), sample=False).output
     )

@@ -8,6 +8,7 @@ from hit.config import TrainConfig
 from hit.config.rates.beta_grid import grid_axes
 from hit.errors import ConfigError
 from hit.schema import Tag
+from hit.schema.hashing import identity_hash
 from hit.surfaces.plan import SurfacePlan
 
 SMALL = TrainConfig(channels=4, z_dims=(5,), epochs=4, batch_size=64, learning_rate=3e-3)
@@ -41,6 +42,17 @@ class TestPlan:
         assert replicate[Tag.CONFIG_HASH] != cells[0][Tag.CONFIG_HASH]
         assert replicate[Tag.GROUP] == cells[0][Tag.GROUP]
         assert replace(plan, beta_high=11.0).identity("data") != plan.identity("data")
+
+    def test_older_surfaces_have_one_kernel_a_layer_and_the_hashes_that_they_had(self) -> None:
+        plan = SurfacePlan(config=SMALL, grids={"grid_1": "0.1,1", "grid_2": "1"})
+        older = SurfacePlan.from_json({name: value for name, value in plan.to_json().items() if name != "kernels"})
+        assert (plan.kernels, older.kernels) == (2, 1)
+        assert older.identity("data") == identity_hash(
+            ["surface", replace(SMALL, betas=(1.0, 1.0)).identity("data"), 0.08, 12.0]
+        )
+        assert plan.identity("data") != older.identity("data")
+        assert plan.group("data") != older.group("data")
+        assert SurfacePlan.from_json(plan.to_json()) == plan
 
     def test_a_one_layer_model_has_no_second_axis(self) -> None:
         config = TrainConfig.from_flat({"model": "vae"})
