@@ -49,7 +49,12 @@ DATASETS = {
     "digits": DataSet("digits", batch_size=32),
     "binary_mnist": DataSet("binary_mnist", quick_classifier="--epochs 1"),
     "fashion_mnist": DataSet("fashion_mnist", "--likelihood bernoulli_grey", quick_classifier="--epochs 1"),
-    "colour": DataSet("cifar10_small", "--likelihood gaussian_learned --channels 32", 32, "--network cnn"),
+    "colour": DataSet(
+        "cifar10_small",
+        "--likelihood gaussian_learned --channels 32",
+        32,
+        "--network cnn --augmentation shift_flip --epochs 80 --batch_size 64",
+    ),
 }
 STAGES = ("classifier", "dedicated", "seeds", "surface", "cells", "report", "page")
 #: Those that every seed of the surface has.

@@ -15,7 +15,7 @@ from hit.errors import ConfigError
 from hit.models import HierarchicalVAE, Pass
 from hit.models.surface_model import SurfaceModel
 from hit.randomness import generator
-from hit.training.beta_sampling import LOSS_POWER, draw_betas, loss_scale, ramp, range_share
+from hit.training.beta_sampling import LOSS_POWER, draw_betas, loss_scale, ramp, range_share, top_power
 from hit.training.generalization_gap import hold_out
 from hit.training.objective import objective, warmup_factor, warmup_factors
 from hit.training.rate_controller import RateController
@@ -210,15 +210,15 @@ class ControlledBeta(BetaPolicy):
 class SampledBeta(BetaPolicy):
     """β drawn anew for every image of every batch, for one model of every β.
 
-    The mean of (D + Σ β_l R_l) / (mean β + 0.3)^0.4 over images and over log β uniform in the range is minimised, with
-    gradients clipped. β of the config are not used.
+    The mean of (D + Σ β_l R_l) / (mean β + 0.3)^0.6 over images and over β drawn from the range
+    (`beta_sampling.draw_betas`) is minimised, with gradients clipped. β of the config are not used.
 
     Args:
         config: of the training.
         images: of the training set.
         beta_low, beta_high: the range.
         device: where the model is.
-        loss_power: in place of 0.4.
+        loss_power: in place of 0.6.
 
     Attributes:
         loss_power: what the loss of an image is divided by (`beta_sampling.loss_scale`).
@@ -256,8 +256,8 @@ class SampledBeta(BetaPolicy):
 
     def draw(self, images: int, step: int) -> Tensor:
         """`betas` on the CPU, where they are drawn."""
-        share = range_share(step, self._steps)
-        return draw_betas(images, self._config.layers, self._low, self._high, self._source, share)
+        share, power = range_share(step, self._steps), top_power(self._steps)
+        return draw_betas(images, self._config.layers, self._low, self._high, self._source, share, power)
 
     def losses(self, outcome: Pass, betas: Tensor, step: int) -> Tensor:
         losses = objective(outcome, betas * (self._warmth * ramp(step, self._steps)))

@@ -1,6 +1,6 @@
 """β drawn for every image of a batch, so that one model learns of all β: from where, and how images weigh."""
 
-__all__ = ["LOSS_POWER", "WIDENED_AT", "draw_betas", "loss_scale", "ramp", "range_share"]
+__all__ = ["LOSS_POWER", "TOP_POWER", "WIDENED_AT", "draw_betas", "loss_scale", "ramp", "range_share", "top_power"]
 
 import math
 
@@ -8,7 +8,11 @@ import torch
 from torch import Tensor
 
 #: An example's loss is divided by (mean β + 0.3)^p: D + Σ β_l R_l grows with β, and large β would drown small ones.
-LOSS_OFFSET, LOSS_POWER = 0.3, 0.4
+LOSS_OFFSET, LOSS_POWER = 0.3, 0.6
+#: The density of log β_L rises along its range as its place in it to this power, in trainings of fewer steps than these
+#: in proportion less. Where β_L is strong the top layer is empty, and those below it take a code of their own, which is
+#: what a surface fails to learn with some seeds; in few steps strong β_L leaves the top layer too little everywhere.
+TOP_POWER, TOP_STEPS = 0.5, 10_000
 #: Training begins on this lowest share of the range of log β, and has widened to all of it after this share of steps.
 #: Under strong β untrained layers collapse before they are of any use, and stay so at every β.
 RANGE_FROM, WIDENED_AT = 0.4, 0.2
@@ -18,9 +22,15 @@ RAMP_SHARE, RAMP_STEPS = 0.1, 150
 
 
 def draw_betas(
-    images: int, layers: int, beta_low: float, beta_high: float, source: torch.Generator, share: float = 1.0
+    images: int,
+    layers: int,
+    beta_low: float,
+    beta_high: float,
+    source: torch.Generator,
+    share: float = 1.0,
+    power: float = 0.0,
 ) -> Tensor:
-    """β of the images of a batch, images × L, each log β_l uniform over the range.
+    """β of the images of a batch, images × L, each log β_l uniform over the range unless a power is given.
 
     A Latin hypercube (https://doi.org/10.2307/1268522): of as many equal parts of the range of log β_l as there are
     images every one holds one of them, in an order drawn for every layer, so that batches differ less than independent
@@ -32,19 +42,22 @@ def draw_betas(
         beta_low, beta_high: the range.
         source: generator on the CPU.
         share: the lowest share of the range of log β to draw from.
+        power: the density of log β_L, where L > 1, rises as its place in the range to this power.
     """
     low, high = math.log(beta_low), math.log(beta_high)
     parts = torch.stack([torch.randperm(images, generator=source) for _ in range(layers)], 1)
     uniform = (parts + torch.rand(images, layers, generator=source)) / images
+    if layers > 1:
+        uniform[:, -1] **= 1 / (1 + power)
     return (low + (high - low) * share * uniform).exp()
 
 
 def loss_scale(betas: Tensor, power: float | Tensor = LOSS_POWER) -> Tensor:
-    """What the loss of every image is divided by, (images,): (mean β + 0.3)^0.4.
+    """What the loss of every image is divided by, (images,): (mean β + 0.3)^0.6.
 
     Args:
         betas: images × L.
-        power: in place of 0.4, one number.
+        power: in place of 0.6, one number.
     """
     return (betas.mean(1) + LOSS_OFFSET) ** power
 
@@ -61,6 +74,15 @@ def range_share(step: int, steps: int, widened_at: float = WIDENED_AT) -> float:
     [0.4, 0.7, 1.0, 1.0]
     """
     return min(1.0, RANGE_FROM + (1 - RANGE_FROM) * step / (widened_at * steps))
+
+
+def top_power(steps: int, whole: float = TOP_POWER) -> float:
+    """The power by which a training of so many steps draws strong β_L more often (`draw_betas`).
+
+    >>> [top_power(steps) for steps in (1000, 10_000, 50_000)]
+    [0.05, 0.5, 0.5]
+    """
+    return whole * min(1.0, steps / TOP_STEPS)
 
 
 def ramp(step: int, steps: int) -> float:

@@ -40,11 +40,11 @@ from tests.benchmarks.timed_block import TimedBlock
 ARMS = (
     "as_it_is",
     "last_share=0.2",
-    "loss_power=0.6",
+    "loss_power=0.4",
     "top_power=1",
     "last_share=0.5",
-    "loss_power=0.6+last_share=0.2",
-    "top_power=0.5",
+    "loss_power=0.4+last_share=0.2",
+    "top_power=0",
 )
 #: Hidden numbers of the heads that condition layers on β.
 _HEADS = "64:64"

@@ -43,7 +43,9 @@ def main() -> None:
     parser.add_argument("--ramp_share", type=float, default=beta_sampling.RAMP_SHARE)
     parser.add_argument("--ramp_steps", type=int, default=beta_sampling.RAMP_STEPS)
     parser.add_argument("--train_images", type=int, default=0, help="the first so many; 0: all")
-    parser.add_argument("--top_power", type=float, default=0.0, help="the density of log β_L is its place ** it")
+    parser.add_argument(
+        "--top_power", type=float, default=beta_sampling.TOP_POWER, help="the density of log β_L is its place ** it"
+    )
     parser.add_argument("--last_share", type=float, default=0.0, help="of the steps, in which half of β_L are strong")
     parser.add_argument("--dedicated", default="", help="β_1:β_2 with commas, of models that are trained beside it")
     options = vars(parser.parse_args())

@@ -173,6 +173,19 @@ def test_a_condition_does_not_outlive_its_pass() -> None:
         surface.model(x)
 
 
+@pytest.mark.parametrize("power", [0.0, 0.5, 1.0])
+def test_strong_betas_of_the_top_layer_can_be_drawn_more_often(power: float) -> None:
+    """Its density rises as its place to the power: the distribution function is that place to the power + 1."""
+    source = torch.Generator().manual_seed(0)
+    betas = torch.cat([draw_betas(100, 3, 0.1, 10, source, power=power) for _ in range(200)])
+    places = (betas.log10() + 1) / 2
+    for place in (0.2, 0.5, 0.9):
+        below = (places < place).double().mean(0).tolist()
+        assert below == pytest.approx([place, place, place ** (1 + power)], abs=0.005)
+    (alone,) = draw_betas(1000, 1, 0.1, 10, source, power=power).log10().mean(0).tolist()
+    assert alone == pytest.approx(0, abs=0.01), "one layer is no top layer above others"
+
+
 def test_betas_are_log_uniform_over_the_range() -> None:
     surface = condition_on_betas(build_model(SMALL, GREY), beta_low=0.1, beta_high=10)
     source = torch.Generator().manual_seed(0)

@@ -16,6 +16,7 @@ from hit.errors import ConfigError
 from hit.evaluation import evaluate_model
 from hit.models import build_model
 from hit.models.surface_model import condition_on_betas
+from hit.training import beta_sampling
 from hit.training.beta_policies import SampledBeta
 from hit.training.lockstep import LockstepTraining, Member, MemberEpoch
 from tests.benchmarks import surface_arms
@@ -139,7 +140,8 @@ def test_quick_numbers_are_those_of_the_evaluation(digits: Dataset) -> None:
         assert value == pytest.approx(whole[f"test/{name}"], rel=1e-6)
 
 
-def test_draws_lean_to_strong_top_betas(digits: Dataset) -> None:
+def test_draws_lean_to_strong_top_betas(digits: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(beta_sampling, "TOP_STEPS", 1)
     surface = condition_on_betas(build_model(CONFIG, digits.image_shape))
     train = Split(digits.train.images[:100])
     usual = SampledBeta(CONFIG, len(train), surface.beta_low, surface.beta_high)
@@ -154,7 +156,8 @@ def test_draws_lean_to_strong_top_betas(digits: Dataset) -> None:
         return ((betas.log() - plain.log()).mean(0) / math.log(12 / 0.08)).tolist()
 
     assert raised(Leaning(), 49) == [0, 0]
-    assert raised(Leaning(top_power=1), 49) == [0, pytest.approx(2 / 3 - 1 / 2, abs=0.01)]
+    assert raised(Leaning(top_power=1), 49) == [0, pytest.approx(2 / 3 - 3 / 5, abs=0.01)]
+    assert raised(Leaning(top_power=0), 49) == [0, pytest.approx(1 / 2 - 3 / 5, abs=0.01)]
     assert raised(Leaning(last_share=0.2), 39) == [0, 0]
-    assert raised(Leaning(last_share=0.2), 40) == [0, pytest.approx((0.875 - 0.5) / 2, abs=0.03)]
+    assert raised(Leaning(last_share=0.2), 40) == [0, pytest.approx((0.75 + 0.25 * 0.6 - 0.6) / 2, abs=0.03)]
     assert max(raised(Leaning(widened_at=0.9), 10)) < -0.1
