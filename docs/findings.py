@@ -96,8 +96,8 @@ SCALES = {
     ),
     "medium": Scale(
         11, "0.1,0.251189,1,3.98107,10",
-        {"digits": 40, "binary_mnist": 4, "fashion_mnist": 4, "colour": 15},
-        _CERTIFICATE, ("0.1,1,5", "0.1,1,5"), test_images=1000, quick_classifier=True,
+        {"digits": 40, "binary_mnist": 8, "fashion_mnist": 8, "colour": 30},
+        _CERTIFICATE, ("0.1,0.5,1,5", "0.1,1,5"), test_images=1000, quick_classifier=True,
     ),
     "full": Scale(
         11, "", dict.fromkeys(DATASETS, 40),

@@ -1,7 +1,7 @@
 """The objective of one surface at six β of the plane, beside its rates; prints, asserts nothing.
 
-`python -m tests.benchmarks.surface_points --dataset binary_mnist --seed 0` takes some 8 minutes on one core of a quiet
-machine. What a surface's training is made of can be changed, to see what it is good for.
+`python -m tests.benchmarks.surface_points --dataset binary_mnist --seed 0` takes some 11 minutes on one core of a
+quiet machine. What a surface's training is made of can be changed, to see what it is good for.
 """
 
 __all__ = ["main"]
