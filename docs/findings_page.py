@@ -233,6 +233,8 @@ def _certificate(own: Evidence) -> str:
     )
     if not shares:
         said += " Here D is a negative log density, which may have either sign: gaps are in nats."
+    if "learned" in str(own.cells["likelihood"].iloc[0] if len(own.cells) else ""):
+        said += " The scale of the likelihood is learned, too, by no more than a step size a step."
     return f"{_table(head, rows)}\n\n{said}"
 
 

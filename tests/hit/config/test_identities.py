@@ -54,11 +54,13 @@ def test_of_a_model(flat: dict[str, Any], identity: str, group: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("flat", "identity", "group", "cell", "cell_group"),
+    ("flat", "kernels", "identity", "group", "cell", "cell_group"),
     [
-        ({}, "e1c12d8980b13ff0", "24638231788aba98", "60b1892068551694", "625226a43819cee8"),
+        ({}, 2, "587b3d5bbeb18a38", "55b15d7e228328c8", "c64b026c84f219cb", "7194bcc87a2e4714"),
+        ({}, 1, "e1c12d8980b13ff0", "24638231788aba98", "60b1892068551694", "625226a43819cee8"),
         (
             {"model": "lvae", "epochs": 30, "learning_rate": 3e-3, "schedule": "one_cycle", "seed": 2},
+            1,
             "9f92c92026714506",
             "f35b067111fd83ef",
             "170d8058b7ca858d",
@@ -67,9 +69,10 @@ def test_of_a_model(flat: dict[str, Any], identity: str, group: str) -> None:
     ],
 )
 def test_of_a_surface_and_its_first_cell(
-    flat: dict[str, Any], identity: str, group: str, cell: str, cell_group: str
+    flat: dict[str, Any], kernels: int, identity: str, group: str, cell: str, cell_group: str
 ) -> None:
-    plan = SurfacePlan(config=TrainConfig.from_flat(flat), grids={"grid_1": "0.1:10:5", "grid_2": "0.1:10:5"})
+    grids = {"grid_1": "0.1:10:5", "grid_2": "0.1:10:5"}
+    plan = SurfacePlan(config=TrainConfig.from_flat(flat), grids=grids, kernels=kernels)
     tags = plan.cell_tags(plan.cells[0], "d", "r")
     assert (plan.identity("d"), plan.group("d")) == (identity, group)
     assert (tags[Tag.CONFIG_HASH], tags[Tag.GROUP]) == (cell, cell_group)
