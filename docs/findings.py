@@ -170,14 +170,13 @@ def main() -> None:
     if training := [stage for stage in stages if stage != "page"]:
         folder = (options.folder / options.scale).resolve()
         folder.mkdir(parents=True, exist_ok=True)
+        scale = SCALES[options.scale]
         for name in options.dataset or ["digits"]:
-            data = _data(name, SCALES[options.scale], root, folder)
+            data = _data(name, scale, root, folder)
             for stage in training:
-                for seed in SCALES[options.scale].surfaces if stage in _OF_SURFACES else (0,):
+                for seed in scale.surfaces if stage in _OF_SURFACES else (0,):
                     known = surface_of(_uri(folder), name, seed)
-                    _run(
-                        name, stage, commands(name, SCALES[options.scale], data, str(root), known, seed)[stage], folder
-                    )
+                    _run(name, stage, commands(name, scale, data, str(root), known, seed)[stage], folder)
     if "page" in stages:
         from docs.findings_page import page
         from docs.findings_pictures import draw

@@ -22,7 +22,6 @@ _HIDDEN = 64
 #: the heads' weights come from a stream that no model's weights come from.
 _SEED_OFFSET = 1 << 31
 
-
 _Layer = nn.Conv2d | nn.ConvTranspose2d | nn.Linear
 
 
@@ -66,13 +65,7 @@ class ModulatedLayer(nn.Module):
         kernels: K; the first is that of `layer`, others are drawn as those of a new one.
     """
 
-    def __init__(
-        self,
-        layer: _Layer,
-        layers: int,
-        condition: Condition,
-        kernels: int = 2,
-    ) -> None:
+    def __init__(self, layer: _Layer, layers: int, condition: Condition, kernels: int = 2) -> None:
         super().__init__()
         self.layer = _widened(layer, kernels)
         self.kernels = kernels
@@ -83,12 +76,12 @@ class ModulatedLayer(nn.Module):
         self._condition = condition
 
     def forward(self, h: Tensor) -> Tensor:
-        y, *others = self.layer(h).chunk(self.kernels, 1)
+        y: Tensor = self.layer(h)
         shift, *scales = self._modulation(self._condition.rows)
         broadcast = (*shift.shape, *(1 for _ in range(y.dim() - 2)))
         total = shift.view(broadcast)
-        for kernel, scale in zip((y, *others), scales, strict=True):
-            total = torch.addcmul(total, kernel, scale.view(broadcast))
+        for one, scale in zip(y.chunk(self.kernels, 1), scales, strict=True):
+            total = torch.addcmul(total, one, scale.view(broadcast))
         return total
 
     def folded(self, row: Tensor) -> nn.Module:

@@ -36,7 +36,8 @@ from tests.benchmarks.quick_evaluation import POINTS, QuickEvaluation
 from tests.benchmarks.surface_table import Found, gaps, point_name, table, worst_gap
 from tests.benchmarks.timed_block import TimedBlock
 
-#: The way that surfaces are trained, and those that lean to strong β_2. Where time is short the last is left out first.
+#: The way that surfaces are trained, and others that lean to strong β_2 more, or less. Where time is short the last is
+#: left out first.
 ARMS = (
     "as_it_is",
     "last_share=0.2",
