@@ -210,9 +210,7 @@ def _certificate(own: Evidence) -> str:
             number(fmean(one.objective for one in seeds)),
             number(fmean(one.amortised_objective for one in seeds)),
             ", ".join(_gap(one, shares) for one in seeds),
-            ", ".join(
-                "—" if one.distortion_gap is None or not shares else f"{one.distortion_gap:+.1%}" for one in seeds
-            ),
+            ", ".join(_distortion_gap(one, shares) for one in seeds),
         ]
         for betas, seeds in at.items()
     ]

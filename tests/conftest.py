@@ -54,7 +54,7 @@ _LONGEST = (
     "tests/test_docs.py",
     "tests/test_examples.py",
     "tests/browser/test_report_layers.py",
-    "tests/hit/training/test_rate_controller.py",
+    "tests/hit/training/test_targeted_training.py",
     "tests/analysis/recommendation/test_optimum.py",
     "tests/sweeps/test_vector_runs.py",
     "tests/analysis/report/test_page.py",

@@ -1,8 +1,7 @@
-"""Rate targets: the controller on plants that are known, and the training whose β it moves."""
+"""Rate targets: the controller on plants that are known."""
 
 import math
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
@@ -10,16 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from hit import data
 from hit.config import TrainConfig
-from hit.config.rates.rate_targets import BETA_HIGH, BETA_LOW, RateTarget, RateTargets
-from hit.data import Dataset, Split
-from hit.errors import ConfigError, Interrupted
-from hit.evaluation import evaluate_model
-from hit.models import HierarchicalVAE, build_model, check_fit
-from hit.training import FitResult, fit
+from hit.config.rates.rate_targets import BETA_HIGH, BETA_LOW
 from hit.training.controller_plan import controller_plan
-from hit.training.loop import Epoch
 from hit.training.rate_controller import (
     RateController,
     initial_state,
@@ -238,181 +230,3 @@ class TestInfeasible:
     def test_an_upper_bound_that_is_kept_by_far_is_none(self) -> None:
         controller, _ = run(config(max_rate_1=30), Plant([20, 15], [0.8, 0.8]))
         assert controller.infeasible({"test/rate_1": 3, "test/rate_2": 1, "test/rate": 4}) == ""
-
-
-class TestTargets:
-    def test_flat_and_back(self) -> None:
-        asked = config(z_dims="4,5", target_rate_1="30", max_rate_3=2.5, max_rate="50", target_rate_2="")
-        assert asked.targets == RateTargets((RateTarget(30), None, RateTarget(2.5, True)), RateTarget(50, True))
-        assert TrainConfig.from_flat({name: str(value) for name, value in asked.to_flat().items()}) == asked
-
-    def test_a_target_is_missed_by_more_than_five_per_cent_and_a_bound_only_from_above(self) -> None:
-        asked = config(target_rate_1=10, max_rate_2=4, max_rate=12).targets
-        found = {"test/rate_1": 9.4, "test/rate_2": 1.0, "test/rate": 10.4}
-        assert asked.missed(found) == {"target_rate_1": pytest.approx(-0.06)}
-        found = {"test/rate_1": 10.4, "test/rate_2": 4.3, "test/rate": 12.5}
-        assert asked.missed(found) == {"max_rate_2": pytest.approx(0.075)}
-
-    @pytest.mark.parametrize(
-        ("flat", "line"),
-        [
-            ({"target_rate_1": "0"}, "target_rate_1 must be a finite number greater than 0, got '0'"),
-            ({"max_rate": -3}, "max_rate must be a finite number greater than 0, got -3"),
-            ({"target_rate_2": "inf"}, "target_rate_2 must be a finite number greater than 0, got 'inf'"),
-            ({"target_rate_2": "nan"}, "target_rate_2 must be a finite number greater than 0, got 'nan'"),
-            ({"target_rate_2": "ten"}, "target_rate_2 must be a number of nats or empty, got 'ten'"),
-            ({"target_rate_3": 3}, "target_rate_3 needs a model of 3 layers or more, but L = 2, got 3"),
-            ({"model": "vae", "max_rate_2": 3}, "max_rate_2 needs a model of 2 layers or more, but L = 1, got 3"),
-            ({"target_rate_1": 3, "max_rate_1": 4}, "max_rate_1 must be empty where target_rate_1 is given, got 4"),
-            ({"target_rate": 3, "max_rate": 4}, "max_rate must be empty where target_rate is given, got 4"),
-            (
-                {"target_rate_1": 3, "target_rate_2": 4, "target_rate": 9},
-                "target_rate must be empty where every layer has a target_rate of its own, got 9",
-            ),
-            (
-                {"target_rate_1": 30, "max_rate": 20},
-                "max_rate must be greater than the sum of the layers' target rates (30), got 20",
-            ),
-            (
-                {"target_rate_1": 3, "beta_1": 0},
-                "beta_1 must be from 0.0001 to 10000 where a rate target moves it, got 0",
-            ),
-            (
-                {"target_rate": 3, "beta_2": 1e5},
-                "beta_2 must be from 0.0001 to 10000 where a rate target moves it, got 100000",
-            ),
-        ],
-    )
-    def test_a_mistake_is_one_line(self, flat: dict[str, object], line: str) -> None:
-        with pytest.raises(ConfigError) as caught:
-            TrainConfig.from_flat(flat)
-        assert str(caught.value) == line
-
-    def test_a_misspelt_target_is_told(self) -> None:
-        with pytest.raises(ConfigError, match="did you mean 'target_rate_1'"):
-            TrainConfig.from_flat({"taget_rate_1": 3})
-
-    def test_more_than_the_images_can_hold(self) -> None:
-        check_fit(config(target_rate_1=543), (1, 28, 28))
-        check_fit(config(max_rate_1=1e6), (1, 28, 28))
-        check_fit(config(target_rate_1=4000, likelihood="gaussian"), (1, 28, 28))
-        with pytest.raises(
-            ConfigError, match=r"target_rate_1 must be at most 543.4 nats, what 1×28×28 pixels of 2 lev"
-        ):
-            check_fit(config(target_rate_1=544), (1, 28, 28))
-
-    def test_identity_tells_targets_apart_and_knows_nothing_of_none(self) -> None:
-        plain = config().identity("d")
-        assert config(target_rate_1="", max_rate=None).identity("d") == plain
-        hashes = [config(**{name: 30}).identity("d") for name in ("target_rate_1", "max_rate_1", "target_rate")]
-        assert len({plain, *hashes, config(target_rate_1=31).identity("d")}) == 5
-        assert config(target_rate_1="3e1").identity("d") == hashes[0]
-        assert config(target_rate_1=30).numbers()["target_rate_1"] == 30
-
-
-@pytest.fixture(scope="module")
-def digits() -> Dataset:
-    return data.load("digits")
-
-
-def train(
-    digits: Dataset, asked: TrainConfig, checkpoint: Path | None = None, stop_after: int = 0
-) -> tuple[HierarchicalVAE, FitResult, list[Epoch]]:
-    model = build_model(asked, digits.image_shape)
-    epochs: list[Epoch] = []
-    steps = iter(range(10**9))
-
-    def check() -> None:
-        if stop_after and next(steps) >= stop_after:
-            raise Interrupted(15)
-
-    fitted = fit(
-        model,
-        digits.train,
-        asked,
-        on_epoch=epochs.append,
-        check=check,
-        checkpoint=checkpoint,
-        identity=str(asked),
-    )
-    return model, fitted, epochs
-
-
-@pytest.mark.parametrize(
-    "flat", [{"target_rate_1": 30}, {"target_rate": 25}, {"target_rate_1": 15, "model": "vae"}], ids=str
-)
-def test_a_short_training_ends_with_the_rates_that_were_asked_for(digits: Dataset, flat: dict[str, object]) -> None:
-    asked = config(epochs=12, learning_rate=5e-3, schedule="one_cycle", **flat)
-    model, fitted, _ = train(digits, asked)
-    missed = asked.targets.relative_errors("test", evaluate_model(model, digits, fitted.betas).metrics)
-    assert list(missed.values()) == pytest.approx([0], abs=0.15)
-
-
-@pytest.mark.parametrize(
-    ("flat", "stop_after"),
-    [
-        *(({"target_rate_1": 20, "max_rate_2": 3, "schedule": "one_cycle"}, stop) for stop in (3, 8, 13)),
-        ({"target_rate": 20, "model": "lvae", "epochs": 5}, 8),
-        ({"target_rate_2": 1, "posterior": "gumbel_softmax", "schedule": "cosine"}, 13),
-    ],
-    ids=str,
-)
-def test_a_resumed_run_with_targets_equals_an_uninterrupted_one(
-    digits: Dataset, tmp_path: Path, flat: dict[str, object], stop_after: int
-) -> None:
-    """4 steps an epoch, the last one short."""
-    assert_resumes(digits, tmp_path, config(**{"epochs": 4, "learning_rate": 3e-3, **flat}), 200, stop_after)
-
-
-@pytest.mark.parametrize(
-    "flat",
-    [
-        {"z_dims": "2,3,4,5", "target_rate_1": 6, "target_rate_2": 4, "target_rate_3-5": 4},
-        {"model": "deep", "model.latents": "1x1x2,2x2x2,4x4x1", "target_rate_1": 6, "max_rate_2-3": 0.5},
-    ],
-    ids=["dense", "maps"],
-)
-def test_so_does_one_of_many_layers_with_groups_and_images_held_out(
-    digits: Dataset, tmp_path: Path, flat: dict[str, object]
-) -> None:
-    """8 steps an epoch; the step size and what the loss presses with depend on the step."""
-    asked = config(epochs=3, learning_rate=3e-3, schedule="cooldown", **{"channels": 2, **flat})
-    controller = assert_resumes(digits, tmp_path, asked, 520, stop_after=13)
-    assert controller.state.gaps.any()
-
-
-def assert_resumes(digits: Dataset, tmp_path: Path, asked: TrainConfig, images: int, stop_after: int) -> RateController:
-    """A training of the first images that is stopped goes on to the same end to the last bit; its controller."""
-    part = Split(digits.train.images[:images], digits.train.labels[:images])
-    few = Dataset("few", part, digits.test, digits.classes)
-    whole, fitted, epochs = train(few, asked)
-    path = tmp_path / "checkpoint.safetensors"
-    with pytest.raises(Interrupted):
-        train(few, asked, path, stop_after)
-    resumed, again, rest = train(few, asked, path)
-    assert again.betas == fitted.betas
-    assert all(
-        torch.equal(a, b) for a, b in zip(whole.state_dict().values(), resumed.state_dict().values(), strict=True)
-    )
-    for one, other in zip(epochs[-len(rest) :], rest, strict=True):
-        assert one.metrics | {"train/seconds": 0} == other.metrics | {"train/seconds": 0}
-    assert train(few, asked, path)[1].betas == fitted.betas, "what is evaluated after a kill is the same, too"
-    assert again.controller is not None
-    return again.controller
-
-
-def test_the_betas_of_a_ladder_move_once_it_is_warm(digits: Dataset) -> None:
-    few = Dataset("few", Split(digits.train.images[:200], digits.train.labels[:200]), digits.test, digits.classes)
-    _, _, epochs = train(few, config(model="lvae", epochs=10, target_rate_1=20, beta_1=0.7))
-    assert [epoch.metrics["train/beta_1"] for epoch in epochs[:2]] == pytest.approx([0, 0.35])
-    assert epochs[2].metrics["train/beta_1"] != pytest.approx(0.7, abs=1e-3)
-    assert epochs[-1].metrics["train/beta_2"] == 1
-
-
-def test_every_epoch_tells_beta_and_the_relative_error(digits: Dataset) -> None:
-    few = Dataset("few", Split(digits.train.images[:200], digits.train.labels[:200]), digits.test, digits.classes)
-    _, _, (epoch,) = train(few, config(epochs=1, target_rate_2=7, max_rate=40))
-    told = epoch.metrics
-    assert told["train/rate_error_2"] == pytest.approx(told["train/rate_2"] / 7 - 1)
-    assert told["train/rate_error"] == pytest.approx(told["train/rate"] / 40 - 1)
-    assert "train/rate_error_1" not in told
