@@ -124,10 +124,10 @@ def _trained(own: Evidence) -> str:
         rows.append([f"{len(own.cells)} cells", f"{_grid(own)}; {all_of_them}", _minutes(_seconds(own.cells))])
     if len(own.dedicated):
         row, groups = own.dedicated.iloc[0], own.dedicated.groupby(["beta_1", "beta_2"])["seed"].nunique()
-        seeds = f"{groups.max()} seeds of {(groups == groups.max()).sum()}, {(groups == 1).sum()} of one seed"
+        how_often = f"{groups.max()} seeds of {(groups == groups.max()).sum()}, {(groups == 1).sum()} of one seed"
         if groups.nunique() == 1:
-            seeds = f"{groups.max()} seed{'' if groups.max() == 1 else 's'} each"
-        what = f"{_protocol(row)}; {len(groups)} β, {seeds}"
+            how_often = f"{_times(groups.max(), 'seed')} each"
+        what = f"{_protocol(row)}; {len(groups)} β, {how_often}"
         rows.append([f"{len(own.dedicated)} models", what, _minutes(_seconds(own.dedicated))])
     images = (
         f"{own.images.get('train', 0):,} images to train on, {own.images.get('test', 0):,} to test on. "
