@@ -15,7 +15,16 @@ from hit.errors import ConfigError
 from hit.models import HierarchicalVAE, Pass
 from hit.models.surface_model import SurfaceModel
 from hit.randomness import generator
-from hit.training.beta_sampling import LOSS_POWER, draw_betas, loss_scale, ramp, range_share, top_power
+from hit.training.beta_sampling import (
+    LOSS_POWER,
+    draw_betas,
+    free_nats,
+    loss_scale,
+    ramp,
+    range_share,
+    spared,
+    top_power,
+)
 from hit.training.generalization_gap import hold_out
 from hit.training.objective import objective, warmup_factor, warmup_factors
 from hit.training.rate_controller import RateController
@@ -211,7 +220,8 @@ class SampledBeta(BetaPolicy):
     """β drawn anew for every image of every batch, for one model of every β.
 
     The mean of (D + Σ β_l R_l) / (mean β + 0.3)^0.6 over images and over β drawn from the range
-    (`beta_sampling.draw_betas`) is minimised, with gradients clipped. β of the config are not used.
+    (`beta_sampling.draw_betas`) is minimised, with gradients clipped; at first a few nats of R_L cost nothing
+    (`beta_sampling.spared`). β of the config are not used.
 
     Args:
         config: of the training.
@@ -260,7 +270,8 @@ class SampledBeta(BetaPolicy):
         return draw_betas(images, self._config.layers, self._low, self._high, self._source, share, power)
 
     def losses(self, outcome: Pass, betas: Tensor, step: int) -> Tensor:
-        losses = objective(outcome, betas * (self._warmth * ramp(step, self._steps)))
+        share, free = self._warmth * ramp(step, self._steps), free_nats(step, self._steps)
+        losses = objective(outcome, spared(betas * share, outcome.rates, free))
         return losses / loss_scale(betas, self.loss_power)
 
     def __str__(self) -> str:

@@ -1,8 +1,20 @@
 """β drawn for every image of a batch, so that one model learns of all β: from where, and how images weigh."""
 
-__all__ = ["LOSS_POWER", "TOP_POWER", "WIDENED_AT", "draw_betas", "loss_scale", "ramp", "range_share", "top_power"]
+__all__ = [
+    "LOSS_POWER",
+    "TOP_POWER",
+    "WIDENED_AT",
+    "draw_betas",
+    "free_nats",
+    "loss_scale",
+    "ramp",
+    "range_share",
+    "spared",
+    "top_power",
+]
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -13,6 +25,11 @@ LOSS_OFFSET, LOSS_POWER = 0.3, 0.6
 #: in proportion less. Where β_L is strong the top layer is empty, and those below it take a code of their own, which is
 #: what a surface fails to learn with some seeds; in few steps strong β_L leaves the top layer too little everywhere.
 TOP_POWER, TOP_STEPS = 0.5, 10_000
+#: So many nats of the top layer, a mean over the batch, cost nothing while the range widens: free bits
+#: (https://arxiv.org/abs/1606.04934). Before the layers below have found what z_L is good for it is all but given up,
+#: and some seeds never came back. Trainings of more steps have fewer, and none from `TOP_STEPS` on: they come back
+#: without, and it is the code without z_L that they have to find early.
+FREE_NATS = 5.0
 #: Training begins on this lowest share of the range of log β, and has widened to all of it after this share of steps.
 #: Under strong β untrained layers collapse before they are of any use, and stay so at every β.
 RANGE_FROM, WIDENED_AT = 0.4, 0.2
@@ -92,3 +109,26 @@ def ramp(step: int, steps: int) -> float:
     ([0.0, 0.5, 1.0, 1.0], 0.5)
     """
     return min(1.0, step / min(RAMP_SHARE * steps, RAMP_STEPS))
+
+
+def free_nats(step: int, steps: int) -> float:
+    """How many nats of R_L cost nothing at `step` of `steps` (`spared`).
+
+    >>> [free_nats(step, 1000) for step in (0, 199, 200)], free_nats(0, 10_000)
+    ([4.5, 4.5, 0.0], 0.0)
+    """
+    return FREE_NATS * max(0.0, 1 - steps / TOP_STEPS) if step < WIDENED_AT * steps else 0.0
+
+
+def spared(betas: Tensor, rates: Sequence[Tensor], free: float | Tensor) -> Tensor:
+    """β as the rates of a batch are weighed: as they are, but that β_L is 0 where the mean R_L is below what is free.
+
+    Args:
+        betas: images × L.
+        rates: R_1 … R_L of every image, each (images,).
+        free: nats per image, one number. With one layer nothing is free.
+    """
+    if len(rates) == 1:
+        return betas
+    costs = rates[-1].detach().mean() >= free
+    return torch.cat([betas[:, :-1], betas[:, -1:] * costs], 1)

@@ -42,6 +42,7 @@ def main() -> None:
     parser.add_argument("--widened_at", type=float, default=beta_sampling.WIDENED_AT)
     parser.add_argument("--ramp_share", type=float, default=beta_sampling.RAMP_SHARE)
     parser.add_argument("--ramp_steps", type=int, default=beta_sampling.RAMP_STEPS)
+    parser.add_argument("--free_nats", type=float, default=beta_sampling.FREE_NATS)
     parser.add_argument("--train_images", type=int, default=0, help="the first so many; 0: all")
     parser.add_argument(
         "--top_power", type=float, default=beta_sampling.TOP_POWER, help="the density of log β_L is its place ** it"
@@ -51,7 +52,7 @@ def main() -> None:
     options = vars(parser.parse_args())
     torch.set_num_threads(options.pop("threads"))
     keep_freed_memory()
-    for name in ("range_from", "ramp_share", "ramp_steps"):
+    for name in ("range_from", "ramp_share", "ramp_steps", "free_nats"):
         setattr(beta_sampling, name.upper(), options.pop(name))
     leaning = Leaning(*(options.pop(name) for name in ("top_power", "last_share", "loss_power", "widened_at")))
     few, points, kernels = (options.pop(name) for name in ("train_images", "dedicated", "kernels"))

@@ -14,7 +14,7 @@ from hit.config import TrainConfig
 from hit.data import Split
 from hit.models import HierarchicalVAE, Pass
 from hit.training.beta_policies import BetaPolicy, ControlledBeta, SampledBeta
-from hit.training.beta_sampling import loss_scale, ramp
+from hit.training.beta_sampling import free_nats, loss_scale, ramp, spared
 from hit.training.controller_plan import ControllerPlan
 from hit.training.learning_rate import step_size
 from hit.training.lockstep.held_out import log_gaps
@@ -263,19 +263,20 @@ class StackedSampledBeta(StackedBeta):
         self._betas.copy_(drawn)
 
     def step_numbers(self, steps: range, whole: int) -> Tensor:
-        shares = torch.tensor([ramp(step, whole) for step in steps], dtype=torch.float64)
-        return shares[:, None, None].expand(-1, len(self._configs), 1)
+        numbers = [(ramp(step, whole), free_nats(step, whole)) for step in steps]
+        return torch.tensor(numbers, dtype=torch.float64)[:, None].expand(-1, len(self._configs), 2)
 
     def inputs(self, places: Tensor, numbers: Tensor) -> tuple[Tensor, ...]:
         betas = self._betas.index_select(1, places)
-        return betas, (self._warmth * numbers[:, 0]).to(betas.dtype), self._powers
+        share, free = (self._warmth * numbers[:, 0]).to(betas.dtype), numbers[:, 1].to(betas.dtype)
+        return betas, share, free, self._powers
 
     def arguments(self, x: Tensor, noise: tuple[Tensor, ...], *inputs: Tensor) -> tuple[Any, ...]:
         return x, inputs[0], noise
 
     def losses(self, outcome: Pass, *inputs: Tensor) -> Tensor:
-        betas, share, power = inputs
-        return objective(outcome, betas * share) / loss_scale(betas, power)
+        betas, share, free, power = inputs
+        return objective(outcome, spared(betas * share, outcome.rates, free)) / loss_scale(betas, power)
 
 
 #: Fields that are tensors.

@@ -11,10 +11,11 @@ from hit import data
 from hit.config import TrainConfig
 from hit.data import Dataset, Split
 from hit.errors import ConfigError
-from hit.models import HierarchicalVAE, build_model
+from hit.models import HierarchicalVAE, Pass, build_model
 from hit.models.surface_model import SurfaceModel, condition_on_betas
 from hit.training import fit
 from hit.training.beta_policies import BetaPolicy, ControlledBeta, FixedBeta, SampledBeta, choose_policy
+from hit.training.beta_sampling import ramp
 from hit.training.gradient_clipping import GradientClip
 
 PLAIN = {"channels": 4, "z_dims": 5, "epochs": 1, "batch_size": 500}
@@ -82,6 +83,34 @@ def test_checkpoints_hold_what_those_of_every_version_do(
 def test_the_config_must_have_targets_where_they_are_to_be_met(digits: Dataset) -> None:
     with pytest.raises(ConfigError, match="config must have a rate target"):
         ControlledBeta(config(), digits.train)
+
+
+@pytest.mark.parametrize(
+    ("top", "step", "epochs", "weighs"),
+    [
+        (3.0, 90, 600, False),
+        (6.0, 90, 600, True),
+        (3.0, 599, 600, True),  # the range is as wide as it becomes
+        (3.0, 1000, 10_000, True),  # trainings of so many steps have none
+    ],
+)
+def test_at_first_a_few_nats_of_the_top_layer_cost_a_surface_nothing(
+    digits: Dataset, top: float, step: int, epochs: int, weighs: bool
+) -> None:
+    few = Split(digits.train.images[:4], digits.train.labels[:4])
+    asked = config(epochs=epochs, z_dims="4,5")
+    policy = choose_policy(asked, built(asked, digits, surface=True), few)
+    policy.begin_epoch(step)
+    betas = policy.betas(4, step)
+    rates = [torch.full((4,), rate, requires_grad=True) for rate in (0.1, 0.1, top)]
+    outcome = Pass(tuple(rates), torch.ones(4), torch.ones(4), (), (), ())
+    policy.losses(outcome, betas, step).sum().backward()
+    for layer, rate in enumerate(rates):
+        expected = betas[:, layer] / (betas.mean(1) + 0.3) ** 0.6 * ramp(step, epochs)
+        if layer == 2 and not weighs:
+            expected = torch.zeros(4)
+        assert rate.grad is not None
+        assert torch.allclose(rate.grad, expected)
 
 
 class HalvedEveryStep(BetaPolicy):
