@@ -140,7 +140,7 @@ def _trained(own: Evidence) -> str:
 def _scaled(own: Evidence) -> str:
     """What is less than in the paper, and what that may change."""
     epochs = values(pd.concat([own.cells, own.dedicated]), "epochs").max()
-    less = ["one surface stands for a model a cell"] if len(own.cells) else []
+    less = ["a surface stands for a model a cell"] if len(own.cells) else []
     less += [f"{_times(epochs, 'epoch')} (the paper: hundreds, on colour)", f"{_grid(own)} (21 × 21)"]
     scored = int(values(own.cells, "test/label_entropy").notna().sum())
     if 0 < scored < len(own.cells):
@@ -190,7 +190,7 @@ def _regions(found: list[Recommendation]) -> str:
             score = f"{one.metric.label} = {number(estimate.value, 3)}{error}"
         gain = one.expected_gain
         told = "not known" if gain is None else number(gain.value, 3)
-        if gain is not None and gain.low is not None and gain.high is not None:
+        if gain is not None and gain.low is not None and gain.high is not None and gain.low < gain.high:
             told += f" ({span(gain.low, gain.high)})"
         rows.append([one.application.name, ", ".join(region_sides(one)), one.hedge or "90 %", score, told])
     head = ["application", "region, nats per image", "holds the optimum with", "expected there", "gain of free β"]
@@ -210,7 +210,7 @@ def _certificate(own: Evidence) -> str:
             number(fmean(one.objective for one in seeds)),
             number(fmean(one.amortised_objective for one in seeds)),
             ", ".join(_gap(one, shares) for one in seeds),
-            ", ".join(_distortion_gap(one, shares) for one in seeds),
+            _distortion_gaps(seeds, shares),
         ]
         for betas, seeds in at.items()
     ]
@@ -224,7 +224,7 @@ def _certificate(own: Evidence) -> str:
     if shares:
         gaps = [one.objective_gap for one in own.certificate]
         many = f"{len(seeds)} seeds" if len(seeds) > 1 else "one seed"
-        said += f"The gap is {fmean(gaps):+.1%} on average and {max(gaps):+.1%} at worst, on {many}. "
+        said += f"The gap is {_share(fmean(gaps))} on average and {_share(max(gaps))} at worst, on {many}. "
     said += (
         "Models have the surface's epochs and batches at their own peak step size, which is smaller: after few steps "
         "a gap far below 0 says that they have not learned all that they could, not that a surface does better."
@@ -239,13 +239,19 @@ def _certificate(own: Evidence) -> str:
 def _gap(one: Certified, shares: bool) -> str:
     """Of the surface over the model, as a share or in nats."""
     if shares:
-        return f"{one.objective_gap:+.1%}"
+        return _share(one.objective_gap)
     difference = one.amortised_objective - one.objective
-    return f"{difference:+.1f}" if abs(difference) < 10 else f"{difference:+.0f}"
+    return (f"{difference:+.1f}" if abs(difference) < 10 else f"{difference:+.0f}").replace("-", "−")
 
 
-def _distortion_gap(one: Certified, shares: bool) -> str:
-    return "—" if one.distortion_gap is None or not shares else f"{one.distortion_gap:+.1%}"
+def _distortion_gaps(seeds: list[Certified], shares: bool) -> str:
+    """Of every seed's surface over its model at equal rates; one dash where none has them."""
+    told = ["—" if one.distortion_gap is None or not shares else _share(one.distortion_gap) for one in seeds]
+    return ", ".join(told) if {*told} != {"—"} else "—"
+
+
+def _share(gap: float) -> str:
+    return f"{gap:+.1%}".replace("-", "−")
 
 
 def _grid(own: Evidence) -> str:

@@ -60,7 +60,7 @@ def test_every_seed_of_a_surface_is_trained_and_told_of() -> None:
     )
     text = page({"digits": own})
     assert "| 2 surfaces | 7 epochs, batches of 256, peak step size 0.0003, seeds 0, 1 | 3 |" in text, text
-    assert "| 1, 5 | 105 | 106 | -1.0%, +3.0% | +2.0%, — |" in text, text
+    assert "| 1, 5 | 105 | 106 | −1.0%, +3.0% | +2.0%, — |" in text, text
     assert "+1.0% on average and +3.0% at worst, on 2 seeds" in text
     assert "has one seed" not in text
 
@@ -76,7 +76,7 @@ def test_gaps_of_a_density_are_in_nats() -> None:
         images={},
         certificate=(Certified((1.0, 1.0), -2000.0, -2001.5, -0.0007, 0.3),),
     )
-    assert "| 1, 1 | −2000 | −2002 | -1.5 | — |" in page({"colour": own})
+    assert "| 1, 1 | −2000 | −2002 | −1.5 | — |" in page({"colour": own})
 
 
 def test_the_page_tells_of_each_data_set_what_it_has(tmp_path: Path) -> None:

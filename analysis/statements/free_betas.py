@@ -49,7 +49,9 @@ def free_betas(frame: pd.DataFrame, found: Sequence[Recommendation]) -> Finding:
         outcome, reason = Outcome.DOES_NOT_HOLD, "Equal β are expected to be best for every application."
     elif asked:
         outcome, seeds = Outcome.CANNOT_BE_TOLD, asked[0][0].seeds
-        reason = f"No gain is above 0 by its interval: {'it may be luck' if seeds.differ else seeds.told}."
+        widened = f", widened for {len(asked)} asked" if len(asked) > 1 else ""
+        why = f"{widened}: it may be luck" if seeds.differ else f": {seeds.told}"
+        reason = f"No gain is above 0 by its interval{why}."
     else:
         outcome, reason = Outcome.CANNOT_BE_TOLD, "It takes a dozen different β, equal ones among them."
     done = finished(frame).reset_index(drop=True)
