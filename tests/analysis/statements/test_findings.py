@@ -151,6 +151,9 @@ def test_the_gain_of_free_betas_is_told_by_its_interval(known: pd.DataFrame) -> 
     unknown = free_betas(lucky, [recommend(lucky, "reconstruction")])
     assert unknown.outcome is Outcome.CANNOT_BE_TOLD
     assert "python -m sweeps --seeds 0,1,2" in unknown.command
+    assert unknown.reason.startswith("No gain is above 0 by its interval: it may be luck.")
+    twice = free_betas(lucky, [recommend(lucky, "reconstruction")] * 2)
+    assert twice.reason.startswith("No gain is above 0 by its interval, widened for 2 asked: it may be luck.")
 
 
 def test_the_recorded_digits() -> None:
