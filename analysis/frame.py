@@ -23,6 +23,7 @@ __all__ = [
 
 import re
 from collections.abc import Sequence
+from pathlib import PurePath
 
 import numpy as np
 import pandas as pd
@@ -177,7 +178,7 @@ def data_form(rows: pd.DataFrame) -> schema.DataForm | None:
 
 
 def one_dataset(frame: pd.DataFrame) -> str:
-    """The data set of these runs.
+    """The data set of these runs by its name, for a title: of a file or folder without those that it lies in.
 
     Raises:
         StoreError: they are of several, whose numbers do not compare.
@@ -188,7 +189,7 @@ def one_dataset(frame: pd.DataFrame) -> str:
     digests = column(finished(frame), "data_digest").dropna().astype(str).unique()
     if len(digests) > 1:
         raise StoreError(f"runs of one version of {names[0]} compare, got the digests {', '.join(sorted(digests))}")
-    return str(names[0]) if len(names) else ""
+    return PurePath(names[0]).name if len(names) else ""
 
 
 def group_names(frame: pd.DataFrame) -> pd.Series:

@@ -137,6 +137,8 @@ def test_what_rests_on_a_score_compares_by_one_evaluator_too(grid: pd.DataFrame,
 
 def test_one_dataset(grid: pd.DataFrame, make_frame: MakeFrame) -> None:
     assert one_dataset(grid) == "binary_mnist"
+    assert one_dataset(grid.assign(dataset="/home/me/images/birds.npz")) == "birds.npz"
+    assert one_dataset(grid.assign(dataset="images/birds/")) == "birds"
     with pytest.raises(StoreError, match="got binary_mnist, digits"):
         one_dataset(pd.concat([grid, make_frame(2, dataset="digits")]))
     grid.loc[0, "data_digest"] = "another"
