@@ -101,10 +101,10 @@ def test_accuracies_have_the_errors_of_the_images_that_they_rest_on(grid: pd.Dat
 
 def test_names_from_the_store_are_inert(grid: pd.DataFrame) -> None:
     grid["run_name"] = '<a href="javascript:alert(1)">x</a>'
-    grid["dataset"] = "<b>d</b>"
+    grid["dataset"] = "data/<b>d"
     figure = rate_space(grid, "test/psnr")
     assert trace(figure, "run").customdata[0][0] == '&lt;a href="javascript:alert(1)"&gt;x&lt;/a&gt;'
-    assert figure.layout.title.text == "PSNR over rate space · &lt;b&gt;d&lt;/b&gt;"
+    assert figure.layout.title.text == "PSNR over rate space · &lt;b&gt;d"
 
 
 def test_a_metric_stands_over_the_total_rate(grid: pd.DataFrame) -> None:
