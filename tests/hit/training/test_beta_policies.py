@@ -90,7 +90,8 @@ def test_the_config_must_have_targets_where_they_are_to_be_met(digits: Dataset) 
     [
         (3.0, 90, 600, False),
         (6.0, 90, 600, True),
-        (3.0, 599, 600, True),  # the range is as wide as it becomes
+        (3.0, 119, 600, False),
+        (3.0, 120, 600, True),  # the range is as wide as it becomes
         (3.0, 1000, 10_000, True),  # trainings of so many steps have none
     ],
 )
